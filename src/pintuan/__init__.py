@@ -1,0 +1,1 @@
+"""The group-buying marketplace application."""
