@@ -1,0 +1,26 @@
+"""Opaque identifiers that sort roughly by creation, so that indexes stay dense at their right edge."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+SHARE_CODE_LENGTH = 10
+_TIME_MASK = (1 << 48) - 1
+# No vowels and no look-alikes: a code is read aloud and typed, and must not spell anything.
+_SHARE_ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"
+
+
+def new_id(prefix: str) -> str:
+    """Returns `prefix_` + 32 hex digits: 48 bits of milliseconds, then 80 random bits.
+
+    The time part only gives index locality; nothing may be decided from it, because it comes from
+    the process' own clock.
+    """
+    milliseconds = time.time_ns() // 1_000_000 & _TIME_MASK
+    return f"{prefix}_{milliseconds:012x}{secrets.token_hex(10)}"
+
+
+def new_share_code() -> str:
+    """Returns a code of `SHARE_CODE_LENGTH` characters, about 48 bits, for a group's shared link."""
+    return "".join(secrets.choice(_SHARE_ALPHABET) for _ in range(SHARE_CODE_LENGTH))
