@@ -1,0 +1,9 @@
+"""Everything written in SQL, and the two ways to use it: statements by name, and migrations.
+
+`queries/<noun>.sql` holds the statements of one noun; `load_queries` reads them. `migrations/NNNN_what.sql`
+holds the schema's history; `migrate` applies what a database lacks.
+"""
+
+from sql.loader import Queries, QueryFileError, UnknownNounError, UnknownStatementError, load_queries
+
+__all__ = ["Queries", "QueryFileError", "UnknownNounError", "UnknownStatementError", "load_queries"]
