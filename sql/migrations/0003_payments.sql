@@ -1,9 +1,8 @@
 -- Every gateway call is a row first: what to do, under which idempotency key, and when.
 
 CREATE TABLE payment_operations (
-    -- `<order id>:<kind>`, which is also the idempotency key sent to the gateway: a second authorise, capture or
-    -- void of one order cannot even be written.
-    id text PRIMARY KEY,
+    -- The key sent to the gateway is `<order id>:<kind>`, fixed before the first attempt; a second authorise,
+    -- capture or void of one order cannot even be written.
     order_id text NOT NULL,
     kind text NOT NULL CONSTRAINT operation_kind CHECK (kind IN ('authorise', 'capture', 'void')),
     state text NOT NULL DEFAULT 'due' CONSTRAINT operation_state CHECK (
@@ -19,7 +18,7 @@ CREATE TABLE payment_operations (
     created_at timestamptz NOT NULL,
     ended_at timestamptz,
     CONSTRAINT operation_ended CHECK ((state IN ('succeeded', 'declined', 'failed')) = (ended_at IS NOT NULL)),
-    CONSTRAINT operation_kind_once UNIQUE (order_id, kind)
+    PRIMARY KEY (order_id, kind)
 );
 CREATE INDEX payment_operations_due ON payment_operations (due_at) WHERE state IN ('due', 'in_flight', 'unknown');
 -- Money that was captured is not given back by a void, and the other way round.
