@@ -5,5 +5,14 @@ holds the schema's history; `migrate` applies what a database lacks.
 """
 
 from sql.loader import Queries, QueryFileError, UnknownNounError, UnknownStatementError, load_queries
+from sql.runner import MigrationError, migrate
 
-__all__ = ["Queries", "QueryFileError", "UnknownNounError", "UnknownStatementError", "load_queries"]
+__all__ = [
+    "MigrationError",
+    "Queries",
+    "QueryFileError",
+    "UnknownNounError",
+    "UnknownStatementError",
+    "load_queries",
+    "migrate",
+]
