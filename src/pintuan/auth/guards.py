@@ -1,0 +1,44 @@
+"""Guards: which role may call a route."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pintuan.errors import Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litestar.connection import ASGIConnection
+    from litestar.handlers import BaseRouteHandler
+
+    from pintuan.auth.principal import Principal, Role
+
+    Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+
+
+def requires_role(*roles: Role) -> Guard:
+    """Returns a guard for a route's `guards=[…]`; an admin passes wherever a merchant does.
+
+    The guard raises `Unauthenticated` for an anonymous caller and `Forbidden` for another role.
+    """
+    allowed = frozenset(roles) | ({"admin"} if "merchant" in roles else frozenset())
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        check_role(connection.scope["user"], allowed)
+
+    return guard
+
+
+def check_role(principal: Principal | None, allowed: frozenset[str]) -> Principal:
+    """Returns the principal if its role is in `allowed`.
+
+    Raises:
+        Unauthenticated: nobody is signed in.
+        Forbidden: somebody of another role is.
+    """
+    if principal is None:
+        raise Unauthenticated
+    if principal.role not in allowed:
+        raise Forbidden(f"This call is for: {', '.join(sorted(allowed))}.")
+    return principal

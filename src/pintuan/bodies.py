@@ -1,0 +1,87 @@
+"""Request bodies: strict JSON straight into the declared struct, with errors that name the field.
+
+Litestar decodes a body into plain values and then converts them leniently, so that `"2"` would pass for the
+integer 2. Here msgspec decodes the bytes once, strictly, into the handler's type.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import msgspec
+from litestar import Request
+from litestar.datastructures.state import State
+
+from pintuan.auth.principal import Principal
+from pintuan.errors import FieldError, InvalidInput, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+BODY_SIZE_MAX: Final = 64 * 1024
+_DECODER_COUNT_MAX: Final = 256
+
+_JSON_TYPE: Final = "application/json"
+# The texts are msgspec's own: "Expected `int` >= 1 - at `$.variants[0].list_price.amount`",
+# "Object missing required field `title`" and "Object contains unknown field `x`".
+_PATH: Final = re.compile(r"^(?P<message>.*?) - at `(?P<key>key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
+_NAMED_FIELD: Final = re.compile(r"^Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$")
+
+T = TypeVar("T")
+
+
+@lru_cache(maxsize=_DECODER_COUNT_MAX)
+def _decoder_for(type_: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type_, strict=True)
+
+
+def decode_body(body: bytes, type_: type[T]) -> T:
+    """Returns `body` decoded into `type_`.
+
+    Raises:
+        InvalidInput: the bytes are not JSON or do not fit; a field is named as in `variants[0].sku`.
+    """
+    try:
+        decoded: T = _decoder_for(cast("Hashable", type_)).decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidInput([field_error_of(str(error))]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput.of("body", f"is not valid JSON: {error}") from error
+    return decoded
+
+
+def field_error_of(text: str) -> FieldError:
+    """Returns the field and the message that msgspec's validation text speaks of."""
+    match = _PATH.match(text)
+    message, path = (match["message"], match["path"]) if match else (text, "")
+    named = _NAMED_FIELD.match(message)
+    if named:
+        path = f"{path}.{named['name']}" if path else named["name"]
+        message = "is required" if named["what"] == "missing required" else "is not a field of this request"
+    return FieldError(path or "body", message)
+
+
+def require_json(content_type: str) -> None:
+    """Refuses any media type but JSON; parameters such as a charset are allowed (RFC 9110 section 8.3).
+
+    Raises:
+        UnsupportedMediaType: the header is missing or names something else.
+    """
+    if content_type.split(";", 1)[0].strip().lower() != _JSON_TYPE:
+        raise UnsupportedMediaType
+
+
+class ApiRequest(Request[Principal | None, None, State]):
+    """The request every handler sees: `user` is the caller or None, `json()` is strict and typed."""
+
+    async def json(self) -> Any:
+        """Returns the body as the type of the handler's `data` parameter.
+
+        Raises:
+            UnsupportedMediaType, InvalidInput: see `require_json` and `decode_body`.
+        """
+        require_json(self.headers.get("content-type", ""))
+        field = self.route_handler.parsed_fn_signature.parameters.get("data")
+        return decode_body(await self.body(), field.annotation if field is not None else Any)

@@ -1,0 +1,72 @@
+"""What the application itself refuses a request with; the group engine's refusals are in `groups.errors`.
+
+    RequestError
+    └── Rejected
+        ├── InvalidInput(errors)          a field, a parameter or the whole body does not fit the contract
+        ├── IdempotencyKeyMissing
+        ├── Unauthenticated               no token where one is needed, or a token that does not verify
+        ├── Forbidden                     a valid token of the wrong role
+        ├── NotFound(what)                also somebody else's object
+        └── UnsupportedMediaType
+
+No class here knows a status code: `pintuan.problems` maps them in one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One field that does not fit, named by its path in the request (`variants[0].list_price.amount`)."""
+
+    field: Annotated[str, msgspec.Meta(examples=["ladder[1].unit_price"])]
+    message: Annotated[str, msgspec.Meta(examples=["must be below the price of the tier before it"])]
+
+
+class RequestError(Exception):
+    """Base of everything the application refuses a request with."""
+
+
+class Rejected(RequestError):  # noqa: N818  The name says what happened, as in `groups.errors`.
+    """The request was refused as it stands."""
+
+
+class InvalidInput(Rejected):
+    """One or more fields do not fit the contract; `errors` names each with what is wrong."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = list(errors)
+
+    @classmethod
+    def of(cls, field: str, message: str) -> InvalidInput:
+        """Returns the refusal of a single field."""
+        return cls([FieldError(field, message)])
+
+
+class IdempotencyKeyMissing(Rejected):
+    """The call changes money or seats and needs an `Idempotency-Key` header."""
+
+
+class Unauthenticated(Rejected):
+    """No token was sent where one is needed, or the token does not verify."""
+
+
+class Forbidden(Rejected):
+    """The caller is known and has the wrong role."""
+
+
+class NotFound(Rejected):
+    """Nothing with this id exists for the caller; `what` is the noun, for the reader of the message."""
+
+    def __init__(self, what: str = "resource") -> None:
+        super().__init__(f"No such {what}.")
+        self.what = what
+
+
+class UnsupportedMediaType(Rejected):
+    """The request carries a body that is not `application/json`."""
