@@ -1,0 +1,338 @@
+"""What an operator can set, each as one environment variable `PINTUAN_…`.
+
+`.env` in the working directory supplies what the environment does not. An empty value counts as not set. A
+bad value raises SettingsError, which names the variable and never repeats a secret.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+PREFIX = "PINTUAN_"
+DOTENV_FILE = ".env"
+SECRET_KEY_FILE = "secret_key"  # noqa: S105 - this is a file's name, not a secret.
+# HS256 wants a key at least as long as its output (RFC 7518, section 3.2).
+SECRET_KEY_LENGTH_MIN = 32
+SECRET_KEY_BYTES = 32
+# Ten years: enough for any simulation, and far from the limits of timestamptz.
+OFFSET_MS_MAX = 10 * 365 * 24 * 3600 * 1000
+
+_POSTGRES_SCHEMES = ("postgresql", "postgres")
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_CLUSTER_SCHEMES = ("redis+cluster",)
+_MASK = "***"
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; `variable` names it and `reason` says why in words for the operator."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable}: {reason}")
+        self.variable = variable
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDoc:
+    """One line of `pintuan doctor`: secrets in `value_shown` are masked."""
+
+    variable: str
+    value_shown: str
+    default: str
+    why: str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, typed. `SETTINGS` below says what each is for; printing one shows no secret."""
+
+    env: Literal["dev", "production"] = "dev"
+    http_port: int = 8000
+    public_url: str | None = None
+    data_dir: Path = Path(".pintuan")
+    database_url: str | None = None
+    redis_url: str | None = None
+    queue_redis_url: str | None = None
+    secret_key: str | None = None
+    payment_gateway: Literal["sandbox", "stripe"] = "sandbox"
+    clock_offset_ms: int = 0
+    sim_offset_ms: int = 0
+    rate_limits: bool = True
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{doc.variable}={doc.value_shown}" for doc in self.describe())
+        return f"Settings({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        # msgspec supplies its own, which rich would prefer to the masked repr above.
+        return [(doc.variable, doc.value_shown) for doc in self.describe()]
+
+    def describe(self) -> list[SettingDoc]:
+        """Lists every setting with its value, default and purpose, secrets masked."""
+        return [
+            SettingDoc(
+                variable=setting.variable,
+                value_shown=_shown(setting, getattr(self, setting.field)),
+                default=_shown(setting, getattr(_DEFAULTS, setting.field)),
+                why=setting.why,
+            )
+            for setting in SETTINGS
+        ]
+
+    def resolve_secret_key(self) -> str:
+        """Returns the key that signs tokens: the one set, or in dev one kept in the data directory.
+
+        All processes that share a data directory get the same key, however many start at once. Raises
+        SettingsError when the file cannot be made or read.
+        """
+        if self.secret_key is not None:
+            return self.secret_key
+        if self.env == "production":
+            raise SettingsError(_variable("secret_key"), "required in production")
+        path = self.data_dir / SECRET_KEY_FILE
+        try:
+            if not path.exists():
+                _create_secret_key(path)
+            key = path.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            reason = f"not set, and the key of the data directory cannot be used: {error}"
+            raise SettingsError(_variable("secret_key"), reason) from error
+        if len(key) < SECRET_KEY_LENGTH_MIN:
+            raise SettingsError(_variable("secret_key"), f"not set, and {path} is damaged; remove that file")
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one field of Settings is read, why it exists, and whether its value may be shown."""
+
+    field: str
+    parse: Callable[[str], object]
+    why: str
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return _variable(self.field)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Reads the settings from the environment and `.env`, or only from `environ` when one is given.
+
+    `overrides` are fields of Settings, say from command-line options; None means not given. They pass the
+    same checks as variables do. Raises SettingsError, and TypeError for an override that is no field.
+    """
+    texts = _environment() if environ is None else dict(environ)
+    for field, value in overrides.items():
+        if field not in Settings.__struct_fields__:
+            raise TypeError(f"no setting is called {field!r}")
+        if value is not None:
+            texts[_variable(field)] = _as_text(value)
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = texts.get(setting.variable, "").strip()
+        if not text:
+            continue
+        try:
+            values[setting.field] = setting.parse(text)
+        except ValueError as error:
+            raise SettingsError(setting.variable, str(error)) from None
+    settings = Settings(**values)
+    _check_together(settings)
+    return settings
+
+
+def mask_url(url: str) -> str:
+    """Returns the URL with its password, if it has one, replaced by asterisks."""
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = userinfo.partition(":")
+    netloc = f"{user}{colon}{_MASK if colon else ''}{at}{host}"
+    query = re.sub(r"(?i)((?:^|&)\w*password=)[^&]*", rf"\1{_MASK}", parts.query)
+    return urlunsplit(parts._replace(netloc=netloc, query=query))
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _environment() -> dict[str, str]:
+    return {**_read_dotenv(Path(DOTENV_FILE)), **os.environ}
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(str(path), f"cannot be read: {error}") from error
+    # Imported here because most commands of most installations have no such file.
+    from dotenv.parser import parse_stream
+
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            raise SettingsError(str(path), f"line {binding.original.line} is not NAME=value")
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+    return values
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be {' or '.join(allowed)}, not {text!r}")
+        return text
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    return _choice("on", "off")(text) == "on"
+
+
+def _whole_number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        # int() alone would also take "1_000" and other alphabets' digits.
+        if re.fullmatch(r"[+-]?[0-9]{1,18}", text) is None or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        # A URL can hold a password, so the reasons here never repeat it.
+        expected = " or ".join(f"{scheme}://" for scheme in schemes)
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError("is not a valid URL; check its host and port") from error
+        if parts.scheme not in schemes or not text.lower().startswith(f"{parts.scheme}://"):
+            raise ValueError(f"must start with {expected}")
+        if port == 0 or any(character.isspace() for character in text):
+            raise ValueError("is not a valid URL; check its host and port, and encode spaces")
+        return text
+
+    return parse
+
+
+def _web_origin(text: str) -> str:
+    url = _url("https", "http")(text)
+    parts = urlsplit(url)
+    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(
+            "must be a plain address such as https://shop.example, without user, query or fragment"
+        )
+    return url.rstrip("/")
+
+
+def _gateway(text: str) -> str:
+    name = _choice("sandbox", "stripe")(text)
+    if name == "stripe":
+        raise ValueError("stripe is not available in this version; use sandbox")
+    return name
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuses combinations that no single value shows."""
+    if (settings.redis_url or "").startswith("redis+cluster:") and settings.queue_redis_url is None:
+        raise SettingsError(
+            _variable("queue_redis_url"), "needed beside a cluster, because the job queue uses a single Redis"
+        )
+    if settings.env == "dev":
+        return
+    for field in ("clock_offset_ms", "sim_offset_ms"):
+        if getattr(settings, field) != 0:
+            raise SettingsError(_variable(field), "only dev may shift time; leave it out in production")
+    if not settings.rate_limits:
+        raise SettingsError(_variable("rate_limits"), "only dev may switch rate limits off")
+    if settings.secret_key is None:
+        raise SettingsError(_variable("secret_key"), "required in production")
+    if len(settings.secret_key) < SECRET_KEY_LENGTH_MIN:
+        raise SettingsError(
+            _variable("secret_key"), f"must have at least {SECRET_KEY_LENGTH_MIN} characters in production"
+        )
+
+
+def _shown(setting: Setting, value: object) -> str:
+    if value is None:
+        return "not set"
+    if setting.secret:
+        return _MASK
+    if setting.field.endswith("_url"):
+        return mask_url(str(value))
+    return _as_text(value)
+
+
+def _create_secret_key(path: Path) -> None:
+    """Makes the file in one step, so that nobody reads half a key; the first of several processes wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # mkstemp makes the file readable by its owner alone.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(SECRET_KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        # Another process was first, and its key is everybody's.
+        return
+    finally:
+        Path(temporary).unlink()
+
+
+SETTINGS = (
+    Setting(
+        "env", _choice("dev", "production"), "production demands a secret key and forbids shifted clocks"
+    ),
+    Setting("http_port", _whole_number(1, 65_535), "the port the API listens on"),
+    Setting("public_url", _web_origin, "the address shoppers reach, put into share links"),
+    Setting("data_dir", lambda text: Path(text).expanduser(), "where embedded stores and the dev key live"),
+    Setting("database_url", _url(*_POSTGRES_SCHEMES), "your own Postgres; without it an embedded one starts"),
+    Setting(
+        "redis_url",
+        _url(*_REDIS_SCHEMES, *_CLUSTER_SCHEMES),
+        "your own Redis or Redis Cluster for placement; without it an embedded one starts",
+    ),
+    Setting(
+        "queue_redis_url",
+        _url(*_REDIS_SCHEMES),
+        "a single Redis for the job queue, which cannot use a cluster; else PINTUAN_REDIS_URL",
+    ),
+    Setting("secret_key", str, "signs access tokens; in dev one is made in the data directory", secret=True),
+    Setting("payment_gateway", _gateway, "who authorises and captures payments"),
+    Setting(
+        "clock_offset_ms",
+        _whole_number(-OFFSET_MS_MAX, OFFSET_MS_MAX),
+        "dev only: shifts this process' clock, to show that nothing depends on it",
+    ),
+    Setting(
+        "sim_offset_ms",
+        _whole_number(-OFFSET_MS_MAX, OFFSET_MS_MAX),
+        "dev only: shifts the database's now, to simulate other days",
+    ),
+    Setting("rate_limits", _switch, "off only in dev, for load tests"),
+)
+_DEFAULTS = Settings()
