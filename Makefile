@@ -1,0 +1,55 @@
+# One command each for running, testing and checking. `make` alone lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# The build backend is pinned too. Newer pips read the second variable for isolated builds, older ones the first;
+# the path is relative because pip splits these at spaces.
+PIP_PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
+
+# pytest's code for "no tests collected".
+NO_TESTS := 5
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-all check lint format clean
+
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+install: $(STAMP) ## Install into .venv; does nothing when up to date
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Pintuan needs Python 3.11 or newer as $(PYTHON); name another with make PYTHON=..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv; the first time takes a minute."
+	@$(PIP_PINNED) $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check \
+		-c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+run: install ## Start the marketplace with live demo shoppers
+	@$(BIN)/pintuan up --demo
+
+test: install ## Run the test suite
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: install ## Run the tests that take longer, on top of make test
+	@$(BIN)/python -m pytest -m slow || { code=$$?; \
+		if [ $$code -eq $(NO_TESTS) ]; then echo "There are no slow tests."; else exit $$code; fi; }
+
+check: lint ## Check style, types and import contracts
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports
+
+lint: install ## Check style alone
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m ruff check .
+
+format: install ## Rewrite the code in the project's style
+	@$(BIN)/python -m ruff format .
+	@$(BIN)/python -m ruff check --fix .
+
+clean: ## Remove .venv and caches; the data in .pintuan stays
+	@rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
