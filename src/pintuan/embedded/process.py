@@ -126,7 +126,7 @@ class ChildProcess:
 
 
 def open_log(path: Path) -> int:
-    """Opens a log for appending and answers its descriptor; one of `LOG_SIZE_MAX` bytes first moves to `.1`."""
+    """Opens a log for appending, answers its descriptor; one of `LOG_SIZE_MAX` bytes first moves to `.1`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size >= LOG_SIZE_MAX:
         path.replace(path.with_name(path.name + ".1"))

@@ -1,0 +1,157 @@
+"""Real servers for every test: one Postgres and one Redis per session, a fresh database per test.
+
+Fixtures:
+
+    postgres        the session's Postgres server, with a template database that has every migration
+    database_url    URL of this test's own database, a copy of the template
+    pool            an asyncpg pool on it
+    redis_url       URL of the session's Redis, emptied before the test
+    own_redis       a running Redis of this test alone, to be killed, restarted or restored from its files
+    own_postgres    the same for Postgres, with its durability settings on and no migrations
+
+A test marked `anyio` runs on asyncio, in one event loop for the whole session.
+"""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from hypothesis import settings
+from redis.asyncio import Redis
+
+from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from sql import migrate
+
+TEMPLATE_DATABASE = "pintuan_template"
+COMMAND_TIMEOUT_S = 10.0
+POOL_SIZE_MAX = 10
+
+settings.register_profile("local", max_examples=100, deadline=None)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresFixture:
+    """The session's server, and the connection that makes and drops databases."""
+
+    server: EmbeddedPostgres
+    maintenance: asyncpg.Connection
+
+
+@pytest.fixture(scope="session", autouse=True)
+def anyio_backend() -> str:
+    """Makes anyio's plugin run asynchronous tests on asyncio only, and the fixtures below in any test."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Hides the developer's own PINTUAN_ variables, so that the tests mean the same everywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PINTUAN_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def server_directory() -> Iterator[Path]:
+    """A directory for the servers' data whose path is short enough for Unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="pintuan-tests-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def own_directory() -> Iterator[Path]:
+    """The same for a server of one test."""
+    with tempfile.TemporaryDirectory(prefix="pintuan-test-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+async def postgres(server_directory: Path) -> AsyncIterator[PostgresFixture]:
+    """One server for the session. It does not wait for the disk: no test here survives a power cut."""
+    server = EmbeddedPostgres(server_directory / "postgres", settings={"fsync": "off"})
+    server.prepare()
+    await server.start()
+    try:
+        await server.wait_ready()
+        maintenance = await asyncpg.connect(server.url_of("postgres"), command_timeout=COMMAND_TIMEOUT_S)
+        try:
+            await maintenance.execute(f"CREATE DATABASE {TEMPLATE_DATABASE}")
+            await migrate(server.url_of(TEMPLATE_DATABASE))
+            yield PostgresFixture(server, maintenance)
+        finally:
+            await maintenance.close()
+    finally:
+        await server.stop()
+
+
+@pytest.fixture
+async def database_url(postgres: PostgresFixture) -> AsyncIterator[str]:
+    """A migrated database that only this test sees; dropped afterwards, together with its connections."""
+    name = f"test_{uuid4().hex}"
+    await postgres.maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE}")
+    yield postgres.server.url_of(name)
+    await postgres.maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool on this test's database."""
+    async with asyncpg.create_pool(
+        database_url, min_size=1, max_size=POOL_SIZE_MAX, command_timeout=COMMAND_TIMEOUT_S
+    ) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+async def redis_server(server_directory: Path) -> AsyncIterator[EmbeddedRedis]:
+    """One Redis for the session."""
+    server = EmbeddedRedis(server_directory / "redis")
+    server.prepare()
+    await server.start()
+    try:
+        await server.wait_ready()
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture
+async def redis_url(redis_server: EmbeddedRedis) -> str:
+    """The session's Redis, emptied."""
+    async with Redis.from_url(redis_server.url, socket_timeout=COMMAND_TIMEOUT_S) as client:
+        await client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+async def own_redis(own_directory: Path) -> AsyncIterator[EmbeddedRedis]:
+    """A running Redis of this test alone. To come back after `kill`, `start` and `wait_ready` again."""
+    server = EmbeddedRedis(own_directory / "redis")
+    server.prepare()
+    await server.start()
+    try:
+        await server.wait_ready()
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture
+async def own_postgres(own_directory: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """A running Postgres of this test alone, as `pintuan up` would run it."""
+    server = EmbeddedPostgres(own_directory / "postgres")
+    server.prepare()
+    await server.start()
+    try:
+        await server.wait_ready()
+        yield server
+    finally:
+        await server.stop()
