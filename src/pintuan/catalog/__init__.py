@@ -1,0 +1,1 @@
+"""Products and their variants: what merchants sell, and the feeds they bring it in."""

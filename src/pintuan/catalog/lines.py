@@ -1,0 +1,118 @@
+"""The physical lines of a feed, each of bounded length, with what is wrong with its bytes.
+
+A feed is written by spreadsheets and shop systems on somebody else's machine. One broken byte spoils one row;
+a file that is not text at all is refused as a whole.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections import deque
+from collections.abc import Iterator
+
+LINE_CHARS_MAX = 1 << 20
+HEAD_BYTES = 64 * 1024
+
+# What undecodable bytes turn into below, and the mark other programs leave where text was already lost.
+_LOST_TEXT = re.compile("[\udc80-\udcff\ufffd]")
+
+
+class FeedError(ValueError):
+    """The feed cannot be read at all; the message is one line fit for the person who brought it."""
+
+
+class RowTooLong(ValueError):  # noqa: N818 The name says what happened, as in `pintuan.errors`.
+    """A row goes on over so many lines that its opening quote must have been left open."""
+
+
+def open_text(stream: io.BufferedReader) -> io.TextIOWrapper:
+    """Decodes the stream as its byte order mark says, or as UTF-8.
+
+    Raises `FeedError` when the beginning shows another encoding: no byte order mark, and zero bytes or a
+    majority of lines that are not UTF-8.
+    """
+    head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return io.TextIOWrapper(stream, encoding="utf-16", errors="replace", newline="")
+    if b"\0" in head or _is_mostly_foreign(head):
+        raise FeedError("the encoding is not UTF-8; save the feed as UTF-8 and import it again")
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _is_mostly_foreign(head: bytes) -> bool:
+    lines = [line for line in head.splitlines()[1:] if line.strip()] or head.splitlines()
+    foreign = sum(1 for line in lines if not _is_utf8(line))
+    # The last line of the head may be cut inside a character.
+    return foreign * 2 > len(lines) + (len(head) >= HEAD_BYTES)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Lines:
+    """Iterates over the lines of a text stream and remembers those of the row being read.
+
+    `csv.reader` pulls lines as a row needs them; `row_span` and `flaw` then tell where the row was and what
+    was wrong with its text. `retry_after_first` hands all but the first line of the row out once more, for a
+    row whose opening quote was never closed. A row holds at most two lines' worth of `LINE_CHARS_MAX`; beyond
+    that, pulling another line raises `RowTooLong`.
+    """
+
+    def __init__(self, text: io.TextIOBase) -> None:
+        self._text = text
+        self._pending: deque[str] = deque()
+        self._row: list[str] = []
+        self._row_chars = 0
+        self._read = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._row_chars > LINE_CHARS_MAX:
+            raise RowTooLong
+        line = self._pending.popleft() if self._pending else self._text.readline(LINE_CHARS_MAX)
+        if not line:
+            raise StopIteration
+        self._read += 1
+        self._row.append(line)
+        self._row_chars += len(line)
+        while len(line) == LINE_CHARS_MAX and not line.endswith(("\n", "\r")):
+            line = self._text.readline(LINE_CHARS_MAX)
+        return self._row[-1]
+
+    def start_row(self) -> None:
+        """Forgets the lines of the row before."""
+        self._row.clear()
+        self._row_chars = 0
+
+    @property
+    def row_span(self) -> tuple[int, int]:
+        """The first and last line of the row, counted from 1."""
+        return self._read - len(self._row) + 1, self._read
+
+    @property
+    def flaw(self) -> str | None:
+        """What makes the row's text unusable, or None."""
+        for line in self._row:
+            if len(line) == LINE_CHARS_MAX:
+                return f"is longer than {LINE_CHARS_MAX} characters"
+            if _LOST_TEXT.search(line):
+                return "has characters that are not valid UTF-8"
+            if "\0" in line:
+                return "has a zero byte"
+        return None
+
+    def retry_after_first(self) -> None:
+        """Puts all but the first line of the row back, to be read as rows of their own."""
+        again = self._row[1:]
+        self._pending.extendleft(reversed(again))
+        self._read -= len(again)
+        del self._row[1:]
