@@ -126,7 +126,9 @@ def parse_statements(noun: str, text: str) -> list[Statement]:
     file = f"{noun}.sql"
     lines = text.splitlines()
     starts = [index for index, line in enumerate(lines) if _is_header(file, index, line)]
-    _refuse_sql_before_first(file, lines[: starts[0] if starts else len(lines)])
+    if not starts:
+        raise QueryFileError(file, 1, "the file has no statement")
+    _refuse_sql_before_first(file, lines[: starts[0]])
     ends = [*starts[1:], len(lines)]
     statements: list[Statement] = []
     for start, end in zip(starts, ends, strict=True):
@@ -136,8 +138,6 @@ def parse_statements(noun: str, text: str) -> list[Statement]:
                 file, start + 1, f"the name {statement.name!r} is taken by a statement above"
             )
         statements.append(statement)
-    if not statements:
-        raise QueryFileError(file, 1, "the file has no statement")
     return statements
 
 
