@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -155,12 +155,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
 
 def mask_url(url: str) -> str:
     """Returns the URL with its password, if it has one, replaced by asterisks."""
-    parts = urlsplit(url)
-    userinfo, at, host = parts.netloc.rpartition("@")
-    user, colon, _ = userinfo.partition(":")
-    netloc = f"{user}{colon}{_MASK if colon else ''}{at}{host}"
-    query = re.sub(r"(?i)((?:^|&)\w*password=)[^&]*", rf"\1{_MASK}", parts.query)
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    # A password with an unescaped slash is wrong, and must not show for being wrong.
+    url = re.sub(r"^([^:/?#]+://[^:@/?#]*):[^?]*@", rf"\1:{_MASK}@", url)
+    return re.sub(r"(?i)([?&]\w*password=)[^&#]*", rf"\1{_MASK}", url)
 
 
 def _variable(field: str) -> str:

@@ -1,0 +1,277 @@
+"""A bad setting names its variable, and no secret is ever shown."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
+from pathlib import Path
+from threading import Barrier
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from pintuan.settings import (
+    OFFSET_MS_MAX,
+    SECRET_KEY_LENGTH_MIN,
+    SETTINGS,
+    Settings,
+    SettingsError,
+    load_settings,
+    mask_url,
+)
+
+KEY = "k" * SECRET_KEY_LENGTH_MIN
+PRODUCTION = {"PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": KEY}
+STARTING_AT_ONCE = 8
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert load_settings({}) == Settings()
+
+
+def test_every_variable_reaches_its_field() -> None:
+    settings = load_settings(
+        {
+            "PINTUAN_ENV": "dev",
+            "PINTUAN_HTTP_PORT": "9000",
+            "PINTUAN_PUBLIC_URL": "https://shop.example/",
+            "PINTUAN_DATA_DIR": "/var/lib/pintuan",
+            "PINTUAN_DATABASE_URL": "postgresql:///shop?host=/run/postgresql",
+            "PINTUAN_REDIS_URL": "redis+cluster://cache:7000",
+            "PINTUAN_QUEUE_REDIS_URL": "unix:///run/redis.sock",
+            "PINTUAN_SECRET_KEY": KEY,
+            "PINTUAN_PAYMENT_GATEWAY": "sandbox",
+            "PINTUAN_CLOCK_OFFSET_MS": "-5000",
+            "PINTUAN_SIM_OFFSET_MS": "+86400000",
+            "PINTUAN_RATE_LIMITS": "off",
+        }
+    )
+
+    assert settings == Settings(
+        env="dev",
+        http_port=9000,
+        public_url="https://shop.example",
+        data_dir=Path("/var/lib/pintuan"),
+        database_url="postgresql:///shop?host=/run/postgresql",
+        redis_url="redis+cluster://cache:7000",
+        queue_redis_url="unix:///run/redis.sock",
+        secret_key=KEY,
+        payment_gateway="sandbox",
+        clock_offset_ms=-5000,
+        sim_offset_ms=86_400_000,
+        rate_limits=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "reason"),
+    [
+        ("ENV", "staging", "must be dev or production, not 'staging'"),
+        ("HTTP_PORT", "http", "must be a whole number from 1 to 65535, not 'http'"),
+        ("HTTP_PORT", "0", "must be a whole number from 1 to 65535, not '0'"),
+        ("HTTP_PORT", "65536", "must be a whole number from 1 to 65535, not '65536'"),
+        ("HTTP_PORT", "8_000", "must be a whole number from 1 to 65535, not '8_000'"),
+        ("PUBLIC_URL", "shop.example", "must start with https:// or http://"),
+        ("PUBLIC_URL", "https://", "must be a plain address"),
+        ("PUBLIC_URL", "https://shop.example/?a=1", "must be a plain address"),
+        ("DATABASE_URL", "mysql://db/shop", "must start with postgresql:// or postgres://"),
+        ("DATABASE_URL", "postgresql://db:port/shop", "is not a valid URL"),
+        ("DATABASE_URL", "postgresql://db:0/shop", "is not a valid URL"),
+        ("DATABASE_URL", "postgresql://a b@db/shop", "is not a valid URL"),
+        ("DATABASE_URL", "postgresql:shop", "must start with postgresql://"),
+        ("REDIS_URL", "http://cache", "must start with redis:// or rediss:// or unix:// or redis+cluster://"),
+        ("QUEUE_REDIS_URL", "redis+cluster://cache", "must start with redis:// or rediss:// or unix://"),
+        ("PAYMENT_GATEWAY", "paypal", "must be sandbox or stripe, not 'paypal'"),
+        ("PAYMENT_GATEWAY", "stripe", "stripe is not available in this version"),
+        ("CLOCK_OFFSET_MS", "1.5", "must be a whole number"),
+        ("CLOCK_OFFSET_MS", str(OFFSET_MS_MAX + 1), "must be a whole number"),
+        ("SIM_OFFSET_MS", "a day", "must be a whole number"),
+        ("RATE_LIMITS", "true", "must be on or off, not 'true'"),
+    ],
+)
+def test_a_bad_value_names_its_variable(variable: str, text: str, reason: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({f"PINTUAN_{variable}": text})
+
+    assert caught.value.variable == f"PINTUAN_{variable}"
+    assert caught.value.reason.startswith(reason)
+    assert str(caught.value).startswith(f"PINTUAN_{variable}: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable", "reason"),
+    [
+        ({"PINTUAN_ENV": "production"}, "PINTUAN_SECRET_KEY", "required in production"),
+        (PRODUCTION | {"PINTUAN_SECRET_KEY": KEY[1:]}, "PINTUAN_SECRET_KEY", "at least 32 characters"),
+        (PRODUCTION | {"PINTUAN_CLOCK_OFFSET_MS": "1"}, "PINTUAN_CLOCK_OFFSET_MS", "only dev"),
+        (PRODUCTION | {"PINTUAN_SIM_OFFSET_MS": "1"}, "PINTUAN_SIM_OFFSET_MS", "only dev"),
+        (PRODUCTION | {"PINTUAN_RATE_LIMITS": "off"}, "PINTUAN_RATE_LIMITS", "only dev"),
+        ({"PINTUAN_REDIS_URL": "redis+cluster://cache"}, "PINTUAN_QUEUE_REDIS_URL", "beside a cluster"),
+    ],
+)
+def test_a_combination_that_cannot_work_names_the_variable_to_change(
+    environ: dict[str, str], variable: str, reason: str
+) -> None:
+    with pytest.raises(SettingsError, match=reason) as caught:
+        load_settings(environ)
+
+    assert caught.value.variable == variable
+
+
+def test_production_starts_with_a_long_key_and_no_shifted_clock() -> None:
+    settings = load_settings(PRODUCTION | {"PINTUAN_CLOCK_OFFSET_MS": "0", "PINTUAN_RATE_LIMITS": "on"})
+
+    assert settings.resolve_secret_key() == KEY
+
+
+def test_an_empty_value_counts_as_not_set() -> None:
+    assert load_settings({"PINTUAN_DATABASE_URL": "", "PINTUAN_HTTP_PORT": " "}) == Settings()
+
+
+def test_overrides_win_over_the_environment_and_pass_the_same_checks() -> None:
+    environ = {"PINTUAN_HTTP_PORT": "9000", "PINTUAN_DATA_DIR": "here"}
+
+    settings = load_settings(environ, http_port=9001, data_dir=None, rate_limits=False)
+
+    assert (settings.http_port, settings.data_dir, settings.rate_limits) == (9001, Path("here"), False)
+    with pytest.raises(SettingsError, match="PINTUAN_HTTP_PORT: must be a whole number"):
+        load_settings(environ, http_port=70_000)
+    with pytest.raises(TypeError, match="no setting is called 'port'"):
+        load_settings(environ, port=1)
+
+
+def test_a_dotenv_file_fills_what_the_environment_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PINTUAN_HTTP_PORT", "9001")
+    (tmp_path / ".env").write_text(
+        "# ours\nPINTUAN_HTTP_PORT=9000\nexport PINTUAN_RATE_LIMITS='off'\nPINTUAN_SECRET_KEY=\"a$b # c\"\n"
+    )
+
+    settings = load_settings()
+
+    assert (settings.http_port, settings.rate_limits, settings.secret_key) == (9001, False, "a$b # c")
+
+
+def test_a_dotenv_line_that_makes_no_sense_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("PINTUAN_HTTP_PORT=9000\nPINTUAN_ENV='dev\n")
+
+    with pytest.raises(SettingsError, match=r"^\.env: line 2 is not NAME=value$"):
+        load_settings()
+
+
+def test_without_a_dotenv_file_the_environment_alone_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert load_settings() == Settings()
+
+
+SECRETIVE = Settings(
+    database_url="postgresql://shop:hunter2@db:5432/shop?sslpassword=hunter2&a=b",
+    redis_url="redis://:hunter2@cache/0",
+    queue_redis_url="redis://queue/1",
+    secret_key="hunter2" * 5,
+)
+
+
+def test_nothing_printed_about_settings_holds_a_secret() -> None:
+    out = StringIO()
+    Console(file=out, width=1000).print(SECRETIVE)
+
+    for shown in (repr(SECRETIVE), str(SECRETIVE), f"{SECRETIVE}", out.getvalue(), str(SECRETIVE.describe())):
+        assert "hunter2" not in shown
+        assert "postgresql://shop:***@db:5432/shop?sslpassword=***&a=b" in shown
+
+
+def test_a_refused_url_is_not_repeated_because_it_may_hold_a_password() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"PINTUAN_DATABASE_URL": "postgresql://shop:hunter2@db:port/shop"})
+
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("redis://cache:6379/0", "redis://cache:6379/0"),
+        ("redis://user@cache/0", "redis://user@cache/0"),
+        ("redis://:pw@cache/0", "redis://:***@cache/0"),
+        ("redis://u:p:w@cache/0", "redis://u:***@cache/0"),
+        ("redis://u:p@w@cache/0", "redis://u:***@cache/0"),
+        ("redis://u:1/2@cache/0", "redis://u:***@cache/0"),
+        ("postgresql:///shop?host=/run&password=pw", "postgresql:///shop?host=/run&password=***"),
+    ],
+)
+def test_masking_hides_the_password_and_nothing_else(url: str, masked: str) -> None:
+    assert mask_url(url) == masked
+
+
+def test_every_setting_is_described_with_value_default_and_reason() -> None:
+    docs = {doc.variable: doc for doc in load_settings({"PINTUAN_HTTP_PORT": "9000"}).describe()}
+
+    assert {variable.removeprefix("PINTUAN_").lower() for variable in docs} == set(Settings.__struct_fields__)
+    assert len(docs) == len(SETTINGS)
+    assert (docs["PINTUAN_HTTP_PORT"].value_shown, docs["PINTUAN_HTTP_PORT"].default) == ("9000", "8000")
+    assert docs["PINTUAN_SECRET_KEY"].value_shown == "not set"
+    assert docs["PINTUAN_RATE_LIMITS"].value_shown == "on"
+    assert all(doc.why for doc in docs.values())
+
+
+def test_settings_cannot_be_changed_by_accident() -> None:
+    with pytest.raises(AttributeError):
+        Settings().http_port = 1  # type: ignore[misc]
+
+    assert msgspec.structs.replace(Settings(), http_port=1).http_port == 1
+
+
+def test_the_dev_key_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "new" / "data")
+
+    key = settings.resolve_secret_key()
+
+    file = settings.data_dir / "secret_key"
+    assert len(key) >= SECRET_KEY_LENGTH_MIN
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert settings.resolve_secret_key() == key
+    assert [path.name for path in settings.data_dir.iterdir()] == ["secret_key"]
+
+
+def test_processes_that_start_at_once_agree_on_the_dev_key(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    together = Barrier(STARTING_AT_ONCE)
+
+    def start(_: int) -> str:
+        together.wait()
+        return settings.resolve_secret_key()
+
+    with ThreadPoolExecutor(STARTING_AT_ONCE) as threads:
+        keys = set(threads.map(start, range(STARTING_AT_ONCE)))
+
+    assert len(keys) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_a_damaged_dev_key_is_refused_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").write_text("short")
+
+    with pytest.raises(SettingsError, match=r"^PINTUAN_SECRET_KEY: not set, and .*secret_key is damaged"):
+        Settings(data_dir=tmp_path).resolve_secret_key()
+
+
+def test_a_data_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(SettingsError, match="PINTUAN_SECRET_KEY: not set, and the key of the data directory"):
+        Settings(data_dir=tmp_path / "file" / "data").resolve_secret_key()
+
+
+def test_production_never_makes_a_key(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="PINTUAN_SECRET_KEY: required in production"):
+        Settings(env="production", data_dir=tmp_path).resolve_secret_key()
+
+    assert list(tmp_path.iterdir()) == []
