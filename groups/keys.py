@@ -1,0 +1,59 @@
+"""Every Redis key of the engine is named here; scripts get them as KEYS and build none themselves.
+
+All keys of a lane share the hash tag `{deal:lane}`, so that they live in one slot of a Redis Cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PREFIX = "pt"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lane:
+    """A shard of a deal: its own stock share, its own groups, one hash slot."""
+
+    deal_id: str
+    lane_no: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneKeys:
+    """The keys of one lane's Redis state; the Lua headers say what each holds."""
+
+    meta: str
+    groups: str
+    open: str
+    seats: str
+    freed: str
+    buyers: str
+    pending: str
+    _base: str
+
+    @classmethod
+    def of(cls, lane: Lane) -> LaneKeys:
+        base = f"{PREFIX}:{{{lane.deal_id}:{lane.lane_no}}}"
+        return cls(
+            meta=f"{base}:meta",
+            groups=f"{base}:groups",
+            open=f"{base}:open",
+            seats=f"{base}:seats",
+            freed=f"{base}:freed",
+            buyers=f"{base}:buyers",
+            pending=f"{base}:pending",
+            _base=base,
+        )
+
+    def request(self, request_id: str) -> str:
+        """The memory of one idempotent request; a string with a time to live."""
+        return f"{self._base}:request:{request_id}"
+
+    def rate(self, buyer_id: str) -> str:
+        """The arrival time that limits one buyer's rate; a string with a time to live."""
+        return f"{self._base}:rate:{buyer_id}"
+
+    def staged(self, epoch: int) -> tuple[str, str, str, str, str]:
+        """Where a rebuild at `epoch` gathers groups, open, seats, freed and buyers before it is installed."""
+        base = f"{self._base}:staged:{epoch}"
+        return (f"{base}:groups", f"{base}:open", f"{base}:seats", f"{base}:freed", f"{base}:buyers")

@@ -1,0 +1,263 @@
+"""Script calls into a lane's Redis state, each under the token of the connection it travels on.
+
+A token is `epoch:run_id`. The epoch comes from Postgres; the run id is Redis' own and is read whenever a connection is
+made, because a restored file or a promoted replica carries an old epoch that would look right. A script that
+finds another token answers `cold` and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import msgspec
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import NoScriptError, RedisError
+
+from groups.errors import Overloaded
+from groups.keys import Lane, LaneKeys
+from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, ORPHANS, PLACE, Script
+
+CONNECTIONS_MAX = 32
+SCRIPT_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 2.0
+ORPHANS_LISTED_MAX = 500
+STAGING_CHUNK = 1_000
+# Staged keys of a rebuild that died are nobody's; they leave by themselves.
+STAGING_TTL_MS = 120_000
+
+
+class LaneCold(Exception):  # noqa: N818 - an answer about the lane's state, which callers mend
+    """Redis holds no state of the lane under the epoch the caller believes in."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """Sustained rates and bursts enforced inside the placement script."""
+
+    buyer_per_s: float = 5.0
+    buyer_burst: int = 20
+    deal_per_s: float = 5_000.0
+    deal_burst: int = 10_000
+
+
+class PlaceItem(msgspec.Struct, array_like=True, frozen=True):
+    """One buyer's wish, as `place.lua` reads it."""
+
+    verb: str
+    group_id: str
+    order_id: str
+    request_id: str
+    buyer: str
+    quantity: int
+    new_group_id: str
+    share_code: str
+
+
+class Confirmations(msgspec.Struct, array_like=True):
+    """Orders and groups (id, deadline in ms) that are known to be committed."""
+
+    order_ids: list[str] = msgspec.field(default_factory=list)
+    groups: list[tuple[str, int]] = msgspec.field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.order_ids or self.groups)
+
+
+PlaceResult = list[Any]
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class LaneStore:
+    """Typed calls to the scripts of lanes. One instance serves a process."""
+
+    def __init__(
+        self, redis_url: str, *, rates: RateLimits | None, sim_offset_ms: int = 0, request_ttl_ms: int
+    ) -> None:
+        self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
+        self._pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=CONNECTIONS_MAX,
+            timeout=SCRIPT_TIMEOUT_S,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=SCRIPT_TIMEOUT_S,
+            redis_connect_func=self._on_connect,
+        )
+        self._sim_offset_ms = sim_offset_ms
+        limits = rates or RateLimits()
+        self._limits = _encode(
+            (
+                request_ttl_ms,
+                rates is not None,
+                1000 / limits.buyer_per_s,
+                limits.buyer_burst,
+                1000 / limits.deal_per_s,
+                limits.deal_burst,
+            )
+        )
+        self.request_ttl_ms = request_ttl_ms
+
+    async def close(self) -> None:
+        await self._pool.disconnect()
+
+    async def _on_connect(self, connection: AbstractConnection) -> None:
+        await connection.on_connect()
+        await connection.send_command("INFO", "server")
+        info = cast("bytes", await connection.read_response()).decode()
+        self._run_ids[connection] = next(
+            line.removeprefix("run_id:") for line in info.splitlines() if line.startswith("run_id:")
+        )
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AbstractConnection]:
+        """Lends a connection; one that failed or was cancelled midway is closed, never handed on half-read."""
+        connection = await self._pool.get_connection("_")
+        try:
+            yield connection
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    async def _command(self, connection: AbstractConnection, *args: Any) -> Any:
+        await connection.send_command(*args)
+        return await connection.read_response()
+
+    async def _call(
+        self, script: Script, epoch: int, keys: Sequence[str], args: Sequence[bytes | str | int]
+    ) -> list[Any]:
+        """Runs a script under the lane's token.
+
+        Raises LaneCold, or Overloaded when Redis does not answer; then the script may or may not have run.
+        """
+        try:
+            async with asyncio.timeout(SCRIPT_TIMEOUT_S), self._connection() as connection:
+                token = f"{epoch}:{self._run_ids[connection]}"
+                call = (len(keys), *keys, token, *args)
+                try:
+                    raw = await self._command(connection, "EVALSHA", script.sha, *call)
+                except NoScriptError:
+                    raw = await self._command(connection, "EVAL", script.text, *call)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Overloaded(f"the placement store did not answer: {error}") from error
+        answer: list[Any] = _decode(raw)
+        if answer[0] == "cold":
+            raise LaneCold
+        return answer
+
+    async def place(
+        self, lane: Lane, epoch: int, items: Sequence[PlaceItem], confirmed: Confirmations
+    ) -> list[PlaceResult]:
+        """Places a batch atomically; results are in the order of `items` and shaped as in `place.lua`'s header."""
+        keys = LaneKeys.of(lane)
+        names = [keys.meta, keys.groups, keys.open, keys.seats, keys.freed, keys.buyers, keys.pending]
+        for item in items:
+            names += (keys.request(item.request_id), keys.rate(item.buyer))
+        answer = await self._call(
+            PLACE, epoch, names, [self._sim_offset_ms, _encode(confirmed), self._limits, _encode(items)]
+        )
+        return cast("list[PlaceResult]", answer[1])
+
+    async def leave(self, lane: Lane, epoch: int, items: Sequence[tuple[str, str, str]]) -> list[str]:
+        """Applies (mode, order id, request id) releases; see `leave.lua` for the outcomes."""
+        keys = LaneKeys.of(lane)
+        names = [keys.meta, keys.groups, keys.open, keys.seats, keys.freed, keys.buyers, keys.pending]
+        names += [keys.request(request_id) for _, _, request_id in items]
+        answer = await self._call(LEAVE, epoch, names, [_encode(items)])
+        return cast("list[str]", answer[1])
+
+    async def close_groups(self, lane: Lane, epoch: int, closed: Sequence[tuple[str, str]]) -> int:
+        """Marks (group id, 'full' or 'closed'); returns how many the lane knew."""
+        keys = LaneKeys.of(lane)
+        answer = await self._call(CLOSE, epoch, [keys.meta, keys.groups, keys.open], [_encode(closed)])
+        return cast("int", answer[1])
+
+    async def confirm(self, lane: Lane, epoch: int, confirmed: Confirmations) -> None:
+        keys = LaneKeys.of(lane)
+        await self._call(CONFIRM, epoch, [keys.meta, keys.groups, keys.pending], [_encode(confirmed)])
+
+    async def orphans(self, lane: Lane, epoch: int, *, age_ms: int) -> list[tuple[str, str]]:
+        """Returns up to `ORPHANS_LISTED_MAX` (order id, request id) that waited longer than `age_ms`."""
+        keys = LaneKeys.of(lane)
+        answer = await self._call(
+            ORPHANS,
+            epoch,
+            [keys.meta, keys.seats, keys.pending],
+            [self._sim_offset_ms, age_ms, ORPHANS_LISTED_MAX],
+        )
+        return [(order_id, request_id) for order_id, request_id in answer[1]]
+
+    async def stage(
+        self, lane: Lane, epoch: int, position: int, values: dict[str, Any], *, ranked: bool
+    ) -> None:
+        """Adds to one of the five staged keys of a rebuild (see `LaneKeys.staged`), in bounded chunks.
+
+        `values` maps a hash field to a record, or, when `ranked`, a sorted-set member to its score.
+        """
+        key = LaneKeys.of(lane).staged(epoch)[position]
+        pairs = list(values.items())
+        for start in range(0, len(pairs), STAGING_CHUNK):
+            chunk = pairs[start : start + STAGING_CHUNK]
+            if ranked:
+                await self.execute(
+                    "ZADD", key, *(part for member, score in chunk for part in (score, member))
+                )
+            else:
+                await self.execute(
+                    "HSET", key, *(part for name, record in chunk for part in (name, _encode(record)))
+                )
+        if pairs:
+            await self.execute("PEXPIRE", key, STAGING_TTL_MS)
+
+    async def remember_requests(
+        self, lane: Lane, epoch: int, requests: Sequence[tuple[str, str, int]]
+    ) -> None:
+        """Rewrites the memory of (request id, order id, time to live in ms) under `epoch`."""
+        keys = LaneKeys.of(lane)
+        for start in range(0, len(requests), STAGING_CHUNK):
+            commands = [
+                ("SET", keys.request(request_id), f"{epoch}|{order_id}", "PX", ttl_ms)
+                for request_id, order_id, ttl_ms in requests[start : start + STAGING_CHUNK]
+            ]
+            await self._pipeline(commands)
+
+    async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> None:
+        try:
+            async with asyncio.timeout(SCRIPT_TIMEOUT_S), self._connection() as connection:
+                await connection.send_packed_command(connection.pack_commands(commands))
+                for _ in commands:
+                    await connection.read_response()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Overloaded(f"the placement store did not answer: {error}") from error
+
+    async def install(self, lane: Lane, epoch: int, meta: dict[str, str | int]) -> int | None:
+        """Makes the staged state the lane's own; returns the newer epoch that was already there, or None."""
+        keys = LaneKeys.of(lane)
+        names = [keys.meta, keys.groups, keys.open, keys.seats, keys.freed, keys.buyers, keys.pending]
+        flat = [str(part) for pair in meta.items() for part in pair]
+        answer = await self._call(INSTALL, epoch, [*names, *keys.staged(epoch)], [_encode(flat)])
+        return cast("int", answer[1]) if answer[0] == "newer" else None
+
+    async def execute(self, *args: Any) -> Any:
+        """One plain command; raises Overloaded when Redis does not answer in time."""
+        try:
+            async with asyncio.timeout(SCRIPT_TIMEOUT_S), self._connection() as connection:
+                return await self._command(connection, *args)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Overloaded(f"the placement store did not answer: {error}") from error
+
+    async def is_warm(self, lane: Lane, epoch: int) -> bool:
+        """Whether this Redis, as it runs now, holds the lane at `epoch`."""
+        try:
+            async with asyncio.timeout(SCRIPT_TIMEOUT_S), self._connection() as connection:
+                held = await self._command(connection, "HGET", LaneKeys.of(lane).meta, "token")
+                return bool(held is not None and held.decode() == f"{epoch}:{self._run_ids[connection]}")
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Overloaded(f"the placement store did not answer: {error}") from error

@@ -1,0 +1,35 @@
+-- Puts a rebuilt lane in the place of whatever is there, unless this Redis already holds a newer epoch of it.
+--
+-- KEYS[1] meta hash
+-- KEYS[2] groups hash
+-- KEYS[3] open zset
+-- KEYS[4] seats hash
+-- KEYS[5] freed zset
+-- KEYS[6] buyers hash
+-- KEYS[7] pending zset
+-- KEYS[8] staged groups
+-- KEYS[9] staged open
+-- KEYS[10] staged seats
+-- KEYS[11] staged freed
+-- KEYS[12] staged buyers
+-- ARGV[1] token of the rebuilt state, `epoch:run_id`
+-- ARGV[2] fields and values of the meta hash, msgpack {field, value, …}
+-- Returns msgpack {'installed'} or {'newer', epoch that is there}
+local held = redis.call('HGET', KEYS[1], 'token')
+if held then
+  local held_epoch, held_run = held:match('^(%d+):(.*)$')
+  local new_epoch, new_run = ARGV[1]:match('^(%d+):(.*)$')
+  if held_run == new_run and tonumber(held_epoch) >= tonumber(new_epoch) then
+    return cmsgpack.pack({'newer', tonumber(held_epoch)})
+  end
+end
+
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7])
+for offset = 0, 4 do
+  if redis.call('EXISTS', KEYS[8 + offset]) == 1 then
+    redis.call('RENAME', KEYS[8 + offset], KEYS[2 + offset])
+    redis.call('PERSIST', KEYS[2 + offset])
+  end
+end
+redis.call('HSET', KEYS[1], 'token', ARGV[1], unpack(cmsgpack.unpack(ARGV[2])))
+return cmsgpack.pack({'installed'})

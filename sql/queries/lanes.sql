@@ -1,0 +1,93 @@
+-- name: placement_terms
+-- Reads what placing into a deal needs and never changes: its lanes, and the epochs that do change.
+SELECT d.id, d.lane_count, array_agg(l.epoch ORDER BY l.lane_no) AS epochs
+FROM deals d JOIN lanes l ON l.deal_id = d.id
+WHERE d.id = $1
+GROUP BY d.id;
+
+-- name: lane_of_group
+-- Finds the lane a group lives in.
+SELECT deal_id, lane_no FROM groups WHERE id = $1;
+
+-- name: lane_epoch
+-- Reads a lane's epoch as of now.
+SELECT epoch FROM lanes WHERE deal_id = $1 AND lane_no = $2;
+
+-- name: lane_epochs
+-- Reads the epochs of many lanes.
+SELECT l.deal_id, l.lane_no, l.epoch
+FROM lanes l JOIN unnest($1::text[], $2::integer[]) AS i (deal_id, lane_no) USING (deal_id, lane_no);
+
+-- name: raise_epoch
+-- Raises a lane's epoch above its own and above one that was found in Redis.
+UPDATE lanes SET epoch = greatest(epoch, $3) + 1 WHERE deal_id = $1 AND lane_no = $2 RETURNING epoch;
+
+-- name: try_rebuild_lock
+-- Tries for the right to rebuild a lane, which only saves two processes from doing the same work.
+SELECT pg_try_advisory_lock(hashtextextended('rebuild ' || $1 || ':' || $2::integer, 0));
+
+-- name: release_rebuild_lock
+-- Gives the right to rebuild a lane back.
+SELECT pg_advisory_unlock(hashtextextended('rebuild ' || $1 || ':' || $2::integer, 0));
+
+-- name: rebuild_terms
+-- Reads the deal's terms and the lane's units left.
+SELECT
+    d.status, d.max_headcount, d.group_ttl_ms, d.per_buyer_units, l.epoch,
+    l.stock_units - l.sold_units AS units_left,
+    (extract(epoch FROM d.starts_at) * 1000)::bigint AS starts_ms,
+    coalesce((extract(epoch FROM d.ends_at) * 1000)::bigint, 0) AS ends_ms
+FROM lanes l JOIN deals d ON d.id = l.deal_id
+WHERE l.deal_id = $1 AND l.lane_no = $2;
+
+-- name: rebuild_groups
+-- Reads the lane's groups that have not ended, with how they closed if they did.
+SELECT
+    g.id, g.capacity, (extract(epoch FROM g.deadline) * 1000)::bigint AS deadline_ms,
+    CASE WHEN g.status = 'open' THEN 'open' WHEN p.headcount >= g.capacity THEN 'full' ELSE 'closed' END AS status
+FROM groups g JOIN group_progress p ON p.group_id = g.id
+WHERE g.deal_id = $1 AND g.lane_no = $2 AND p.check_at IS NOT NULL;
+
+-- name: rebuild_seats
+-- Reads the live orders whose seats Redis keeps: those held or authorised, in groups and solo.
+SELECT o.id, o.group_id, o.seat, o.buyer_id, o.quantity, o.request_id
+FROM orders o JOIN groups g ON g.id = o.group_id JOIN group_progress p ON p.group_id = g.id
+WHERE g.deal_id = $1 AND g.lane_no = $2 AND p.check_at IS NOT NULL AND o.status IN ('held', 'authorised')
+UNION ALL
+SELECT o.id, NULL, NULL, o.buyer_id, o.quantity, o.request_id
+FROM orders o
+WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.group_id IS NULL AND o.status IN ('held', 'authorised');
+
+-- name: rebuild_buyers
+-- Reads the live units of every buyer of the deal.
+SELECT buyer_id, units FROM deal_buyers WHERE deal_id = $1 AND units > 0;
+
+-- name: rebuild_requests
+-- Reads the requests of the lane that are still remembered, with the milliseconds they have left.
+SELECT k.request_id, k.order_id, ($3 - (extract(epoch FROM app_now() - k.created_at) * 1000))::bigint AS ttl_ms
+FROM (
+    SELECT o.id, o.request_id FROM orders o JOIN groups g ON g.id = o.group_id
+    WHERE g.deal_id = $1 AND g.lane_no = $2 AND o.created_at > app_now() - $3::bigint * interval '1 millisecond'
+    UNION ALL
+    SELECT o.id, o.request_id FROM orders o
+    WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.group_id IS NULL
+        AND o.created_at > app_now() - $3::bigint * interval '1 millisecond'
+) o
+JOIN idempotency_keys k ON k.request_id = o.request_id AND k.order_id = o.id AND NOT k.abandoned
+WHERE k.created_at > app_now() - $3::bigint * interval '1 millisecond';
+
+-- name: watched_lanes
+-- Pages through the lanes whose seats may need a look: their deal is running or has groups that have not ended.
+SELECT l.deal_id, l.lane_no, l.epoch
+FROM lanes l JOIN deals d ON d.id = l.deal_id
+WHERE (l.deal_id, l.lane_no) > ($1, $2)
+    AND (
+        d.status <> 'ended'
+        OR EXISTS (SELECT FROM groups g WHERE g.deal_id = l.deal_id AND g.status = 'open')
+    )
+ORDER BY l.deal_id, l.lane_no
+LIMIT $3;
+
+-- name: allow_long_reads
+-- Lets the statements of this transaction run for $1, because a whole lane is read at once.
+SELECT set_config('statement_timeout', $1, true);

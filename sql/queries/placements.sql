@@ -1,0 +1,188 @@
+-- name: record_placements
+-- Makes a batch of placed seats durable in one statement; a row it does not return is not recorded, and not yet refused.
+WITH input AS MATERIALIZED (
+    SELECT *
+    FROM unnest(
+        $1::text[], $2::bytea[], $3::bytea[], $4::text[], $5::integer[], $6::bigint[], $7::text[], $8::integer[],
+        $9::text[], $10::integer[], $11::text[], $12::text[], $13::jsonb[], $14::text[], $15::text[], $16::boolean[]
+    ) AS t (
+        order_id, request_id, body_digest, deal_id, lane_no, epoch, group_id, seat,
+        buyer_id, quantity, payment_method, invite_code, ship_to, share_code, leader_order_id, auto
+    )
+),
+terms AS MATERIALIZED (
+    SELECT d.* FROM deals d WHERE d.id IN (SELECT deal_id FROM input)
+),
+opened AS (
+    INSERT INTO groups (
+        id, deal_id, lane_no, share_code, leader_order_id, capacity, min_headcount, tier_headcounts,
+        tier_prices_minor, currency, opened_at, deadline
+    )
+    SELECT DISTINCT ON (i.group_id)
+        i.group_id, i.deal_id, i.lane_no, i.share_code, i.leader_order_id, d.max_headcount, d.min_headcount,
+        d.tier_headcounts, d.tier_prices_minor, d.currency, app_now(),
+        least(app_now() + d.group_ttl_ms * interval '1 millisecond', d.ends_at)
+    FROM input i JOIN terms d ON d.id = i.deal_id
+    WHERE i.share_code IS NOT NULL AND d.starts_at <= app_now() AND (d.ends_at IS NULL OR d.ends_at > app_now())
+    ORDER BY i.group_id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, capacity, min_headcount, tier_headcounts, tier_prices_minor, deadline
+),
+watched AS (
+    INSERT INTO group_progress (group_id, capacity, check_at)
+    SELECT id, capacity, deadline FROM opened
+),
+standing AS (
+    SELECT g.id, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor, g.deadline
+    FROM groups g
+    WHERE g.id IN (SELECT group_id FROM input) AND g.status = 'open' AND g.deadline > app_now()
+    ORDER BY g.id
+    FOR SHARE
+),
+joinable AS (
+    SELECT * FROM opened UNION ALL SELECT * FROM standing
+),
+keyed AS (
+    INSERT INTO idempotency_keys AS k (request_id, body_digest, order_id)
+    SELECT i.request_id, i.body_digest, i.order_id
+    FROM input i
+    JOIN terms d ON d.id = i.deal_id
+    LEFT JOIN joinable j ON j.id = i.group_id
+    WHERE CASE
+        WHEN i.group_id IS NULL THEN d.starts_at <= app_now() AND (d.ends_at IS NULL OR d.ends_at > app_now())
+        ELSE j.id IS NOT NULL
+    END
+    -- A buyer belongs to one lane until stock runs low; only then can auto-placement meet an older seat elsewhere.
+    AND NOT (
+        i.auto AND d.lane_count > 1 AND EXISTS (
+            SELECT FROM orders o JOIN groups g ON g.id = o.group_id
+            WHERE o.buyer_id = i.buyer_id AND o.deal_id = i.deal_id AND order_is_live(o.status) AND g.status = 'open'
+        )
+    )
+    ORDER BY i.request_id
+    ON CONFLICT (request_id) DO UPDATE
+    SET body_digest = excluded.body_digest, order_id = excluded.order_id, abandoned = false,
+        created_at = excluded.created_at
+    WHERE k.abandoned AND k.order_id <> excluded.order_id
+    RETURNING request_id
+),
+counted AS (
+    INSERT INTO deal_buyers AS b (deal_id, buyer_id, units)
+    SELECT i.deal_id, i.buyer_id, i.quantity
+    FROM input i JOIN keyed k ON k.request_id = i.request_id JOIN terms d ON d.id = i.deal_id
+    WHERE i.quantity <= d.per_buyer_units
+    ORDER BY i.deal_id, i.buyer_id
+    ON CONFLICT (deal_id, buyer_id) DO UPDATE
+    SET units = b.units + excluded.units
+    WHERE b.units + excluded.units <= (SELECT d.per_buyer_units FROM deals d WHERE d.id = b.deal_id)
+    RETURNING deal_id, buyer_id
+),
+recorded AS (
+    INSERT INTO orders (
+        id, deal_id, lane_no, group_id, seat, group_capacity, buyer_id, quantity, currency, promised_unit_minor,
+        payment_method, invite_code, ship_to, request_id, hold_until, created_at, updated_at
+    )
+    SELECT
+        i.order_id, i.deal_id, i.lane_no, i.group_id, i.seat, j.capacity, i.buyer_id, i.quantity, d.currency,
+        CASE
+            WHEN i.group_id IS NULL THEN d.list_price_minor
+            ELSE unit_price_at(
+                j.tier_headcounts, j.tier_prices_minor, j.min_headcount, coalesce(p.headcount, 0) + 1
+            )
+        END,
+        i.payment_method, i.invite_code, i.ship_to, i.request_id,
+        app_now() + $17::bigint * interval '1 millisecond', app_now(), app_now()
+    FROM input i
+    JOIN keyed k ON k.request_id = i.request_id
+    JOIN counted c ON c.deal_id = i.deal_id AND c.buyer_id = i.buyer_id
+    JOIN terms d ON d.id = i.deal_id
+    LEFT JOIN joinable j ON j.id = i.group_id
+    LEFT JOIN group_progress p ON p.group_id = i.group_id
+    ORDER BY i.order_id
+    RETURNING id, deal_id, lane_no, group_id, quantity, currency, promised_unit_minor, created_at
+),
+moved AS (
+    UPDATE lanes l
+    SET sold_units = l.sold_units + fenced_units(s.units, l.epoch, s.epoch)
+    FROM (
+        SELECT r.deal_id, r.lane_no, i.epoch, sum(r.quantity) AS units
+        FROM recorded r JOIN input i ON i.order_id = r.id
+        GROUP BY r.deal_id, r.lane_no, i.epoch
+    ) s
+    WHERE l.deal_id = s.deal_id AND l.lane_no = s.lane_no
+),
+due AS (
+    INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, created_at)
+    SELECT r.id, 'authorise', r.promised_unit_minor * r.quantity, r.currency, app_now(), app_now()
+    FROM recorded r
+)
+SELECT r.id, r.promised_unit_minor, r.currency, r.created_at, r.group_id, j.deadline
+FROM recorded r LEFT JOIN joinable j ON j.id = r.group_id;
+
+-- name: classify_placements
+-- Says, in a snapshot of its own, what stands in the way of each placed seat that was not recorded.
+SELECT
+    i.order_id,
+    k.order_id AS recorded_order_id,
+    k.body_digest IS NOT DISTINCT FROM i.body_digest AS same_body,
+    coalesce(k.abandoned, false) AS abandoned,
+    o.id IS NOT NULL AS order_exists,
+    g.status AS group_status,
+    g.final_headcount >= g.capacity AS filled,
+    g.deadline <= app_now() AS overdue,
+    g.deadline
+FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) AS i (order_id, request_id, body_digest, group_id)
+LEFT JOIN idempotency_keys k ON k.request_id = i.request_id
+LEFT JOIN orders o ON o.id = k.order_id
+LEFT JOIN groups g ON g.id = i.group_id;
+
+-- name: standing_order_elsewhere
+-- Finds another live order of the buyer in any open group of the deal, whichever lane it is in.
+SELECT o.id
+FROM orders o JOIN groups g ON g.id = o.group_id
+WHERE o.buyer_id = $1 AND o.deal_id = $2 AND o.id <> $3 AND order_is_live(o.status) AND g.status = 'open'
+LIMIT 1;
+
+-- name: drop_unused_key
+-- Takes back a key whose order was refused after the key was written.
+DELETE FROM idempotency_keys k
+WHERE k.request_id = $1 AND k.order_id = $2 AND NOT EXISTS (SELECT FROM orders o WHERE o.id = k.order_id);
+
+-- name: recorded_request
+-- Looks up what a request recorded: its order and the digest of its body.
+SELECT k.order_id, k.body_digest, k.abandoned FROM idempotency_keys k WHERE k.request_id = $1;
+
+-- name: abandon_requests
+-- Writes a tombstone for each orphan seat whose request never was recorded, so that its late insert must fail.
+INSERT INTO idempotency_keys AS k (request_id, body_digest, order_id, abandoned)
+SELECT i.request_id, '\x', i.order_id, true
+FROM unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
+ORDER BY i.request_id
+ON CONFLICT (request_id) DO NOTHING;
+
+-- name: orphan_verdicts
+-- Says for each watched seat whether its order is recorded, after the tombstones were written.
+SELECT i.order_id, o.id IS NOT NULL AS recorded
+FROM unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
+LEFT JOIN orders o ON o.id = i.order_id;
+
+-- name: purge_keys
+-- Forgets up to $2 keys older than $1 milliseconds.
+DELETE FROM idempotency_keys
+WHERE request_id IN (
+    SELECT request_id FROM idempotency_keys
+    WHERE created_at < app_now() - $1::bigint * interval '1 millisecond'
+    LIMIT $2
+);
+
+-- name: group_verdict
+-- Says how a group stands, for a lane that no longer keeps it, and whether the buyer has a live seat in it.
+SELECT
+    g.status, g.deadline <= app_now() AS overdue, g.final_headcount >= g.capacity AS filled,
+    (
+        SELECT o.id FROM orders o
+        WHERE o.group_id = g.id AND o.buyer_id = $2
+            AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    ) AS order_id
+FROM groups g
+WHERE g.id = $1;

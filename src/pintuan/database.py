@@ -1,0 +1,127 @@
+"""Connections to Postgres, with a deadline on everything that could wait."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+import msgspec
+import structlog
+from asyncpg.pool import Pool
+
+from pintuan.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from asyncpg.pool import PoolAcquireContext
+
+    from pintuan.settings import Settings
+
+# The client gives up after the server has, so that a statement's fate is known whenever it can be.
+STATEMENT_TIMEOUT_MS: Final = 8_000
+COMMAND_TIMEOUT_S: Final = 10.0
+LOCK_TIMEOUT_MS: Final = 3_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 15_000
+CONNECT_TIMEOUT_S: Final = 5.0
+ACQUIRE_TIMEOUT_S: Final = 3.0
+CLOSE_TIMEOUT_S: Final = 10.0
+IDLE_CONNECTION_LIFETIME_S: Final = 300.0
+QUERIES_PER_CONNECTION_MAX: Final = 1_000_000
+POOL_SIZE_MIN: Final = 2
+
+_JSONB_VERSION: Final = b"\x01"
+_logger = structlog.get_logger("pintuan.database")
+
+
+class PooledConnection(asyncpg.Connection):
+    """A connection that goes back to its pool without a round trip.
+
+    asyncpg would send RESET ALL and its like after every use. Nothing here changes a session's state:
+    settings change with SET LOCAL, locks are transaction locks, and listeners have a connection of their
+    own. Transactions left open are still rolled back.
+    """
+
+    def get_reset_query(self) -> str:
+        """Returns no statement; see the class."""
+        return ""
+
+
+class BoundedPool(Pool):
+    """A pool that waits at most `ACQUIRE_TIMEOUT_S` for a free connection; asyncpg's waits for ever."""
+
+    def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext:
+        """Returns a context that lends a connection; raises TimeoutError when none gets free in time."""
+        return super().acquire(timeout=ACQUIRE_TIMEOUT_S if timeout is None else timeout)
+
+
+@asynccontextmanager
+async def open_pool(
+    settings: Settings, *, size_max: int, application_name: str
+) -> AsyncIterator[asyncpg.Pool]:
+    """Opens a pool for the life of the block.
+
+    Every statement runs under the server's statement and lock timeouts and the client's slightly longer one;
+    `app_now()` is shifted by the settings' simulated offset; jsonb is read and written as plain values.
+
+    Raises:
+        SettingsError: no database URL is set.
+        OSError, asyncpg.PostgresError: Postgres cannot be reached or refuses us.
+    """
+    if settings.database_url is None:
+        raise SettingsError("PINTUAN_DATABASE_URL", "not set; `pintuan up` sets it for the embedded Postgres")
+    pool = BoundedPool(
+        settings.database_url,
+        min_size=min(POOL_SIZE_MIN, size_max),
+        max_size=size_max,
+        max_queries=QUERIES_PER_CONNECTION_MAX,
+        max_inactive_connection_lifetime=IDLE_CONNECTION_LIFETIME_S,
+        init=_prepare_connection,
+        loop=None,
+        connection_class=PooledConnection,
+        record_class=asyncpg.Record,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings=session_settings(settings, application_name),
+    )
+    await pool
+    try:
+        yield pool
+    finally:
+        await _close(pool)
+
+
+def session_settings(settings: Settings, application_name: str) -> dict[str, str]:
+    """Returns what each session starts with; timeouts in milliseconds, as Postgres reads them."""
+    return {
+        "application_name": application_name,
+        "timezone": "UTC",
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+        "pintuan.sim_offset_ms": str(settings.sim_offset_ms),
+    }
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
+
+
+def _encode_jsonb(value: object) -> bytes:
+    return _JSONB_VERSION + msgspec.json.encode(value)
+
+
+def _decode_jsonb(data: bytes) -> Any:
+    return msgspec.json.decode(memoryview(data)[len(_JSONB_VERSION) :])
+
+
+async def _close(pool: BoundedPool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
+    except TimeoutError:
+        _logger.warning("connections cut off", reason="still in use at shutdown")
+        pool.terminate()
