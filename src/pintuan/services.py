@@ -1,4 +1,4 @@
-"""The Postgres and Redis a command works with: those set, those of a marketplace that runs, or embedded ones."""
+"""The Postgres and Redis a command works with: those set, a running marketplace's, or embedded ones."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,10 +15,11 @@ from pintuan.settings import Settings, SettingsError
 async def running_services(settings: Settings) -> AsyncIterator[Settings]:
     """Yields the settings with both URLs set, for the life of the block.
 
-    A URL that is set wins. One that is missing is that of the marketplace running on the data directory, or else
-    of an embedded server, started now and stopped afterwards; no other process can use the directory meanwhile.
+    A URL that is set wins. One that is missing is that of the marketplace running on the data directory, or
+    else of an embedded server, started now and stopped afterwards; no other process can use the directory
+    meanwhile.
 
-    Raises SettingsError when the data directory is in use by a process one cannot attach to, or does not serve.
+    Raises SettingsError when the directory is in use by a process one cannot attach to, or cannot be used.
     """
     if settings.database_url and settings.redis_url:
         yield settings

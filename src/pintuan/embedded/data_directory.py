@@ -1,7 +1,7 @@
 """The data directory of one marketplace: who uses it, where its parts lie, and how to reach what runs in it.
 
-lock            held by the process that runs the marketplace, or servers for a moment; contains its process id
-run.json        how to reach the marketplace that runs, written by its supervisor
+lock        held by whoever runs the marketplace, or servers for a moment; contains its process id
+run.json    how to reach the marketplace that runs, written by its supervisor
 postgres/ redis/ metrics/ log/ secret_key
 """
 
@@ -80,7 +80,7 @@ class DataDirectory:
         draft.replace(self.run_file)
 
     def withdraw(self) -> bool:
-        """Takes back what `publish` said; answers whether there was anything, left over by a crash perhaps."""
+        """Takes back what `publish` said; answers whether there was anything, perhaps after a crash."""
         try:
             self.run_file.unlink()
         except FileNotFoundError:
@@ -96,8 +96,13 @@ class DataDirectory:
             holder = _process_id(descriptor)
             by = f"process {holder}" if holder else "another process"
             raise EmbeddedError(f"the data directory {self.path} is in use by {by}; stop it or name another")
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise EmbeddedError(
+                f"cannot write to the data directory {self.path}: {error.strerror}"
+            ) from error
 
     def _holder(self) -> int | None:
         with contextlib.suppress(OSError):

@@ -96,8 +96,8 @@ async def test_two_that_start_at_once_do_not_share_the_directory(own_directory: 
 
     async with asyncio.TaskGroup() as group:
         group.create_task(first())
+        await asyncio.sleep(0)
         with pytest.raises(SettingsError, match="is in use by"):
-            await asyncio.sleep(0)
             async with running_services(Settings(data_dir=own_directory)):
                 pass
     assert started.is_set()
