@@ -7,7 +7,8 @@
         ├── Unauthenticated               no token where one is needed, or a token that does not verify
         ├── Forbidden                     a valid token of the wrong role
         ├── NotFound(what)                also somebody else's object
-        └── UnsupportedMediaType
+        ├── UnsupportedMediaType
+        └── NotReady(errors)              the readiness check found parts that do not work
 
 No class here knows a status code: `pintuan.problems` maps them in one table.
 """
@@ -70,3 +71,11 @@ class NotFound(Rejected):
 
 class UnsupportedMediaType(Rejected):
     """The request carries a body that is not `application/json`."""
+
+
+class NotReady(Rejected):
+    """This process cannot serve; `errors` names each part that fails with why."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = list(errors)

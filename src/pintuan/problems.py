@@ -24,6 +24,7 @@ from pintuan.errors import (
     IdempotencyKeyMissing,
     InvalidInput,
     NotFound,
+    NotReady,
     Rejected,
     Unauthenticated,
     UnsupportedMediaType,
@@ -94,6 +95,7 @@ _NOT_FOUND = Kind(404, "not_found", "Not found", "Nothing is here, or it is not 
 _OVERLOADED = Kind(
     503, "overloaded", "Try again in a moment", "The service could not decide in time; nothing was changed."
 )
+_NOT_READY = Kind(503, "overloaded", "Not ready", "This process cannot serve for the moment.")
 _RATE_LIMITED = Kind(429, "rate_limited", "Too many requests", "The rate allowed is used up for the moment.")
 _INTERNAL = Kind(500, "internal", "Something went wrong", "The fault is on our side and has been logged.")
 
@@ -111,6 +113,7 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
     UnsupportedMediaType: Kind(
         415, "unsupported_media_type", "Unsupported media type", "The body must be application/json."
     ),
+    NotReady: _NOT_READY,
     # What the group engine refuses.
     refusals.DealNotFound: _NOT_FOUND,
     refusals.GroupNotFound: _NOT_FOUND,
@@ -193,7 +196,7 @@ _encoder = msgspec.json.Encoder()
 
 def kinds() -> list[Kind]:
     """Returns every row of the table once, by status and code; the docs page and OpenAPI are made from it."""
-    rows = {kind.code: kind for kind in (*_KINDS.values(), _INTERNAL)}
+    rows = {kind.code: kind for kind in (*_KINDS.values(), _INTERNAL) if kind is not _NOT_READY}
     return sorted(rows.values(), key=lambda kind: (kind.status, kind.code))
 
 
@@ -217,7 +220,7 @@ def problem_of(exc: BaseException) -> tuple[Problem, dict[str, str]]:
         detail=_detail_of(exc, kind),
         code=kind.code,
     )
-    if kind is _INVALID:
+    if kind is _INVALID or kind is _NOT_READY:
         problem.errors = _field_errors_of(exc)
     if isinstance(exc, refusals.AlreadyJoined):
         problem.order_id = exc.order_id
@@ -234,7 +237,7 @@ def _detail_of(exc: BaseException, kind: Kind) -> str:
 
 
 def _field_errors_of(exc: BaseException) -> list[FieldError]:
-    if isinstance(exc, InvalidInput):
+    if isinstance(exc, InvalidInput | NotReady):
         return exc.errors
     if isinstance(exc, http.ValidationException) and isinstance(exc.extra, list):
         return [_parameter_error(entry) for entry in exc.extra]
@@ -253,7 +256,7 @@ def _headers_of(exc: BaseException, kind: Kind) -> dict[str, str]:
     headers: dict[str, str] = {"cache-control": "no-store"}
     if isinstance(exc, refusals.TryAgain):
         headers["retry-after"] = str(max(1, exc.retry_after_s))
-    elif kind is _OVERLOADED or kind is _RATE_LIMITED:
+    elif kind in (_OVERLOADED, _NOT_READY, _RATE_LIMITED):
         headers["retry-after"] = str(STORE_RETRY_AFTER_S)
     if kind is _UNAUTHENTICATED:
         # RFC 6750 section 3.1: a request without a token is not told about an invalid one.
@@ -269,6 +272,8 @@ def _report(exc: BaseException, kind: Kind, problem: Problem) -> None:
         problem.instance = f"urn:pintuan:request:{request_id}"
     if kind is _INTERNAL:
         _logger.error("request failed", exc_info=exc)
+    elif isinstance(exc, NotReady):
+        _logger.warning("not ready", detail=str(exc))
     elif not isinstance(exc, refusals.GroupsError):
         _logger.error("store unavailable", exc_info=exc)
 

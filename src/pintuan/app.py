@@ -1,0 +1,79 @@
+"""The HTTP application: routes, layers and error handling, and nothing that belongs to a noun.
+
+A request passes `RequestScope` (id, log line, metrics), Litestar's router, `AuthMiddleware` (who is calling),
+the route's guard (may they), then its handler. Every exception on the way ends in `pintuan.problems`.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from pintuan import logs
+from pintuan.auth.middleware import AuthMiddleware
+from pintuan.bodies import BODY_SIZE_MAX, ApiRequest
+from pintuan.bootstrap import Resources, open_resources
+from pintuan.health.draining import Draining, drain_on_sigterm
+from pintuan.health.routes import ROUTES as HEALTH_ROUTES
+from pintuan.problems import handle_exception
+from pintuan.request_scope import RequestScope
+from pintuan.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from litestar.types import ControllerRouterHandler
+
+ROUTES: list[ControllerRouterHandler] = [*HEALTH_ROUTES]
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """Returns the application; its stores are opened when the server starts it, and closed when it ends.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+    """
+    settings = settings or load_settings()
+    request_log = logs.configure(settings)
+    app = Litestar(
+        route_handlers=ROUTES,
+        dependencies={"resources": Provide(provide_resources, sync_to_thread=False)},
+        exception_handlers={Exception: handle_exception},
+        lifespan=[_lifespan(settings)],
+        # Our own log configuration stays in force, and exceptions are logged where they are answered.
+        logging_config=None,
+        middleware=[AuthMiddleware],
+        # The document is made from the same routes, by `pintuan.openapi`.
+        openapi_config=None,
+        request_class=ApiRequest,
+        request_max_body_size=BODY_SIZE_MAX,
+    )
+    # Litestar's own middlewares run behind its router, where an unknown route never gets.
+    app.asgi_handler = RequestScope(app.asgi_handler, request_log)
+    return app
+
+
+def provide_resources(state: State) -> Resources:
+    """Injects the process' resources into a handler's `resources` parameter."""
+    resources: Resources = state.resources
+    return resources
+
+
+def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        draining = Draining()
+        async with open_resources(settings) as resources:
+            app.state.resources = resources
+            app.state.tokens = resources.token_verifier
+            app.state.draining = draining
+            with drain_on_sigterm(draining):
+                yield
+            draining.begin()
+
+    return lifespan

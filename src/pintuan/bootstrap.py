@@ -1,0 +1,58 @@
+"""The composition root: what a process opens, in order, and closes again in the opposite one."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pintuan.auth.tokens import TokenIssuer, TokenVerifier
+from pintuan.clock import ServerClock, open_clock
+from pintuan.database import open_pool
+from pintuan.redis_connection import RedisClient, open_redis
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+    from pintuan.settings import Settings
+
+API_POOL_SIZE_MAX: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Everything a request handler may need, opened once per process."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    redis: RedisClient
+    clock: ServerClock
+    token_issuer: TokenIssuer
+    token_verifier: TokenVerifier
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Opens the resources of an API process for the life of the block.
+
+    Raises:
+        SettingsError: a URL or the secret key is missing.
+        OSError, asyncpg.PostgresError: Postgres cannot be reached or refuses us.
+    """
+    secret_key = settings.resolve_secret_key()
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            open_pool(settings, size_max=API_POOL_SIZE_MAX, application_name="pintuan-api")
+        )
+        redis = await stack.enter_async_context(open_redis(settings))
+        clock = await stack.enter_async_context(open_clock(pool))
+        yield Resources(
+            settings=settings,
+            pool=pool,
+            redis=redis,
+            clock=clock,
+            token_issuer=TokenIssuer(secret_key),
+            token_verifier=TokenVerifier(secret_key, clock.now_s),
+        )

@@ -1,0 +1,60 @@
+"""`/health/live`, `/health/ready` and `/metrics`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from litestar import Response, Router, get
+from litestar.datastructures import State
+
+from pintuan import metrics
+from pintuan.auth.middleware import PUBLIC_OPTION
+from pintuan.errors import FieldError, NotReady
+from pintuan.health import service
+from pintuan.parameters import InjectedResources
+
+
+class Liveness(msgspec.Struct):
+    """The process answers; nothing more is promised."""
+
+    status: Annotated[Literal["live"], msgspec.Meta(examples=["live"])] = "live"
+
+
+class Readiness(msgspec.Struct):
+    """The process can serve: its stores answer and the schema is the one it was built for."""
+
+    status: Annotated[Literal["ready"], msgspec.Meta(examples=["ready"])] = "ready"
+
+
+@get("/health/live", summary="Is the process alive?")
+async def live() -> Liveness:
+    """Answers as long as the event loop turns."""
+    return Liveness()
+
+
+@get("/health/ready", summary="Can the process serve?")
+async def ready(resources: InjectedResources, state: State) -> Readiness:
+    """Answers 503 with the parts that fail, or once shutdown has begun."""
+    if state.draining.begun:
+        raise NotReady([FieldError("process", "shutting down")])
+    failing = await service.failing_parts(resources)
+    if failing:
+        raise NotReady(failing)
+    return Readiness()
+
+
+@get(
+    "/metrics",
+    summary="Metrics in the Prometheus text format",
+    media_type=metrics.CONTENT_TYPE,
+    sync_to_thread=True,
+)
+def read_metrics() -> Response[bytes]:
+    """Answers for all processes of the API."""
+    return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+
+ROUTES: Final = [
+    Router("/", route_handlers=[live, ready, read_metrics], tags=["operator"], opt={PUBLIC_OPTION: True})
+]

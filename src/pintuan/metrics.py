@@ -1,0 +1,65 @@
+"""Metrics in the Prometheus text format, right for one process and for several.
+
+With `PROMETHEUS_MULTIPROC_DIR` set before the first import of this module, every process keeps its values in
+files there and any of them answers for all. The supervisor sets it and empties the directory at its start.
+
+Every metric of the product is declared here, so that this file is the list an operator reads.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+UNMATCHED_ROUTE: Final = "unmatched"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_DURATION_BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+HTTP_REQUESTS: Final = Counter(
+    "pintuan_http_requests", "Requests answered.", labelnames=("route", "method", "status")
+)
+HTTP_DURATION: Final = Histogram(
+    "pintuan_http_request_duration_seconds",
+    "Time from a request's arrival to the end of its answer.",
+    labelnames=("route", "method"),
+    buckets=_DURATION_BUCKETS_S,
+)
+
+# Routes, methods and statuses are few, so the children are looked up once and kept.
+_request_counters: dict[tuple[str, str, int], Counter] = {}
+_request_durations: dict[tuple[str, str], Histogram] = {}
+
+
+def count_request(*, route: str, method: str, status: int, duration_s: float) -> None:
+    """Counts one answered request; `route` is the path's template, never the path itself."""
+    if method not in _METHODS:
+        method = "other"
+    counter = _request_counters.get((route, method, status))
+    if counter is None:
+        counter = _request_counters[route, method, status] = HTTP_REQUESTS.labels(route, method, str(status))
+    counter.inc()
+    duration = _request_durations.get((route, method))
+    if duration is None:
+        duration = _request_durations[route, method] = HTTP_DURATION.labels(route, method)
+    duration.observe(duration_s)
+
+
+def render() -> bytes:
+    """Returns the values of all processes in the text format; blocks on files in multiprocess mode."""
+    if not os.environ.get(MULTIPROCESS_VARIABLE):
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # The library's own omission.
+    return generate_latest(registry)

@@ -1,0 +1,43 @@
+"""What handlers ask for by annotation, beside their body: injected resources and shared headers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeAlias
+
+from litestar.di import Dependency
+from litestar.params import HeaderParameter, SkipValidationMarker
+
+from pintuan.bootstrap import Resources
+from pintuan.errors import IdempotencyKeyMissing, InvalidInput
+
+IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
+
+# `resources: InjectedResources` in a handler; there is nothing to validate in what we opened ourselves.
+InjectedResources: TypeAlias = Annotated[Resources, Dependency(kind="named"), SkipValidationMarker()]
+
+# `idempotency_key: IdempotencyKeyHeader = None` in a handler, then `require_idempotency_key`: were the header
+# required by its annotation, a call without it would be `invalid` and not `idempotency_key_missing`.
+IdempotencyKeyHeader: TypeAlias = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        description="Required; a repeated key answers with the same order, for 24 h.",
+        required=False,
+    ),
+]
+
+
+def require_idempotency_key(value: str | None) -> str:
+    """Returns the key of a call that must have one.
+
+    Raises:
+        IdempotencyKeyMissing: the header is missing or empty.
+        InvalidInput: it is longer than `IDEMPOTENCY_KEY_LENGTH_MAX` or not printable.
+    """
+    if not value:
+        raise IdempotencyKeyMissing
+    if len(value) > IDEMPOTENCY_KEY_LENGTH_MAX or not value.isprintable():
+        raise InvalidInput.of(
+            "Idempotency-Key", f"must be 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable characters"
+        )
+    return value

@@ -1,0 +1,81 @@
+"""A running API over real HTTP, with its own database, and tokens to call it with.
+
+Fixtures:
+
+    settings        dev settings on this test's database and the session's Redis
+    api             an HTTP client on an API served by uvicorn on a free port
+    token_for       makes an access token: `token_for("buyer", "ann")`
+    bearer          the same as a header: `bearer("buyer", "ann")`
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from pintuan.app import create_app
+from pintuan.auth import Role
+from pintuan.auth.tokens import TokenIssuer
+from pintuan.settings import Settings
+
+HOST = "127.0.0.1"
+CALL_TIMEOUT_S = 10.0
+SECRET_KEY = "a key that signs tokens in tests and nowhere else"
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """What an operator would set for a development machine."""
+    return Settings(database_url=database_url, redis_url=redis_url, data_dir=tmp_path, secret_key=SECRET_KEY)
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose base URL is the API's."""
+    config = uvicorn.Config(
+        create_app(settings), host=HOST, port=0, log_config=None, access_log=False, lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await _started(server, serving)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=CALL_TIMEOUT_S) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+def token_for() -> Callable[[Role, str], str]:
+    """Issues tokens with the key of `settings` by this machine's clock, which Postgres shares here."""
+    issuer = TokenIssuer(SECRET_KEY)
+
+    def token_for(role: Role, subject: str) -> str:
+        return issuer.issue(subject, role, now_s=time.time())
+
+    return token_for
+
+
+@pytest.fixture
+def bearer(token_for: Callable[[Role, str], str]) -> Callable[[Role, str], dict[str, str]]:
+    """Returns the Authorization header of a caller."""
+
+    def bearer(role: Role, subject: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {token_for(role, subject)}"}
+
+    return bearer
+
+
+async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    """uvicorn has no event for having started, only a flag that it sets."""
+    while not server.started:
+        if serving.done():
+            await serving
+            raise RuntimeError("the API ended before it had started")
+        await asyncio.sleep(0.01)
