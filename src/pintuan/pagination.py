@@ -1,0 +1,81 @@
+"""Lists a page at a time, newest first, with opaque cursors that stay right while rows are added."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeAlias, TypeVar
+
+import msgspec
+from litestar.params import QueryParameter
+
+from pintuan.errors import InvalidInput
+from pintuan.times import Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LIMIT_DEFAULT: Final = 20
+LIMIT_MAX: Final = 100
+CURSOR_LENGTH_MAX: Final = 512
+
+# In a handler: `limit: LimitParameter = LIMIT_DEFAULT, cursor: CursorParameter = None`.
+LimitParameter: TypeAlias = Annotated[
+    int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items at most.")
+]
+CursorParameter: TypeAlias = Annotated[
+    str | None, QueryParameter(description="`next_cursor` of the page before; absent for the first page.")
+]
+
+T = TypeVar("T")
+Row = TypeVar("Row")
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a page ended: the last row's time of creation, then its id, as the lists are ordered."""
+
+    created_at: Instant
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """Some items, and the cursor of the next ones if there are any."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+def encode_cursor(created_at: datetime, id_: str) -> str:
+    """Returns the opaque text of a place in a list."""
+    encoded = base64.urlsafe_b64encode(msgspec.json.encode(Cursor(created_at, id_)))
+    return encoded.rstrip(b"=").decode("ascii")
+
+
+def decode_cursor(text: str | None) -> Cursor | None:
+    """Returns the place a cursor names; None without a cursor, which means the first page.
+
+    Raises:
+        InvalidInput: the text is none of ours.
+    """
+    if text is None:
+        return None
+    try:
+        if len(text) > CURSOR_LENGTH_MAX:
+            raise ValueError("longer than any cursor of ours")
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=Cursor)
+    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+        raise InvalidInput.of("cursor", "is not a cursor of this list") from error
+
+
+def page_of(
+    rows: Sequence[Row], *, limit: int, item: Callable[[Row], T], place: Callable[[Row], tuple[datetime, str]]
+) -> Page[T]:
+    """Returns a page of at most `limit` items out of up to `limit + 1` rows.
+
+    The one row more says that there is a next page; `place` gives a row's time of creation and id.
+    """
+    shown = rows[:limit]
+    next_cursor = encode_cursor(*place(shown[-1])) if len(rows) > limit else None
+    return Page(items=[item(row) for row in shown], next_cursor=next_cursor)

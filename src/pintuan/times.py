@@ -1,0 +1,22 @@
+"""Times as requests and responses carry them: RFC 3339, in responses always UTC with a `Z`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+# In a request any offset may stand, but one must: a time without it means nothing to a database.
+Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True, examples=["2026-05-01T18:30:00Z"])]
+
+
+def in_utc(time: datetime) -> datetime:
+    """Returns the same instant in UTC, which msgspec writes with a `Z`.
+
+    Raises:
+        ValueError: the time has no offset.
+    """
+    if time.tzinfo is None:
+        raise ValueError("the time has no offset")
+    return time.astimezone(UTC)
