@@ -60,9 +60,9 @@ def decode_cursor(text: str | None) -> Cursor | None:
     """
     if text is None:
         return None
+    if len(text) > CURSOR_LENGTH_MAX:
+        raise InvalidInput.of("cursor", f"is longer than {CURSOR_LENGTH_MAX} characters")
     try:
-        if len(text) > CURSOR_LENGTH_MAX:
-            raise ValueError("longer than any cursor of ours")
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(raw, type=Cursor)
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
