@@ -52,13 +52,12 @@ def lookups() -> Iterator[tuple[str, str, str]]:
             if isinstance(target, ast.Name)
         }
         for node in ast.walk(module):
-            if (
-                isinstance(node, ast.Subscript)
-                and isinstance(node.value, ast.Name)
-                and node.value.id in nouns
-                and isinstance(node.slice, ast.Constant)
-            ):
-                yield f"{path}:{node.lineno}", nouns[node.value.id], str(node.slice.value)
+            if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Constant):
+                continue
+            queries = node.value
+            looked_in = nouns.get(queries.id) if isinstance(queries, ast.Name) else noun_loaded_by(queries)
+            if looked_in is not None:
+                yield f"{path}:{node.lineno}", looked_in, str(node.slice.value)
 
 
 @pytest.mark.parametrize("noun", known_nouns())
