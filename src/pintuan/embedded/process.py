@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+STDERR = 2
 LAUNCHER = Path(__file__).with_name("launch.py")
 KILL_WAIT_S_MAX = 10.0
 LOCK_WAIT_S_MAX = 60.0
@@ -42,9 +43,9 @@ class SystemUser:
 class ChildCommand:
     """What to run and how: `death_signal` is sent to the child when we die, even by kill -9.
 
-    Output goes to the file `log`, or to our own stdout and stderr when there is none. A child `in_terminal`
-    stays in our process group, so the terminal's Ctrl-C reaches it; the others are stopped by us alone, in
-    the order we choose.
+    Output goes to the file `log`, or all of it to our stderr when there is none. A child `in_terminal` has
+    our stdout, and stays in our process group, so the terminal's Ctrl-C reaches it; the others are stopped by
+    us alone, in the order we choose.
     """
 
     arguments: Sequence[str]
@@ -77,7 +78,7 @@ class ChildProcess:
             process = await asyncio.create_subprocess_exec(
                 *launch,
                 stdin=None if command.in_terminal else asyncio.subprocess.DEVNULL,
-                stdout=output,
+                stdout=output if output is not None else None if command.in_terminal else STDERR,
                 stderr=output,
                 env=None if command.environ is None else dict(command.environ),
                 cwd=command.cwd,

@@ -1,0 +1,75 @@
+"""`pintuan up`: runs the whole marketplace on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import sql
+from pintuan.embedded import EmbeddedError
+from pintuan.embedded.data_directory import DataDirectory
+from pintuan.embedded.process import open_log
+from pintuan.settings import load_settings
+from pintuan.supervisor.errors import SupervisorError
+from pintuan.supervisor.marketplace import Marketplace, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+API_WORKERS_MAX = 64
+WORKERS_MAX = 64
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on.  [default: 8000]")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.  [default: .pintuan]"
+)
+@click.option(
+    "--api-workers", type=click.IntRange(1, API_WORKERS_MAX), default=1, show_default=True, metavar="N"
+)
+@click.option("--workers", type=click.IntRange(0, WORKERS_MAX), default=1, show_default=True, metavar="N")
+@click.option("--demo", is_flag=True, help="Fill the marketplace with live shoppers once it is ready.")
+def command(
+    *, host: str, port: int | None, data_dir: Path | None, api_workers: int, workers: int, demo: bool
+) -> None:
+    """Run the marketplace: servers, API and workers, until SIGTERM or Ctrl-C."""
+    plan = Plan(
+        settings=load_settings(http_port=port, data_dir=data_dir),
+        host=host,
+        api_workers=api_workers,
+        workers=workers,
+        demo=demo,
+        log_to_files=demo and sys.stderr.isatty(),
+    )
+    try:
+        asyncio.run(_run(plan))
+    except (EmbeddedError, SupervisorError, sql.MigrationError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _run(plan: Plan) -> None:
+    await Marketplace(plan, announce=click.echo, report=_reporter(plan)).run()
+
+
+def _reporter(plan: Plan) -> Callable[[str], None]:
+    """Where trouble is told: on stderr, or in a log while the demo has the terminal."""
+    if not plan.log_to_files:
+        return lambda line: click.echo(f"pintuan: {line}", err=True)
+    log = DataDirectory(plan.settings.data_dir).log("supervisor")
+    click.echo(f"Logs are in {log.parent}")
+
+    def report(line: str) -> None:
+        descriptor = open_log(log)
+        try:
+            os.write(descriptor, f"pintuan: {line}\n".encode())
+        finally:
+            os.close(descriptor)
+
+    return report

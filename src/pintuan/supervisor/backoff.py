@@ -1,0 +1,29 @@
+"""How long to wait before a process is started again, and when to give up."""
+
+import random
+
+DELAY_S_MIN = 0.1
+DELAY_S_MAX = 5.0
+STEADY_S = 30.0
+"""A process that lived this long was well: its next death counts as the first."""
+RESTARTS_MAX = 10
+BOOT_RESTARTS_MAX = 2
+"""Until the marketplace is ready for the first time: a mistake in its settings should show at once."""
+JITTER = 0.5
+
+
+class Backoff:
+    """The delays of one process: doubling, half of each random so that siblings do not restart in step."""
+
+    def __init__(self) -> None:
+        self._restarts = 0
+
+    def next_delay_s(self, lifetime_s: float, restarts_max: int = RESTARTS_MAX) -> float | None:
+        """Seconds to wait after a life of `lifetime_s` seconds, or None when it died too often."""
+        if lifetime_s >= STEADY_S:
+            self._restarts = 0
+        if self._restarts >= restarts_max:
+            return None
+        delay_s = min(DELAY_S_MAX, DELAY_S_MIN * 2.0**self._restarts)
+        self._restarts += 1
+        return delay_s * (1 - JITTER * random.random())  # noqa: S311  # spreading restarts needs no secrecy

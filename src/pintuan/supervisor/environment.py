@@ -1,0 +1,28 @@
+"""How settings reach the children: as the same environment variables an operator would set."""
+
+import os
+from pathlib import Path
+
+from pintuan.settings import SETTINGS, Settings
+
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def child_environment(settings: Settings, metrics: Path) -> dict[str, str]:
+    """Our own environment with every setting as it is now; one that is not set becomes empty.
+
+    Empty rather than absent, because a child reads `.env` too and would find there what we override.
+    """
+    environ = dict(os.environ)
+    for setting in SETTINGS:
+        environ[setting.variable] = _as_text(getattr(settings, setting.field))
+    environ[METRICS_VARIABLE] = str(metrics)
+    return environ
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)

@@ -1,0 +1,148 @@
+"""Keeps one process alive until it is told to stop."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from pintuan.embedded import EmbeddedError
+from pintuan.embedded.process import log_tail
+from pintuan.supervisor.backoff import BOOT_RESTARTS_MAX, RESTARTS_MAX, Backoff
+from pintuan.supervisor.errors import CrashLoopError
+
+SHOWN_LOG_LINES_MAX = 20
+
+
+class Restartable(Protocol):
+    """A process one can start again: an embedded server, or a child of ours."""
+
+    @property
+    def log(self) -> Path | None:
+        """Where its output goes, or None for our own stderr."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, or None before the start."""
+
+    async def start(self) -> None:
+        """Starts the process."""
+
+    async def wait_ready(self) -> None:
+        """Waits until it can be used."""
+
+    async def wait(self) -> int:
+        """Waits until it has ended."""
+
+    async def stop(self) -> None:
+        """Ends it, in order."""
+
+    async def kill(self) -> None:
+        """Ends it now."""
+
+
+class Keeper:
+    """Starts a process and starts it again whenever it dies, with growing pauses.
+
+    `report` gets a line for the operator for each death; `died` gets the process id.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        process: Restartable,
+        *,
+        report: Callable[[str], None],
+        died: Callable[[int], None] = lambda _pid: None,
+    ) -> None:
+        self.name = name
+        self.process = process
+        self._report = report
+        self._died = died
+        self._backoff = Backoff()
+        self._stopping = asyncio.Event()
+        self._starting = asyncio.Lock()
+        self._boot = True
+
+    async def start(self) -> None:
+        """Starts the process for the first time and waits until it is ready.
+
+        Raises EmbeddedError or OSError.
+        """
+        async with self._starting:
+            await self.process.start()
+        await self.process.wait_ready()
+
+    def booted(self) -> None:
+        """Allows the process more deaths from now on; the marketplace was ready once."""
+        self._boot = False
+
+    async def keep(self) -> None:
+        """Restarts the process until `stop`. Raises CrashLoopError when it dies too often."""
+        loop = asyncio.get_running_loop()
+        while True:
+            started_s = loop.time()
+            status = await self.process.wait()
+            if self.process.pid is not None:
+                self._died(self.process.pid)
+            if self._stopping.is_set():
+                return
+            delay_s = self._backoff.next_delay_s(
+                loop.time() - started_s, BOOT_RESTARTS_MAX if self._boot else RESTARTS_MAX
+            )
+            if delay_s is None:
+                raise CrashLoopError(self._last_words(status))
+            self._report(f"{self.name} {ending(status)}; starting it again in {delay_s:.1f} s")
+            if await self._stopped_within(delay_s):
+                return
+            await self._restart()
+
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Ends the process for good: in order, or by kill once `hurry` is set. No-op if it never ran."""
+        self._stopping.set()
+        # A spawn under way is waited for: a process we do not know of could not be stopped.
+        async with self._starting:
+            orderly = asyncio.create_task(self.process.stop())
+        hurried = asyncio.create_task(hurry.wait())
+        await asyncio.wait({orderly, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        if not orderly.done():
+            await self.process.kill()
+        hurried.cancel()
+        await orderly
+
+    async def _restart(self) -> None:
+        try:
+            async with self._starting:
+                if self._stopping.is_set():
+                    return
+                await self.process.start()
+            await self.process.wait_ready()
+        except (EmbeddedError, OSError) as error:
+            # Counted like a death: the loop sees the ended process and tries again, or gives up.
+            self._report(f"{self.name} did not start: {error}")
+            await self.process.stop()
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _last_words(self, status: int) -> str:
+        first = f"{self.name} keeps ending: it last {ending(status)}"
+        if self.process.log is None:
+            return f"{first}; its output is above"
+        lines = log_tail(self.process.log)[-SHOWN_LOG_LINES_MAX:]
+        return "\n".join([f"{first}; the end of {self.process.log}:", *lines])
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words: `exited with 1`, `was ended by SIGKILL`."""
+    if status >= 0:
+        return f"exited with {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"

@@ -1,0 +1,218 @@
+"""A running marketplace: the order in which its parts start and stop, and what ends it."""
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from prometheus_client.multiprocess import mark_process_dead
+
+import sql
+from pintuan.durability import check_durability
+from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.embedded.data_directory import DataDirectory, RunningMarketplace
+from pintuan.settings import Settings
+from pintuan.supervisor.children import PythonProcess, api_process, demo_process, worker_process
+from pintuan.supervisor.environment import child_environment
+from pintuan.supervisor.errors import NotReadyError
+from pintuan.supervisor.keeper import Keeper, Restartable, ending
+from pintuan.supervisor.listener import listen, url_of
+from pintuan.supervisor.stop_signals import StopSignals
+
+READY_WAIT_S_MAX = 60.0
+READY_POLL_S = 0.05
+READY_CALL_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. With `log_to_files` the children's output leaves the terminal to somebody else."""
+
+    settings: Settings
+    host: str
+    api_workers: int
+    workers: int
+    demo: bool
+    log_to_files: bool
+
+
+class Marketplace:
+    """Starts everything, keeps it alive, and stops it in order.
+
+    `announce` gets the lines meant for the user, `report` those about trouble.
+    """
+
+    def __init__(self, plan: Plan, *, announce: Callable[[str], None], report: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._announce = announce
+        self._report = report
+        self._directory = DataDirectory(plan.settings.data_dir)
+        self._signals = StopSignals()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._listener: socket.socket | None = None
+        self._stages: list[list[Keeper]] = []
+        self._keeping: list[asyncio.Task[None]] = []
+        self._demo: PythonProcess | None = None
+
+    async def run(self) -> None:
+        """Runs until a stop signal, then drains.
+
+        Raises EmbeddedError, SettingsError, sql.MigrationError, OSError or SupervisorError when it cannot
+        start, and CrashLoopError also later; everything is stopped by then.
+        """
+        with self._signals.installed(), self._directory.locked():
+            try:
+                await self._run_until_stopped()
+            finally:
+                await self._drain()
+
+    async def _run_until_stopped(self) -> None:
+        boot = asyncio.create_task(self._boot())
+        stop = asyncio.create_task(self._signals.stop.wait())
+        try:
+            ends: set[asyncio.Future[Any]] = {stop, self._failure}
+            await asyncio.wait({boot, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if boot.done():
+                boot.result()
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self._failure.done():
+                self._failure.result()
+        finally:
+            boot.cancel()
+            stop.cancel()
+            await asyncio.gather(boot, stop, return_exceptions=True)
+
+    async def _boot(self) -> None:
+        plan = self._plan
+        after_crash = self._directory.withdraw()
+        # First of all, because a taken port is the likeliest trouble and should show at once.
+        self._listener = await listen(plan.host, plan.settings.http_port, after_crash=after_crash)
+        url = url_of(plan.host, plan.settings.http_port)
+        settings = await self._start_servers()
+        await sql.migrate(_set(settings.database_url))
+        await check_durability(settings)
+        await self._start_children(settings, self._listener)
+        await self._wait_ready(url)
+        for keeper in self._keepers():
+            keeper.booted()
+        self._directory.publish(
+            RunningMarketplace(
+                pid=os.getpid(),
+                database_url=_set(settings.database_url),
+                redis_url=_set(settings.redis_url),
+                http_url=url,
+            )
+        )
+        self._announce(f"Pintuan is ready at {url}")
+        if plan.demo:
+            await self._run_demo(settings)
+
+    async def _start_servers(self) -> Settings:
+        """Starts an embedded server for each URL that is missing; answers the settings with both URLs."""
+        settings = msgspec.structs.replace(self._plan.settings, data_dir=self._directory.path)
+        if settings.database_url is None:
+            postgres = EmbeddedPostgres(self._directory.postgres, log=self._directory.log("postgres"))
+            postgres.prepare()
+            await self._start_stage([("postgres", postgres)])
+            settings = msgspec.structs.replace(settings, database_url=postgres.url)
+        if settings.redis_url is None:
+            redis = EmbeddedRedis(self._directory.redis, log=self._directory.log("redis"))
+            redis.prepare()
+            await self._start_stage([("redis", redis)])
+            settings = msgspec.structs.replace(settings, redis_url=redis.url)
+        return settings
+
+    async def _start_children(self, settings: Settings, listener: socket.socket) -> None:
+        shutil.rmtree(self._directory.metrics, ignore_errors=True)
+        self._directory.metrics.mkdir(parents=True)
+        environ = child_environment(settings, self._directory.metrics)
+        workers = [_numbered("worker", number, self._plan.workers) for number in range(self._plan.workers)]
+        apis = [_numbered("api", number, self._plan.api_workers) for number in range(self._plan.api_workers)]
+        await self._start_stage([(name, worker_process(environ, self._log(name))) for name in workers])
+        await self._start_stage([(name, api_process(listener, environ, self._log(name))) for name in apis])
+
+    async def _start_stage(self, named: Sequence[tuple[str, Restartable]]) -> None:
+        """Starts processes that are stopped together; stages stop in the opposite order of their start."""
+        keepers = [
+            Keeper(name, process, report=self._report, died=self._forget_metrics) for name, process in named
+        ]
+        self._stages.append(keepers)
+        for keeper in keepers:
+            await keeper.start()
+            task = asyncio.create_task(keeper.keep())
+            task.add_done_callback(self._kept)
+            self._keeping.append(task)
+
+    async def _wait_ready(self, url: str) -> None:
+        answer = "no answer"
+        try:
+            async with (
+                asyncio.timeout(READY_WAIT_S_MAX),
+                httpx.AsyncClient(timeout=READY_CALL_TIMEOUT_S, trust_env=False) as client,
+            ):
+                while True:
+                    try:
+                        response = await client.get(f"{url}/health/ready")
+                        answer = f"{response.status_code} {response.text}"
+                        if response.is_success:
+                            return
+                    except httpx.TransportError as error:
+                        # An API process that died while answering; its successor is on its way.
+                        answer = str(error) or type(error).__name__
+                    await asyncio.sleep(READY_POLL_S)
+        except TimeoutError:
+            raise NotReadyError(f"the API was not ready in {READY_WAIT_S_MAX:.0f} s: {answer}") from None
+
+    async def _run_demo(self, settings: Settings) -> None:
+        """Runs the demo to its end; the marketplace goes on without it."""
+        self._demo = demo_process(child_environment(settings, self._directory.metrics))
+        await self._demo.start()
+        status = await self._demo.wait()
+        if status != 0:
+            self._report(f"the demo {ending(status)}; the marketplace goes on")
+
+    async def _drain(self) -> None:
+        """Stops everything: first what lets work in, last what remembers it. Bounded; stops all it can."""
+        self._directory.withdraw()
+        if self._listener:
+            self._listener.close()
+        if self._demo:
+            await self._demo.stop()
+        for stage in reversed(self._stages):
+            stopping = [keeper.stop(self._signals.hurry) for keeper in stage]
+            for keeper, outcome in zip(
+                stage, await asyncio.gather(*stopping, return_exceptions=True), strict=True
+            ):
+                if isinstance(outcome, BaseException):
+                    self._report(f"{keeper.name} could not be stopped: {outcome or type(outcome).__name__}")
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error and not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _keepers(self) -> list[Keeper]:
+        return [keeper for stage in self._stages for keeper in stage]
+
+    def _forget_metrics(self, pid: int) -> None:
+        mark_process_dead(pid, str(self._directory.metrics))  # type: ignore[no-untyped-call]  # The library's.
+
+    def _log(self, name: str) -> Path | None:
+        return self._directory.log(name) if self._plan.log_to_files else None
+
+
+def _numbered(name: str, number: int, count: int) -> str:
+    return name if count == 1 else f"{name}-{number + 1}"
+
+
+def _set(url: str | None) -> str:
+    if url is None:
+        raise RuntimeError("a server's URL is set once it has started")
+    return url
