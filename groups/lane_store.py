@@ -1,8 +1,8 @@
 """Script calls into a lane's Redis state, each under the token of the connection it travels on.
 
-A token is `epoch:run_id`. The epoch comes from Postgres; the run id is Redis' own and is read whenever a connection is
-made, because a restored file or a promoted replica carries an old epoch that would look right. A script that
-finds another token answers `cold` and changes nothing.
+A token is `epoch:run_id`. The epoch comes from Postgres; the run id is Redis' own and is read whenever a
+connection is made, because a restored file or a promoted replica carries an old epoch that would look right.
+A script that finds another token answers `cold` and changes nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STAGING_CHUNK = 1_000
 STAGING_TTL_MS = 120_000
 
 
-class LaneCold(Exception):  # noqa: N818 - an answer about the lane's state, which callers mend
+class LaneCold(Exception):
     """Redis holds no state of the lane under the epoch the caller believes in."""
 
 

@@ -26,8 +26,8 @@ Verb = Literal["group", "best", "open", "solo"]
 class Placement:
     """One buyer's request for a seat.
 
-    `verb` is `group` (this group only), `best` (the fullest open group, or a new one), `open` (a new group) or
-    `solo` (no group, at list price). `request_id` is 16 bytes naming principal, call and idempotency key;
+    `verb` is `group` (this group only), `best` (the fullest open group, or a new one), `open` (a new group)
+    or `solo` (no group, at list price). `request_id` is 16 bytes naming principal, call and idempotency key;
     `body_digest` tells two bodies under one key apart.
     """
 
@@ -77,7 +77,7 @@ class CommittedGroup:
 
 
 def item_of(placement: Placement) -> PlaceItem:
-    """Names the order, and the group it may open, before the lane decides: a repeated call then changes nothing."""
+    """Names the order, and the group it may open, before the lane decides, so that a repeat changes nothing."""
     opens = placement.verb in ("best", "open")
     return PlaceItem(
         verb=placement.verb,

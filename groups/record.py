@@ -43,7 +43,7 @@ _OUTCOME_UNKNOWN = (
 )
 
 
-class LaneLied(Exception):  # noqa: N818 - a finding about Redis, which the caller mends by a rebuild
+class LaneLied(Exception):
     """A constraint refused what Redis should have foreseen; its state of the lane cannot be trusted."""
 
 
@@ -95,7 +95,7 @@ class Recorder:
         return verdicts
 
     async def _record_round(self, open_seats: dict[str, Seat], epoch: int, verdicts: Verdicts) -> bool:
-        """Runs the statement once. Returns true when its outcome is unknown: it may have committed all the same."""
+        """Runs the statement once; returns true when its outcome is unknown, for it may have committed."""
         try:
             rows = await self._insert(list(open_seats.values()), epoch)
         except (asyncpg.CheckViolationError, asyncpg.UniqueViolationError) as error:
@@ -181,7 +181,7 @@ class Recorder:
         return False
 
     async def _seated_elsewhere(self, seat: Seat, verdicts: Verdicts) -> bool:
-        """On a deal of several lanes: whether auto-placement met an older seat in another lane's open group."""
+        """Whether, on a deal of several lanes, auto-placement met an older seat in another lane."""
         order_id = await self._pool.fetchval(
             QUERIES["standing_order_elsewhere"],
             seat.placement.buyer_id,

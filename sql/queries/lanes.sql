@@ -1,9 +1,6 @@
--- name: placement_terms
--- Reads what placing into a deal needs and never changes: its lanes, and the epochs that do change.
-SELECT d.id, d.lane_count, array_agg(l.epoch ORDER BY l.lane_no) AS epochs
-FROM deals d JOIN lanes l ON l.deal_id = d.id
-WHERE d.id = $1
-GROUP BY d.id;
+-- name: lane_count
+-- Reads how many lanes a deal has, which never changes.
+SELECT lane_count FROM deals WHERE id = $1;
 
 -- name: lane_of_group
 -- Finds the lane a group lives in.
@@ -12,11 +9,6 @@ SELECT deal_id, lane_no FROM groups WHERE id = $1;
 -- name: lane_epoch
 -- Reads a lane's epoch as of now.
 SELECT epoch FROM lanes WHERE deal_id = $1 AND lane_no = $2;
-
--- name: lane_epochs
--- Reads the epochs of many lanes.
-SELECT l.deal_id, l.lane_no, l.epoch
-FROM lanes l JOIN unnest($1::text[], $2::integer[]) AS i (deal_id, lane_no) USING (deal_id, lane_no);
 
 -- name: raise_epoch
 -- Raises a lane's epoch above its own and above one that was found in Redis.

@@ -1,0 +1,78 @@
+"""Cancelling an order while its group is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from groups.errors import CancelLocked, IdempotencyKeyReused, NotCancellable, OrderNotFound
+from groups.lifecycle import ESCALATION_MS
+from groups.lifecycle import QUERIES as LIFECYCLE
+from groups.record import QUERIES as PLACEMENTS
+from sql.retry import retry_serialization
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """A buyer's wish to leave; the key and digest work as in `groups.placement.Placement`."""
+
+    order_id: str
+    buyer_id: str
+    request_id: bytes
+    body_digest: bytes
+
+
+async def cancel_order(pool: asyncpg.Pool, cancellation: Cancellation) -> str:
+    """Cancels an order and returns its id; a repeated call with the same key changes nothing.
+
+    The seat reaches Redis by its row in `seat_releases`, written in the same transaction.
+
+    Raises OrderNotFound (also for somebody else's order), NotCancellable, CancelLocked, or
+    IdempotencyKeyReused.
+    """
+    return await retry_serialization(lambda: _cancel(pool, cancellation))
+
+
+async def _cancel(pool: asyncpg.Pool, cancellation: Cancellation) -> str:
+    order_id = cancellation.order_id
+    async with pool.acquire() as connection, connection.transaction():
+        found = await connection.fetchrow(LIFECYCLE["order_to_cancel"], order_id, cancellation.buyer_id)
+        if found is None:
+            raise OrderNotFound(f"no order {order_id}")
+        # Group before order, as everywhere; what others committed meanwhile is read after both locks.
+        if found["group_id"] is not None:
+            await connection.fetchrow(LIFECYCLE["lock_group"], found["group_id"], ESCALATION_MS)
+        await connection.fetchrow(LIFECYCLE["lock_order"], order_id)
+        if not await _is_first(connection, cancellation):
+            return order_id
+        _check(await connection.fetchrow(LIFECYCLE["cancel_verdict"], order_id))
+        await connection.execute(LIFECYCLE["cancel_order"], order_id)
+    return order_id
+
+
+async def _is_first(connection: Any, cancellation: Cancellation) -> bool:
+    """Whether the key is new; raises IdempotencyKeyReused when it was recorded with another body."""
+    recorded = await connection.fetchval(
+        LIFECYCLE["record_key"], cancellation.request_id, cancellation.body_digest, cancellation.order_id
+    )
+    if recorded is not None:
+        return True
+    known = await connection.fetchrow(PLACEMENTS["recorded_request"], cancellation.request_id)
+    if known["body_digest"] != cancellation.body_digest:
+        raise IdempotencyKeyReused("the idempotency key was used with a different body")
+    return False
+
+
+def _check(verdict: Any) -> None:
+    if verdict["status"] not in ("held", "authorised"):
+        raise NotCancellable(f"an order that is {verdict['status']} cannot be cancelled")
+    if verdict["group_id"] is None:
+        if verdict["status"] != "held":
+            raise NotCancellable("the order is paid for; ask the merchant for a refund")
+        return
+    if verdict["group_status"] != "open" or verdict["overdue"]:
+        raise NotCancellable("the group has closed")
+    if verdict["locked"]:
+        raise CancelLocked("leaving would raise the price above what another member was promised")

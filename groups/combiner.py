@@ -1,0 +1,211 @@
+"""Joins that arrive while a lane's batch is under way leave together in the next one.
+
+So the cost of a join falls as the load rises: one script call and one statement serve the whole batch. There
+is one runner per lane and process; its task exists only while there is something to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from groups.errors import GroupsError, Overloaded
+from groups.keys import Lane
+from groups.lane_store import Confirmations, LaneCold, LaneStore, PlaceResult
+from groups.placement import Placement, Recorded, Seat, item_of, refusal_of, seat_of
+from groups.rebuild import Rebuilder
+from groups.record import LaneLied, Recorder, Verdicts
+
+BATCH_MAX = 256
+QUEUE_MAX = 4_096
+# Once for a cold lane, once more when the rebuilt state went cold meanwhile, and once to end on.
+PLACE_ATTEMPTS_MAX = 4
+
+_log = logging.getLogger("groups.combiner")
+
+
+class UnknownGroup(GroupsError):
+    """The lane keeps no such group; Postgres knows more."""
+
+
+class RememberedRequest(GroupsError):
+    """The request was recorded earlier and its seat is no longer in the lane's memory."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(order_id)
+        self.order_id = order_id
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A placement and the caller that waits for it."""
+
+    placement: Placement
+    answer: asyncio.Future[Recorded]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every lane's runner works with."""
+
+    store: LaneStore
+    recorder: Recorder
+    rebuilder: Rebuilder
+    on_recorded: Callable[[int], Awaitable[None]]
+    on_batch: Callable[[int], None]
+
+
+class LaneRunner:
+    """Drives one lane's batches. `epoch` is what this process believes the lane to be at."""
+
+    def __init__(self, lane: Lane, epoch: int, tools: Tools) -> None:
+        self.lane = lane
+        self.epoch = epoch
+        self._tools = tools
+        self._queue: deque[Waiting] = deque()
+        self._confirmed = Confirmations()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        return self._task is None
+
+    def submit(self, placement: Placement) -> asyncio.Future[Recorded]:
+        """Queues a placement and returns the future of its outcome.
+
+        Raises Overloaded when `QUEUE_MAX` callers wait already.
+        """
+        if len(self._queue) >= QUEUE_MAX:
+            raise Overloaded("too many joins are waiting for this deal")
+        answer: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
+        self._queue.append(Waiting(placement, answer))
+        if self._task is None:
+            self._task = asyncio.create_task(
+                self._run(), name=f"lane {self.lane.deal_id}:{self.lane.lane_no}"
+            )
+        return answer
+
+    async def drained(self) -> None:
+        """Returns once nothing is queued or under way."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                batch = self._take_batch()
+                try:
+                    await self._settle_batch(batch)
+                except Exception as error:  # noqa: BLE001 - every waiting caller gets it, whatever it is
+                    for waiting in batch:
+                        _fail(waiting, error)
+                if not self._queue:
+                    await self._flush_confirmations()
+        finally:
+            self._task = None
+
+    def _take_batch(self) -> list[Waiting]:
+        """Takes up to `BATCH_MAX` of the queue, each buyer at most once: limits are counted one by one."""
+        batch: list[Waiting] = []
+        deferred: list[Waiting] = []
+        buyers: set[str] = set()
+        while self._queue and len(batch) < BATCH_MAX:
+            waiting = self._queue.popleft()
+            if waiting.placement.buyer_id in buyers:
+                deferred.append(waiting)
+                continue
+            buyers.add(waiting.placement.buyer_id)
+            batch.append(waiting)
+        self._queue.extendleft(reversed(deferred))
+        return batch
+
+    async def _settle_batch(self, batch: list[Waiting]) -> None:
+        """Places and records a batch, again after a rebuild where the lane turned out cold or wrong."""
+        self._tools.on_batch(len(batch))
+        for _ in range(PLACE_ATTEMPTS_MAX):
+            try:
+                results = await self._place(batch)
+                await self._record(batch, results)
+            except LaneCold:
+                self.epoch = await self._tools.rebuilder.warm(self.lane)
+            except LaneLied as error:
+                _log.warning("lane %s rebuilt because a constraint refused its batch: %s", self.lane, error)
+                self.epoch = await self._tools.rebuilder.warm(self.lane, distrusted_epoch=self.epoch)
+            else:
+                return
+        raise Overloaded("the deal is being made ready, try again")
+
+    async def _place(self, batch: list[Waiting]) -> list[PlaceResult]:
+        confirmed, self._confirmed = self._confirmed, Confirmations()
+        items = [item_of(waiting.placement) for waiting in batch]
+        return await self._tools.store.place(self.lane, self.epoch, items, confirmed)
+
+    async def _record(self, batch: list[Waiting], results: list[PlaceResult]) -> None:
+        seats: list[Seat] = []
+        seated: dict[str, Waiting] = {}
+        for waiting, result in zip(batch, results, strict=True):
+            if result[0] in ("placed", "replayed"):
+                seat = seat_of(waiting.placement, self.lane.lane_no, result)
+                seats.append(seat)
+                seated[seat.order_id] = waiting
+        verdicts = await self._tools.recorder.record(seats, epoch=self.epoch) if seats else Verdicts()
+        for waiting, result in zip(batch, results, strict=True):
+            if result[0] not in ("placed", "replayed"):
+                _fail(waiting, _reason(result))
+        await self._tell_lane(verdicts)
+        for order_id, recorded in verdicts.recorded.items():
+            waiting = seated[order_id]
+            if not waiting.answer.done():
+                waiting.answer.set_result(recorded)
+        for order_id, refusal in verdicts.refused.items():
+            _fail(seated[order_id], refusal)
+        fresh = sum(not recorded.replayed for recorded in verdicts.recorded.values())
+        if fresh:
+            await self._tools.on_recorded(fresh)
+
+    async def _tell_lane(self, verdicts: Verdicts) -> None:
+        """Gives refused seats back and closes closed groups; what Redis misses here, the reconciler mends."""
+        self._confirmed.order_ids += [
+            order_id for order_id, recorded in verdicts.recorded.items() if recorded.order_id == order_id
+        ]
+        self._confirmed.groups += [
+            (group.group_id, int(group.deadline.timestamp() * 1000)) for group in verdicts.groups.values()
+        ]
+        try:
+            if verdicts.released:
+                items = [
+                    ("abandon", seat.order_id, seat.placement.request_id.hex()) for seat in verdicts.released
+                ]
+                await self._tools.store.leave(self.lane, self.epoch, items)
+            if verdicts.closed_groups:
+                await self._tools.store.close_groups(
+                    self.lane, self.epoch, list(verdicts.closed_groups.items())
+                )
+        except (LaneCold, Overloaded) as error:
+            _log.info("lane %s was not told of %d releases: %r", self.lane, len(verdicts.released), error)
+
+    async def _flush_confirmations(self) -> None:
+        """With nothing left to ride along with, confirmations travel alone."""
+        if not self._confirmed:
+            return
+        confirmed, self._confirmed = self._confirmed, Confirmations()
+        try:
+            await self._tools.store.confirm(self.lane, self.epoch, confirmed)
+        except (LaneCold, Overloaded) as error:
+            _log.info("lane %s was not told of %d commits: %r", self.lane, len(confirmed.order_ids), error)
+
+
+def _reason(result: PlaceResult) -> GroupsError:
+    if result[0] == "unknown_group":
+        return UnknownGroup(result[0])
+    if result[0] == "remembered":
+        return RememberedRequest(result[1])
+    return refusal_of(result)
+
+
+def _fail(waiting: Waiting, error: Exception) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)

@@ -1,0 +1,204 @@
+"""Finds the lane for a placement, waits for its outcome, and answers what only Postgres remembers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Generic, TypeVar
+
+import asyncpg
+
+from groups.combiner import LaneRunner, RememberedRequest, Tools, UnknownGroup
+from groups.errors import (
+    AlreadyJoined,
+    DealNotFound,
+    GroupClosed,
+    GroupFull,
+    GroupNotFound,
+    IdempotencyInFlight,
+    IdempotencyKeyReused,
+    Overloaded,
+    SoldOut,
+)
+from groups.keys import Lane
+from groups.lane_store import LaneStore
+from groups.placement import Placement, Recorded
+from groups.rebuild import Rebuilder
+from groups.record import QUERIES as PLACEMENTS
+from groups.record import Recorder
+from sql import load_queries
+
+LANES = load_queries("lanes")
+DEALS_CACHED_MAX = 10_000
+GROUPS_CACHED_MAX = 100_000
+RUNNERS_MAX = 10_000
+PLACE_TIMEOUT_S = 8.0
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class BoundedCache(Generic[K, V]):
+    """Remembers the `size_max` values used last."""
+
+    def __init__(self, size_max: int) -> None:
+        self._size_max = size_max
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        self._values[key] = value
+        if len(self._values) > self._size_max:
+            self._values.popitem(last=False)
+
+
+async def _nobody(_: int) -> None:
+    """Listens to nothing."""
+
+
+def _no_batch(_: int) -> None:
+    """Listens to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who is told: of freshly recorded orders (their count), and of batches (their size)."""
+
+    on_recorded: Callable[[int], Awaitable[None]] = _nobody
+    on_batch: Callable[[int], None] = _no_batch
+
+
+class PlacementDesk:
+    """Places buyers and answers with a durable order, or a refusal from `groups.errors`."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        store: LaneStore,
+        rebuilder: Rebuilder,
+        *,
+        hold_ms: int,
+        listeners: Listeners | None = None,
+    ) -> None:
+        self._pool = pool
+        listeners = listeners or Listeners()
+        self._rebuilder = rebuilder
+        self._tools = Tools(
+            store, Recorder(pool, hold_ms=hold_ms), rebuilder, listeners.on_recorded, listeners.on_batch
+        )
+        self._runners: dict[Lane, LaneRunner] = {}
+        self._lane_counts: BoundedCache[str, int] = BoundedCache(DEALS_CACHED_MAX)
+        self._lanes_of_groups: BoundedCache[str, Lane] = BoundedCache(GROUPS_CACHED_MAX)
+
+    async def close(self) -> None:
+        """Lets every batch under way finish."""
+        await asyncio.gather(*(runner.drained() for runner in list(self._runners.values())))
+
+    async def lane_of_group(self, group_id: str) -> Lane:
+        """Returns the lane a group lives in for good; raises GroupNotFound."""
+        lane = self._lanes_of_groups.get(group_id)
+        if lane is None:
+            row = await self._pool.fetchrow(LANES["lane_of_group"], group_id)
+            if row is None:
+                raise GroupNotFound(f"no group {group_id}")
+            lane = Lane(row["deal_id"], row["lane_no"])
+            self._lanes_of_groups.put(group_id, lane)
+        return lane
+
+    async def place(self, placement: Placement) -> Recorded:
+        """Places one buyer; returns once the order is committed.
+
+        Raises what `groups.errors` lists under Refused and TryAgain. After Overloaded the outcome may be
+        unknown; the same call with the same key finds out and never places twice.
+        """
+        if placement.group_id is not None:
+            return await self._place_in_group(placement, await self.lane_of_group(placement.group_id))
+        lane_count = await self._lane_count(placement.deal_id)
+        home = _home_lane(placement.buyer_id, lane_count)
+        for offset in range(lane_count):
+            lane = Lane(placement.deal_id, (home + offset) % lane_count)
+            try:
+                return await self._place_in_lane(placement, lane)
+            except SoldOut:
+                if offset == lane_count - 1:
+                    raise
+        raise DealNotFound(f"deal {placement.deal_id} has no lanes")
+
+    async def _place_in_group(self, placement: Placement, lane: Lane) -> Recorded:
+        placement = replace(placement, deal_id=lane.deal_id)
+        try:
+            return await self._place_in_lane(placement, lane)
+        except UnknownGroup:
+            epoch = await self._verdict_of_unknown(placement, lane)
+        await self._rebuilder.warm(lane, distrusted_epoch=epoch)
+        try:
+            return await self._place_in_lane(placement, lane)
+        except UnknownGroup as error:
+            raise Overloaded("the group is being made ready, try again") from error
+
+    async def _verdict_of_unknown(self, placement: Placement, lane: Lane) -> int:
+        """Refuses a join into a group its lane no longer keeps; else returns the epoch to distrust."""
+        row = await self._pool.fetchrow(PLACEMENTS["group_verdict"], placement.group_id, placement.buyer_id)
+        if row is None:
+            raise GroupNotFound(f"no group {placement.group_id}")
+        if row["order_id"] is not None:
+            raise AlreadyJoined(row["order_id"])
+        if row["status"] != "open" or row["overdue"]:
+            if row["filled"]:
+                raise GroupFull("every seat of the group is taken")
+            raise GroupClosed("the group no longer takes anybody in")
+        epoch: int = await self._pool.fetchval(LANES["lane_epoch"], lane.deal_id, lane.lane_no)
+        return epoch
+
+    async def _place_in_lane(self, placement: Placement, lane: Lane) -> Recorded:
+        runner = self._runners.get(lane) or await self._start_runner(lane)
+        # Shielded: a caller that hangs up must not take its batch with it.
+        answer = asyncio.shield(runner.submit(placement))
+        try:
+            return await asyncio.wait_for(answer, PLACE_TIMEOUT_S)
+        except TimeoutError as error:
+            raise Overloaded("the placement took too long, try again with the same key") from error
+        except RememberedRequest:
+            return await self._recall(placement)
+
+    async def _recall(self, placement: Placement) -> Recorded:
+        row = await self._pool.fetchrow(PLACEMENTS["recorded_request"], placement.request_id)
+        if row is None or row["abandoned"]:
+            raise IdempotencyInFlight("the earlier request with this key is still being decided")
+        if row["body_digest"] != placement.body_digest:
+            raise IdempotencyKeyReused("the idempotency key was used with a different body")
+        return Recorded(row["order_id"], replayed=True)
+
+    async def _lane_count(self, deal_id: str) -> int:
+        lane_count = self._lane_counts.get(deal_id)
+        if lane_count is None:
+            lane_count = await self._pool.fetchval(LANES["lane_count"], deal_id)
+            if lane_count is None:
+                raise DealNotFound(f"no deal {deal_id}")
+            self._lane_counts.put(deal_id, lane_count)
+        return lane_count
+
+    async def _start_runner(self, lane: Lane) -> LaneRunner:
+        epoch: int = await self._pool.fetchval(LANES["lane_epoch"], lane.deal_id, lane.lane_no)
+        runner = self._runners.get(lane)
+        if runner is None:
+            if len(self._runners) >= RUNNERS_MAX:
+                self._runners = {known: runner for known, runner in self._runners.items() if not runner.idle}
+            runner = LaneRunner(lane, epoch, self._tools)
+            self._runners[lane] = runner
+        return runner
+
+
+def _home_lane(buyer_id: str, lane_count: int) -> int:
+    """The lane a buyer is placed in first: the same in every process."""
+    if lane_count == 1:
+        return 0
+    return int.from_bytes(blake2b(buyer_id.encode(), digest_size=4).digest()) % lane_count

@@ -1,0 +1,86 @@
+"""The group engine's front door: one object per process, used by the API and by the workers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from groups.cancellation import Cancellation, cancel_order
+from groups.desk import Listeners, PlacementDesk
+from groups.lane_store import LaneStore, RateLimits
+from groups.lifecycle import Lifecycle
+from groups.placement import Placement, Recorded
+from groups.rebuild import Rebuilder
+from groups.reconciler import Reconciler
+
+# A recorded key answers its order for this long.
+REQUEST_TTL_MS = 24 * 3_600_000
+# An unpaid seat is kept for this long.
+HOLD_MS = 60_000
+
+
+class GroupEngine:
+    """Places, cancels, closes and settles. Built by `open_engine`."""
+
+    def __init__(
+        self, desk: PlacementDesk, lifecycle: Lifecycle, reconciler: Reconciler, pool: asyncpg.Pool
+    ) -> None:
+        self._desk = desk
+        self._lifecycle = lifecycle
+        self._reconciler = reconciler
+        self._pool = pool
+
+    async def place(self, placement: Placement) -> Recorded:
+        """Places one buyer; see `PlacementDesk.place`."""
+        return await self._desk.place(placement)
+
+    async def cancel(self, cancellation: Cancellation) -> str:
+        """Cancels an order; see `cancel_order`."""
+        return await cancel_order(self._pool, cancellation)
+
+    async def advance_due_groups(self, limit: int) -> int:
+        """Advances groups that are due; see `Lifecycle.advance_due`."""
+        return await self._lifecycle.advance_due(limit)
+
+    async def expire_unpaid(self, limit: int) -> int:
+        """Expires orders that were not paid in time; see `Lifecycle.expire_unpaid`."""
+        return await self._lifecycle.expire_unpaid(limit)
+
+    async def apply_seat_releases(self, limit: int) -> int:
+        """Tells Redis of seats that ended; see `Reconciler.apply_seat_releases`."""
+        return await self._reconciler.apply_seat_releases(limit)
+
+    async def reconcile_orphans(self) -> int:
+        """Frees seats nobody recorded; see `Reconciler.reconcile_orphans`."""
+        return await self._reconciler.reconcile_orphans()
+
+    async def purge_expired_keys(self, limit: int) -> int:
+        """Forgets requests older than a day; see `Reconciler.purge_expired_keys`."""
+        return await self._reconciler.purge_expired_keys(limit)
+
+
+@asynccontextmanager
+async def open_engine(
+    pool: asyncpg.Pool,
+    redis_url: str,
+    *,
+    rates: RateLimits | None,
+    sim_offset_ms: int = 0,
+    listeners: Listeners | None = None,
+    hold_ms: int = HOLD_MS,
+) -> AsyncIterator[GroupEngine]:
+    """Opens an engine for the life of the block; at its end every batch under way is let finish.
+
+    `rates` of None turns rate limits off. Redis is connected at the first call.
+    """
+    store = LaneStore(redis_url, rates=rates, sim_offset_ms=sim_offset_ms, request_ttl_ms=REQUEST_TTL_MS)
+    rebuilder = Rebuilder(pool, store)
+    desk = PlacementDesk(pool, store, rebuilder, hold_ms=hold_ms, listeners=listeners)
+    try:
+        yield GroupEngine(desk, Lifecycle(pool, store), Reconciler(pool, store), pool)
+    finally:
+        await desk.close()
+        await rebuilder.close()
+        await store.close()

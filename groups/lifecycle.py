@@ -1,0 +1,147 @@
+"""Moves groups along `open -> closing -> settling -> succeeded | failed`, each step in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from groups.errors import Overloaded
+from groups.keys import Lane
+from groups.lane_store import LaneCold, LaneStore
+from groups.settlement import decide
+from sql import load_queries
+from sql.retry import retry_serialization
+
+QUERIES = load_queries("lifecycle")
+LANES = load_queries("lanes")
+# Held seats may resolve for this long after a group closed.
+CLOSING_GRACE_MS = 10_000
+# A payment still open this long after the settlement is left to its own escalation.
+ESCALATION_MS = 300_000
+GROUPS_AT_ONCE_MAX = 4
+
+_log = logging.getLogger("groups.lifecycle")
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A group that stopped taking joins, for its lane to know."""
+
+    lane: Lane
+    group_id: str
+    reason: str
+
+
+class Lifecycle:
+    """Closes, settles and ends groups that are due."""
+
+    def __init__(self, pool: asyncpg.Pool, store: LaneStore) -> None:
+        self._pool = pool
+        self._store = store
+
+    async def advance_due(self, limit: int) -> int:
+        """Advances up to `limit` due groups as far as they can go now; returns how many changed state.
+
+        One group that cannot be advanced delays no other: its error is raised after the others.
+        """
+        rows = await self._pool.fetch(QUERIES["due_groups"], limit)
+        slots = asyncio.Semaphore(GROUPS_AT_ONCE_MAX)
+
+        async def advance(group_id: str) -> bool:
+            async with slots:
+                return await self.advance(group_id)
+
+        outcomes = await asyncio.gather(*(advance(row["group_id"]) for row in rows), return_exceptions=True)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if errors:
+            raise ExceptionGroup(
+                "groups that could not be advanced", [e for e in errors if isinstance(e, Exception)]
+            )
+        return sum(outcome is True for outcome in outcomes)
+
+    async def advance(self, group_id: str) -> bool:
+        """Advances one group; returns whether its state changed."""
+        changed, closed = await retry_serialization(lambda: self._advance(group_id))
+        if closed is not None:
+            await self._tell_lane(closed)
+        return changed
+
+    async def _advance(self, group_id: str) -> tuple[bool, Closed | None]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            if not await connection.fetchval(QUERIES["try_group_lock"], group_id):
+                return False, None
+            group: Any = await connection.fetchrow(QUERIES["lock_group"], group_id, ESCALATION_MS)
+            changed, closed, status = False, None, group["status"]
+            if status == "open":
+                closed = await self._close(connection, group)
+                if closed is None:
+                    return False, None
+                changed, status = True, "closing"
+            if status == "closing":
+                grace_over = bool(group["grace_over"])
+                if not await self._settle(connection, group, grace_over=grace_over):
+                    return changed, closed
+                changed, status = True, "settling"
+            if status == "settling":
+                changed = await self._end(connection, group) or changed
+            return changed, closed
+
+    async def _close(self, connection: Any, group: asyncpg.Record) -> Closed | None:
+        headcount = await connection.fetchval(QUERIES["group_headcount"], group["id"])
+        full = headcount >= group["capacity"]
+        if not full and not group["overdue"]:
+            return None
+        await connection.execute(QUERIES["close_group"], group["id"], CLOSING_GRACE_MS)
+        await connection.execute(QUERIES["watch_group"], group["id"], CLOSING_GRACE_MS)
+        return Closed(Lane(group["deal_id"], group["lane_no"]), group["id"], "full" if full else "closed")
+
+    async def _settle(self, connection: Any, group: asyncpg.Record, *, grace_over: bool) -> bool:
+        """Fixes headcount, price and every payment to make; false while held seats may still resolve."""
+        await connection.execute(QUERIES["lock_members"], group["id"])
+        members = await connection.fetchrow(QUERIES["count_members"], group["id"])
+        if members["held"] and not grace_over:
+            return False
+        decision = decide(
+            group["tier_headcounts"],
+            group["tier_prices_minor"],
+            min_headcount=group["min_headcount"],
+            headcount=members["authorised"],
+        )
+        if members["held"]:
+            await connection.execute(QUERIES["exclude_held"], group["id"])
+        if decision.succeeded:
+            await connection.execute(QUERIES["charge_members"], group["id"], decision.unit_price_minor)
+        else:
+            await connection.execute(QUERIES["release_members"], group["id"])
+        await connection.execute(
+            QUERIES["settle_group"], group["id"], decision.headcount, decision.unit_price_minor
+        )
+        await connection.execute(QUERIES["watch_group"], group["id"], 0)
+        return True
+
+    async def _end(self, connection: Any, group: asyncpg.Record) -> bool:
+        open_count = await connection.fetchval(QUERIES["count_open_operations"], group["id"])
+        if open_count and not group["escalation_due"]:
+            return False
+        if open_count:
+            _log.warning("group %s ended with %d payments still open", group["id"], open_count)
+        await connection.fetchval(QUERIES["end_group"], group["id"])
+        await connection.execute(QUERIES["unwatch_group"], group["id"])
+        return True
+
+    async def _tell_lane(self, closed: Closed) -> None:
+        """Spares joins a way to Postgres; a lane that misses this learns it from the first one refused there."""
+        epoch = await self._pool.fetchval(LANES["lane_epoch"], closed.lane.deal_id, closed.lane.lane_no)
+        try:
+            await self._store.close_groups(closed.lane, epoch, [(closed.group_id, closed.reason)])
+        except (LaneCold, Overloaded) as error:
+            _log.info("lane %s was not told that %s closed: %r", closed.lane, closed.group_id, error)
+
+    async def expire_unpaid(self, limit: int) -> int:
+        """Expires up to `limit` orders that were not paid in their hold time; returns how many."""
+        rows = await retry_serialization(lambda: self._pool.fetch(QUERIES["expire_unpaid"], limit))
+        return len(rows)

@@ -1,0 +1,183 @@
+"""Rebuilds a lane's Redis state from Postgres, under a new epoch."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from groups.errors import Overloaded
+from groups.keys import Lane
+from groups.lane_store import LaneStore
+from sql import load_queries
+
+QUERIES = load_queries("lanes")
+# How long callers wait for a lane to be warm before they are told to come back.
+WARM_WAIT_S = 5.0
+WARM_POLL_MS = 25
+REBUILD_TIMEOUT_S = 30.0
+REBUILD_STATEMENT_TIMEOUT = "25s"
+INSTALLS_MAX = 3
+
+
+@dataclass(slots=True)
+class LaneState:
+    """A lane as Postgres has it, in the shapes of `lua/lane.lua`."""
+
+    meta: dict[str, str | int]
+    groups: dict[str, Any] = field(default_factory=dict)
+    open: dict[str, Any] = field(default_factory=dict)
+    seats: dict[str, Any] = field(default_factory=dict)
+    freed: dict[str, Any] = field(default_factory=dict)
+    buyers: dict[str, Any] = field(default_factory=dict)
+    # (request id, order id, time to live in ms)
+    requests: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+class Rebuilder:
+    """Makes lanes warm again. Many processes may ask at once: the epoch decides, the lock only saves work."""
+
+    def __init__(self, pool: asyncpg.Pool, store: LaneStore) -> None:
+        self._pool = pool
+        self._store = store
+        self._running: dict[Lane, asyncio.Task[None]] = {}
+        self.rebuild_count = 0
+
+    async def close(self) -> None:
+        """Waits for rebuilds that are under way; each is bounded by `REBUILD_TIMEOUT_S`."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def warm(self, lane: Lane, *, distrusted_epoch: int = 0) -> int:
+        """Returns the lane's epoch once Redis holds it.
+
+        A state at `distrusted_epoch` or below counts as cold even where its token is right. Raises Overloaded
+        when the lane is still cold after `WARM_WAIT_S`, or a store does not answer.
+        """
+        try:
+            async with asyncio.timeout(WARM_WAIT_S):
+                while True:
+                    epoch: int = await self._pool.fetchval(QUERIES["lane_epoch"], lane.deal_id, lane.lane_no)
+                    if epoch > distrusted_epoch and await self._store.is_warm(lane, epoch):
+                        return epoch
+                    # Shielded: a rebuild outlives its impatient caller, and the next one finds the lane warm.
+                    await asyncio.shield(self._rebuild_task(lane))
+                    await asyncio.sleep(WARM_POLL_MS * random.uniform(0.5, 1.5) / 1000)  # noqa: S311 - jitter
+        except TimeoutError as error:
+            raise Overloaded("the deal is being made ready, try again") from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise Overloaded(f"the order store did not answer: {error}") from error
+
+    def _rebuild_task(self, lane: Lane) -> asyncio.Task[None]:
+        task = self._running.get(lane)
+        if task is None:
+            task = asyncio.create_task(self._rebuild(lane), name=f"rebuild {lane.deal_id}:{lane.lane_no}")
+            self._running[lane] = task
+            task.add_done_callback(lambda _: self._running.pop(lane, None))
+        return task
+
+    async def _rebuild(self, lane: Lane) -> None:
+        async with asyncio.timeout(REBUILD_TIMEOUT_S), self._pool.acquire() as connection:
+            if not await connection.fetchval(QUERIES["try_rebuild_lock"], lane.deal_id, lane.lane_no):
+                return
+            try:
+                await self._raise_and_install(connection, lane)
+            finally:
+                await connection.execute(QUERIES["release_rebuild_lock"], lane.deal_id, lane.lane_no)
+
+    async def _raise_and_install(self, connection: Any, lane: Lane) -> None:
+        """Raises the epoch and then reads: what older epochs committed is seen, what they have not is fenced."""
+        found_epoch = 0
+        for _ in range(INSTALLS_MAX):
+            epoch: int = await connection.fetchval(
+                QUERIES["raise_epoch"], lane.deal_id, lane.lane_no, found_epoch
+            )
+            state = await self._read(connection, lane)
+            await self._stage(lane, epoch, state)
+            newer_epoch = await self._store.install(lane, epoch, state.meta)
+            if newer_epoch is None:
+                self.rebuild_count += 1
+                return
+            found_epoch = newer_epoch
+
+    async def _read(self, connection: Any, lane: Lane) -> LaneState:
+        """Reads the lane in one snapshot."""
+        key = (lane.deal_id, lane.lane_no)
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(QUERIES["allow_long_reads"], REBUILD_STATEMENT_TIMEOUT)
+            terms = await connection.fetchrow(QUERIES["rebuild_terms"], *key)
+            groups = await connection.fetch(QUERIES["rebuild_groups"], *key)
+            seats = await connection.fetch(QUERIES["rebuild_seats"], *key)
+            buyers = await connection.fetch(QUERIES["rebuild_buyers"], lane.deal_id)
+            requests = await connection.fetch(QUERIES["rebuild_requests"], *key, self._store.request_ttl_ms)
+        state = LaneState(meta=_meta_of(terms))
+        _add_groups(state, groups, seats)
+        _add_buyers(state, buyers, seats)
+        for seat in seats:
+            state.seats[seat["id"]] = (
+                seat["group_id"] or "",
+                seat["seat"] or 0,
+                seat["buyer_id"],
+                seat["quantity"],
+                seat["request_id"].hex(),
+            )
+        state.requests = [
+            (row["request_id"].hex(), row["order_id"], row["ttl_ms"]) for row in requests if row["ttl_ms"] > 0
+        ]
+        return state
+
+    async def _stage(self, lane: Lane, epoch: int, state: LaneState) -> None:
+        await self._store.stage(lane, epoch, 0, state.groups, ranked=False)
+        await self._store.stage(lane, epoch, 1, state.open, ranked=True)
+        await self._store.stage(lane, epoch, 2, state.seats, ranked=False)
+        await self._store.stage(lane, epoch, 3, state.freed, ranked=True)
+        await self._store.stage(lane, epoch, 4, state.buyers, ranked=False)
+        await self._store.remember_requests(lane, epoch, state.requests)
+
+
+def _meta_of(terms: asyncpg.Record) -> dict[str, str | int]:
+    return {
+        "epoch": terms["epoch"],
+        "status": terms["status"],
+        "starts_ms": terms["starts_ms"],
+        "ends_ms": terms["ends_ms"],
+        "units_left": terms["units_left"],
+        "per_buyer_units": terms["per_buyer_units"],
+        "capacity": terms["max_headcount"],
+        "group_ttl_ms": terms["group_ttl_ms"],
+    }
+
+
+def _add_groups(state: LaneState, groups: list[asyncpg.Record], seats: list[asyncpg.Record]) -> None:
+    taken: dict[str, set[int]] = {row["id"]: set() for row in groups}
+    for seat in seats:
+        if seat["group_id"] is not None:
+            taken[seat["group_id"]].add(seat["seat"])
+    for row in groups:
+        group_id, numbers = row["id"], taken[row["id"]]
+        next_seat = max(numbers, default=0) + 1
+        freed = [number for number in range(1, next_seat) if number not in numbers]
+        # The share code stays empty: the group's row exists.
+        state.groups[group_id] = (
+            row["status"],
+            row["deadline_ms"],
+            row["capacity"],
+            len(numbers),
+            next_seat,
+            len(freed),
+            "",
+            "",
+        )
+        if row["status"] == "open" and len(numbers) < row["capacity"]:
+            state.open[group_id] = len(numbers)
+        state.freed.update((f"{group_id}:{number:06d}", 0) for number in freed)
+
+
+def _add_buyers(state: LaneState, buyers: list[asyncpg.Record], seats: list[asyncpg.Record]) -> None:
+    orders: dict[str, list[str]] = {}
+    for seat in seats:
+        orders.setdefault(seat["buyer_id"], []).append(seat["id"])
+    for row in buyers:
+        state.buyers[row["buyer_id"]] = (row["units"], orders.get(row["buyer_id"], []))

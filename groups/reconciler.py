@@ -1,0 +1,120 @@
+"""Brings Redis back in line with Postgres: seats that ended, and seats nobody ever recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import groupby
+from typing import Any
+
+import asyncpg
+
+from groups.errors import Overloaded
+from groups.keys import Lane
+from groups.lane_store import Confirmations, LaneCold, LaneStore
+from groups.lifecycle import QUERIES as LIFECYCLE
+from groups.record import QUERIES as PLACEMENTS
+from sql import load_queries
+
+LANES = load_queries("lanes")
+# Longer than any batch takes, so that only seats whose process died or gave up are looked at.
+ORPHAN_AGE_MS = 10_000
+# A release that no warm lane took for this long is older than any rebuild that could have missed it.
+RELEASE_OUTLIVED_MS = 60_000
+LANES_PER_PAGE = 500
+LANES_AT_ONCE_MAX = 16
+PAGES_MAX = 10_000
+
+_log = logging.getLogger("groups.reconciler")
+
+
+class Reconciler:
+    """Sweeps for what a crash left behind. Every step may be repeated and run in many processes at once."""
+
+    def __init__(self, pool: asyncpg.Pool, store: LaneStore, *, orphan_age_ms: int = ORPHAN_AGE_MS) -> None:
+        self._pool = pool
+        self._store = store
+        self._orphan_age_ms = orphan_age_ms
+        self.orphan_count = 0
+
+    async def apply_seat_releases(self, limit: int) -> int:
+        """Tells Redis of up to `limit` seats that were freed or retired; returns how many are done."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(LIFECYCLE["take_seat_releases"], limit, RELEASE_OUTLIVED_MS)
+            done: list[str] = []
+            for (deal_id, lane_no), lane_rows in groupby(
+                rows, key=lambda row: (row["deal_id"], row["lane_no"])
+            ):
+                done += await self._release(Lane(deal_id, lane_no), list(lane_rows))
+            await connection.execute(LIFECYCLE["drop_seat_releases"], done)
+            await connection.execute(LIFECYCLE["pass_lead"], [row["order_id"] for row in rows])
+        return len(done)
+
+    async def _release(self, lane: Lane, rows: list[asyncpg.Record]) -> list[str]:
+        items = [
+            ("retire" if row["retired"] else "free", row["order_id"], row["request_id"].hex()) for row in rows
+        ]
+        try:
+            await self._store.leave(lane, rows[0]["epoch"], items)
+        except LaneCold:
+            # A rebuild that read before these orders ended may still be on its way; it will not be for ever.
+            return [row["order_id"] for row in rows if row["outlived"]]
+        except Overloaded as error:
+            _log.warning("lane %s keeps %d releases for later: %s", lane, len(rows), error)
+            return []
+        return [row["order_id"] for row in rows]
+
+    async def reconcile_orphans(self) -> int:
+        """Frees seats that were placed and never recorded, in every watched lane; returns how many."""
+        freed, after = 0, ("", -1)
+        slots = asyncio.Semaphore(LANES_AT_ONCE_MAX)
+
+        async def visit(row: asyncpg.Record) -> int:
+            async with slots:
+                return await self.reconcile_lane(Lane(row["deal_id"], row["lane_no"]), row["epoch"])
+
+        for _ in range(PAGES_MAX):
+            rows = await self._pool.fetch(LANES["watched_lanes"], *after, LANES_PER_PAGE)
+            freed += sum(await asyncio.gather(*(visit(row) for row in rows)))
+            if len(rows) < LANES_PER_PAGE:
+                break
+            after = (rows[-1]["deal_id"], rows[-1]["lane_no"])
+        self.orphan_count += freed
+        return freed
+
+    async def reconcile_lane(self, lane: Lane, epoch: int) -> int:
+        """Confirms the lane's recorded orphans; the others get a tombstone and then leave."""
+        try:
+            orphans = await self._store.orphans(lane, epoch, age_ms=self._orphan_age_ms)
+            if not orphans:
+                return 0
+            recorded = await self._verdicts(orphans)
+            await self._store.confirm(lane, epoch, Confirmations(order_ids=sorted(recorded)))
+            abandoned = [
+                ("abandon", order_id, request_id)
+                for order_id, request_id in orphans
+                if order_id not in recorded
+            ]
+            if abandoned:
+                await self._store.leave(lane, epoch, abandoned)
+        except LaneCold:
+            return 0
+        except Overloaded as error:
+            _log.warning("lane %s could not be reconciled: %s", lane, error)
+            return 0
+        return len(abandoned)
+
+    async def _verdicts(self, orphans: list[tuple[str, str]]) -> set[str]:
+        """Writes the tombstones, and only then looks: returns the orders that were recorded after all."""
+        columns: tuple[list[Any], list[Any]] = (
+            [bytes.fromhex(request_id) for _, request_id in orphans],
+            [order_id for order_id, _ in orphans],
+        )
+        await self._pool.execute(PLACEMENTS["abandon_requests"], *columns)
+        rows = await self._pool.fetch(PLACEMENTS["orphan_verdicts"], *columns)
+        return {row["order_id"] for row in rows if row["recorded"]}
+
+    async def purge_expired_keys(self, limit: int) -> int:
+        """Forgets up to `limit` requests that are no longer promised to be remembered; returns how many."""
+        status = await self._pool.execute(PLACEMENTS["purge_keys"], self._store.request_ttl_ms, limit)
+        return int(status.split()[-1])
