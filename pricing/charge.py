@@ -21,7 +21,7 @@ class Charge(NamedTuple):
     total_minor: int
 
 
-class RefundRefused(ValueError):  # noqa: N818 A refusal reads as what it refuses.
+class RefundRefused(ValueError):
     """The refund is not between 1 and what is left of the capture, all in minor units."""
 
     def __init__(self, amount_minor: int, refundable_minor: int) -> None:

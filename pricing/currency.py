@@ -36,7 +36,7 @@ _EXPONENTS: dict[str, int] = {
 _PLAIN_DECIMAL = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 
 
-class UnknownCurrency(ValueError):  # noqa: N818 A refusal reads as what it refuses.
+class UnknownCurrency(ValueError):
     """`code` is no active ISO 4217 currency with a minor unit."""
 
     def __init__(self, code: str) -> None:
@@ -44,7 +44,7 @@ class UnknownCurrency(ValueError):  # noqa: N818 A refusal reads as what it refu
         self.code = code
 
 
-class InvalidAmount(ValueError):  # noqa: N818 A refusal reads as what it refuses.
+class InvalidAmount(ValueError):
     """`text` is no amount of the currency; `reason` says why in words fit for a merchant."""
 
     def __init__(self, text: str, reason: str) -> None:

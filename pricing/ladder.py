@@ -38,7 +38,7 @@ class LadderProblem(NamedTuple):
     message: str
 
 
-class InvalidLadder(ValueError):  # noqa: N818 A refusal reads as what it refuses.
+class InvalidLadder(ValueError):
     """The ladder breaks its rules; `problems` lists every breach, in the order of the request."""
 
     def __init__(self, problems: tuple[LadderProblem, ...]) -> None:

@@ -7,16 +7,23 @@ the route's guard (may they), then its handler. Every exception on the way ends 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
+import msgspec
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import ASGIRouteHandler
 
 from pintuan import logs
 from pintuan.auth.middleware import AuthMiddleware
 from pintuan.bodies import BODY_SIZE_MAX, ApiRequest
 from pintuan.bootstrap import Resources, open_resources
+from pintuan.catalog.routes import ROUTES as CATALOG_ROUTES
+from pintuan.deals.routes import ROUTES as DEAL_ROUTES
+from pintuan.documentation.openapi import build_document
+from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.problems import handle_exception
@@ -29,7 +36,14 @@ if TYPE_CHECKING:
 
     from litestar.types import ControllerRouterHandler
 
-ROUTES: list[ControllerRouterHandler] = [*HEALTH_ROUTES]
+ROUTES: list[ControllerRouterHandler] = [
+    *HEALTH_ROUTES,
+    *DOCUMENTATION_ROUTES,
+    *CATALOG_ROUTES,
+    *DEAL_ROUTES,
+]
+# Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.
+DOCUMENTED: list[ControllerRouterHandler] = []
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -40,19 +54,21 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """
     settings = settings or load_settings()
     request_log = logs.configure(settings)
+    dependencies = {"resources": Provide(provide_resources, sync_to_thread=False)}
     app = Litestar(
         route_handlers=ROUTES,
-        dependencies={"resources": Provide(provide_resources, sync_to_thread=False)},
+        dependencies=dependencies,
         exception_handlers={Exception: handle_exception},
         lifespan=[_lifespan(settings)],
         # Our own log configuration stays in force, and exceptions are logged where they are answered.
         logging_config=None,
         middleware=[AuthMiddleware],
-        # The document is made from the same routes, by `pintuan.openapi`.
+        # The document is made from the same routes, by `pintuan.documentation`.
         openapi_config=None,
         request_class=ApiRequest,
         request_max_body_size=BODY_SIZE_MAX,
     )
+    app.state.openapi = cache(partial(_document, settings, dependencies))
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
     app.asgi_handler = RequestScope(app.asgi_handler, request_log)
     return app
@@ -62,6 +78,14 @@ def provide_resources(state: State) -> Resources:
     """Injects the process' resources into a handler's `resources` parameter."""
     resources: Resources = state.resources
     return resources
+
+
+def _document(settings: Settings, dependencies: dict[str, Provide]) -> bytes:
+    """Returns the OpenAPI document, encoded; it is made when somebody first asks."""
+    described = [route for route in ROUTES if not isinstance(route, ASGIRouteHandler)]
+    return msgspec.json.encode(
+        build_document([*described, *DOCUMENTED], dependencies=dependencies, public_url=settings.public_url)
+    )
 
 
 def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:

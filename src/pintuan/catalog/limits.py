@@ -9,5 +9,5 @@ IMAGE_URL_CHARS_MAX = 2_000
 VARIANTS_MAX = 100
 SKU_CHARS_MAX = 100
 
-IMAGE_URL_PATTERN = r"^https?://[^\s/?#]+[^\s]*$"
+IMAGE_URL_PATTERN = r"^(?![\s\S]*[\s\x00-\x20\x7f])https?://[^/?#]"
 """What an image's address must look like; it is never fetched by the server."""

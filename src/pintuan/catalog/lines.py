@@ -23,7 +23,7 @@ class FeedError(ValueError):
     """The feed cannot be read at all; the message is one line fit for the person who brought it."""
 
 
-class RowTooLong(ValueError):  # noqa: N818 The name says what happened, as in `pintuan.errors`.
+class RowTooLong(ValueError):
     """A row goes on over so many lines that its opening quote must have been left open."""
 
 

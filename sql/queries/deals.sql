@@ -1,0 +1,58 @@
+-- Deals and their lanes. A change locks the deal's row first, then its lanes by ascending number.
+
+-- name: select_variant_on_offer
+-- Answers what a deal takes over from its variant, and the time the deal is made at.
+SELECT v.merchant_id, v.product_id, v.list_price_minor, v.currency, p.title AS product_title, app_now() AS now
+FROM variants v JOIN products p ON p.id = v.product_id
+WHERE v.id = $1;
+
+-- name: insert_deal
+-- Adds a deal together with its lanes, which share the stock evenly.
+WITH deal AS (
+    INSERT INTO deals (
+        id, merchant_id, product_id, variant_id, title, currency, list_price_minor, tier_headcounts,
+        tier_prices_minor, min_headcount, max_headcount, group_ttl_ms, starts_at, ends_at, stock_units,
+        per_buyer_units, lane_count
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    RETURNING id, stock_units, lane_count
+)
+INSERT INTO lanes (deal_id, lane_no, stock_units)
+SELECT d.id, n, lane_share(d.stock_units, d.lane_count, n)
+FROM deal d CROSS JOIN generate_series(0, $17::integer - 1) AS n;
+
+-- name: select_deal
+-- Answers one deal as it is shown now.
+SELECT * FROM deals_shown WHERE id = $1;
+
+-- name: list_deals
+-- Answers a page of deals, newest first, from just behind ($1, $2), of status $3 if it is given.
+SELECT * FROM deals_shown
+WHERE (created_at, id) < (coalesce($1::timestamptz, 'infinity'), coalesce($2::text, ''))
+    AND ($3::text IS NULL OR status = $3)
+ORDER BY created_at DESC, id DESC
+LIMIT $4;
+
+-- name: lock_deal
+-- Locks a deal's row for a change and answers what the change is judged by.
+SELECT
+    merchant_id, title, status AS status_set, deal_status_at(status, starts_at, ends_at, app_now()) AS status,
+    starts_at, ends_at, stock_units, app_now() AS now
+FROM deals
+WHERE id = $1
+FOR NO KEY UPDATE;
+
+-- name: lock_lanes
+-- Locks the lanes of a deal in their order, so that the change cannot deadlock with another.
+SELECT lane_no FROM lanes WHERE deal_id = $1 ORDER BY lane_no FOR NO KEY UPDATE;
+
+-- name: update_deal
+-- Writes what a merchant may change of a deal.
+UPDATE deals SET title = $2, status = $3, ends_at = $4, stock_units = $5, updated_at = app_now() WHERE id = $1;
+
+-- name: raise_lanes
+-- Raises the epoch of all lanes of a deal, so that Redis learns of the change, and splits added stock over them.
+UPDATE lanes l
+SET epoch = l.epoch + 1, stock_units = l.stock_units + lane_share($2::bigint, d.lane_count, l.lane_no)
+FROM deals d
+WHERE d.id = $1 AND l.deal_id = d.id;

@@ -1,0 +1,140 @@
+"""What products look like on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from pintuan.catalog.limits import (
+    DESCRIPTION_CHARS_MAX,
+    IMAGE_URL_CHARS_MAX,
+    IMAGE_URL_PATTERN,
+    IMAGES_MAX,
+    SKU_CHARS_MAX,
+    TITLE_CHARS_MAX,
+    VARIANTS_MAX,
+)
+from pintuan.money import Currency, Money
+from pricing.currency import AMOUNT_MINOR_MAX
+
+# One line with something to read on it. The look-ahead spans the whole text, because `$` would also match
+# before a last line break.
+LINE_PATTERN = r"^(?![\s\S]*[\x00-\x1f\x7f])[\s\S]*\S"
+# Postgres' text holds every character but this one.
+TEXT_PATTERN = r"^(?![\s\S]*\x00)"
+
+Title = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=TITLE_CHARS_MAX,
+        pattern=LINE_PATTERN,
+        description="Shown to shoppers.",
+        examples=["Kettle"],
+    ),
+]
+ImageAddress = Annotated[
+    str,
+    Meta(
+        max_length=IMAGE_URL_CHARS_MAX,
+        pattern=IMAGE_URL_PATTERN,
+        description="An http or https address.",
+        examples=["https://img.example/kettle.jpg"],
+    ),
+]
+
+
+class ListPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one unit costs without a group."""
+
+    amount: Annotated[
+        int, Meta(ge=1, le=AMOUNT_MINOR_MAX, description="Amount in minor units.", examples=[1999])
+    ]
+    currency: Currency
+
+
+class NewVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One sellable form of a new product."""
+
+    sku: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=SKU_CHARS_MAX,
+            pattern=LINE_PATTERN,
+            description="The merchant's own article number; unique within the product.",
+            examples=["KETTLE-RED"],
+        ),
+    ]
+    title: Title
+    list_price: ListPrice
+
+
+class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A product to be offered."""
+
+    title: Title
+    variants: Annotated[
+        list[NewVariant],
+        Meta(
+            min_length=1,
+            max_length=VARIANTS_MAX,
+            description="The sellable forms, in the order they are shown.",
+            examples=[
+                [
+                    {
+                        "sku": "KETTLE-RED",
+                        "title": "Red",
+                        "list_price": {"amount": 1999, "currency": "USD"},
+                    }
+                ]
+            ],
+        ),
+    ]
+    description: Annotated[
+        str,
+        Meta(
+            max_length=DESCRIPTION_CHARS_MAX,
+            pattern=TEXT_PATTERN,
+            description="Plain text.",
+            examples=["Boils a litre in three minutes."],
+        ),
+    ] = ""
+    images: Annotated[
+        list[ImageAddress],
+        Meta(
+            max_length=IMAGES_MAX,
+            description="Addresses of pictures, the best one first.",
+            examples=[["https://img.example/kettle.jpg"]],
+        ),
+    ] = []
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One sellable form of a product."""
+
+    id: Annotated[str, Meta(description="Names the variant in a deal.", examples=["var_0192f0c1a2b3"])]
+    sku: Annotated[str, Meta(description="The merchant's own article number.", examples=["KETTLE-RED"])]
+    title: Annotated[str, Meta(description="What tells it from its siblings.", examples=["Red"])]
+    list_price: Annotated[Money, Meta(description="What one unit costs without a group.")]
+
+
+class Product(msgspec.Struct, frozen=True):
+    """A product with its variants."""
+
+    id: Annotated[str, Meta(description="Names the product.", examples=["prd_0192f0c1a2b3"])]
+    merchant_id: Annotated[str, Meta(description="Who sells it.", examples=["teahouse"])]
+    title: Annotated[str, Meta(description="Shown to shoppers.", examples=["Kettle"])]
+    description: Annotated[str, Meta(description="Plain text.", examples=["Boils a litre."])]
+    images: Annotated[
+        list[str],
+        Meta(
+            description="Addresses of pictures, the best one first.",
+            examples=[["https://img.example/kettle.jpg"]],
+        ),
+    ]
+    variants: Annotated[list[Variant], Meta(description="The sellable forms, in the order they are shown.")]
+    created_at: Annotated[datetime, Meta(description="When it was added.", examples=["2030-01-01T12:00:00Z"])]

@@ -1,0 +1,1 @@
+"""Deals: offers on one variant whose price falls as groups grow."""

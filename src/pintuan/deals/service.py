@@ -1,0 +1,185 @@
+"""What merchants do with deals.
+
+A change of a deal locks its row, then its lanes by ascending number, and raises the lanes' epoch in the same
+transaction: that is how Redis learns of it, because a lane of an older epoch rebuilds itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from groups.errors import DealNotActive
+from groups.ids import new_id
+from pintuan.deals import store
+from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
+from pintuan.deals.schemas import Deal, DealChange, DealStatus, NewDeal
+from pintuan.errors import FieldError, InvalidInput, NotFound
+from pricing.ladder import InvalidLadder, Ladder
+from sql.retry import retry_serialization
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from pintuan.auth import Principal
+    from pintuan.pagination import Cursor
+
+StatusSet = Literal["active", "paused", "ended"]
+
+
+async def create_deal(pool: asyncpg.Pool, principal: Principal, deal: NewDeal) -> Deal:
+    """Puts a variant on offer.
+
+    Raises `NotFound` when the variant is not the merchant's own (an admin may offer any, in its merchant's
+    name), and `InvalidInput` with all that is wrong.
+    """
+    variant = await store.select_variant_on_offer(pool, deal.variant_id)
+    if variant is None or not _may_change(principal, variant.merchant_id):
+        raise NotFound("variant")
+    errors = [*_number_problems(deal), *_ladder_problems(deal, variant.list_price_minor)]
+    errors += _window_problems(deal.ends_at, starts_at=deal.starts_at, now=variant.now)
+    if errors:
+        raise InvalidInput(errors)
+    deal_id = new_id("deal")
+    await store.insert_deal(pool, deal_id=deal_id, deal=deal, variant=variant)
+    return await get_deal(pool, deal_id)
+
+
+async def get_deal(pool: asyncpg.Pool, deal_id: str) -> Deal:
+    """Returns the deal as it is now; raises `NotFound`."""
+    deal = await store.select_deal(pool, deal_id)
+    if deal is None:
+        raise NotFound("deal")
+    return deal
+
+
+async def list_deals(
+    pool: asyncpg.Pool,
+    *,
+    after: Cursor | None,
+    status: DealStatus | None,
+    limit: int,
+) -> list[Deal]:
+    """Returns up to `limit` deals, newest first, from just behind `after`."""
+    return await store.list_deals(pool, after=after, status=status, limit=limit)
+
+
+async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, change: DealChange) -> Deal:
+    """Changes title, end or stock of a deal.
+
+    Raises `NotFound` when the deal is not the merchant's own, `DealNotActive` when it has ended, and
+    `InvalidInput` when the end is past or the stock would shrink.
+    """
+
+    def decide(deal: store.LockedDeal) -> store.LockedDeal:
+        if deal.status == "ended":
+            raise DealNotActive("The deal has ended.")
+        errors = list(_change_problems(change, deal))
+        if errors:
+            raise InvalidInput(errors)
+        return msgspec.structs.replace(
+            deal,
+            title=deal.title if change.title is UNSET else change.title,
+            ends_at=deal.ends_at if change.ends_at is UNSET else change.ends_at,
+            stock_units=deal.stock_units if change.stock is UNSET else change.stock,
+        )
+
+    return await _change(pool, principal, deal_id, decide)
+
+
+async def set_deal_status(
+    pool: asyncpg.Pool, principal: Principal, deal_id: str, status_set: StatusSet
+) -> Deal:
+    """Pauses, resumes ("active") or ends a deal; asking for what holds already changes nothing.
+
+    Raises `NotFound` when the deal is not the merchant's own, and `DealNotActive` when an ended deal is to be
+    paused or resumed.
+    """
+
+    def decide(deal: store.LockedDeal) -> store.LockedDeal:
+        if deal.status == "ended" and status_set != "ended":
+            raise DealNotActive("The deal has ended.")
+        return deal if deal.status == status_set else msgspec.structs.replace(deal, status_set=status_set)
+
+    return await _change(pool, principal, deal_id, decide)
+
+
+async def _change(
+    pool: asyncpg.Pool,
+    principal: Principal,
+    deal_id: str,
+    decide: Callable[[store.LockedDeal], store.LockedDeal],
+) -> Deal:
+    async def transaction() -> None:
+        async with pool.acquire() as connection, connection.transaction():
+            deal = await store.lock_deal(connection, deal_id)
+            if deal is None or not _may_change(principal, deal.merchant_id):
+                raise NotFound("deal")
+            decided = decide(deal)
+            if decided == deal:
+                return
+            await store.update_deal(
+                connection,
+                deal_id,
+                title=decided.title,
+                status_set=decided.status_set,
+                ends_at=decided.ends_at,
+                stock_units=decided.stock_units,
+            )
+            # Redis holds everything that may change but the title, which is not worth a rebuild.
+            if msgspec.structs.replace(decided, title=deal.title) != deal:
+                await store.raise_lanes(
+                    connection, deal_id, added_units=decided.stock_units - deal.stock_units
+                )
+
+    await retry_serialization(transaction)
+    return await get_deal(pool, deal_id)
+
+
+def _may_change(principal: Principal, merchant_id: str) -> bool:
+    return principal.role == "admin" or principal.subject == merchant_id
+
+
+def _number_problems(deal: NewDeal) -> Iterator[FieldError]:
+    for field, value, high in (
+        ("group_ttl_seconds", deal.group_ttl_seconds, GROUP_TTL_SECONDS_MAX),
+        ("stock", deal.stock, STOCK_UNITS_MAX),
+        ("per_buyer_units", deal.per_buyer_units, PER_BUYER_UNITS_MAX),
+        ("lanes", deal.lanes, LANES_MAX),
+    ):
+        if not 1 <= value <= high:
+            yield FieldError(field, f"must be from 1 to {high}")
+
+
+def _ladder_problems(deal: NewDeal, list_price_minor: int) -> Iterator[FieldError]:
+    try:
+        Ladder.parse(
+            [(tier.headcount, tier.unit_price) for tier in deal.ladder],
+            min_headcount=deal.min_headcount,
+            max_headcount=deal.max_headcount,
+            list_price_minor=list_price_minor,
+        )
+    except InvalidLadder as refused:
+        yield from (FieldError(problem.field, problem.message) for problem in refused.problems)
+
+
+def _window_problems(
+    ends_at: datetime | None, *, starts_at: datetime | None, now: datetime
+) -> Iterator[FieldError]:
+    if ends_at is None:
+        return
+    if ends_at <= now:
+        yield FieldError("ends_at", "must be in the future")
+    elif starts_at is not None and ends_at <= starts_at:
+        yield FieldError("ends_at", "must be after starts_at")
+
+
+def _change_problems(change: DealChange, deal: store.LockedDeal) -> Iterator[FieldError]:
+    if isinstance(change.ends_at, datetime):
+        yield from _window_problems(change.ends_at, starts_at=deal.starts_at, now=deal.now)
+    if change.stock is not UNSET and not deal.stock_units <= change.stock <= STOCK_UNITS_MAX:
+        yield FieldError("stock", f"must be from {deal.stock_units}, the stock now, to {STOCK_UNITS_MAX}")
