@@ -116,8 +116,8 @@ class LaneStore:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AbstractConnection]:
-        """Lends a connection; one that failed or was cancelled midway is closed, never handed on half-read."""
-        connection = await self._pool.get_connection("_")
+        """Lends a connection; one that failed midway is closed, never handed on half-read."""
+        connection = await self._pool.get_connection()
         try:
             yield connection
         except BaseException:
@@ -155,7 +155,7 @@ class LaneStore:
     async def place(
         self, lane: Lane, epoch: int, items: Sequence[PlaceItem], confirmed: Confirmations
     ) -> list[PlaceResult]:
-        """Places a batch atomically; results are in the order of `items` and shaped as in `place.lua`'s header."""
+        """Places a batch atomically; results are in the order of `items`, shaped as `place.lua` says."""
         keys = LaneKeys.of(lane)
         names = [keys.meta, keys.groups, keys.open, keys.seats, keys.freed, keys.buyers, keys.pending]
         for item in items:

@@ -134,7 +134,7 @@ class Lifecycle:
         return True
 
     async def _tell_lane(self, closed: Closed) -> None:
-        """Spares joins a way to Postgres; a lane that misses this learns it from the first one refused there."""
+        """Spares joins a way to Postgres; a lane that misses this learns it from the first refusal."""
         epoch = await self._pool.fetchval(LANES["lane_epoch"], closed.lane.deal_id, closed.lane.lane_no)
         try:
             await self._store.close_groups(closed.lane, epoch, [(closed.group_id, closed.reason)])

@@ -77,7 +77,7 @@ class CommittedGroup:
 
 
 def item_of(placement: Placement) -> PlaceItem:
-    """Names the order, and the group it may open, before the lane decides, so that a repeat changes nothing."""
+    """Names the order, and the group it may open, before the lane decides."""
     opens = placement.verb in ("best", "open")
     return PlaceItem(
         verb=placement.verb,

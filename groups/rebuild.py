@@ -88,7 +88,7 @@ class Rebuilder:
                 await connection.execute(QUERIES["release_rebuild_lock"], lane.deal_id, lane.lane_no)
 
     async def _raise_and_install(self, connection: Any, lane: Lane) -> None:
-        """Raises the epoch and then reads: what older epochs committed is seen, what they have not is fenced."""
+        """Raises the epoch and then reads: older epochs' commits are seen, their stragglers fenced."""
         found_epoch = 0
         for _ in range(INSTALLS_MAX):
             epoch: int = await connection.fetchval(

@@ -77,8 +77,8 @@ class Recorder:
     async def record(self, seats: Sequence[Seat], *, epoch: int) -> Verdicts:
         """Records a lane's seats placed under `epoch` and says what became of each.
 
-        Raises LaneCold when the lane is at another epoch and LaneLied when a constraint refused the batch; in both
-        cases nothing was recorded and the batch must be placed again.
+        Raises LaneCold when the lane is at another epoch and LaneLied when a constraint refused the batch; in
+        both cases nothing was recorded and the batch must be placed again.
         """
         verdicts = Verdicts()
         open_seats = {seat.order_id: seat for seat in seats}

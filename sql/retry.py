@@ -19,8 +19,8 @@ T = TypeVar("T")
 async def retry_serialization(operation: Callable[[], Awaitable[T]]) -> T:
     """Returns what `operation` returns; `operation` must hold its whole transaction.
 
-    A deadlock (40P01) or serialization failure (40001) is repeated up to `ROLLED_BACK_RETRY_MAX` times after a
-    short random pause; a plan that a migration made stale, once.
+    A deadlock (40P01) or serialization failure (40001) is repeated up to `ROLLED_BACK_RETRY_MAX` times after
+    a short random pause; a plan that a migration made stale, once.
 
     Raises:
         asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError: the

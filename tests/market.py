@@ -1,0 +1,154 @@
+"""Deals made straight in the database, and the questions tests ask of what became of them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import asyncpg
+
+from groups.ids import new_id
+from groups.placement import Placement, Verb
+
+LADDER = ((2, 900), (5, 800), (10, 700))
+
+
+def digest(*parts: object) -> bytes:
+    """A 16-byte digest, for request ids and bodies."""
+    return blake2b(repr(parts).encode(), digest_size=16).digest()
+
+
+@dataclass
+class Market:
+    """One merchant's deals on a test's own database."""
+
+    pool: asyncpg.Pool
+    _keys: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def deal(
+        self,
+        *,
+        stock: int = 100,
+        min_headcount: int = 3,
+        max_headcount: int = 10,
+        ladder: tuple[tuple[int, int], ...] | None = None,
+        ttl_s: float = 600,
+        per_buyer: int = 10,
+        lanes: int = 1,
+        list_price: int = 1000,
+    ) -> str:
+        """Makes a running deal and returns its id. `ladder` is (headcount, unit price) steps."""
+        steps = ladder or tuple(step for step in LADDER if step[0] <= max_headcount)
+        deal_id, product_id, variant_id = new_id("deal"), new_id("prd"), new_id("var")
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute("INSERT INTO merchants (id) VALUES ('acme') ON CONFLICT DO NOTHING")
+            await connection.execute(
+                "INSERT INTO products (id, merchant_id, title) VALUES ($1, 'acme', 'Tea')", product_id
+            )
+            await connection.execute(
+                "INSERT INTO variants (id, product_id, merchant_id, position, sku, title, list_price_minor, currency)"
+                " VALUES ($1, $2, 'acme', 1, 'TEA-1', 'Tea', $3, 'USD')",
+                variant_id,
+                product_id,
+                list_price,
+            )
+            await connection.execute(
+                "INSERT INTO deals (id, merchant_id, product_id, variant_id, title, currency, list_price_minor,"
+                " tier_headcounts, tier_prices_minor, min_headcount, max_headcount, group_ttl_ms, stock_units,"
+                " per_buyer_units, lane_count)"
+                " VALUES ($1, 'acme', $2, $3, 'Tea', 'USD', $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                deal_id,
+                product_id,
+                variant_id,
+                list_price,
+                [headcount for headcount, _ in steps],
+                [price for _, price in steps],
+                min_headcount,
+                max_headcount,
+                round(ttl_s * 1000),
+                stock,
+                per_buyer,
+                lanes,
+            )
+            for lane_no in range(lanes):
+                share = stock // lanes + (lane_no < stock % lanes)
+                await connection.execute(
+                    "INSERT INTO lanes (deal_id, lane_no, stock_units) VALUES ($1, $2, $3)",
+                    deal_id,
+                    lane_no,
+                    share,
+                )
+        return deal_id
+
+    def wish(
+        self,
+        buyer: str,
+        *,
+        deal: str = "",
+        group: str | None = None,
+        verb: Verb | None = None,
+        quantity: int = 1,
+        key: str | None = None,
+        body: object = None,
+        method: str = "pm_ok",
+    ) -> Placement:
+        """A placement with a fresh key, unless `key` repeats one."""
+        key = key or f"key-{next(self._keys)}"
+        return Placement(
+            verb=verb or ("group" if group else "best"),
+            deal_id=deal,
+            group_id=group,
+            buyer_id=buyer,
+            quantity=quantity,
+            payment_method=method,
+            request_id=digest(buyer, deal, group, key),
+            body_digest=digest(body or (quantity, method)),
+        )
+
+    async def orders(self, **conditions: Any) -> list[asyncpg.Record]:
+        """The orders that match, by group and seat."""
+        where = " AND ".join(f"{name} = ${index}" for index, name in enumerate(conditions, 1)) or "true"
+        return await self.pool.fetch(
+            f"SELECT * FROM orders WHERE {where} ORDER BY group_id, seat",  # noqa: S608 - names come from tests
+            *conditions.values(),
+        )
+
+    async def order(self, order_id: str) -> asyncpg.Record:
+        (row,) = await self.orders(id=order_id)
+        return row
+
+    async def group(self, group_id: str) -> asyncpg.Record:
+        row = await self.pool.fetchrow("SELECT * FROM groups WHERE id = $1", group_id)
+        assert row is not None
+        return row
+
+    async def lane(self, deal_id: str, lane_no: int = 0) -> asyncpg.Record:
+        row = await self.pool.fetchrow(
+            "SELECT * FROM lanes WHERE deal_id = $1 AND lane_no = $2", deal_id, lane_no
+        )
+        assert row is not None
+        return row
+
+    async def authorise(self, *order_ids: str) -> None:
+        """Does to orders what a successful authorisation does."""
+        await self.pool.execute(
+            "UPDATE payment_operations SET state = 'succeeded', ended_at = app_now()"
+            " WHERE order_id = ANY($1::text[]) AND kind = 'authorise'",
+            list(order_ids),
+        )
+        await self.pool.execute(
+            "UPDATE orders SET status = 'authorised' WHERE id = ANY($1::text[])", list(order_ids)
+        )
+
+    async def pass_deadline(self, group_id: str) -> None:
+        """Moves a group's deadline into the past, as time would."""
+        await self.pool.execute(
+            "UPDATE groups SET opened_at = opened_at - interval '1 day', deadline = app_now() - interval '1 second'"
+            " WHERE id = $1",
+            group_id,
+        )
+        await self.pool.execute(
+            "UPDATE group_progress SET check_at = app_now() WHERE group_id = $1", group_id
+        )
