@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from litestar import Router, get, post
+from litestar.params import FromPath, JSONBody
 
 from pintuan.auth import check_role, requires_role
 from pintuan.bodies import ApiRequest
@@ -24,7 +25,9 @@ SELLERS: Final = frozenset({"merchant", "admin"})
 
 
 @post("/", guards=[requires_role("merchant")], summary="Add a product with its variants")
-async def create_product(data: NewProduct, request: ApiRequest, resources: InjectedResources) -> Product:
+async def create_product(
+    data: JSONBody[NewProduct], request: ApiRequest, resources: InjectedResources
+) -> Product:
     """Adds a product of the merchant who calls."""
     merchant = check_role(request.user, SELLERS)
     return await service.create_product(resources.pool, merchant.subject, data)
@@ -40,7 +43,7 @@ async def list_products(
 
 
 @get("/{product_id:str}", summary="One product")
-async def get_product(product_id: str, resources: InjectedResources) -> Product:
+async def get_product(product_id: FromPath[str], resources: InjectedResources) -> Product:
     """Answers a product with its variants."""
     return await service.get_product(resources.pool, product_id)
 

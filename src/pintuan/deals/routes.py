@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from litestar import Response, Router, get, patch, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.auth import check_role, requires_role
 from pintuan.bodies import ApiRequest
@@ -28,7 +28,7 @@ StatusParameter = Annotated[DealStatus | None, QueryParameter(description="Only 
 
 
 @post("/", guards=[requires_role("merchant")], summary="Put a variant on offer")
-async def create_deal(data: NewDeal, request: ApiRequest, resources: InjectedResources) -> Deal:
+async def create_deal(data: JSONBody[NewDeal], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Makes a deal on a variant of the merchant who calls; every fault is named at once."""
     return await service.create_deal(resources.pool, check_role(request.user, SELLERS), data)
 
@@ -48,14 +48,16 @@ async def list_deals(
 
 
 @get("/{deal_id:str}", summary="One deal")
-async def get_deal(deal_id: str, request: ApiRequest, resources: InjectedResources) -> Response[Deal]:
+async def get_deal(
+    deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources
+) -> Response[Deal]:
     """Answers a deal with its entity tag; it changes with every unit sold."""
     return conditional(request, await service.get_deal(resources.pool, deal_id))
 
 
 @patch("/{deal_id:str}", guards=[requires_role("merchant")], summary="Change title, end or stock")
 async def change_deal(
-    deal_id: str, data: DealChange, request: ApiRequest, resources: InjectedResources
+    deal_id: FromPath[str], data: JSONBody[DealChange], request: ApiRequest, resources: InjectedResources
 ) -> Deal:
     """Changes what is given. Stock only grows; open groups keep their deadlines and their ladder."""
     return await service.change_deal(resources.pool, check_role(request.user, SELLERS), deal_id, data)
@@ -67,7 +69,7 @@ async def change_deal(
     status_code=200,
     summary="Refuse joins for now",
 )
-async def pause_deal(deal_id: str, request: ApiRequest, resources: InjectedResources) -> Deal:
+async def pause_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Refuses new joins until the deal is resumed; no group's clock stops."""
     return await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "paused")
 
@@ -75,7 +77,7 @@ async def pause_deal(deal_id: str, request: ApiRequest, resources: InjectedResou
 @post(
     "/{deal_id:str}/resume", guards=[requires_role("merchant")], status_code=200, summary="Accept joins again"
 )
-async def resume_deal(deal_id: str, request: ApiRequest, resources: InjectedResources) -> Deal:
+async def resume_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Takes a pause back."""
     return await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "active")
 
@@ -83,7 +85,7 @@ async def resume_deal(deal_id: str, request: ApiRequest, resources: InjectedReso
 @post(
     "/{deal_id:str}/end", guards=[requires_role("merchant")], status_code=200, summary="End the deal for good"
 )
-async def end_deal(deal_id: str, request: ApiRequest, resources: InjectedResources) -> Deal:
+async def end_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Forbids new groups; those open run on to their own end."""
     return await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "ended")
 

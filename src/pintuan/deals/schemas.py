@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 from pintuan.catalog.schemas import TEXT_PATTERN, Title
 from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
 from pintuan.money import Money
+from pintuan.times import Instant
 from pricing.currency import AMOUNT_MINOR_MAX
 from pricing.ladder import HEADCOUNT_MAX, TIERS_MAX
 
@@ -34,7 +35,7 @@ def _number(high: int, description: str, example: int) -> Meta:
 
 
 def _moment(description: str) -> Meta:
-    return Meta(tz=True, description=description, examples=["2030-01-01T12:00:00Z"])
+    return Meta(description=description, examples=["2030-01-01T12:00:00Z"])
 
 
 class NewTier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,8 +79,8 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     group_ttl_seconds: Annotated[
         int, _number(GROUP_TTL_SECONDS_MAX, "How long a group stays open, at most six days.", 86_400)
     ]
-    starts_at: Annotated[datetime | None, _moment("When joining begins; now when left out.")] = None
-    ends_at: Annotated[datetime | None, _moment("When joining ends; never when left out.")] = None
+    starts_at: Annotated[Instant | None, _moment("When joining begins; now when left out.")] = None
+    ends_at: Annotated[Instant | None, _moment("When joining ends; never when left out.")] = None
     stock: Annotated[int, _number(STOCK_UNITS_MAX, "Units for sale.", 1000)]
     per_buyer_units: Annotated[
         int, _number(PER_BUYER_UNITS_MAX, "Units one buyer may have, over all groups.", 5)
@@ -94,7 +95,7 @@ class DealChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     title: Annotated[Title | UnsetType, Meta(description="Shown to shoppers.")] = UNSET
     ends_at: Annotated[
-        datetime | UnsetType | None, _moment("When joining ends; null for never. Open groups keep theirs.")
+        Instant | UnsetType | None, _moment("When joining ends; null for never. Open groups keep theirs.")
     ] = UNSET
     stock: Annotated[
         int | UnsetType,
