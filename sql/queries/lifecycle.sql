@@ -1,0 +1,176 @@
+-- name: due_groups
+-- Lists groups a worker must look at now, the longest due first.
+SELECT p.group_id FROM group_progress p WHERE p.check_at <= app_now() ORDER BY p.check_at LIMIT $1;
+
+-- name: try_group_lock
+-- Tries for the right to advance a group, which only saves two workers from doing the same work.
+SELECT pg_try_advisory_xact_lock(hashtextextended('advance ' || $1, 0));
+
+-- name: lock_group
+-- Locks a group against joins, cancels and other settlers; what they committed is read by later statements.
+SELECT
+    id, deal_id, lane_no, status, capacity, min_headcount, tier_headcounts, tier_prices_minor,
+    deadline <= app_now() AS overdue, settle_by <= app_now() AS grace_over,
+    settled_at + $2::bigint * interval '1 millisecond' <= app_now() AS escalation_due
+FROM groups
+WHERE id = $1
+FOR NO KEY UPDATE;
+
+-- name: group_headcount
+-- Reads the headcount that authorised members make.
+SELECT headcount FROM group_progress WHERE group_id = $1;
+
+-- name: close_group
+-- Ends joining; held seats have $2 milliseconds left to resolve.
+UPDATE groups
+SET status = 'closing', closing_at = app_now(), settle_by = app_now() + $2::bigint * interval '1 millisecond'
+WHERE id = $1;
+
+-- name: watch_group
+-- Sets when to look at a group again, $2 milliseconds from now or at once, and to look at each change of a member.
+UPDATE group_progress SET restless = true, check_at = app_now() + $2::bigint * interval '1 millisecond'
+WHERE group_id = $1;
+
+-- name: unwatch_group
+-- Stops looking at a group that has ended.
+UPDATE group_progress SET restless = false, check_at = NULL WHERE group_id = $1;
+
+-- name: lock_members
+-- Locks the members whose payment is held or authorised, in id order.
+SELECT id FROM orders
+WHERE group_id = $1 AND status IN ('held', 'authorised')
+ORDER BY id
+FOR UPDATE;
+
+-- name: count_members
+-- Counts the members whose payment is authorised, and those still held.
+SELECT
+    count(*) FILTER (WHERE status = 'authorised') AS authorised,
+    count(*) FILTER (WHERE status = 'held') AS held
+FROM orders
+WHERE group_id = $1 AND status IN ('held', 'authorised');
+
+-- name: exclude_held
+-- Leaves out the members whose payment did not resolve in time.
+UPDATE orders SET status = 'expired', updated_at = app_now() WHERE group_id = $1 AND status = 'held';
+
+-- name: charge_members
+-- Fixes what each authorised member pays, the promise or the settled price, and makes the captures due.
+WITH priced AS (
+    UPDATE orders SET final_unit_minor = least(promised_unit_minor, $2), updated_at = app_now()
+    WHERE group_id = $1 AND status = 'authorised'
+    RETURNING id, final_unit_minor, quantity, currency
+)
+INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, created_at)
+SELECT id, 'capture', final_unit_minor * quantity, currency, app_now(), app_now() FROM priced ORDER BY id;
+
+-- name: release_members
+-- Lets every authorised member of a failed group go and makes the voids due.
+WITH let_go AS (
+    UPDATE orders SET status = 'released', updated_at = app_now()
+    WHERE group_id = $1 AND status = 'authorised'
+    RETURNING id, promised_unit_minor, quantity, currency
+)
+INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, created_at)
+SELECT id, 'void', promised_unit_minor * quantity, currency, app_now(), app_now() FROM let_go ORDER BY id;
+
+-- name: settle_group
+-- Fixes headcount and unit price, once.
+UPDATE groups
+SET status = 'settling', settled_at = app_now(), final_headcount = $2, final_unit_price_minor = $3
+WHERE id = $1;
+
+-- name: count_open_operations
+-- Counts captures and voids of a group's settlement that have not ended.
+SELECT count(*)
+FROM payment_operations p JOIN orders o ON o.id = p.order_id
+WHERE o.group_id = $1 AND p.kind IN ('capture', 'void') AND p.state IN ('due', 'in_flight', 'unknown')
+    AND (p.kind = 'capture' OR o.status = 'released');
+
+-- name: end_group
+-- Gives a group its terminal state.
+UPDATE groups
+SET status = CASE WHEN final_headcount >= min_headcount THEN 'succeeded' ELSE 'failed' END, ended_at = app_now()
+WHERE id = $1
+RETURNING status;
+
+-- name: expire_unpaid
+-- Expires up to $1 orders whose hold ran out before their payment was authorised.
+UPDATE orders SET status = 'expired', updated_at = app_now()
+WHERE id IN (
+    SELECT id FROM orders WHERE status = 'held' AND hold_until <= app_now()
+    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+) AND status = 'held'
+RETURNING id;
+
+-- name: take_seat_releases
+-- Takes up to $1 releases that Redis has not been told of, lane by lane.
+SELECT
+    r.order_id, r.deal_id, r.lane_no, r.request_id, r.retired, l.epoch,
+    r.created_at < app_now() - $2::bigint * interval '1 millisecond' AS outlived
+FROM (
+    SELECT * FROM seat_releases ORDER BY deal_id, lane_no LIMIT $1 FOR UPDATE SKIP LOCKED
+) r
+JOIN lanes l ON l.deal_id = r.deal_id AND l.lane_no = r.lane_no;
+
+-- name: drop_seat_releases
+-- Forgets releases that Redis was told of.
+DELETE FROM seat_releases WHERE order_id = ANY($1::text[]);
+
+-- name: pass_lead
+-- Gives the lead of open groups whose leader left to the lowest live seat.
+UPDATE groups g
+SET leader_order_id = heir.id
+FROM (
+    SELECT DISTINCT ON (o.group_id) o.group_id, o.id
+    FROM orders o JOIN groups led ON led.id = o.group_id AND led.leader_order_id = ANY($1::text[])
+    WHERE order_is_live(o.status)
+    ORDER BY o.group_id, o.seat
+) heir
+WHERE g.id = heir.group_id AND g.status = 'open' AND g.leader_order_id = ANY($1::text[]);
+
+-- name: order_to_cancel
+-- Finds the buyer's order, without a lock: its group must be locked first.
+SELECT group_id FROM orders WHERE id = $1 AND buyer_id = $2;
+
+-- name: lock_order
+-- Locks an order for cancelling.
+SELECT id FROM orders WHERE id = $1 FOR UPDATE;
+
+-- name: record_key
+-- Records a request that changes an order; returns nothing when the key is known.
+INSERT INTO idempotency_keys (request_id, body_digest, order_id)
+VALUES ($1, $2, $3)
+ON CONFLICT (request_id) DO NOTHING
+RETURNING request_id;
+
+-- name: cancel_verdict
+-- Reads an order and its group after both were locked, and whether leaving breaks another member's promise.
+SELECT
+    o.status, o.group_id, o.deal_id, o.lane_no, o.request_id AS placed_by,
+    g.status AS group_status, g.deadline <= app_now() AS overdue,
+    o.status = 'authorised' AND EXISTS (
+        SELECT FROM orders other
+        WHERE other.group_id = o.group_id AND other.id <> o.id AND other.status IN ('held', 'authorised')
+            AND other.promised_unit_minor < unit_price_at(
+                g.tier_headcounts, g.tier_prices_minor, g.min_headcount, p.headcount - 1
+            )
+    ) AS locked
+FROM orders o
+LEFT JOIN groups g ON g.id = o.group_id
+LEFT JOIN group_progress p ON p.group_id = o.group_id
+WHERE o.id = $1;
+
+-- name: cancel_order
+-- Cancels an order and, where its payment was authorised, makes the void due.
+WITH before AS (
+    SELECT id, status FROM orders WHERE id = $1
+),
+cancelled AS (
+    UPDATE orders SET status = 'cancelled', updated_at = app_now() WHERE id = $1
+    RETURNING id, promised_unit_minor, quantity, currency
+)
+INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, created_at)
+SELECT c.id, 'void', c.promised_unit_minor * c.quantity, c.currency, app_now(), app_now()
+FROM cancelled c JOIN before b ON b.id = c.id
+WHERE b.status = 'authorised';
