@@ -32,7 +32,7 @@ class RequestError(Exception):
     """Base of everything the application refuses a request with."""
 
 
-class Rejected(RequestError):  # noqa: N818  The name says what happened, as in `groups.errors`.
+class Rejected(RequestError):
     """The request was refused as it stands."""
 
 

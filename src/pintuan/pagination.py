@@ -43,7 +43,13 @@ class Page(msgspec.Struct, Generic[T]):
     """Some items, and the cursor of the next ones if there are any."""
 
     items: list[T]
-    next_cursor: str | None
+    next_cursor: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Cursor of the next page, or null on the last one.",
+            examples=["WyIyMDI2LTA1LTAxVDE4OjMwOjAwWiIsImRlYV8wMTlhMmIiXQ"],
+        ),
+    ]
 
 
 def encode_cursor(created_at: datetime, id_: str) -> str:

@@ -1,0 +1,55 @@
+"""Puts one example of a whole body together from the examples its fields carry."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+# Deeper than any body of ours; it bounds a schema that contains itself.
+DEPTH_MAX: Final = 24
+_REF_PREFIX: Final = "#/components/schemas/"
+
+
+def example_of(schema: dict[str, Any], schemas: dict[str, Any], *, depth: int = 0) -> Any:
+    """Returns an example value for a JSON schema, or None where nothing says what one looks like."""
+    if depth > DEPTH_MAX:
+        return None
+    if "$ref" in schema:
+        return example_of(schemas[schema["$ref"].removeprefix(_REF_PREFIX)], schemas, depth=depth + 1)
+    given = _given_example(schema)
+    if given is not None:
+        return given
+    for alternative in (*schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())):
+        example = example_of(alternative, schemas, depth=depth + 1)
+        if example is not None:
+            return example
+    if "properties" in schema:
+        return {
+            name: example_of(property_, schemas, depth=depth + 1)
+            for name, property_ in schema["properties"].items()
+        }
+    if "items" in schema:
+        item = example_of(schema["items"], schemas, depth=depth + 1)
+        return [] if item is None else [item]
+    return _plain_example(schema)
+
+
+def _given_example(schema: dict[str, Any]) -> Any:
+    examples = schema.get("examples")
+    if isinstance(examples, list) and examples:
+        return examples[0]
+    for key in ("example", "const", "default"):
+        if schema.get(key) is not None:
+            return schema[key]
+    return schema["enum"][0] if schema.get("enum") else None
+
+
+def _plain_example(schema: dict[str, Any]) -> Any:
+    match schema.get("type"):
+        case "boolean":
+            return False
+        case "integer" | "number":
+            return schema.get("minimum", 1)
+        case "string":
+            return "2026-05-01T18:30:00Z" if schema.get("format") == "date-time" else "text"
+        case _:
+            return None
