@@ -1,5 +1,7 @@
 """What durability rests on: settings of Postgres and Redis without which a join may not be acknowledged."""
 
+from collections.abc import Mapping
+
 import asyncpg
 from redis.asyncio import RedisCluster
 from redis.exceptions import RedisError
@@ -68,6 +70,6 @@ async def check_durability(settings: Settings) -> None:
             raise SettingsError("PINTUAN_REDIS_URL", f"this Redis has appendonly off; {REDIS_REMEDY}")
 
 
-def keeps_appendonly(info: dict[str, object]) -> bool:
+def keeps_appendonly(info: Mapping[str, object]) -> bool:
     """Whether a Redis with this INFO writes an append-only file."""
     return str(info.get("aof_enabled")) == "1"

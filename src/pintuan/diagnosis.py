@@ -1,0 +1,231 @@
+"""What `pintuan doctor` looks at: each finding says how something is and, if need be, how to mend it."""
+
+import errno
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+import sql
+from pintuan.durability import (
+    CALL_TIMEOUT_S,
+    POSTGRES_REQUIRED,
+    REDIS_REMEDY,
+    keeps_appendonly,
+    postgres_settings,
+    redis_persistence,
+)
+from pintuan.embedded.data_directory import DataDirectory
+from pintuan.services import running_services
+from pintuan.settings import Settings, SettingsError, mask_url
+
+PYTHON_MIN = (3, 11)
+POSTGRES_VERSION_MIN = 15
+REDIS_VERSION_MIN = (6, 2)
+CONNECTIONS_MIN = 50
+"""Enough for an API process, a worker, a migration and an operator with room to spare."""
+DISK_FREE_WARN = 2 * 1024**3
+DISK_FREE_FAIL = 256 * 1024**2
+LOOPBACK = "127.0.0.1"
+KEY_PACKAGES = ("litestar", "uvicorn", "uvloop", "asyncpg", "redis", "arq", "msgspec")
+
+Status = Literal["ok", "warn", "FAIL"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of the diagnosis; `remedy` is there unless the status is ok."""
+
+    subject: str
+    status: Status
+    detail: str
+    remedy: str | None = None
+
+
+async def diagnose(settings: Settings) -> list[Finding]:
+    """Looks at everything; a check that cannot be made is a finding too, so this raises nothing expected.
+
+    Starts the embedded servers for a moment when no marketplace runs and no URL is set.
+    """
+    findings = [_python(), *_packages(), _disk(settings.data_dir), _port(settings), _secret_key(settings)]
+    try:
+        async with running_services(settings) as running:
+            findings += await _postgres(running)
+            findings += await _redis(running)
+            findings.append(await _queue(running))
+    except SettingsError as error:
+        findings.append(
+            Finding("servers", "FAIL", str(error), f"mend it, or set {error.variable} to another")
+        )
+    return findings
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    if sys.version_info < PYTHON_MIN:
+        wanted = ".".join(map(str, PYTHON_MIN))
+        return Finding("python", "FAIL", found, f"install Python {wanted} or newer, then make install")
+    return Finding("python", "ok", found)
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for name in KEY_PACKAGES:
+        try:
+            findings.append(Finding(name, "ok", importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(Finding(name, "FAIL", "not installed", "run make install"))
+    return findings
+
+
+def _disk(data_dir: Path) -> Finding:
+    place = data_dir.absolute()
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        return Finding(
+            "disk", "FAIL", f"{place} cannot be written", "mend its owner, or name another --data-dir"
+        )
+    free = shutil.disk_usage(place).free
+    detail = f"{free / 1024**3:.1f} GiB free at {place}"
+    if free < DISK_FREE_FAIL:
+        return Finding("disk", "FAIL", detail, "make room: Postgres stops when the disk is full")
+    if free < DISK_FREE_WARN:
+        return Finding("disk", "warn", detail, "make room soon: Postgres stops when the disk is full")
+    return Finding("disk", "ok", detail)
+
+
+def _port(settings: Settings) -> Finding:
+    running = DataDirectory(settings.data_dir).running()
+    if running:
+        return Finding("port", "ok", f"our marketplace answers at {running.http_url} (process {running.pid})")
+    port = settings.http_port
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            detail = f"{port} is taken by another program" if taken else f"{port}: {error.strerror}"
+            return Finding(
+                "port", "FAIL", detail, "stop that program, or set PINTUAN_HTTP_PORT to another port"
+            )
+    return Finding("port", "ok", f"{port} is free")
+
+
+def _secret_key(settings: Settings) -> Finding:
+    if settings.secret_key is not None:
+        return Finding("secret key", "ok", "set")
+    if settings.env == "production":
+        return Finding(
+            "secret key", "FAIL", "not set", "set PINTUAN_SECRET_KEY to 32 random characters or more"
+        )
+    return Finding("secret key", "ok", "kept in the data directory, which is right for dev")
+
+
+async def _postgres(settings: Settings) -> list[Finding]:
+    url = settings.database_url or ""
+    try:
+        found = await postgres_settings(url)
+    except SettingsError as error:
+        remedy = f"start it, or mend PINTUAN_DATABASE_URL: {mask_url(url)}"
+        return [Finding("postgres", "FAIL", error.reason, remedy)]
+    return [
+        _postgres_version(found["server_version"]),
+        *(_postgres_durability(name, found[name]) for name in POSTGRES_REQUIRED),
+        _connections(int(found["max_connections"])),
+        await _migrations(url),
+    ]
+
+
+def _postgres_version(version: str) -> Finding:
+    if int(version.partition(".")[0]) < POSTGRES_VERSION_MIN:
+        return Finding("postgres", "FAIL", version, f"upgrade to Postgres {POSTGRES_VERSION_MIN} or newer")
+    return Finding("postgres", "ok", version)
+
+
+def _postgres_durability(name: str, value: str) -> Finding:
+    if value == "off":
+        return Finding(f"postgres {name}", "FAIL", value, POSTGRES_REQUIRED[name])
+    return Finding(f"postgres {name}", "ok", value)
+
+
+def _connections(count: int) -> Finding:
+    if count < CONNECTIONS_MIN:
+        remedy = f"set max_connections to {CONNECTIONS_MIN} or more, and restart Postgres"
+        return Finding("postgres max_connections", "warn", str(count), remedy)
+    return Finding("postgres max_connections", "ok", str(count))
+
+
+async def _migrations(url: str) -> Finding:
+    try:
+        pending = await sql.migrate(url, dry_run=True)
+    except sql.MigrationError as error:
+        return Finding(
+            "migrations", "FAIL", str(error), "run the version of Pintuan this database belongs to"
+        )
+    if pending:
+        remedy = "run pintuan migrate; pintuan up does it by itself"
+        return Finding("migrations", "warn", f"{len(pending)} pending, first {pending[0]}", remedy)
+    return Finding("migrations", "ok", "none pending")
+
+
+async def _redis(settings: Settings) -> list[Finding]:
+    try:
+        nodes = await redis_persistence(settings)
+    except SettingsError as error:
+        remedy = f"start it, or mend PINTUAN_REDIS_URL: {mask_url(settings.redis_url or '')}"
+        return [Finding("redis", "FAIL", error.reason, remedy)]
+    return [finding for info in nodes for finding in _redis_node(info)]
+
+
+def _redis_node(info: Mapping[str, object]) -> list[Finding]:
+    return [
+        _redis_version(str(info.get("redis_version"))),
+        _redis_appendonly(info),
+        _redis_eviction(str(info.get("maxmemory_policy"))),
+    ]
+
+
+def _redis_version(version: str) -> Finding:
+    found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if found < REDIS_VERSION_MIN:
+        wanted = ".".join(map(str, REDIS_VERSION_MIN))
+        return Finding("redis", "FAIL", version, f"upgrade to Redis {wanted} or newer")
+    return Finding("redis", "ok", version)
+
+
+def _redis_appendonly(info: Mapping[str, object]) -> Finding:
+    if not keeps_appendonly(info):
+        return Finding("redis appendonly", "FAIL", "off", REDIS_REMEDY)
+    return Finding("redis appendonly", "ok", "on")
+
+
+def _redis_eviction(policy: str) -> Finding:
+    if policy != "noeviction":
+        remedy = "set it to noeviction: joins wait while an evicted lane is rebuilt"
+        return Finding("redis maxmemory-policy", "warn", policy, remedy)
+    return Finding("redis maxmemory-policy", "ok", policy)
+
+
+async def _queue(settings: Settings) -> Finding:
+    url = settings.queue_redis_url
+    if url is None:
+        return Finding("job queue", "ok", "on the Redis that places")
+    client = Redis.from_url(url, socket_timeout=CALL_TIMEOUT_S, socket_connect_timeout=CALL_TIMEOUT_S)
+    try:
+        await client.ping()
+    except (OSError, RedisError) as error:
+        remedy = f"start it, or mend PINTUAN_QUEUE_REDIS_URL: {mask_url(url)}"
+        return Finding("job queue", "FAIL", f"cannot reach Redis: {error or type(error).__name__}", remedy)
+    finally:
+        await client.aclose()
+    return Finding("job queue", "ok", mask_url(url))
