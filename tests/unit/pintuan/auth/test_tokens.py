@@ -1,0 +1,165 @@
+"""Tokens are verified strictly, by the server's clock alone."""
+
+import base64
+import json
+from typing import Any
+
+import jwt
+import pytest
+
+from pintuan.auth import Principal
+from pintuan.auth.tokens import (
+    AUDIENCE,
+    ISSUER,
+    LEEWAY_S,
+    LIFETIME_S,
+    TOKEN_LENGTH_MAX,
+    VERIFIED_COUNT_MAX,
+    TokenIssuer,
+    TokenVerifier,
+)
+from pintuan.errors import Unauthenticated
+
+SECRET_KEY = "a key that is long enough for HS256 to be content"
+OTHER_KEY = "another key that is long enough for HS256 as well"
+NOW_S = 1_800_000_000
+
+
+class Clock:
+    """The server's time, moved by hand."""
+
+    def __init__(self) -> None:
+        self.s: float = NOW_S
+
+    def now_s(self) -> float:
+        return self.s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def verifier(clock: Clock) -> TokenVerifier:
+    return TokenVerifier(SECRET_KEY, clock.now_s)
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    return {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "ann",
+        "role": "buyer",
+        "jti": "1",
+        "iat": NOW_S,
+        "exp": NOW_S + LIFETIME_S,
+    } | changes
+
+
+def signed(claims: dict[str, Any], *, key: str = SECRET_KEY, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, key, algorithm=algorithm)
+
+
+def test_a_token_we_issued_names_its_principal(verifier: TokenVerifier) -> None:
+    token = TokenIssuer(SECRET_KEY).issue("ann", "buyer", now_s=NOW_S)
+
+    assert verifier.verify(token) == Principal("ann", "buyer")
+    assert verifier.verify(token) == Principal("ann", "buyer")
+
+
+def test_two_tokens_of_one_subject_differ() -> None:
+    issuer = TokenIssuer(SECRET_KEY)
+
+    assert issuer.issue("ann", "buyer", now_s=NOW_S) != issuer.issue("ann", "buyer", now_s=NOW_S)
+
+
+def test_a_token_expires_by_the_servers_clock_even_when_it_was_verified_before(
+    verifier: TokenVerifier, clock: Clock
+) -> None:
+    token = TokenIssuer(SECRET_KEY).issue("ann", "buyer", now_s=NOW_S)
+    verifier.verify(token)
+
+    clock.s = NOW_S + LIFETIME_S + LEEWAY_S - 0.1
+    verifier.verify(token)
+    clock.s = NOW_S + LIFETIME_S + LEEWAY_S
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
+
+
+def test_a_token_signed_with_another_key_is_refused(verifier: TokenVerifier) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(signed(claims(), key=OTHER_KEY))
+
+
+def test_an_unsigned_token_is_refused(verifier: TokenVerifier) -> None:
+    def part(value: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims())}.")
+
+
+def test_a_token_signed_with_another_algorithm_is_refused(verifier: TokenVerifier) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(signed(claims(), key=SECRET_KEY * 2, algorithm="HS512"))
+
+
+@pytest.mark.parametrize("missing", ["iss", "aud", "sub", "role", "jti", "iat", "exp"])
+def test_a_token_without_a_claim_is_refused(verifier: TokenVerifier, missing: str) -> None:
+    incomplete = {name: value for name, value in claims().items() if name != missing}
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(signed(incomplete))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "somebody"},
+        {"aud": "another-api"},
+        {"role": "owner"},
+        {"role": ["buyer"]},
+        {"sub": ""},
+        {"sub": " ann"},
+        {"sub": "ann\n"},
+        {"sub": "a" * 129},
+        {"iat": NOW_S + LEEWAY_S + 1, "exp": NOW_S + 60},
+        {"exp": NOW_S - LEEWAY_S},
+        {"exp": NOW_S + LIFETIME_S + 1},
+        {"exp": True},
+        {"exp": NOW_S + 60.5},
+    ],
+    ids=str,
+)
+def test_a_signed_token_with_a_claim_we_would_not_make_is_refused(
+    verifier: TokenVerifier, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(signed(claims(**changes)))
+
+
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "ä.ö.ü", "." * 10, "x" * (TOKEN_LENGTH_MAX + 1)])
+def test_text_that_is_no_token_is_refused(verifier: TokenVerifier, text: str) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(text)
+
+
+def test_the_table_of_verified_tokens_is_bounded(
+    verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pintuan.auth.tokens.VERIFIED_COUNT_MAX", 3)
+    issuer = TokenIssuer(SECRET_KEY)
+    tokens = [issuer.issue(f"ann-{number}", "buyer", now_s=NOW_S) for number in range(5)]
+
+    for token in tokens:
+        verifier.verify(token)
+
+    assert VERIFIED_COUNT_MAX > 3
+    assert list(verifier._verified) == tokens[2:]
+
+
+@pytest.mark.parametrize("subject", ["", " ", "ann ", "a" * 129, "a\tb"])
+def test_no_token_is_issued_for_a_subject_that_would_be_refused(subject: str) -> None:
+    with pytest.raises(ValueError, match="subject"):
+        TokenIssuer(SECRET_KEY).issue(subject, "buyer", now_s=NOW_S)
