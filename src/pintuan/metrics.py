@@ -16,6 +16,7 @@ from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
 )
@@ -35,6 +36,28 @@ HTTP_DURATION: Final = Histogram(
     "Time from a request's arrival to the end of its answer.",
     labelnames=("route", "method"),
     buckets=_DURATION_BUCKETS_S,
+)
+
+PAYMENT_OPERATIONS: Final = Counter(
+    "pintuan_payment_operations",
+    "Answers of the payment gateway, by what they led to.",
+    labelnames=("kind", "outcome"),
+)
+PAYMENT_ESCALATIONS: Final = Counter(
+    "pintuan_payment_escalations",
+    "Payment operations given up or refused in a way that an operator must look at.",
+    labelnames=("kind",),
+)
+PAYMENT_OVERDUE: Final = Gauge(
+    "pintuan_payment_overdue_seconds",
+    "How long the oldest due payment operation has been waiting.",
+    multiprocess_mode="mostrecent",
+)
+DOORBELL_FAILURES: Final = Counter(
+    "pintuan_doorbell_failures", "Doorbells that could not be rung.", labelnames=("doorbell",)
+)
+JOB_FAILURES: Final = Counter(
+    "pintuan_job_failures", "Jobs of the workers that ended with an error.", labelnames=("job",)
 )
 
 # Routes, methods and statuses are few, so the children are looked up once and kept.
