@@ -58,8 +58,7 @@ SELECT id FROM merchants WHERE id = $1 FOR NO KEY UPDATE;
 -- Adds a batch of a feed's products and updates those that changed; answers a row for each of both.
 INSERT INTO products AS p (id, merchant_id, feed_ref, title, description, images)
 SELECT i.id, $1, i.feed_ref, i.title, i.description, i.images
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
-    AS i (id, feed_ref, title, description, images)
+FROM jsonb_to_recordset($2::jsonb) AS i (id text, feed_ref text, title text, description text, images jsonb)
 ORDER BY i.feed_ref
 ON CONFLICT (merchant_id, feed_ref) DO UPDATE
 SET title = excluded.title, description = excluded.description, images = excluded.images, updated_at = app_now()
@@ -84,8 +83,10 @@ SELECT
     i.id, i.product_id, $1,
     (SELECT coalesce(max(b.position), 0) FROM variants b WHERE b.product_id = i.product_id) + i.ordinal,
     i.feed_ref, i.title, i.list_price_minor, i.currency, i.attributes, i.feed_ref
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::jsonb[])
-    WITH ORDINALITY AS i (id, product_id, feed_ref, title, list_price_minor, currency, attributes, ordinal)
+FROM jsonb_to_recordset($2::jsonb) AS i (
+    id text, product_id text, feed_ref text, title text, list_price_minor bigint, currency text, attributes jsonb,
+    ordinal integer
+)
 ORDER BY i.feed_ref
 ON CONFLICT (merchant_id, feed_ref) DO UPDATE
 SET product_id = excluded.product_id, title = excluded.title, list_price_minor = excluded.list_price_minor,

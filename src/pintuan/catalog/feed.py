@@ -15,7 +15,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -70,36 +70,35 @@ class _RowRefused(ValueError):
     """The row being read cannot be kept; the message says why."""
 
 
-def read_feed(stream: io.BufferedReader) -> Iterator[FeedItem | BadRow]:
+def read_feed(stream: io.BufferedReader[Any]) -> Iterator[FeedItem | BadRow]:
     """Yields every row of the feed in order, as an item or as a bad row.
 
-    `stream` is buffered by `lines.HEAD_BYTES`; it need not be seekable. Sale prices are not read: on a deal
-    the ladder is the discount. Raises `FeedError`, possibly after rows were yielded.
+    `stream` is buffered by `lines.HEAD_BYTES`, need not be seekable, and is closed with the iterator. Sale
+    prices are not read: on a deal the ladder is the discount. Raises `FeedError`, possibly after rows were
+    yielded.
     """
-    lines = Lines(open_text(stream))
-    delimiter, header = _read_header(lines)
-    seen: set[int] = set()
-    rows_read = 0
-    for row in _rows(lines, delimiter, len(header)):
-        if isinstance(row, BadRow):
-            yield row
-            continue
-        rows_read += 1
-        line = lines.row_span[0]
-        if rows_read > ROWS_MAX:
-            raise FeedError(
-                f"the feed has more than {ROWS_MAX} rows; the rest, from line {line}, was not read"
-            )
-        try:
-            item = _item(line, _cells(header, row))
-        except _RowRefused as refused:
-            yield BadRow(line, str(refused))
-            continue
-        if hash(item.item_ref) in seen:
-            yield BadRow(line, f"repeats the id {item.item_ref!r}")
-        else:
-            seen.add(hash(item.item_ref))
-            yield item
+    with open_text(stream) as text:
+        lines = Lines(text)
+        delimiter, header = _read_header(lines)
+        seen: set[int] = set()
+        for row_no, row in enumerate(_rows(lines, delimiter, len(header)), start=1):
+            line = lines.row_span[0]
+            if row_no > ROWS_MAX:
+                raise FeedError(
+                    f"the feed has more than {ROWS_MAX} rows; the rest, from line {line}, was not read"
+                )
+            yield row if isinstance(row, BadRow) else _item_or_bad_row(line, _cells(header, row), seen)
+
+
+def _item_or_bad_row(line: int, cells: dict[str, str], seen: set[int]) -> FeedItem | BadRow:
+    try:
+        item = _item(line, cells)
+    except _RowRefused as refused:
+        return BadRow(line, str(refused))
+    if hash(item.item_ref) in seen:
+        return BadRow(line, f"repeats the id {item.item_ref!r}")
+    seen.add(hash(item.item_ref))
+    return item
 
 
 def _read_header(lines: Lines) -> tuple[str, list[str]]:

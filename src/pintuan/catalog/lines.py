@@ -11,6 +11,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 LINE_CHARS_MAX = 1 << 20
 HEAD_BYTES = 64 * 1024
@@ -27,7 +28,7 @@ class RowTooLong(ValueError):
     """A row goes on over so many lines that its opening quote must have been left open."""
 
 
-def open_text(stream: io.BufferedReader) -> io.TextIOWrapper:
+def open_text(stream: io.BufferedReader[Any]) -> io.TextIOWrapper:
     """Decodes the stream as its byte order mark says, or as UTF-8.
 
     Raises `FeedError` when the beginning shows another encoding: no byte order mark, and zero bytes or a

@@ -1,0 +1,149 @@
+"""Brings a feed into the catalogue, batch by batch, each in one transaction, the same however often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from groups.ids import new_id
+from pintuan.catalog import feed_store, limits
+from pintuan.catalog.feed import BadRow, FeedItem
+from pintuan.catalog.feed_store import FeedProduct, FeedVariant
+from sql.retry import retry_serialization
+
+if TYPE_CHECKING:
+    import asyncpg
+
+BATCH_ITEMS_MAX = 500
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did so far; items that were there already and did not change are `unchanged`."""
+
+    products_added: int = 0
+    products_changed: int = 0
+    items_added: int = 0
+    items_changed: int = 0
+    items_unchanged: int = 0
+    bad_rows: int = 0
+
+    @property
+    def items_kept(self) -> int:
+        """Items of the feed that are in the catalogue now."""
+        return self.items_added + self.items_changed + self.items_unchanged
+
+
+@dataclass(slots=True)
+class FeedImport:
+    """One import of one merchant's feed; `on_bad_row` hears of each row not kept, `report` counts.
+
+    Each batch is committed for good, so an import that is interrupted is finished by running it again.
+    """
+
+    pool: asyncpg.Pool
+    merchant_id: str
+    on_bad_row: Callable[[BadRow], None]
+    report: ImportReport = field(default_factory=ImportReport)
+    # The groups an earlier batch has written. A product is what the first of its rows say, wherever the
+    # batches are cut; otherwise a second import would find differences that the feed does not have.
+    _groups_written: set[int] = field(default_factory=set)
+
+    async def run(self, rows: Iterable[FeedItem | BadRow], on_batch: Callable[[], None]) -> None:
+        """Writes all rows, calling `on_batch` after each batch.
+
+        Raises `FeedError` as the reader of the rows does, and what asyncpg raises; the batches before stay.
+        """
+        await feed_store.insert_merchant(self.pool, self.merchant_id)
+        items = self._items(rows)
+        while batch := list(islice(items, BATCH_ITEMS_MAX)):
+            await self._write(batch)
+            on_batch()
+        await feed_store.delete_emptied_products(self.pool, self.merchant_id)
+
+    def _items(self, rows: Iterable[FeedItem | BadRow]) -> Iterator[FeedItem]:
+        for row in rows:
+            if isinstance(row, BadRow):
+                self._refuse(row)
+            else:
+                yield row
+
+    def _refuse(self, row: BadRow) -> None:
+        self.report.bad_rows += 1
+        self.on_bad_row(row)
+
+    async def _write(self, batch: list[FeedItem]) -> None:
+        products = _products_of(batch, except_groups=self._groups_written)
+        group_refs = list({item.group_ref for item in batch})
+        item_refs = [item.item_ref for item in batch]
+
+        async def transaction() -> tuple[feed_store.Written, feed_store.Written, list[FeedItem], int]:
+            async with self.pool.acquire() as connection, connection.transaction():
+                await feed_store.lock_merchant(connection, self.merchant_id)
+                written = await feed_store.upsert_products(connection, self.merchant_id, products)
+                stored = await feed_store.count_variants(connection, self.merchant_id, group_refs, item_refs)
+                variants, crowded_out = _variants_of(batch, stored)
+                variants_written = await feed_store.upsert_variants(connection, self.merchant_id, variants)
+                return written, variants_written, crowded_out, len(variants)
+
+        written, variants_written, crowded_out, kept = await retry_serialization(transaction)
+        self._groups_written.update(hash(product.feed_ref) for product in products)
+        self.report.products_added += written.added
+        self.report.products_changed += written.changed
+        self.report.items_added += variants_written.added
+        self.report.items_changed += variants_written.changed
+        self.report.items_unchanged += kept - variants_written.added - variants_written.changed
+        for item in crowded_out:
+            self._refuse(
+                BadRow(item.line, f"is beyond the {limits.VARIANTS_MAX} variants a product may have")
+            )
+
+
+def _products_of(batch: list[FeedItem], *, except_groups: set[int]) -> list[FeedProduct]:
+    """Each group's product is what its first item says, with the pictures of all its items in the batch."""
+    first: dict[str, FeedItem] = {}
+    images: dict[str, dict[str, None]] = {}
+    for item in batch:
+        if hash(item.group_ref) in except_groups:
+            continue
+        first.setdefault(item.group_ref, item)
+        images.setdefault(item.group_ref, {}).update(dict.fromkeys(item.images))
+    return [
+        FeedProduct(
+            id=new_id("prd"),
+            feed_ref=group_ref,
+            title=item.title,
+            description=item.description,
+            images=list(images[group_ref])[: limits.IMAGES_MAX],
+        )
+        for group_ref, item in first.items()
+    ]
+
+
+def _variants_of(
+    batch: list[FeedItem], stored: dict[str, feed_store.StoredProduct]
+) -> tuple[list[FeedVariant], list[FeedItem]]:
+    """Returns the variants to write, and the items for which their product has no room."""
+    room = {ref: limits.VARIANTS_MAX - product.other_variants for ref, product in stored.items()}
+    variants: list[FeedVariant] = []
+    crowded_out: list[FeedItem] = []
+    for ordinal, item in enumerate(batch, start=1):
+        if room[item.group_ref] < 1:
+            crowded_out.append(item)
+            continue
+        room[item.group_ref] -= 1
+        variants.append(
+            FeedVariant(
+                id=new_id("var"),
+                product_id=stored[item.group_ref].id,
+                feed_ref=item.item_ref,
+                title=item.variant_title,
+                list_price_minor=item.list_price_minor,
+                currency=item.currency,
+                attributes=item.attributes,
+                ordinal=ordinal,
+            )
+        )
+    return variants, crowded_out

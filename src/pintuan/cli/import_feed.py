@@ -1,0 +1,146 @@
+"""`pintuan import`: brings a product feed into the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import stat
+from contextlib import asynccontextmanager
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+import sql
+from pintuan.auth.principal import SUBJECT_LENGTH_MAX, is_subject
+from pintuan.catalog.feed import BadRow, FeedError, FeedItem, read_feed
+from pintuan.catalog.feed_import import FeedImport, ImportReport
+from pintuan.catalog.lines import HEAD_BYTES
+from pintuan.database import open_pool
+from pintuan.services import running_services
+from pintuan.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+POOL_SIZE_MAX = 1
+
+
+@click.command()
+@click.argument("feed", type=click.Path(path_type=Path))
+@click.option("--merchant", required=True, help="Whose products these are; added if not known yet.")
+def command(*, feed: Path, merchant: str) -> None:
+    """Import the product feed FEED: CSV or TSV with Google's or Meta's column names.
+
+    Rows that cannot be kept are reported with their line, the others are imported. Importing a feed again
+    updates what changed. Exits 1 when nothing could be imported.
+    """
+    if not is_subject(merchant):
+        raise click.BadParameter(
+            f"must be 1 to {SUBJECT_LENGTH_MAX} printable characters, without padding",
+            param_hint="--merchant",
+        )
+    settings = load_settings()
+    report = ImportReport()
+    try:
+        with io.BufferedReader(io.FileIO(feed), HEAD_BYTES) as stream:
+            rows = read_feed(stream)
+            # The header is read before any server is started, because it is where a feed is most often wrong.
+            first = next(rows, None)
+            if first is not None:
+                asyncio.run(_import(settings, merchant, chain([first], rows), stream, report))
+    except FeedError as error:
+        _tell(report)
+        raise click.ClickException(f"{feed}: {error}") from error
+    except OSError as error:
+        raise click.ClickException(f"cannot read {feed}: {error.strerror or error}") from error
+    _tell(report)
+    if report.items_kept == 0:
+        raise click.ClickException(f"{feed}: nothing could be imported")
+
+
+async def _import(
+    settings: Settings,
+    merchant: str,
+    rows: Iterable[FeedItem | BadRow],
+    stream: io.BufferedReader[io.FileIO],
+    report: ImportReport,
+) -> None:
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    async with _database(settings) as with_database:
+        try:
+            with _progress(console) as progress:
+                task = progress.add_task("importing", total=_size_bytes(stream))
+                async with open_pool(
+                    with_database, size_max=POOL_SIZE_MAX, application_name="pintuan-import"
+                ) as pool:
+                    feed_import = FeedImport(
+                        pool,
+                        merchant,
+                        on_bad_row=lambda row: console.print(f"line {row.line}: {row.reason}"),
+                        report=report,
+                    )
+                    await feed_import.run(
+                        rows, on_batch=lambda: progress.update(task, completed=_position_bytes(stream))
+                    )
+        except asyncpg.UndefinedTableError as error:
+            raise click.ClickException("the database has no schema yet; run `pintuan migrate`") from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _tell(report)
+            raise click.ClickException(f"the database failed: {error or type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Settings]:
+    """Yields settings with a database: the one set, or that of the data directory, up to date."""
+    if settings.database_url is not None:
+        # Nothing else of the marketplace is needed, so no other store is started.
+        yield settings
+        return
+    async with running_services(settings) as running:
+        if running.database_url is None:
+            raise click.ClickException("no database to import into")
+        try:
+            await sql.migrate(running.database_url)
+        except sql.MigrationError as error:
+            raise click.ClickException(str(error)) from error
+        yield msgspec.structs.replace(settings, database_url=running.database_url)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _size_bytes(stream: io.BufferedReader[io.FileIO]) -> int | None:
+    status = os.fstat(stream.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _position_bytes(stream: io.BufferedReader[io.FileIO]) -> int | None:
+    """Returns how far the feed was read; None, which shows no change, for a pipe or after the end."""
+    return stream.raw.tell() if not stream.closed and stream.seekable() else None
+
+
+def _tell(report: ImportReport) -> None:
+    rows = report.items_kept + report.bad_rows
+    click.echo(
+        f"imported {report.items_kept} of {rows} rows: "
+        f"{report.products_added} products added, {report.products_changed} changed; "
+        f"{report.items_added} items added, {report.items_changed} changed, "
+        f"{report.items_unchanged} as before; {report.bad_rows} rows refused"
+    )
