@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from groups.errors import GroupsError, Overloaded
@@ -54,7 +54,7 @@ class Tools:
     store: LaneStore
     recorder: Recorder
     rebuilder: Rebuilder
-    on_recorded: Callable[[int], Awaitable[None]]
+    on_recorded: Callable[[int], None]
     on_batch: Callable[[int], None]
 
 
@@ -164,7 +164,7 @@ class LaneRunner:
             _fail(seated[order_id], refusal)
         fresh = sum(not recorded.replayed for recorded in verdicts.recorded.values())
         if fresh:
-            await self._tools.on_recorded(fresh)
+            self._tools.on_recorded(fresh)
 
     async def _tell_lane(self, verdicts: Verdicts) -> None:
         """Gives refused seats back and closes closed groups; what Redis misses here, the reconciler mends."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Generic, TypeVar
@@ -60,20 +60,17 @@ class BoundedCache(Generic[K, V]):
             self._values.popitem(last=False)
 
 
-async def _nobody(_: int) -> None:
-    """Listens to nothing."""
-
-
-def _no_batch(_: int) -> None:
+def _nobody(_: int) -> None:
     """Listens to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Who is told: of freshly recorded orders (their count), and of batches (their size)."""
+    """Who is told, without being waited for: of freshly recorded orders (their count), and of batches (their
+    size)."""
 
-    on_recorded: Callable[[int], Awaitable[None]] = _nobody
-    on_batch: Callable[[int], None] = _no_batch
+    on_recorded: Callable[[int], None] = _nobody
+    on_batch: Callable[[int], None] = _nobody
 
 
 class PlacementDesk:

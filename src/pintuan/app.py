@@ -24,8 +24,10 @@ from pintuan.catalog.routes import ROUTES as CATALOG_ROUTES
 from pintuan.deals.routes import ROUTES as DEAL_ROUTES
 from pintuan.documentation.openapi import build_document
 from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
+from pintuan.groups.routes import ROUTES as GROUP_ROUTES
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
+from pintuan.orders.routes import ROUTES as ORDER_ROUTES
 from pintuan.problems import handle_exception
 from pintuan.request_scope import RequestScope
 from pintuan.settings import Settings, load_settings
@@ -41,6 +43,8 @@ ROUTES: list[ControllerRouterHandler] = [
     *DOCUMENTATION_ROUTES,
     *CATALOG_ROUTES,
     *DEAL_ROUTES,
+    *GROUP_ROUTES,
+    *ORDER_ROUTES,
 ]
 # Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.
 DOCUMENTED: list[ControllerRouterHandler] = []

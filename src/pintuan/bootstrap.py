@@ -6,13 +6,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from groups.engine import GroupEngine, open_engine
+from groups.lane_store import RateLimits
 from pintuan.auth.tokens import TokenIssuer, TokenVerifier
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
 from pintuan.redis_connection import RedisClient, open_redis
+from pintuan.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     import asyncpg
 
@@ -28,6 +32,7 @@ class Resources:
     settings: Settings
     pool: asyncpg.Pool
     redis: RedisClient
+    engine: GroupEngine
     clock: ServerClock
     token_issuer: TokenIssuer
     token_verifier: TokenVerifier
@@ -47,12 +52,25 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             open_pool(settings, size_max=API_POOL_SIZE_MAX, application_name="pintuan-api")
         )
         redis = await stack.enter_async_context(open_redis(settings))
+        engine = await stack.enter_async_context(_open_engine(settings, pool))
         clock = await stack.enter_async_context(open_clock(pool))
         yield Resources(
             settings=settings,
             pool=pool,
             redis=redis,
+            engine=engine,
             clock=clock,
             token_issuer=TokenIssuer(secret_key),
             token_verifier=TokenVerifier(secret_key, clock.now_s),
         )
+
+
+def _open_engine(settings: Settings, pool: asyncpg.Pool) -> AbstractAsyncContextManager[GroupEngine]:
+    if settings.redis_url is None:
+        raise SettingsError("PINTUAN_REDIS_URL", "not set; `pintuan up` sets it for the embedded Redis")
+    return open_engine(
+        pool,
+        settings.redis_url,
+        rates=RateLimits() if settings.rate_limits else None,
+        sim_offset_ms=settings.sim_offset_ms,
+    )

@@ -52,10 +52,29 @@ class Page(msgspec.Struct, Generic[T]):
     ]
 
 
-def encode_cursor(created_at: datetime, id_: str) -> str:
+def encode_token(place: msgspec.Struct) -> str:
     """Returns the opaque text of a place in a list."""
-    encoded = base64.urlsafe_b64encode(msgspec.json.encode(Cursor(created_at, id_)))
-    return encoded.rstrip(b"=").decode("ascii")
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).rstrip(b"=").decode("ascii")
+
+
+def decode_token(text: str, type_: type[T]) -> T:
+    """Returns the place that `encode_token` made into text.
+
+    Raises:
+        InvalidInput: the text is none of ours.
+    """
+    if len(text) > CURSOR_LENGTH_MAX:
+        raise InvalidInput.of("cursor", f"is longer than {CURSOR_LENGTH_MAX} characters")
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(raw, type=type_)
+    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
+        raise InvalidInput.of("cursor", "is not a cursor of this list") from error
+
+
+def encode_cursor(created_at: datetime, id_: str) -> str:
+    """Returns the cursor of a list ordered by time of creation, then id."""
+    return encode_token(Cursor(created_at, id_))
 
 
 def decode_cursor(text: str | None) -> Cursor | None:
@@ -64,15 +83,7 @@ def decode_cursor(text: str | None) -> Cursor | None:
     Raises:
         InvalidInput: the text is none of ours.
     """
-    if text is None:
-        return None
-    if len(text) > CURSOR_LENGTH_MAX:
-        raise InvalidInput.of("cursor", f"is longer than {CURSOR_LENGTH_MAX} characters")
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(raw, type=Cursor)
-    except (ValueError, binascii.Error, msgspec.DecodeError) as error:
-        raise InvalidInput.of("cursor", "is not a cursor of this list") from error
+    return None if text is None else decode_token(text, Cursor)
 
 
 def page_of(

@@ -77,6 +77,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         # msgspec supplies its own, which rich would prefer to the masked repr above.
         return [(doc.variable, doc.value_shown) for doc in self.describe()]
 
+    @property
+    def share_base(self) -> str:
+        """The URL that a share code is appended to."""
+        origin = self.public_url or f"http://localhost:{self.http_port}"
+        return f"{origin.rstrip('/')}/g/"
+
     def describe(self) -> list[SettingDoc]:
         """Lists every setting with its value, default and purpose, secrets masked."""
         return [

@@ -1,0 +1,31 @@
+-- What the API shows of groups.
+
+-- name: select_groups
+-- Reads groups as they stand now, with their headcount and the seats that wait for payment.
+SELECT
+    g.id, g.deal_id, g.share_code, g.status, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor,
+    g.currency, g.opened_at, g.deadline, g.settled_at, g.final_unit_price_minor, app_now() AS server_time,
+    coalesce(g.final_headcount, p.headcount) AS headcount,
+    (SELECT count(*) FROM orders o WHERE o.group_id = g.id AND o.status = 'held') AS held
+FROM groups g JOIN group_progress p ON p.group_id = g.id
+WHERE g.id = ANY($1::text[]);
+
+-- name: group_of_share_code
+-- Finds the group behind a shared link.
+SELECT id FROM groups WHERE share_code = $1;
+
+-- name: joinable_groups
+-- Lists a deal's groups one can join now, fullest first, from behind ($2 live seats, $3 id).
+SELECT id, taken
+FROM (
+    SELECT g.id, g.capacity, (
+        SELECT count(*) FROM orders o
+        WHERE o.group_id = g.id
+            AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    ) AS taken
+    FROM groups g
+    WHERE g.deal_id = $1 AND g.status = 'open' AND g.deadline > app_now()
+) g
+WHERE taken < capacity AND (taken, id) < (coalesce($2::bigint, 9223372036854775807), coalesce($3::text, ''))
+ORDER BY taken DESC, id DESC
+LIMIT $4;

@@ -1,0 +1,20 @@
+-- What the API shows of orders.
+
+-- name: select_order
+-- Reads one order of a buyer.
+SELECT * FROM orders_shown WHERE id = $1 AND buyer_id = $2;
+
+-- name: list_orders
+-- Reads a page of a buyer's orders, newest first, from just behind ($2, $3).
+SELECT * FROM orders_shown
+WHERE buyer_id = $1
+    AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
+ORDER BY created_at DESC, id DESC
+LIMIT $4;
+
+-- name: select_order_in_group
+-- Reads the buyer's order in a group: the live one, or else the newest.
+SELECT * FROM orders_shown
+WHERE group_id = $1 AND buyer_id = $2
+ORDER BY order_is_live(status) DESC, created_at DESC
+LIMIT 1;

@@ -1,0 +1,58 @@
+"""`/v1/groups/{id}`, `/v1/share/{code}` and the joinable groups of a deal: open to everybody."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from litestar import Response, Router, get
+from litestar.params import FromPath, QueryParameter
+
+from pintuan.bodies import ApiRequest
+from pintuan.etag import conditional
+from pintuan.groups import service
+from pintuan.groups.schemas import Group
+from pintuan.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, Page
+from pintuan.parameters import InjectedResources
+
+JoinableParameter = Annotated[
+    Literal["open"], QueryParameter(description="Only groups one can join are listed.")
+]
+
+
+@get("/v1/groups/{group_id:str}", summary="One group")
+async def get_group(
+    group_id: FromPath[str], request: ApiRequest, resources: InjectedResources
+) -> Response[Group]:
+    """Answers a group with its entity tag; a signed-in member also sees their own order."""
+    return tagged(request, await service.get_group(resources, group_id, request.user))
+
+
+@get("/v1/share/{share_code:str}", summary="The group behind a link")
+async def get_shared_group(
+    share_code: FromPath[str], request: ApiRequest, resources: InjectedResources
+) -> Response[Group]:
+    """Answers the group that a share code leads to."""
+    return tagged(request, await service.get_shared_group(resources, share_code, request.user))
+
+
+@get("/v1/deals/{deal_id:str}/groups", summary="Groups one can join now")
+async def list_joinable_groups(
+    deal_id: FromPath[str],
+    resources: InjectedResources,
+    limit: LimitParameter = LIMIT_DEFAULT,
+    cursor: CursorParameter = None,
+    status: JoinableParameter = "open",  # noqa: ARG001 - part of the contract; there is one value so far
+) -> Page[Group]:
+    """Answers the deal's open groups with room, fullest first."""
+    return await service.list_joinable(resources, deal_id, cursor=cursor, limit=limit)
+
+
+def tagged(request: ApiRequest, group: Group) -> Response[Group]:
+    """The tag leaves the server's time out, which changes with every answer."""
+    return conditional(request, group, stable=msgspec.structs.replace(group, server_time=group.opened_at))
+
+
+ROUTES: Final = [
+    Router("/", route_handlers=[get_group, get_shared_group, list_joinable_groups], tags=["groups"])
+]

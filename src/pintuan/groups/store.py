@@ -1,0 +1,77 @@
+"""Groups in Postgres as they are shown, one typed function per statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pintuan.groups.schemas import Group, GroupTier
+from pintuan.money import Money
+from pricing.ladder import Ladder
+from sql import load_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+GROUPS = load_queries("groups")
+
+
+class Fullness(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a page of joinable groups ended: live seats of the last group, then its id."""
+
+    taken: int
+    id: str
+
+
+async def select_groups(pool: asyncpg.Pool, group_ids: Sequence[str], *, share_base: str) -> dict[str, Group]:
+    """Returns the groups that exist, by id. `share_base` is the URL that a share code is appended to."""
+    rows = await pool.fetch(GROUPS["select_groups"], group_ids)
+    return {row["id"]: _group_of(row, share_base) for row in rows}
+
+
+async def group_of_share_code(pool: asyncpg.Pool, share_code: str) -> str | None:
+    """Returns the id of the group a link leads to, or None."""
+    group_id: str | None = await pool.fetchval(GROUPS["group_of_share_code"], share_code)
+    return group_id
+
+
+async def joinable_groups(
+    pool: asyncpg.Pool, deal_id: str, *, after: Fullness | None, limit: int
+) -> list[Fullness]:
+    """Returns up to `limit` groups of the deal that one can join now, fullest first."""
+    taken, group_id = (after.taken, after.id) if after else (None, None)
+    rows = await pool.fetch(GROUPS["joinable_groups"], deal_id, taken, group_id, limit)
+    return [Fullness(row["taken"], row["id"]) for row in rows]
+
+
+def _group_of(row: asyncpg.Record, share_base: str) -> Group:
+    currency: str = row["currency"]
+    ladder = Ladder.of(zip(row["tier_headcounts"], row["tier_prices_minor"], strict=True))
+    headcount, min_headcount = row["headcount"], row["min_headcount"]
+    settled = row["settled_at"] is not None
+    next_tier = None if settled else ladder.next_tier(headcount, min_headcount)
+    return Group(
+        id=row["id"],
+        deal_id=row["deal_id"],
+        share_code=row["share_code"],
+        share_url=share_base + row["share_code"],
+        status=row["status"],
+        headcount=headcount,
+        held=row["held"],
+        max_headcount=row["capacity"],
+        min_headcount=min_headcount,
+        unit_price=Money(ladder.unit_price_at(headcount, min_headcount), currency),
+        next_tier=None
+        if next_tier is None
+        else GroupTier(next_tier.headcount, Money(next_tier.unit_price_minor, currency), next_tier.missing),
+        deadline=row["deadline"],
+        opened_at=row["opened_at"],
+        settled_at=row["settled_at"],
+        final_unit_price=Money(row["final_unit_price_minor"], currency)
+        if settled and headcount >= min_headcount
+        else None,
+        server_time=row["server_time"],
+        my_order=None,
+    )

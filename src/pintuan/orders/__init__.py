@@ -1,0 +1,1 @@
+"""Orders: placing them, reading them, cancelling them."""

@@ -1,0 +1,36 @@
+"""What a buyer sends to place an order."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+QUANTITY_MAX = 1_000_000
+SHIP_TO_FIELDS_MAX = 20
+
+
+class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A seat in a group, or a solo purchase."""
+
+    quantity: Annotated[
+        int, Meta(ge=1, le=QUANTITY_MAX, description="Units; the deal limits them per buyer.", examples=[1])
+    ] = 1
+    payment_method: Annotated[
+        str, Meta(min_length=1, max_length=128, description="The gateway's method.", examples=["pm_ok"])
+    ]
+    invite_code: Annotated[
+        str | None,
+        Meta(
+            min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9_-]+\Z", description="Who invited the buyer."
+        ),
+    ] = None
+    ship_to: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            max_length=SHIP_TO_FIELDS_MAX,
+            description="Where to send the goods; kept as it is for the merchant.",
+            examples=[{"name": "Ann Lee", "city": "Lyon", "country": "FR"}],
+        ),
+    ] = None

@@ -1,0 +1,111 @@
+"""Placing, reading and cancelling orders for a buyer."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from groups.cancellation import Cancellation
+from groups.placement import Placement, Verb
+from pintuan.errors import InvalidInput, NotFound
+from pintuan.groups.schemas import Group, Order, Payment
+from pintuan.groups.store import select_groups
+from pintuan.orders import store
+from pintuan.payments.sandbox_methods import PAYMENT_METHODS, is_known_method
+
+if TYPE_CHECKING:
+    from pintuan.bootstrap import Resources
+    from pintuan.orders.schemas import NewOrder
+    from pintuan.pagination import Cursor
+
+REQUEST_ID_BYTES = 16
+
+
+def request_id_of(buyer_id: str, method: str, path: str, idempotency_key: str) -> bytes:
+    """Returns what a key is remembered under: principal, call and key, 16 bytes."""
+    scope = "\0".join((buyer_id, method, path, idempotency_key))
+    return blake2b(scope.encode(), digest_size=REQUEST_ID_BYTES).digest()
+
+
+def digest_of(body: msgspec.Struct | None) -> bytes:
+    """Returns what tells two bodies apart, whatever their spacing and order of fields: 16 bytes."""
+    return blake2b(msgspec.json.encode(body, order="sorted"), digest_size=REQUEST_ID_BYTES).digest()
+
+
+async def place(
+    resources: Resources,
+    buyer_id: str,
+    body: NewOrder,
+    *,
+    verb: Verb,
+    request_id: bytes,
+    deal_id: str = "",
+    group_id: str | None = None,
+) -> tuple[Order, bool]:
+    """Places the buyer; returns the order, and whether an earlier call with the key had made it.
+
+    Raises InvalidInput and what `GroupEngine.place` raises.
+    """
+    if not is_known_method(body.payment_method):
+        known = ", ".join(sorted(PAYMENT_METHODS))
+        raise InvalidInput.of("payment_method", f"is not a method of the sandbox; it knows {known}")
+    recorded = await resources.engine.place(
+        Placement(
+            verb=verb,
+            deal_id=deal_id,
+            group_id=group_id,
+            buyer_id=buyer_id,
+            quantity=body.quantity,
+            payment_method=body.payment_method,
+            request_id=request_id,
+            body_digest=digest_of(body),
+            invite_code=body.invite_code,
+            ship_to=body.ship_to,
+        )
+    )
+    order = await get_order(resources, recorded.order_id, buyer_id)
+    if not recorded.replayed:
+        # The answer tells what this call did; a worker may have authorised the order since.
+        order = msgspec.structs.replace(
+            order, status="held", payment=Payment("due"), charged_unit_price=None, charged_total=None
+        )
+    return order, recorded.replayed
+
+
+async def get_order(resources: Resources, order_id: str, buyer_id: str) -> Order:
+    """Returns the buyer's order with its group; raises NotFound, also for somebody else's."""
+    order = await store.select_order(resources.pool, order_id, buyer_id)
+    if order is None:
+        raise NotFound("order")
+    (shown,) = await _with_groups(resources, [order])
+    return shown
+
+
+async def list_orders(
+    resources: Resources, buyer_id: str, *, after: Cursor | None, limit: int
+) -> list[Order]:
+    """Returns up to `limit` of the buyer's orders with their groups, newest first."""
+    return await _with_groups(
+        resources, await store.list_orders(resources.pool, buyer_id, after=after, limit=limit)
+    )
+
+
+async def cancel(resources: Resources, order_id: str, buyer_id: str, *, request_id: bytes) -> Order:
+    """Cancels the buyer's order and returns it; raises what `GroupEngine.cancel` raises."""
+    await resources.engine.cancel(
+        Cancellation(order_id=order_id, buyer_id=buyer_id, request_id=request_id, body_digest=digest_of(None))
+    )
+    return await get_order(resources, order_id, buyer_id)
+
+
+async def _with_groups(resources: Resources, orders: list[Order]) -> list[Order]:
+    group_ids = sorted({order.group_id for order in orders if order.group_id is not None})
+    groups: dict[str, Group] = {}
+    if group_ids:
+        groups = await select_groups(resources.pool, group_ids, share_base=resources.settings.share_base)
+    return [
+        order if order.group_id is None else msgspec.structs.replace(order, group=groups[order.group_id])
+        for order in orders
+    ]
