@@ -1,4 +1,4 @@
-"""Joining, opening, buying; and `/v1/orders`, which only their buyer sees."""
+"""Buying alone, and `/v1/orders`, which only their buyer sees."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import msgspec
 from litestar import Response, Router, get, post
 from litestar.params import FromPath, JSONBody
 
-from groups.placement import Verb
-from pintuan.auth import check_role, requires_role
+from pintuan.auth import requires_role
 from pintuan.bodies import ApiRequest
-from pintuan.bootstrap import Resources
 from pintuan.documentation.codes import problem_codes
 from pintuan.etag import conditional
 from pintuan.groups.schemas import Order
 from pintuan.orders import service
+from pintuan.orders.placing import buyer_of, place_order, request_id_of
 from pintuan.orders.schemas import NewOrder
 from pintuan.pagination import (
     LIMIT_DEFAULT,
@@ -25,63 +24,7 @@ from pintuan.pagination import (
     decode_cursor,
     page_of,
 )
-from pintuan.parameters import IdempotencyKeyHeader, InjectedResources, require_idempotency_key
-
-BUYERS: Final = frozenset({"buyer"})
-CREATED: Final = 201
-REPLAYED: Final = 200
-PLACEMENT_CODES: Final = ("deal_not_active", "already_joined", "limit_reached", "sold_out")
-
-
-@post(
-    "/v1/deals/{deal_id:str}/join",
-    guards=[requires_role("buyer")],
-    summary="Join the best open group",
-    opt=problem_codes(*PLACEMENT_CODES),
-)
-async def join_deal(
-    deal_id: FromPath[str],
-    data: JSONBody[NewOrder],
-    request: ApiRequest,
-    resources: InjectedResources,
-    idempotency_key: IdempotencyKeyHeader = None,
-) -> Response[Order]:
-    """Places the buyer into the fullest open group, or opens one; 200 when the key was used before."""
-    return await _place(resources, request, data, idempotency_key, verb="best", deal_id=deal_id)
-
-
-@post(
-    "/v1/deals/{deal_id:str}/groups",
-    guards=[requires_role("buyer")],
-    summary="Open a group",
-    opt=problem_codes("deal_not_active", "limit_reached", "sold_out"),
-)
-async def open_group(
-    deal_id: FromPath[str],
-    data: JSONBody[NewOrder],
-    request: ApiRequest,
-    resources: InjectedResources,
-    idempotency_key: IdempotencyKeyHeader = None,
-) -> Response[Order]:
-    """Opens a group with the buyer as its leader; 200 when the key was used before."""
-    return await _place(resources, request, data, idempotency_key, verb="open", deal_id=deal_id)
-
-
-@post(
-    "/v1/groups/{group_id:str}/join",
-    guards=[requires_role("buyer")],
-    summary="Join this group",
-    opt=problem_codes(*PLACEMENT_CODES, "group_full", "group_closed"),
-)
-async def join_group(
-    group_id: FromPath[str],
-    data: JSONBody[NewOrder],
-    request: ApiRequest,
-    resources: InjectedResources,
-    idempotency_key: IdempotencyKeyHeader = None,
-) -> Response[Order]:
-    """Places the buyer into this group only; 200 when the key was used before."""
-    return await _place(resources, request, data, idempotency_key, verb="group", group_id=group_id)
+from pintuan.parameters import IdempotencyKeyHeader, InjectedResources
 
 
 @post(
@@ -98,7 +41,7 @@ async def buy_alone(
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> Response[Order]:
     """Buys without a group, at the list price; 200 when the key was used before."""
-    return await _place(resources, request, data, idempotency_key, verb="solo", deal_id=deal_id)
+    return await place_order(resources, request, data, idempotency_key, verb="solo", deal_id=deal_id)
 
 
 @get("/v1/orders", guards=[requires_role("buyer")], summary="My orders, newest first")
@@ -109,7 +52,9 @@ async def list_orders(
     cursor: CursorParameter = None,
 ) -> Page[Order]:
     """Answers a page of the buyer's orders."""
-    rows = await service.list_orders(resources, _buyer(request), after=decode_cursor(cursor), limit=limit + 1)
+    rows = await service.list_orders(
+        resources, buyer_of(request), after=decode_cursor(cursor), limit=limit + 1
+    )
     return page_of(rows, limit=limit, item=lambda row: row, place=lambda row: (row.created_at, row.id))
 
 
@@ -118,7 +63,7 @@ async def get_order(
     order_id: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[Order]:
     """Answers an order with its entity tag; it changes with the order and with its group."""
-    order = await service.get_order(resources, order_id, _buyer(request))
+    order = await service.get_order(resources, order_id, buyer_of(request))
     return conditional(request, order, stable=_without_server_time(order))
 
 
@@ -136,41 +81,9 @@ async def cancel_order(
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> Order:
     """Frees the seat while the group is open; whatever was authorised is voided."""
-    buyer_id = _buyer(request)
-    request_id = _request_id(request, buyer_id, idempotency_key)
+    buyer_id = buyer_of(request)
+    request_id = request_id_of(request, buyer_id, idempotency_key)
     return await service.cancel(resources, order_id, buyer_id, request_id=request_id)
-
-
-async def _place(
-    resources: Resources,
-    request: ApiRequest,
-    body: NewOrder,
-    idempotency_key: str | None,
-    *,
-    verb: Verb,
-    deal_id: str = "",
-    group_id: str | None = None,
-) -> Response[Order]:
-    buyer_id = _buyer(request)
-    order, replayed = await service.place(
-        resources,
-        buyer_id,
-        body,
-        verb=verb,
-        request_id=_request_id(request, buyer_id, idempotency_key),
-        deal_id=deal_id,
-        group_id=group_id,
-    )
-    return Response(order, status_code=REPLAYED if replayed else CREATED)
-
-
-def _buyer(request: ApiRequest) -> str:
-    return check_role(request.user, BUYERS).subject
-
-
-def _request_id(request: ApiRequest, buyer_id: str, idempotency_key: str | None) -> bytes:
-    key = require_idempotency_key(idempotency_key)
-    return service.request_id_of(buyer_id, request.method, request.url.path, key)
 
 
 def _without_server_time(order: Order) -> Order:
@@ -182,6 +95,5 @@ def _without_server_time(order: Order) -> Order:
 
 
 ROUTES: Final = [
-    Router("/", route_handlers=[join_group, open_group, join_deal, buy_alone], tags=["groups"]),
-    Router("/", route_handlers=[list_orders, get_order, cancel_order], tags=["orders"]),
+    Router("/", route_handlers=[buy_alone, list_orders, get_order, cancel_order], tags=["orders"]),
 ]

@@ -10,6 +10,10 @@ from msgspec import Meta
 QUANTITY_MAX = 1_000_000
 SHIP_TO_FIELDS_MAX = 20
 
+InviteCode = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$", examples=["k7mq3xw9bd"])
+]
+
 
 class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A seat in a group, or a solo purchase."""
@@ -20,16 +24,10 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     payment_method: Annotated[
         str, Meta(min_length=1, max_length=128, description="The gateway's method.", examples=["pm_ok"])
     ]
-    invite_code: Annotated[
-        str | None,
-        Meta(
-            min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9_-]+\Z", description="Who invited the buyer."
-        ),
-    ] = None
+    invite_code: Annotated[InviteCode | None, Meta(description="Who invited the buyer.")] = None
     ship_to: Annotated[
-        dict[str, Any] | None,
+        Annotated[dict[str, Any], Meta(max_length=SHIP_TO_FIELDS_MAX)] | None,
         Meta(
-            max_length=SHIP_TO_FIELDS_MAX,
             description="Where to send the goods; kept as it is for the merchant.",
             examples=[{"name": "Ann Lee", "city": "Lyon", "country": "FR"}],
         ),
