@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from litestar import Response, Router, get, patch, post
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.auth import check_role, requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.deals import service
 from pintuan.deals.schemas import Deal, DealChange, DealStatus, NewDeal
+from pintuan.documentation.codes import problem_codes
 from pintuan.etag import conditional
 from pintuan.pagination import (
     LIMIT_DEFAULT,
@@ -27,7 +30,12 @@ SELLERS: Final = frozenset({"merchant", "admin"})
 StatusParameter = Annotated[DealStatus | None, QueryParameter(description="Only deals of this status.")]
 
 
-@post("/", guards=[requires_role("merchant")], summary="Put a variant on offer")
+@post(
+    "/",
+    guards=[requires_role("merchant")],
+    opt=problem_codes("not_found"),
+    summary="Put a variant on offer",
+)
 async def create_deal(data: JSONBody[NewDeal], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Makes a deal on a variant of the merchant who calls; every fault is named at once."""
     return await service.create_deal(resources.pool, check_role(request.user, SELLERS), data)
@@ -47,7 +55,12 @@ async def list_deals(
     return page_of(rows, limit=limit, item=lambda row: row, place=lambda row: (row.created_at, row.id))
 
 
-@get("/{deal_id:str}", summary="One deal")
+@get(
+    "/{deal_id:str}",
+    response_headers=[ResponseHeader("ETag", description="Of what is shown.", documentation_only=True)],
+    responses={304: ResponseSpec(None, description="Still what If-None-Match names.")},
+    summary="One deal",
+)
 async def get_deal(
     deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[Deal]:
@@ -55,7 +68,12 @@ async def get_deal(
     return conditional(request, await service.get_deal(resources.pool, deal_id))
 
 
-@patch("/{deal_id:str}", guards=[requires_role("merchant")], summary="Change title, end or stock")
+@patch(
+    "/{deal_id:str}",
+    guards=[requires_role("merchant")],
+    opt=problem_codes("deal_not_active"),
+    summary="Change title, end or stock",
+)
 async def change_deal(
     deal_id: FromPath[str], data: JSONBody[DealChange], request: ApiRequest, resources: InjectedResources
 ) -> Deal:
@@ -66,6 +84,7 @@ async def change_deal(
 @post(
     "/{deal_id:str}/pause",
     guards=[requires_role("merchant")],
+    opt=problem_codes("deal_not_active"),
     status_code=200,
     summary="Refuse joins for now",
 )
@@ -75,7 +94,11 @@ async def pause_deal(deal_id: FromPath[str], request: ApiRequest, resources: Inj
 
 
 @post(
-    "/{deal_id:str}/resume", guards=[requires_role("merchant")], status_code=200, summary="Accept joins again"
+    "/{deal_id:str}/resume",
+    guards=[requires_role("merchant")],
+    opt=problem_codes("deal_not_active"),
+    status_code=200,
+    summary="Accept joins again",
 )
 async def resume_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Takes a pause back."""

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from pintuan.catalog.limits import TITLE_CHARS_MAX
 from pintuan.catalog.schemas import TEXT_PATTERN, Title
 from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
 from pintuan.money import Money
@@ -34,8 +35,17 @@ def _number(high: int, description: str, example: int) -> Meta:
     )
 
 
-def _moment(description: str) -> Meta:
-    return Meta(description=description, examples=["2030-01-01T12:00:00Z"])
+def _title(description: str) -> Meta:
+    # Litestar's schema of a union leaves out what its members say about their length.
+    return Meta(
+        description=description,
+        examples=["Kettle"],
+        extra_json_schema={"extra": {"min_length": 1, "max_length": TITLE_CHARS_MAX}},
+    )
+
+
+def _moment(description: str, example: str) -> Meta:
+    return Meta(description=description, examples=[example])
 
 
 class NewTier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +74,7 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             examples=["var_0192f0c1a2b3"],
         ),
     ]
-    title: Annotated[Title | None, Meta(description="The product's title when left out.")] = None
+    title: Annotated[Title | None, _title("The product's title when left out.")] = None
     ladder: Annotated[
         list[NewTier],
         Meta(
@@ -79,8 +89,12 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     group_ttl_seconds: Annotated[
         int, _number(GROUP_TTL_SECONDS_MAX, "How long a group stays open, at most six days.", 86_400)
     ]
-    starts_at: Annotated[Instant | None, _moment("When joining begins; now when left out.")] = None
-    ends_at: Annotated[Instant | None, _moment("When joining ends; never when left out.")] = None
+    starts_at: Annotated[
+        Instant | None, _moment("When joining begins; now when left out.", "2030-01-01T12:00:00Z")
+    ] = None
+    ends_at: Annotated[
+        Instant | None, _moment("When joining ends; never when left out.", "2030-02-01T12:00:00Z")
+    ] = None
     stock: Annotated[int, _number(STOCK_UNITS_MAX, "Units for sale.", 1000)]
     per_buyer_units: Annotated[
         int, _number(PER_BUYER_UNITS_MAX, "Units one buyer may have, over all groups.", 5)
@@ -93,9 +107,10 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class DealChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to change of a deal; what is left out stays."""
 
-    title: Annotated[Title | UnsetType, Meta(description="Shown to shoppers.")] = UNSET
+    title: Annotated[Title | UnsetType, _title("Shown to shoppers.")] = UNSET
     ends_at: Annotated[
-        Instant | UnsetType | None, _moment("When joining ends; null for never. Open groups keep theirs.")
+        Instant | UnsetType | None,
+        _moment("When joining ends; null for never. Open groups keep theirs.", "2030-03-01T12:00:00Z"),
     ] = UNSET
     stock: Annotated[
         int | UnsetType,

@@ -1,0 +1,108 @@
+"""Changes of one deal that meet in Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from pintuan.auth import Principal
+from pintuan.catalog.schemas import ListPrice, NewProduct, NewVariant
+from pintuan.catalog.service import create_product
+from pintuan.database import open_pool
+from pintuan.deals.schemas import Deal, DealChange, NewDeal, NewTier
+from pintuan.deals.service import change_deal, create_deal, get_deal, set_deal_status
+from pintuan.errors import InvalidInput
+from pintuan.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+MERCHANT = Principal("teahouse", "merchant")
+CHANGES = 16
+POLL_S = 0.01
+POLLS_MAX = 200
+
+
+@pytest.fixture
+async def app_pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool as the application opens it."""
+    async with open_pool(Settings(database_url=database_url), size_max=8, application_name="tests") as pool:
+        yield pool
+
+
+@pytest.fixture
+async def deal(app_pool: asyncpg.Pool) -> Deal:
+    """A deal of 10 units in three lanes."""
+    product = await create_product(
+        app_pool,
+        MERCHANT.subject,
+        NewProduct(title="Kettle", variants=[NewVariant("K", "Red", ListPrice(1000, "USD"))]),
+    )
+    return await create_deal(
+        app_pool,
+        MERCHANT,
+        NewDeal(
+            variant_id=product.variants[0].id,
+            ladder=[NewTier(2, 900)],
+            min_headcount=2,
+            max_headcount=5,
+            group_ttl_seconds=60,
+            stock=10,
+            per_buyer_units=5,
+            lanes=3,
+        ),
+    )
+
+
+async def test_the_lanes_stock_adds_up_to_the_deals_whatever_changes_meet(
+    app_pool: asyncpg.Pool, deal: Deal
+) -> None:
+    async def raise_stock(total: int) -> None:
+        try:
+            await change_deal(app_pool, MERCHANT, deal.id, DealChange(stock=total))
+        except InvalidInput:
+            # A larger total was there before.
+            return
+
+    await asyncio.gather(*(raise_stock(deal.stock + n) for n in range(1, CHANGES + 1)))
+
+    lanes = await app_pool.fetch("SELECT epoch, stock_units FROM lanes WHERE deal_id = $1", deal.id)
+    assert sum(lane["stock_units"] for lane in lanes) == deal.stock + CHANGES
+    assert (await get_deal(app_pool, deal.id)).stock == deal.stock + CHANGES
+    assert len({lane["epoch"] for lane in lanes}) == 1
+
+
+async def test_every_change_of_status_raises_the_epoch_of_every_lane_once(
+    app_pool: asyncpg.Pool, deal: Deal
+) -> None:
+    async def toggle() -> None:
+        await set_deal_status(app_pool, MERCHANT, deal.id, "paused")
+        await set_deal_status(app_pool, MERCHANT, deal.id, "active")
+
+    await toggle()
+    await asyncio.gather(
+        *(change_deal(app_pool, MERCHANT, deal.id, DealChange(title=f"Kettle {n}")) for n in range(CHANGES))
+    )
+    await toggle()
+
+    lanes = await app_pool.fetch("SELECT epoch FROM lanes WHERE deal_id = $1", deal.id)
+    assert [lane["epoch"] for lane in lanes] == [5, 5, 5]
+
+
+async def test_a_change_waits_for_a_lane_in_use_and_then_applies(app_pool: asyncpg.Pool, deal: Deal) -> None:
+    async with app_pool.acquire() as joiner:
+        async with joiner.transaction():
+            await joiner.execute(
+                "UPDATE lanes SET sold_units = 1 WHERE deal_id = $1 AND lane_no = 1", deal.id
+            )
+            change = asyncio.create_task(set_deal_status(app_pool, MERCHANT, deal.id, "paused"))
+            for _ in range(POLLS_MAX):
+                if await joiner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                    break
+                await asyncio.sleep(POLL_S)
+            assert not change.done()
+        paused = await change
+
+    assert (paused.status, paused.sold) == ("paused", 1)
