@@ -1,0 +1,83 @@
+-- Payment operations: taking what is due, and recording what became of it.
+-- Whoever records an outcome locks the orders first; claims lock operations alone and wait for nobody.
+
+-- name: claim_due_operations
+-- Takes up to $1 operations that are due, for a lease of $2 ms, with what the call to the gateway needs.
+WITH claimed AS (
+    UPDATE payment_operations p
+    SET state = 'in_flight', attempts = p.attempts + 1, due_at = app_now() + $2::bigint * interval '1 millisecond'
+    WHERE p.ctid = ANY (
+        ARRAY(
+            SELECT d.ctid
+            FROM payment_operations d
+            WHERE d.state IN ('due', 'in_flight', 'unknown') AND d.due_at <= app_now()
+            ORDER BY d.due_at
+            LIMIT $1
+            FOR UPDATE SKIP LOCKED
+        )
+    )
+    RETURNING p.order_id, p.kind, p.amount_minor, p.currency, p.attempts, p.created_at
+)
+SELECT
+    c.order_id, c.kind, c.amount_minor, c.currency, c.attempts,
+    (extract(epoch FROM app_now() - c.created_at) * 1000)::bigint AS age_ms,
+    o.status AS order_status, o.payment_method, o.buyer_id
+FROM claimed c
+-- One look-up by key for each row, whatever the planner believes about the tables' sizes.
+CROSS JOIN LATERAL (
+    SELECT status, payment_method, buyer_id FROM orders WHERE id = c.order_id LIMIT 1
+) o;
+
+-- name: overdue_ms
+-- Says for how long the operation that is due longest has been due; null when none waits.
+SELECT (extract(epoch FROM app_now() - min(due_at)) * 1000)::bigint
+FROM payment_operations
+WHERE state IN ('due', 'in_flight', 'unknown');
+
+-- name: lock_orders
+-- Locks a batch of orders, ascending, and reads what decides about their payments.
+SELECT id, status, group_id IS NULL AS solo, quantity, promised_unit_minor, currency
+FROM orders
+WHERE id = ANY ($1::text[])
+ORDER BY id
+FOR UPDATE;
+
+-- name: read_open_operations
+-- Reads which of a batch of operations have not ended; run it after the orders are locked.
+SELECT p.order_id, p.kind
+FROM unnest($1::text[], $2::text[]) AS u (order_id, kind)
+JOIN payment_operations p ON p.order_id = u.order_id AND p.kind = u.kind
+WHERE p.ended_at IS NULL;
+
+-- name: move_orders
+-- Moves a batch of locked orders to their new status; a null price leaves the one they have.
+UPDATE orders o
+SET status = u.status, final_unit_minor = coalesce(u.final_unit_minor, o.final_unit_minor), updated_at = app_now()
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u (id, status, final_unit_minor)
+WHERE o.id = u.id;
+
+-- name: end_operations
+-- Ends a batch of operations for good.
+UPDATE payment_operations p
+SET state = u.state, gateway_ref = u.gateway_ref, failure = u.failure, ended_at = app_now()
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS u (
+    order_id, kind, state, gateway_ref, failure
+)
+WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.ended_at IS NULL;
+
+-- name: postpone_operations
+-- Makes a batch of operations due again after some ms, unless somebody else has taken one since.
+UPDATE payment_operations p
+SET state = u.state, failure = u.failure, due_at = app_now() + u.delay_ms * interval '1 millisecond'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::integer[]) AS u (
+    order_id, kind, state, failure, delay_ms, attempts
+)
+WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.state = 'in_flight' AND p.attempts = u.attempts;
+
+-- name: add_operations
+-- Adds a batch of operations that are due now; one the order already has stays as it is.
+INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, created_at)
+SELECT u.order_id, u.kind, u.amount_minor, u.currency, app_now(), app_now()
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS u (order_id, kind, amount_minor, currency)
+ORDER BY u.order_id, u.kind
+ON CONFLICT (order_id, kind) DO NOTHING;

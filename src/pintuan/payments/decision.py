@@ -1,0 +1,163 @@
+"""What the result of a gateway call means for its operation and its order. Pure: no I/O and no clock.
+
+    authorise  succeeded   held → authorised, and a solo order is captured next; an order that died is voided
+               declined    held → declined
+    capture    succeeded   authorised → captured
+               declined    authorised → payment_failed, and the hold is voided
+    void       succeeded   nothing more
+
+An operation given up counts as declined, except that it stays visible as `failed`. One whose outcome is
+unknown is repeated later with the same key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from pintuan.payments.gateway import Answer, Declined, OperationKind, Payment, Succeeded
+
+FAILURE_SIZE_MAX: Final = 500
+
+OrderBecomes: TypeAlias = Literal["authorised", "declined", "captured", "payment_failed"]
+EndState: TypeAlias = Literal["succeeded", "declined", "failed"]
+RepeatState: TypeAlias = Literal["due", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An operation that was taken, as it stood then; `attempts` counts the one that begins now."""
+
+    order_id: str
+    kind: OperationKind
+    amount_minor: int
+    currency: str
+    attempts: int
+    age_ms: int
+    order_status: str
+    payment_method: str
+    buyer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No answer came: the operation may have taken place."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """The gateway did not take the call: nothing happened."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The last attempt had no answer, and the gateway's books did not settle it either."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The order had died before the first attempt, so there was nothing to ask the gateway for."""
+
+    reason: str
+
+
+Result: TypeAlias = Answer | Unknown | NotTaken | GivenUp | NotSent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedOrder:
+    """The order of an operation, read under its lock."""
+
+    id: str
+    status: str
+    solo: bool
+    quantity: int
+    promised_unit_minor: int
+    currency: str
+
+    @property
+    def authorised_minor(self) -> int:
+        """What was reserved for the order."""
+        return self.promised_unit_minor * self.quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to write; None means leave as it is. Either `ends_as` or `repeats_as` is set."""
+
+    ends_as: EndState | None = None
+    repeats_as: RepeatState | None = None
+    gateway_ref: str | None = None
+    failure: str | None = None
+    order_becomes: OrderBecomes | None = None
+    final_unit_minor: int | None = None
+    adds: OperationKind | None = None
+    # Money may be left held or taken, and no attempt of ours will put it right.
+    needs_operator: bool = False
+
+
+def decide(claim: Claim, order: LockedOrder, result: Result) -> Decision:
+    """Returns what follows from the result, given the order as it is now."""
+    match result:
+        case Succeeded(gateway_ref):
+            return _decide_success(claim, order, gateway_ref)
+        case Declined(reason):
+            return _decide_refusal(claim, order, reason[:FAILURE_SIZE_MAX], "declined")
+        case GivenUp(reason):
+            decision = _decide_refusal(claim, order, reason[:FAILURE_SIZE_MAX], "failed")
+            return replace(decision, needs_operator=True)
+        case NotSent(reason):
+            return Decision(ends_as="failed", failure=reason[:FAILURE_SIZE_MAX])
+        case NotTaken(reason) if claim.attempts == 1:
+            return Decision(repeats_as="due", failure=reason[:FAILURE_SIZE_MAX])
+        case Unknown(reason) | NotTaken(reason):
+            # Even a call that was not taken tells nothing about an earlier one that had no answer.
+            return Decision(repeats_as="unknown", failure=reason[:FAILURE_SIZE_MAX])
+
+
+def answer_in_books(kind: OperationKind, payment: Payment | None) -> Answer | None:
+    """Returns the answer that the gateway's books imply for an operation; None when they leave it open."""
+    if payment is None:
+        return None
+    if payment.status == "declined":
+        return Declined("declined, as the gateway's books say")
+    if kind == "authorise":
+        return Succeeded(payment.gateway_ref)
+    if payment.status == "authorised":
+        return None
+    done = "captured" if kind == "capture" else "voided"
+    if payment.status == done:
+        return Succeeded(payment.gateway_ref)
+    return Declined(f"the payment is already {payment.status}")
+
+
+def _decide_success(claim: Claim, order: LockedOrder, gateway_ref: str) -> Decision:
+    if claim.kind == "capture":
+        becomes: OrderBecomes | None = "captured" if order.status == "authorised" else None
+        return Decision(ends_as="succeeded", gateway_ref=gateway_ref, order_becomes=becomes)
+    if claim.kind == "void":
+        return Decision(ends_as="succeeded", gateway_ref=gateway_ref)
+    if order.status != "held":
+        return Decision(ends_as="succeeded", gateway_ref=gateway_ref, adds="void")
+    return Decision(
+        ends_as="succeeded",
+        gateway_ref=gateway_ref,
+        order_becomes="authorised",
+        # Nobody shares a solo purchase, so nothing can lower its price and there is nothing to wait for.
+        final_unit_minor=order.promised_unit_minor if order.solo else None,
+        adds="capture" if order.solo else None,
+    )
+
+
+def _decide_refusal(claim: Claim, order: LockedOrder, reason: str, ends_as: EndState) -> Decision:
+    if claim.kind == "authorise" and order.status == "held":
+        return Decision(ends_as=ends_as, failure=reason, order_becomes="declined")
+    if claim.kind == "capture" and order.status == "authorised":
+        return Decision(ends_as=ends_as, failure=reason, order_becomes="payment_failed", adds="void")
+    return Decision(ends_as=ends_as, failure=reason, needs_operator=claim.kind == "void")

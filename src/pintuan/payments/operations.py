@@ -1,0 +1,237 @@
+"""The executor: takes payment operations that are due, asks the gateway, and records the answers.
+
+Each operation is a row that says what to do, under which key, and when. A claim leases it for a while; an
+executor that dies leaves nothing behind but a lease that runs out, and whoever takes the row next repeats the
+same key. Calls run side by side and are recorded as they finish, so a slow one keeps nobody waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from pintuan.metrics import PAYMENT_OVERDUE
+from pintuan.payments import store
+from pintuan.payments.decision import Claim, GivenUp, NotSent, NotTaken, Result, Unknown, answer_in_books
+from pintuan.payments.gateway import (
+    CALL_DEADLINE_S,
+    Answer,
+    AuthoriseCall,
+    CaptureCall,
+    Gateway,
+    GatewayError,
+    GatewayUnavailable,
+    VoidCall,
+    idempotency_key_of,
+)
+from pintuan.payments.recording import Finished, OnRecorded, Recorded, record
+
+if TYPE_CHECKING:
+    import asyncpg
+
+# Far more than a quick gateway needs, so that even hundreds of slow cards leave room for the others.
+CALLS_IN_FLIGHT_MAX: Final = 256
+LOOK_UP_DEADLINE_S: Final = 1.0
+# Longer than a call and the look-ups around it may take: a row whose lease ran out has nobody working on it.
+LEASE_MS: Final = 7_000
+DRAIN_S_MAX: Final = 20.0
+# A drain stays for retries that come this soon, looking now and then; later ones are left to the sweeps.
+LINGER_S_MAX: Final = 1.0
+LINGER_LOOK_S: Final = 0.05
+# With the pauses between them, about five minutes of trying.
+ATTEMPTS_MAX: Final = 20
+GIVE_UP_AGE_MS: Final = 5 * 60 * 1000
+# Old operations get a fair number of tries too: the workers may have been away for days.
+ATTEMPTS_BEFORE_AGE_COUNTS: Final = 8
+# Stripe forgets keys after 24 hours (docs.stripe.com/api/idempotent_requests); an hour less to be sure.
+KEY_TRUST_MS: Final = 23 * 60 * 60 * 1000
+
+_logger = structlog.get_logger("pintuan.payments")
+
+
+def _ignore(_recorded: Recorded) -> None:
+    """Stands for a caller who does not need to know."""
+
+
+class PaymentExecutor:
+    """Drains `payment_operations`. One per process; any number of processes work side by side.
+
+    `on_recorded` is called after each commit, on the event loop, and must not block or raise.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        gateway: Gateway,
+        *,
+        on_recorded: OnRecorded = _ignore,
+        calls_in_flight_max: int = CALLS_IN_FLIGHT_MAX,
+    ) -> None:
+        self._pool = pool
+        self._gateway = gateway
+        self._on_recorded = on_recorded
+        self._free_slots = calls_in_flight_max
+        self._asked = asyncio.Event()
+        self._claiming = False
+        self._stopping = False
+        self._linger_until_s = 0.0
+
+    async def drain(self) -> int:
+        """Works until nothing is due, or for `DRAIN_S_MAX`; returns how many answers were recorded.
+
+        While another drain of this process is at it, that one is told to look again, and this returns 0.
+
+        Raises:
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Postgres failed; once the leases have run
+                out, the work comes back.
+        """
+        if self._claiming:
+            self._asked.set()
+            return 0
+        calls: set[asyncio.Task[Finished]] = set()
+        try:
+            count = await self._claim_until_idle(calls)
+            while calls:
+                await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+                count += await self._record_finished(calls)
+        finally:
+            # Only when something went wrong are any left: their leases run out, and their keys stay the same.
+            for call in calls:
+                call.cancel()
+            self._free_slots += len(calls)
+        return count
+
+    def stop(self) -> None:
+        """Takes nothing more; calls on their way are still recorded, within their deadlines."""
+        self._stopping = True
+        self._asked.set()
+
+    async def measure(self) -> None:
+        """Sets the gauge of the oldest operation that waits."""
+        PAYMENT_OVERDUE.set(await store.overdue_ms(self._pool) / 1000)
+
+    async def _claim_until_idle(self, calls: set[asyncio.Task[Finished]]) -> int:
+        loop = asyncio.get_running_loop()
+        ends_at_s = loop.time() + DRAIN_S_MAX
+        count = 0
+        self._claiming = True
+        try:
+            while not self._stopping and loop.time() < ends_at_s:
+                self._asked.clear()
+                # Read before the claim: a retry whose time comes in between is then waited for, not missed.
+                wait_s = LINGER_LOOK_S if loop.time() < self._linger_until_s else None
+                await self._claim(calls)
+                if not calls and wait_s is None and not self._asked.is_set():
+                    break
+                await self._wait(calls, wait_s)
+                count += await self._record_finished(calls)
+        finally:
+            self._claiming = False
+        return count
+
+    async def _claim(self, calls: set[asyncio.Task[Finished]]) -> None:
+        if self._free_slots == 0:
+            return
+        claims = await store.claim_due(self._pool, count_max=self._free_slots, lease_ms=LEASE_MS)
+        self._free_slots -= len(claims)
+        calls.update(asyncio.create_task(self._call(claim), name="payment call") for claim in claims)
+
+    async def _wait(self, calls: set[asyncio.Task[Finished]], wait_s: float | None) -> None:
+        """Waits until a call has finished, somebody asks, or `wait_s` is over."""
+        asked = asyncio.create_task(self._asked.wait(), name="payments asked")
+        try:
+            await asyncio.wait({asked, *calls}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+
+    async def _record_finished(self, calls: set[asyncio.Task[Finished]]) -> int:
+        # Calls answered in one go finish in one turn of the loop; this lets all of them into the batch.
+        await asyncio.sleep(0)
+        finished = [call for call in calls if call.done()]
+        if not finished:
+            return 0
+        recorded = await record(self._pool, [call.result() for call in finished])
+        calls.difference_update(finished)
+        self._free_slots += len(finished)
+        self._linger_for(recorded)
+        self._on_recorded(recorded)
+        return recorded.operations
+
+    def _linger_for(self, recorded: Recorded) -> None:
+        soon_ms = [delay_ms for delay_ms in recorded.retry_delays_ms if delay_ms <= LINGER_S_MAX * 1000]
+        if soon_ms:
+            until_s = asyncio.get_running_loop().time() + max(soon_ms) / 1000
+            self._linger_until_s = max(self._linger_until_s, until_s)
+
+    async def _call(self, claim: Claim) -> Finished:
+        return Finished(claim, await self._result_of(claim))
+
+    async def _result_of(self, claim: Claim) -> Result:
+        if claim.kind == "authorise" and claim.attempts == 1 and claim.order_status != "held":
+            return NotSent(f"order was {claim.order_status} before the first attempt")
+        if claim.attempts > 1 and claim.age_ms > KEY_TRUST_MS:
+            known = await self._look_up(claim)
+            if known is not None:
+                return known
+        result = await self._ask(claim)
+        if not isinstance(result, Unknown | NotTaken) or not _is_spent(claim):
+            return result
+        return await self._look_up(claim) or GivenUp(result.reason)
+
+    async def _ask(self, claim: Claim) -> Answer | Unknown | NotTaken:
+        try:
+            async with asyncio.timeout(CALL_DEADLINE_S):
+                return await self._send(claim)
+        except TimeoutError:
+            return Unknown(f"no answer within {CALL_DEADLINE_S} s")
+        except GatewayUnavailable as error:
+            return NotTaken(str(error))
+        except GatewayError as error:
+            return Unknown(str(error))
+        except Exception as error:
+            # Whatever a gateway's code raises, the calls beside this one go on, and this one is repeated.
+            _logger.exception("payment call failed", order_id=claim.order_id, kind=claim.kind)
+            return Unknown(repr(error))
+
+    async def _send(self, claim: Claim) -> Answer:
+        key = idempotency_key_of(claim.order_id, claim.kind)
+        match claim.kind:
+            case "authorise":
+                return await self._gateway.authorise(
+                    AuthoriseCall(
+                        idempotency_key=key,
+                        reference=claim.order_id,
+                        payment_method=claim.payment_method,
+                        buyer_id=claim.buyer_id,
+                        amount_minor=claim.amount_minor,
+                        currency=claim.currency,
+                    )
+                )
+            case "capture":
+                return await self._gateway.capture(
+                    CaptureCall(
+                        idempotency_key=key, reference=claim.order_id, amount_minor=claim.amount_minor
+                    )
+                )
+            case "void":
+                return await self._gateway.void(VoidCall(idempotency_key=key, reference=claim.order_id))
+
+    async def _look_up(self, claim: Claim) -> Answer | None:
+        """Asks the gateway's books; None when they leave the operation open or do not answer."""
+        try:
+            async with asyncio.timeout(LOOK_UP_DEADLINE_S):
+                return answer_in_books(claim.kind, await self._gateway.look_up(claim.order_id))
+        except (TimeoutError, GatewayError) as error:
+            _logger.warning("payment not looked up", order_id=claim.order_id, error=repr(error))
+        except Exception:
+            _logger.exception("payment look-up failed", order_id=claim.order_id, kind=claim.kind)
+        return None
+
+
+def _is_spent(claim: Claim) -> bool:
+    """Tells whether this attempt is the operation's last."""
+    if claim.attempts >= ATTEMPTS_MAX:
+        return True
+    return claim.age_ms >= GIVE_UP_AGE_MS and claim.attempts >= ATTEMPTS_BEFORE_AGE_COUNTS

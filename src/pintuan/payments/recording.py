@@ -1,0 +1,155 @@
+"""Writes down what became of gateway calls: one transaction for all that finished together.
+
+Locks come in the order all of the product keeps: orders first, then what the trigger on orders touches (group
+progress, buyers, lanes), payment operations last.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import structlog
+
+from pintuan.metrics import PAYMENT_ESCALATIONS, PAYMENT_OPERATIONS
+from pintuan.payments import store
+from pintuan.payments.decision import Claim, Result, decide
+from pintuan.payments.store import Verdict
+from sql.retry import retry_serialization
+
+if TYPE_CHECKING:
+    from pintuan.payments.decision import LockedOrder
+
+FIRST_RETRY_MS: Final = 300
+RETRY_MS_MAX: Final = 20_000
+
+_logger = structlog.get_logger("pintuan.payments")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A claimed operation and how its call ended."""
+
+    claim: Claim
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a transaction wrote: operations, orders that moved, seats that ended, and the retries' delays."""
+
+    operations: int = 0
+    orders_moved: int = 0
+    seats_ended: int = 0
+    retry_delays_ms: tuple[int, ...] = ()
+
+    def __add__(self, other: Recorded) -> Recorded:
+        return Recorded(
+            self.operations + other.operations,
+            self.orders_moved + other.orders_moved,
+            self.seats_ended + other.seats_ended,
+            self.retry_delays_ms + other.retry_delays_ms,
+        )
+
+
+OnRecorded = Callable[[Recorded], None]
+
+
+async def record(pool: asyncpg.Pool, finished: Sequence[Finished]) -> Recorded:
+    """Records the results, all together, or one by one when Postgres refuses one of them.
+
+    Raises:
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: nothing is known to be recorded. The leases
+            run out, and the same keys give the same results again.
+    """
+    recorded = Recorded()
+    for batch in _one_per_order(finished):
+        recorded += await _record_batch(pool, batch)
+    return recorded
+
+
+def retry_delay_ms(attempts: int) -> int:
+    """Returns the pause after that many attempts: doubled each time up to a limit, and jittered by half."""
+    longest_ms = min(FIRST_RETRY_MS << min(attempts - 1, RETRY_MS_MAX.bit_length()), RETRY_MS_MAX)
+    return random.randint(longest_ms // 2, longest_ms)  # noqa: S311 - jitter only, nobody gains by guessing it.
+
+
+def _one_per_order(finished: Sequence[Finished]) -> list[list[Finished]]:
+    """Splits the results so that each batch has an order once: what one does decides about the next."""
+    batches: list[list[Finished]] = []
+    results_of_order: Counter[str] = Counter()
+    for one in finished:
+        earlier = results_of_order[one.claim.order_id]
+        if earlier == len(batches):
+            batches.append([])
+        batches[earlier].append(one)
+        results_of_order[one.claim.order_id] += 1
+    return batches
+
+
+async def _record_batch(pool: asyncpg.Pool, batch: Sequence[Finished]) -> Recorded:
+    try:
+        verdicts = await retry_serialization(lambda: _write(pool, batch))
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+        if len(batch) == 1:
+            # Its lease runs out and it comes again; until then it is only this one that waits.
+            claim = batch[0].claim
+            _logger.exception(
+                "payment not recorded", order_id=claim.order_id, kind=claim.kind, exc_info=error
+            )
+            PAYMENT_OPERATIONS.labels(claim.kind, "unrecorded").inc()
+            return Recorded()
+    else:
+        return _account(verdicts)
+    recorded = Recorded()
+    for one in batch:
+        recorded += await _record_batch(pool, [one])
+    return recorded
+
+
+async def _write(pool: asyncpg.Pool, batch: Sequence[Finished]) -> list[Verdict]:
+    async with pool.acquire() as connection, connection.transaction():
+        orders = await store.lock_orders(connection, [one.claim.order_id for one in batch])
+        still_open = await store.read_open(connection, [one.claim for one in batch])
+        verdicts = [
+            _verdict(one, orders[one.claim.order_id])
+            for one in batch
+            if (one.claim.order_id, one.claim.kind) in still_open
+        ]
+        await store.move_orders(connection, verdicts)
+        await store.end_operations(connection, verdicts)
+        await store.postpone_operations(connection, verdicts)
+        await store.add_operations(connection, verdicts, orders)
+    return verdicts
+
+
+def _verdict(one: Finished, order: LockedOrder) -> Verdict:
+    return Verdict(one.claim, decide(one.claim, order, one.result), retry_delay_ms(one.claim.attempts))
+
+
+def _account(verdicts: Sequence[Verdict]) -> Recorded:
+    """Counts what was committed, and tells an operator of what nobody will try again."""
+    for verdict in verdicts:
+        claim, decision = verdict.claim, verdict.decision
+        PAYMENT_OPERATIONS.labels(claim.kind, decision.ends_as or decision.repeats_as).inc()
+        if decision.needs_operator:
+            PAYMENT_ESCALATIONS.labels(claim.kind).inc()
+            _logger.error(
+                "payment escalated",
+                order_id=claim.order_id,
+                kind=claim.kind,
+                ended_as=decision.ends_as,
+                attempts=claim.attempts,
+                reason=decision.failure,
+            )
+    moves = [verdict.decision.order_becomes for verdict in verdicts if verdict.decision.order_becomes]
+    return Recorded(
+        operations=len(verdicts),
+        orders_moved=len(moves),
+        seats_ended=sum(move != "authorised" for move in moves),
+        retry_delays_ms=tuple(verdict.delay_ms for verdict in verdicts if verdict.decision.repeats_as),
+    )

@@ -1,0 +1,110 @@
+"""The statements of payment operations, each behind a typed function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from pintuan.payments.decision import Claim, Decision, LockedOrder
+from sql import load_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+QUERIES: Final = load_queries("payments")
+
+Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A claimed operation and what was decided about it; `delay_ms` counts only when it is repeated."""
+
+    claim: Claim
+    decision: Decision
+    delay_ms: int
+
+
+async def claim_due(pool: asyncpg.Pool, *, count_max: int, lease_ms: int) -> list[Claim]:
+    """Takes up to `count_max` operations that are due; nobody else gets them until the lease runs out."""
+    rows = await pool.fetch(QUERIES["claim_due_operations"], count_max, lease_ms)
+    return [Claim(**row) for row in rows]
+
+
+async def overdue_ms(pool: asyncpg.Pool) -> int:
+    """Returns for how long the oldest due operation has been due; 0 when none is."""
+    longest_ms: int | None = await pool.fetchval(QUERIES["overdue_ms"])
+    return max(0, longest_ms or 0)
+
+
+async def lock_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, LockedOrder]:
+    """Locks the orders until the transaction ends and returns them by id."""
+    rows = await connection.fetch(QUERIES["lock_orders"], order_ids)
+    return {row["id"]: LockedOrder(**row) for row in rows}
+
+
+async def read_open(connection: Connection, claims: Sequence[Claim]) -> set[tuple[str, str]]:
+    """Returns the (order id, kind) of those operations that have not ended."""
+    rows = await connection.fetch(
+        QUERIES["read_open_operations"],
+        [claim.order_id for claim in claims],
+        [claim.kind for claim in claims],
+    )
+    return {(row["order_id"], row["kind"]) for row in rows}
+
+
+async def move_orders(connection: Connection, verdicts: Sequence[Verdict]) -> None:
+    """Writes the orders' new statuses; the trigger on orders gives back what dead ones held."""
+    moved = [verdict for verdict in verdicts if verdict.decision.order_becomes is not None]
+    if moved:
+        await connection.execute(
+            QUERIES["move_orders"],
+            [verdict.claim.order_id for verdict in moved],
+            [verdict.decision.order_becomes for verdict in moved],
+            [verdict.decision.final_unit_minor for verdict in moved],
+        )
+
+
+async def end_operations(connection: Connection, verdicts: Sequence[Verdict]) -> None:
+    """Ends the operations that have a final outcome."""
+    ended = [verdict for verdict in verdicts if verdict.decision.ends_as is not None]
+    if ended:
+        await connection.execute(
+            QUERIES["end_operations"],
+            [verdict.claim.order_id for verdict in ended],
+            [verdict.claim.kind for verdict in ended],
+            [verdict.decision.ends_as for verdict in ended],
+            [verdict.decision.gateway_ref for verdict in ended],
+            [verdict.decision.failure for verdict in ended],
+        )
+
+
+async def postpone_operations(connection: Connection, verdicts: Sequence[Verdict]) -> None:
+    """Makes the operations without a final outcome due again."""
+    again = [verdict for verdict in verdicts if verdict.decision.repeats_as is not None]
+    if again:
+        await connection.execute(
+            QUERIES["postpone_operations"],
+            [verdict.claim.order_id for verdict in again],
+            [verdict.claim.kind for verdict in again],
+            [verdict.decision.repeats_as for verdict in again],
+            [verdict.decision.failure for verdict in again],
+            [verdict.delay_ms for verdict in again],
+            [verdict.claim.attempts for verdict in again],
+        )
+
+
+async def add_operations(
+    connection: Connection, verdicts: Sequence[Verdict], orders: dict[str, LockedOrder]
+) -> None:
+    """Adds the operations that follow, for all that was reserved, due now."""
+    added = [verdict for verdict in verdicts if verdict.decision.adds is not None]
+    if added:
+        await connection.execute(
+            QUERIES["add_operations"],
+            [verdict.claim.order_id for verdict in added],
+            [verdict.decision.adds for verdict in added],
+            [orders[verdict.claim.order_id].authorised_minor for verdict in added],
+            [verdict.claim.currency for verdict in added],
+        )

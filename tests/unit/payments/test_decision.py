@@ -1,0 +1,152 @@
+"""Every result of a call leads to one decision, whatever became of the order meanwhile."""
+
+import pytest
+
+from pintuan.payments.decision import (
+    Claim,
+    Decision,
+    GivenUp,
+    LockedOrder,
+    NotSent,
+    NotTaken,
+    Result,
+    Unknown,
+    answer_in_books,
+    decide,
+)
+from pintuan.payments.gateway import Answer, Declined, OperationKind, Payment, PaymentStatus, Succeeded
+
+DEAD = ["declined", "expired", "cancelled", "released", "payment_failed"]
+YES = Succeeded("ref")
+NO = Declined("no")
+
+
+def claim(kind: OperationKind, *, attempts: int = 1) -> Claim:
+    return Claim(
+        order_id="ord_1",
+        kind=kind,
+        amount_minor=1800,
+        currency="USD",
+        attempts=attempts,
+        age_ms=0,
+        order_status="held",
+        payment_method="pm_ok",
+        buyer_id="ann",
+    )
+
+
+def order(status: str, *, solo: bool = False) -> LockedOrder:
+    return LockedOrder(
+        id="ord_1", status=status, solo=solo, quantity=2, promised_unit_minor=900, currency="USD"
+    )
+
+
+def test_an_authorised_seat_waits_for_its_group() -> None:
+    assert decide(claim("authorise"), order("held"), YES) == Decision(
+        ends_as="succeeded", gateway_ref="ref", order_becomes="authorised"
+    )
+
+
+def test_an_authorised_solo_order_is_captured_next_at_the_promised_price() -> None:
+    assert decide(claim("authorise"), order("held", solo=True), YES) == Decision(
+        ends_as="succeeded",
+        gateway_ref="ref",
+        order_becomes="authorised",
+        final_unit_minor=900,
+        adds="capture",
+    )
+
+
+@pytest.mark.parametrize("status", DEAD)
+def test_an_authorisation_that_comes_too_late_is_voided(status: str) -> None:
+    decision = decide(claim("authorise"), order(status), YES)
+
+    assert (decision.ends_as, decision.order_becomes, decision.adds) == ("succeeded", None, "void")
+
+
+@pytest.mark.parametrize("status", DEAD)
+@pytest.mark.parametrize("kind", ["authorise", "capture"])
+def test_a_refusal_moves_no_dead_order(kind: OperationKind, status: str) -> None:
+    decision = decide(claim(kind), order(status), NO)
+
+    assert (decision.ends_as, decision.order_becomes, decision.adds) == ("declined", None, None)
+
+
+def test_a_declined_authorisation_declines_the_order() -> None:
+    decision = decide(claim("authorise"), order("held"), NO)
+
+    assert (decision.ends_as, decision.order_becomes, decision.failure) == ("declined", "declined", "no")
+
+
+def test_a_captured_order_is_done() -> None:
+    decision = decide(claim("capture"), order("authorised"), YES)
+
+    assert (decision.ends_as, decision.order_becomes, decision.adds) == ("succeeded", "captured", None)
+
+
+@pytest.mark.parametrize(
+    ("result", "ends_as", "needs_operator"), [(NO, "declined", False), (GivenUp("?"), "failed", True)]
+)
+def test_a_capture_that_fails_for_good_lets_the_hold_go(
+    result: Result, ends_as: str, needs_operator: bool
+) -> None:
+    decision = decide(claim("capture"), order("authorised"), result)
+
+    assert (decision.ends_as, decision.order_becomes, decision.adds) == (ends_as, "payment_failed", "void")
+    assert decision.needs_operator == needs_operator
+
+
+@pytest.mark.parametrize("result", [NO, GivenUp("?")])
+def test_a_void_that_is_refused_needs_an_operator(result: Result) -> None:
+    assert decide(claim("void"), order("expired"), result).needs_operator
+
+
+def test_an_operation_that_was_never_sent_needs_nobody() -> None:
+    decision = decide(claim("authorise"), order("expired"), NotSent("order was expired"))
+
+    assert (decision.ends_as, decision.needs_operator) == ("failed", False)
+
+
+@pytest.mark.parametrize(
+    ("result", "attempts", "repeats_as"),
+    [
+        (Unknown("?"), 1, "unknown"),
+        (NotTaken("?"), 1, "due"),
+        # An earlier attempt may have had an effect, whatever this one says.
+        (NotTaken("?"), 2, "unknown"),
+    ],
+)
+def test_an_operation_without_an_answer_is_repeated(result: Result, attempts: int, repeats_as: str) -> None:
+    decision = decide(claim("authorise", attempts=attempts), order("held"), result)
+
+    assert decision == Decision(repeats_as=repeats_as, failure="?")  # type: ignore[arg-type]  # One of two texts.
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected"),
+    [
+        ("authorise", None, None),
+        ("authorise", "authorised", Succeeded),
+        ("authorise", "captured", Succeeded),
+        ("authorise", "voided", Succeeded),
+        ("authorise", "declined", Declined),
+        ("capture", None, None),
+        ("capture", "authorised", None),
+        ("capture", "captured", Succeeded),
+        ("capture", "voided", Declined),
+        ("void", "authorised", None),
+        ("void", "voided", Succeeded),
+        ("void", "captured", Declined),
+    ],
+)
+def test_the_gateways_books_settle_what_no_answer_did(
+    kind: OperationKind, status: PaymentStatus | None, expected: type[Answer] | None
+) -> None:
+    payment = None
+    if status is not None:
+        payment = Payment(
+            status=status, gateway_ref="ref", authorised_minor=900, captured_minor=0, currency="USD"
+        )
+    answer = answer_in_books(kind, payment)
+
+    assert (None if answer is None else type(answer)) == expected
