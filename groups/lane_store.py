@@ -253,6 +253,18 @@ class LaneStore:
         except (RedisError, OSError, TimeoutError) as error:
             raise Overloaded(f"the placement store did not answer: {error}") from error
 
+    async def dump(self, lane: Lane) -> dict[str, dict[str, Any]]:
+        """Returns all of a lane's meta, groups, seats and buyers, decoded; made for audits."""
+        keys = LaneKeys.of(lane)
+        meta = await self.execute("HGETALL", keys.meta)
+        state: dict[str, dict[str, Any]] = {
+            "meta": {field.decode(): value.decode() for field, value in _pairs(meta)}
+        }
+        for name, key in (("groups", keys.groups), ("seats", keys.seats), ("buyers", keys.buyers)):
+            records = await self.execute("HGETALL", key)
+            state[name] = {field.decode(): _decode(value) for field, value in _pairs(records)}
+        return state
+
     async def is_warm(self, lane: Lane, epoch: int) -> bool:
         """Whether this Redis, as it runs now, holds the lane at `epoch`."""
         try:
@@ -261,3 +273,8 @@ class LaneStore:
                 return bool(held is not None and held.decode() == f"{epoch}:{self._run_ids[connection]}")
         except (RedisError, OSError, TimeoutError) as error:
             raise Overloaded(f"the placement store did not answer: {error}") from error
+
+
+def _pairs(flat: list[bytes]) -> zip[tuple[bytes, bytes]]:
+    """HGETALL's answer as the protocol has it: field, value, field, value."""
+    return zip(flat[::2], flat[1::2], strict=True)

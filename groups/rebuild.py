@@ -94,39 +94,13 @@ class Rebuilder:
             epoch: int = await connection.fetchval(
                 QUERIES["raise_epoch"], lane.deal_id, lane.lane_no, found_epoch
             )
-            state = await self._read(connection, lane)
+            state = await read_lane(connection, lane, request_ttl_ms=self._store.request_ttl_ms)
             await self._stage(lane, epoch, state)
             newer_epoch = await self._store.install(lane, epoch, state.meta)
             if newer_epoch is None:
                 self.rebuild_count += 1
                 return
             found_epoch = newer_epoch
-
-    async def _read(self, connection: Any, lane: Lane) -> LaneState:
-        """Reads the lane in one snapshot."""
-        key = (lane.deal_id, lane.lane_no)
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.execute(QUERIES["allow_long_reads"], REBUILD_STATEMENT_TIMEOUT)
-            terms = await connection.fetchrow(QUERIES["rebuild_terms"], *key)
-            groups = await connection.fetch(QUERIES["rebuild_groups"], *key)
-            seats = await connection.fetch(QUERIES["rebuild_seats"], *key)
-            buyers = await connection.fetch(QUERIES["rebuild_buyers"], lane.deal_id)
-            requests = await connection.fetch(QUERIES["rebuild_requests"], *key, self._store.request_ttl_ms)
-        state = LaneState(meta=_meta_of(terms))
-        _add_groups(state, groups, seats)
-        _add_buyers(state, buyers, seats)
-        for seat in seats:
-            state.seats[seat["id"]] = (
-                seat["group_id"] or "",
-                seat["seat"] or 0,
-                seat["buyer_id"],
-                seat["quantity"],
-                seat["request_id"].hex(),
-            )
-        state.requests = [
-            (row["request_id"].hex(), row["order_id"], row["ttl_ms"]) for row in requests if row["ttl_ms"] > 0
-        ]
-        return state
 
     async def _stage(self, lane: Lane, epoch: int, state: LaneState) -> None:
         await self._store.stage(lane, epoch, 0, state.groups, ranked=False)
@@ -135,6 +109,33 @@ class Rebuilder:
         await self._store.stage(lane, epoch, 3, state.freed, ranked=True)
         await self._store.stage(lane, epoch, 4, state.buyers, ranked=False)
         await self._store.remember_requests(lane, epoch, state.requests)
+
+
+async def read_lane(connection: Any, lane: Lane, *, request_ttl_ms: int) -> LaneState:
+    """Reads a lane from Postgres in one snapshot; requests older than `request_ttl_ms` are left out."""
+    key = (lane.deal_id, lane.lane_no)
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(QUERIES["allow_long_reads"], REBUILD_STATEMENT_TIMEOUT)
+        terms = await connection.fetchrow(QUERIES["rebuild_terms"], *key)
+        groups = await connection.fetch(QUERIES["rebuild_groups"], *key)
+        seats = await connection.fetch(QUERIES["rebuild_seats"], *key)
+        buyers = await connection.fetch(QUERIES["rebuild_buyers"], lane.deal_id)
+        requests = await connection.fetch(QUERIES["rebuild_requests"], *key, request_ttl_ms)
+    state = LaneState(meta=_meta_of(terms))
+    _add_groups(state, groups, seats)
+    _add_buyers(state, buyers, seats)
+    for seat in seats:
+        state.seats[seat["id"]] = (
+            seat["group_id"] or "",
+            seat["seat"] or 0,
+            seat["buyer_id"],
+            seat["quantity"],
+            seat["request_id"].hex(),
+        )
+    state.requests = [
+        (row["request_id"].hex(), row["order_id"], row["ttl_ms"]) for row in requests if row["ttl_ms"] > 0
+    ]
+    return state
 
 
 def _meta_of(terms: asyncpg.Record) -> dict[str, str | int]:

@@ -1,0 +1,177 @@
+-- What `pintuan audit` asks. Every check answers (id, detail) of what breaks it, at most $1 rows.
+
+-- name: seats_within_capacity
+-- Live seats of a group are distinct, belong to distinct buyers, and do not exceed its capacity.
+SELECT o.group_id AS id, format('%s live seats of %s', count(*), g.capacity) AS detail
+FROM orders o LEFT JOIN groups g ON g.id = o.group_id
+WHERE o.group_id IS NOT NULL AND order_is_live(o.status)
+GROUP BY o.group_id, g.capacity
+HAVING count(*) > g.capacity OR count(*) <> count(DISTINCT o.seat) OR count(*) <> count(DISTINCT o.buyer_id)
+LIMIT $1;
+
+-- name: orders_belong_to_their_group
+-- Every seat is in a group of its own deal and lane, and knows that group's capacity.
+SELECT o.id, format('group %s, lane %s:%s', o.group_id, o.deal_id, o.lane_no) AS detail
+FROM orders o LEFT JOIN groups g ON g.id = o.group_id
+WHERE o.group_id IS NOT NULL
+    AND (
+        g.id IS NULL OR g.deal_id <> o.deal_id OR g.lane_no <> o.lane_no OR g.capacity <> o.group_capacity
+        OR g.currency <> o.currency
+    )
+LIMIT $1;
+
+-- name: lanes_count_what_is_sold
+-- A lane's sold units are the units of its live orders.
+SELECT format('%s:%s', l.deal_id, l.lane_no) AS id, format('%s counted, %s in orders', l.sold_units, o.units) AS detail
+FROM lanes l
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(quantity), 0) AS units FROM (
+        SELECT o.quantity FROM groups g JOIN orders o ON o.group_id = g.id
+        WHERE g.deal_id = l.deal_id AND g.lane_no = l.lane_no AND order_is_live(o.status)
+        UNION ALL
+        SELECT o.quantity FROM orders o
+        WHERE o.deal_id = l.deal_id AND o.lane_no = l.lane_no AND o.group_id IS NULL AND order_is_live(o.status)
+    ) live
+) o
+WHERE l.sold_units <> o.units
+LIMIT $1;
+
+-- name: lanes_add_up_to_the_stock
+-- The lanes' stock adds up to the deal's, and no lane sold more than it has.
+SELECT d.id, format('deal has %s, lanes have %s and sold %s', d.stock_units, l.stock_units, l.sold_units) AS detail
+FROM deals d
+CROSS JOIN LATERAL (
+    SELECT sum(stock_units) AS stock_units, sum(sold_units) AS sold_units, bool_or(sold_units > stock_units) AS oversold
+    FROM lanes WHERE deal_id = d.id
+) l
+WHERE l.stock_units IS DISTINCT FROM d.stock_units OR l.oversold
+LIMIT $1;
+
+-- name: buyers_within_their_limit
+-- A buyer's counted units are those of their live orders, and within the deal's limit.
+SELECT
+    format('%s in %s', coalesce(b.buyer_id, o.buyer_id), coalesce(b.deal_id, o.deal_id)) AS id,
+    format('%s counted, %s in orders, limit %s', b.units, o.units, d.per_buyer_units) AS detail
+FROM deal_buyers b
+FULL JOIN (
+    SELECT deal_id, buyer_id, sum(quantity) AS units FROM orders
+    WHERE order_is_live(status) GROUP BY deal_id, buyer_id
+) o ON o.deal_id = b.deal_id AND o.buyer_id = b.buyer_id
+JOIN deals d ON d.id = coalesce(b.deal_id, o.deal_id)
+WHERE coalesce(b.units, 0) <> coalesce(o.units, 0) OR coalesce(b.units, 0) > d.per_buyer_units
+LIMIT $1;
+
+-- name: headcounts_are_authorised_members
+-- A group's headcount is the number of its members whose payment was authorised when it was last counted.
+SELECT g.id, format('%s counted, %s members', coalesce(g.final_headcount, p.headcount), m.members) AS detail
+FROM groups g
+LEFT JOIN group_progress p ON p.group_id = g.id
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (
+        WHERE o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded', 'released', 'payment_failed')
+    ) AS members
+    FROM orders o WHERE o.group_id = g.id
+) m
+WHERE p.group_id IS NULL OR m.members <> coalesce(g.final_headcount, p.headcount)
+LIMIT $1;
+
+-- name: groups_close_in_time
+-- No group closed before its deadline unless it was full, and only ended groups are no longer watched.
+SELECT g.id, format('%s, closed %s, deadline %s', g.status, g.closing_at, g.deadline) AS detail
+FROM groups g LEFT JOIN group_progress p ON p.group_id = g.id
+WHERE (g.closing_at < g.deadline AND coalesce(g.final_headcount, p.headcount) < g.capacity)
+    OR (p.check_at IS NULL) <> (g.status IN ('succeeded', 'failed'))
+LIMIT $1;
+
+-- name: settled_groups
+-- Pages through settled groups with all that the settled price follows from, from behind $1.
+SELECT id, status, min_headcount, tier_headcounts, tier_prices_minor, final_headcount, final_unit_price_minor
+FROM groups
+WHERE settled_at IS NOT NULL AND id > $1
+ORDER BY id
+LIMIT $2;
+
+-- name: charges_keep_promises
+-- Every charge is the smaller of promise and settled price; nobody in a failed group is charged.
+SELECT o.id, format('promised %s, settled %s, charged %s', o.promised_unit_minor, g.final_unit_price_minor, o.final_unit_minor) AS detail
+FROM orders o LEFT JOIN groups g ON g.id = o.group_id
+WHERE CASE
+    WHEN o.group_id IS NULL THEN o.final_unit_minor <> o.promised_unit_minor
+    WHEN g.settled_at IS NULL OR g.final_headcount < g.min_headcount THEN o.final_unit_minor IS NOT NULL
+    WHEN o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded', 'payment_failed')
+        THEN o.final_unit_minor IS DISTINCT FROM least(o.promised_unit_minor, g.final_unit_price_minor)
+    ELSE o.final_unit_minor IS NOT NULL
+END
+LIMIT $1;
+
+-- name: captures_take_the_charge
+-- A capture takes exactly the charge of its order, and a captured order has a capture that succeeded.
+SELECT o.id, format('%s, capture of %s %s', o.status, p.amount_minor, p.state) AS detail
+FROM orders o LEFT JOIN payment_operations p ON p.order_id = o.id AND p.kind = 'capture'
+WHERE (p.order_id IS NOT NULL AND p.amount_minor IS DISTINCT FROM o.final_unit_minor * o.quantity)
+    OR (o.status IN ('captured', 'partially_refunded', 'refunded')) <> (p.state IS NOT DISTINCT FROM 'succeeded')
+LIMIT $1;
+
+-- name: authorisations_end
+-- An authorisation whose order ended is captured or voided, or on its way there.
+SELECT o.id, format('%s, authorised without capture or void', o.status) AS detail
+FROM orders o
+JOIN payment_operations a ON a.order_id = o.id AND a.kind = 'authorise' AND a.state = 'succeeded'
+LEFT JOIN groups g ON g.id = o.group_id
+WHERE (NOT order_is_live(o.status) OR g.status IN ('succeeded', 'failed') OR o.status = 'captured')
+    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND p.kind IN ('capture', 'void'))
+LIMIT $1;
+
+-- name: orders_are_paid_for_once
+-- An authorised order has an authorisation that succeeded, and no order is both captured and voided.
+SELECT o.id, format('%s', o.status) AS detail
+FROM orders o
+LEFT JOIN payment_operations a ON a.order_id = o.id AND a.kind = 'authorise'
+LEFT JOIN payment_operations c ON c.order_id = o.id AND c.kind = 'capture'
+LEFT JOIN payment_operations v ON v.order_id = o.id AND v.kind = 'void'
+WHERE a.order_id IS NULL
+    OR (
+        o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded', 'released', 'payment_failed')
+        AND a.state <> 'succeeded'
+    )
+    OR (c.state = 'succeeded' AND v.state = 'succeeded')
+    OR (o.status = 'declined' AND a.state NOT IN ('declined', 'failed'))
+LIMIT $1;
+
+-- name: requests_lead_to_their_orders
+-- The key an order was placed under leads to it, for as long as keys are kept.
+SELECT o.id, format('key leads to %s', k.order_id) AS detail
+FROM orders o LEFT JOIN idempotency_keys k ON k.request_id = o.request_id
+WHERE k.order_id IS DISTINCT FROM o.id AND o.created_at > app_now() - interval '23 hours'
+LIMIT $1;
+
+-- name: sandbox_books_agree
+-- The sandbox gateway's books say what our operations say.
+SELECT coalesce(b.reference, p.order_id) AS id,
+    format('ours: %s %s %s, theirs: %s of %s', p.kind, p.state, p.amount_minor, b.status, b.captured_minor) AS detail
+FROM payment_operations p
+FULL JOIN sandbox_gateway.authorisations b ON b.reference = p.order_id
+WHERE p.order_id IS NULL
+    OR (p.state = 'succeeded' AND CASE p.kind
+        WHEN 'authorise' THEN b.status IS NULL OR b.status = 'declined' OR b.amount_minor <> p.amount_minor
+            OR b.currency <> p.currency
+        WHEN 'capture' THEN b.status IS DISTINCT FROM 'captured' OR b.captured_minor <> p.amount_minor
+        WHEN 'void' THEN b.status IS DISTINCT FROM 'voided'
+    END)
+    OR (p.kind = 'capture' AND p.state IN ('declined', 'failed') AND b.status = 'captured')
+    OR (p.kind = 'authorise' AND p.state = 'declined' AND b.status IS NOT NULL AND b.status <> 'declined')
+LIMIT $1;
+
+-- name: escalated_operations
+-- Payment operations given up on, which a person must look at.
+SELECT p.order_id AS id, format('%s %s: %s', p.kind, p.state, p.failure) AS detail
+FROM payment_operations p
+WHERE p.state = 'failed' AND p.failure NOT LIKE 'order was %'
+LIMIT $1;
+
+-- name: overdue_groups
+-- Open groups whose deadline passed over a minute ago: no worker is running, or none can settle them.
+SELECT g.id, format('%s since %s', g.status, g.deadline) AS detail
+FROM groups g JOIN group_progress p ON p.group_id = g.id
+WHERE p.check_at < app_now() - interval '1 minute'
+LIMIT $1;

@@ -1,0 +1,1 @@
+"""`pintuan audit`: every invariant over all data, Redis against Postgres included."""

@@ -1,0 +1,78 @@
+"""The checks that one statement decides, named as in `sql/queries/audit.sql`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final, TypeAlias
+
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from sql import load_queries
+
+AUDIT = load_queries("audit")
+Connection: TypeAlias = "PoolConnectionProxy"
+
+# More offenders than a person reads at once; the count says when there may be more.
+OFFENDERS_MAX: Final = 100
+SETTLED_PAGE: Final = 1_000
+AUDIT_STATEMENT_TIMEOUT_S: Final = 120.0
+
+# What breaks one of these is wrong. Numbers are those of the invariants in ARCHITECTURE.md.
+CHECKS: Final[dict[str, str]] = {
+    "seats_within_capacity": "1, 3: live seats are distinct and within capacity",
+    "orders_belong_to_their_group": "1: every seat is in a group of its deal and lane",
+    "lanes_count_what_is_sold": "1: a lane's sold units are those of its live orders",
+    "lanes_add_up_to_the_stock": "1: the lanes' stock adds up to the deal's",
+    "buyers_within_their_limit": "3: counted units of buyers are right and within the limit",
+    "requests_lead_to_their_orders": "4: the key of every order leads to it",
+    "headcounts_are_authorised_members": "5: headcounts are the authorised members",
+    "groups_close_in_time": "5: no group closed early, and only ended groups are unwatched",
+    "charges_keep_promises": "6: every charge is min(promise, settled price)",
+    "captures_take_the_charge": "6, 7: captures take exactly the charge",
+    "authorisations_end": "7: authorisations of ended orders are captured or voided",
+    "orders_are_paid_for_once": "7: no order is both captured and voided",
+    "sandbox_books_agree": "7: the gateway's books agree with ours",
+}
+# What these find needs a person, and breaks no invariant.
+NOTICES: Final[dict[str, str]] = {
+    "escalated_operations": "payment operations given up on",
+    "overdue_groups": "groups that wait for a worker",
+}
+
+
+class Offender(msgspec.Struct, frozen=True):
+    """What breaks a check, and how."""
+
+    id: str
+    detail: str
+
+
+class SettledGroup(msgspec.Struct, frozen=True):
+    """A settled group with all that its price follows from."""
+
+    id: str
+    status: str
+    min_headcount: int
+    tier_headcounts: list[int]
+    tier_prices_minor: list[int]
+    final_headcount: int
+    final_unit_price_minor: int
+
+
+async def offenders(connection: Connection, check: str) -> list[Offender]:
+    """Returns up to `OFFENDERS_MAX` of what breaks a check."""
+    rows = await connection.fetch(AUDIT[check], OFFENDERS_MAX, timeout=AUDIT_STATEMENT_TIMEOUT_S)
+    return [Offender(row["id"], row["detail"]) for row in rows]
+
+
+async def settled_groups(connection: Connection) -> AsyncIterator[SettledGroup]:
+    """Yields every settled group, reading `SETTLED_PAGE` at a time."""
+    after = ""
+    while True:
+        rows = await connection.fetch(AUDIT["settled_groups"], after, SETTLED_PAGE)
+        for row in rows:
+            yield SettledGroup(**row)
+        if len(rows) < SETTLED_PAGE:
+            return
+        after = rows[-1]["id"]

@@ -1,0 +1,76 @@
+"""`pintuan audit`: checks every invariant over all data."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import asyncpg
+import click
+import msgspec
+from rich.console import Console
+
+from groups.engine import REQUEST_TTL_MS
+from groups.errors import Overloaded
+from groups.lane_store import LaneStore
+from pintuan.audit.service import Check, Report, audit
+from pintuan.audit.store import OFFENDERS_MAX
+from pintuan.database import open_pool
+from pintuan.services import running_services
+from pintuan.settings import Settings, load_settings
+
+POOL_SIZE_MAX = 4
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.pass_context
+def command(context: click.Context, *, as_json: bool) -> None:
+    """Check every invariant over all data; exit 1 and name the offenders if one is broken."""
+    report = asyncio.run(_audit(load_settings()))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    else:
+        _show(report)
+    context.exit(0 if report.ok else 1)
+
+
+async def _audit(settings: Settings) -> Report:
+    status = Console(file=sys.stderr).status("auditing")
+    async with running_services(settings) as running:
+        if running.redis_url is None:
+            raise click.ClickException("no Redis to audit")
+        store = LaneStore(running.redis_url, rates=None, request_ttl_ms=REQUEST_TTL_MS)
+        try:
+            async with open_pool(running, size_max=POOL_SIZE_MAX, application_name="pintuan-audit") as pool:
+                with status:
+                    return await audit(
+                        pool, store, on_check=lambda name: status.update(name.replace("_", " "))
+                    )
+        except asyncpg.UndefinedTableError as error:
+            raise click.ClickException("the schema is not there yet; run `pintuan migrate`") from error
+        except Overloaded as error:
+            raise click.ClickException(str(error)) from error
+        finally:
+            await store.close()
+
+
+def _show(report: Report) -> None:
+    for check in report.checks:
+        _show_check(check, good="ok", bad="BROKEN", colour="red")
+    for notice in report.notices:
+        if notice.offenders:
+            _show_check(notice, good="", bad="notice", colour="yellow")
+    broken = sum(bool(check.offenders) for check in report.checks)
+    click.echo(f"{len(report.checks)} checks, {broken} broken")
+
+
+def _show_check(check: Check, *, good: str, bad: str, colour: str) -> None:
+    if not check.offenders:
+        click.echo(f"{click.style(good, fg='green')}      {check.about}")
+        return
+    click.echo(f"{click.style(bad, fg=colour)}  {check.about}")
+    for offender in check.offenders:
+        click.echo(f"          {offender.id}: {offender.detail}")
+    if len(check.offenders) == OFFENDERS_MAX:
+        click.echo(f"          only the first {OFFENDERS_MAX} are shown")
