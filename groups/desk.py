@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
@@ -25,6 +24,7 @@ from groups.errors import (
 )
 from groups.keys import Lane
 from groups.lane_store import LaneStore
+from groups.listeners import Listeners
 from groups.placement import Placement, Recorded
 from groups.rebuild import Rebuilder
 from groups.record import QUERIES as PLACEMENTS
@@ -60,19 +60,6 @@ class BoundedCache(Generic[K, V]):
             self._values.popitem(last=False)
 
 
-def _nobody(_: int) -> None:
-    """Listens to nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """Who is told, without being waited for: of freshly recorded orders (their count), and of batches (their
-    size)."""
-
-    on_recorded: Callable[[int], None] = _nobody
-    on_batch: Callable[[int], None] = _nobody
-
-
 class PlacementDesk:
     """Places buyers and answers with a durable order, or a refusal from `groups.errors`."""
 
@@ -83,10 +70,9 @@ class PlacementDesk:
         rebuilder: Rebuilder,
         *,
         hold_ms: int,
-        listeners: Listeners | None = None,
+        listeners: Listeners,
     ) -> None:
         self._pool = pool
-        listeners = listeners or Listeners()
         self._rebuilder = rebuilder
         self._tools = Tools(
             store, Recorder(pool, hold_ms=hold_ms), rebuilder, listeners.on_recorded, listeners.on_batch

@@ -8,15 +8,18 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from groups.cancellation import Cancellation, cancel_order
-from groups.desk import Listeners, PlacementDesk
+from groups.desk import PlacementDesk
 from groups.lane_store import LaneStore, RateLimits
 from groups.lifecycle import Lifecycle
+from groups.listeners import Listeners
 from groups.placement import Placement, Recorded
 from groups.rebuild import Rebuilder
 from groups.reconciler import Reconciler
 
 # A recorded key answers its order for this long.
 REQUEST_TTL_MS = 24 * 3_600_000
+# A cancelled seat is freed before its buyer is answered, and with it what else waits.
+RELEASES_AT_ONCE_MAX = 100
 # An unpaid seat is kept for this long.
 HOLD_MS = 60_000
 
@@ -37,8 +40,10 @@ class GroupEngine:
         return await self._desk.place(placement)
 
     async def cancel(self, cancellation: Cancellation) -> str:
-        """Cancels an order; see `cancel_order`."""
-        return await cancel_order(self._pool, cancellation)
+        """Cancels an order and frees its seat for the next buyer; see `cancel_order`."""
+        order_id = await cancel_order(self._pool, cancellation)
+        await self._reconciler.apply_seat_releases(RELEASES_AT_ONCE_MAX)
+        return order_id
 
     async def advance_due_groups(self, limit: int) -> int:
         """Advances groups that are due; see `Lifecycle.advance_due`."""
@@ -76,10 +81,11 @@ async def open_engine(
     `rates` of None turns rate limits off. Redis is connected at the first call.
     """
     store = LaneStore(redis_url, rates=rates, sim_offset_ms=sim_offset_ms, request_ttl_ms=REQUEST_TTL_MS)
-    rebuilder = Rebuilder(pool, store)
+    listeners = listeners or Listeners()
+    rebuilder = Rebuilder(pool, store, listeners)
     desk = PlacementDesk(pool, store, rebuilder, hold_ms=hold_ms, listeners=listeners)
     try:
-        yield GroupEngine(desk, Lifecycle(pool, store), Reconciler(pool, store), pool)
+        yield GroupEngine(desk, Lifecycle(pool, store), Reconciler(pool, store, listeners), pool)
     finally:
         await desk.close()
         await rebuilder.close()

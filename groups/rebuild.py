@@ -12,6 +12,7 @@ import asyncpg
 from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import LaneStore
+from groups.listeners import Listeners
 from sql import load_queries
 
 QUERIES = load_queries("lanes")
@@ -40,11 +41,11 @@ class LaneState:
 class Rebuilder:
     """Makes lanes warm again. Many processes may ask at once: the epoch decides, the lock only saves work."""
 
-    def __init__(self, pool: asyncpg.Pool, store: LaneStore) -> None:
+    def __init__(self, pool: asyncpg.Pool, store: LaneStore, listeners: Listeners) -> None:
         self._pool = pool
         self._store = store
         self._running: dict[Lane, asyncio.Task[None]] = {}
-        self.rebuild_count = 0
+        self._listeners = listeners
 
     async def close(self) -> None:
         """Waits for rebuilds that are under way; each is bounded by `REBUILD_TIMEOUT_S`."""
@@ -98,7 +99,7 @@ class Rebuilder:
             await self._stage(lane, epoch, state)
             newer_epoch = await self._store.install(lane, epoch, state.meta)
             if newer_epoch is None:
-                self.rebuild_count += 1
+                self._listeners.on_rebuild(1)
                 return
             found_epoch = newer_epoch
 

@@ -13,6 +13,7 @@ from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneCold, LaneStore
 from groups.lifecycle import QUERIES as LIFECYCLE
+from groups.listeners import Listeners
 from groups.record import QUERIES as PLACEMENTS
 from sql import load_queries
 
@@ -31,11 +32,18 @@ _log = logging.getLogger("groups.reconciler")
 class Reconciler:
     """Sweeps for what a crash left behind. Every step may be repeated and run in many processes at once."""
 
-    def __init__(self, pool: asyncpg.Pool, store: LaneStore, *, orphan_age_ms: int = ORPHAN_AGE_MS) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        store: LaneStore,
+        listeners: Listeners,
+        *,
+        orphan_age_ms: int = ORPHAN_AGE_MS,
+    ) -> None:
         self._pool = pool
         self._store = store
         self._orphan_age_ms = orphan_age_ms
-        self.orphan_count = 0
+        self._listeners = listeners
 
     async def apply_seat_releases(self, limit: int) -> int:
         """Tells Redis of up to `limit` seats that were freed or retired; returns how many are done."""
@@ -79,7 +87,8 @@ class Reconciler:
             if len(rows) < LANES_PER_PAGE:
                 break
             after = (rows[-1]["deal_id"], rows[-1]["lane_no"])
-        self.orphan_count += freed
+        if freed:
+            self._listeners.on_orphans(freed)
         return freed
 
     async def reconcile_lane(self, lane: Lane, epoch: int) -> int:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
+from groups.listeners import Listeners
+from pintuan import metrics
 from pintuan.auth.tokens import TokenIssuer, TokenVerifier
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
+from pintuan.doorbells import Doorbells, open_doorbells
 from pintuan.redis_connection import RedisClient, open_redis
 from pintuan.settings import SettingsError
 
@@ -33,6 +36,7 @@ class Resources:
     pool: asyncpg.Pool
     redis: RedisClient
     engine: GroupEngine
+    doorbells: Doorbells
     clock: ServerClock
     token_issuer: TokenIssuer
     token_verifier: TokenVerifier
@@ -52,25 +56,40 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             open_pool(settings, size_max=API_POOL_SIZE_MAX, application_name="pintuan-api")
         )
         redis = await stack.enter_async_context(open_redis(settings))
-        engine = await stack.enter_async_context(_open_engine(settings, pool))
+        doorbells = await stack.enter_async_context(open_doorbells(settings))
+        engine = await stack.enter_async_context(_open_engine(settings, pool, doorbells))
         clock = await stack.enter_async_context(open_clock(pool))
         yield Resources(
             settings=settings,
             pool=pool,
             redis=redis,
             engine=engine,
+            doorbells=doorbells,
             clock=clock,
             token_issuer=TokenIssuer(secret_key),
             token_verifier=TokenVerifier(secret_key, clock.now_s),
         )
 
 
-def _open_engine(settings: Settings, pool: asyncpg.Pool) -> AbstractAsyncContextManager[GroupEngine]:
+def _open_engine(
+    settings: Settings, pool: asyncpg.Pool, doorbells: Doorbells
+) -> AbstractAsyncContextManager[GroupEngine]:
     if settings.redis_url is None:
         raise SettingsError("PINTUAN_REDIS_URL", "not set; `pintuan up` sets it for the embedded Redis")
+
+    def recorded(count: int) -> None:
+        metrics.PLACEMENTS.inc(count)
+        doorbells.ring("payments")
+
     return open_engine(
         pool,
         settings.redis_url,
         rates=RateLimits() if settings.rate_limits else None,
         sim_offset_ms=settings.sim_offset_ms,
+        listeners=Listeners(
+            on_recorded=recorded,
+            on_batch=metrics.PLACEMENT_BATCH_SIZE.observe,
+            on_rebuild=metrics.LANE_REBUILDS.inc,
+            on_orphans=metrics.ORPHAN_SEATS.inc,
+        ),
     )

@@ -38,6 +38,16 @@ HTTP_DURATION: Final = Histogram(
     buckets=_DURATION_BUCKETS_S,
 )
 
+PLACEMENTS: Final = Counter("pintuan_placements", "Orders made durable by a join, an opening or a purchase.")
+PLACEMENT_BATCH_SIZE: Final = Histogram(
+    "pintuan_placement_batch_size",
+    "Joins that were placed and recorded together.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+LANE_REBUILDS: Final = Counter("pintuan_lane_rebuilds", "Lanes whose Redis state was made anew.")
+ORPHAN_SEATS: Final = Counter("pintuan_orphan_seats", "Seats freed because nobody ever recorded them.")
+REFUSALS: Final = Counter("pintuan_refusals", "Requests refused, by problem code.", labelnames=("code",))
+
 PAYMENT_OPERATIONS: Final = Counter(
     "pintuan_payment_operations",
     "Answers of the payment gateway, by what they led to.",

@@ -29,6 +29,7 @@ from pintuan.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from pintuan.metrics import REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +165,9 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
     http.PermissionDeniedException: _FORBIDDEN,
     http.NotFoundException: _NOT_FOUND,
     http.NoRouteMatchFoundException: _INTERNAL,
+    # No text in Postgres holds a NUL character, so an id that does, in a path, names nothing. Bodies and
+    # cursors were looked through before.
+    asyncpg.CharacterNotInRepertoireError: _NOT_FOUND,
     http.MethodNotAllowedException: Kind(
         405, "method_not_allowed", "Method not allowed", "This resource does not support the method."
     ),
@@ -211,8 +215,9 @@ def _kind_of(exc: BaseException) -> Kind:
 
 
 def problem_of(exc: BaseException) -> tuple[Problem, dict[str, str]]:
-    """Returns the document for `exc` and the headers that go with it; logs what an operator must see."""
+    """Returns the document for `exc` and its headers; counts it, and logs what an operator must see."""
     kind = _kind_of(exc)
+    REFUSALS.labels(kind.code).inc()
     problem = Problem(
         type=TYPE_PREFIX + kind.code,
         title=kind.title,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,9 +13,12 @@ from pintuan.errors import InvalidInput, NotFound
 from pintuan.groups.schemas import Group, Order, Payment
 from pintuan.groups.store import select_groups
 from pintuan.orders import store
+from pintuan.orders.schemas import SHIP_TO_DEPTH_MAX
 from pintuan.payments.sandbox_methods import PAYMENT_METHODS, is_known_method
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pintuan.bootstrap import Resources
     from pintuan.orders.schemas import NewOrder
     from pintuan.pagination import Cursor
@@ -48,9 +51,7 @@ async def place(
 
     Raises InvalidInput and what `GroupEngine.place` raises.
     """
-    if not is_known_method(body.payment_method):
-        known = ", ".join(sorted(PAYMENT_METHODS))
-        raise InvalidInput.of("payment_method", f"is not a method of the sandbox; it knows {known}")
+    _check(body)
     recorded = await resources.engine.place(
         Placement(
             verb=verb,
@@ -97,7 +98,27 @@ async def cancel(resources: Resources, order_id: str, buyer_id: str, *, request_
     await resources.engine.cancel(
         Cancellation(order_id=order_id, buyer_id=buyer_id, request_id=request_id, body_digest=digest_of(None))
     )
+    # A void may be due, and the freed seat is for the next buyer to take.
+    resources.doorbells.ring("payments")
     return await get_order(resources, order_id, buyer_id)
+
+
+def _check(body: NewOrder) -> None:
+    """Raises InvalidInput for what the type of a body cannot say."""
+    if not is_known_method(body.payment_method):
+        known = ", ".join(sorted(PAYMENT_METHODS))
+        raise InvalidInput.of("payment_method", f"is not a method of the sandbox; it knows {known}")
+    level: list[Any] = [body.ship_to]
+    for _ in range(SHIP_TO_DEPTH_MAX):
+        level = [inner for value in level for inner in _parts_of(value)]
+    if any(isinstance(value, dict | list) for value in level):
+        raise InvalidInput.of("ship_to", f"is nested more than {SHIP_TO_DEPTH_MAX} levels deep")
+
+
+def _parts_of(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 async def _with_groups(resources: Resources, orders: list[Order]) -> list[Order]:
