@@ -1,0 +1,171 @@
+"""Doorbells: queue messages that tell the workers to look in Postgres, and nothing more.
+
+A lost ring costs little, because sweeps look every second anyway; so ringing never fails its caller and never
+makes it wait. Of each doorbell at most one job waits in the queue. arq refuses a second job of the same id
+until the first has ended, so an id fixed for ever would drop a ring that comes while the job is already past
+its look at Postgres. Hence the id carries a generation, which the job raises before it looks: what was rung
+for earlier is seen by that look, and a ring that comes later makes a new job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+
+import msgspec
+import structlog
+from arq.connections import ArqRedis
+from redis.asyncio import BlockingConnectionPool
+from redis.exceptions import RedisError
+
+from pintuan.metrics import DOORBELL_FAILURES
+from pintuan.settings import SettingsError
+
+if TYPE_CHECKING:
+    from pintuan.settings import Settings
+
+Doorbell: TypeAlias = Literal["payments", "lifecycle", "seats"]
+DOORBELLS: Final[tuple[Doorbell, ...]] = get_args(Doorbell)
+
+QUEUE_NAME: Final = "pintuan:queue"
+# Workers look at the queue every 50 ms, so ringing more often than this gains nothing.
+RING_GAP_S: Final = 0.02
+# A job nobody takes in this time is forgotten; the next ring makes another.
+JOB_EXPIRY: Final = timedelta(hours=1)
+SOCKET_TIMEOUT_S: Final = 2.0
+CONNECTION_COUNT_MAX: Final = 16
+CONNECTION_WAIT_S: Final = 2.0
+HEALTH_CHECK_INTERVAL_S: Final = 30
+
+# arq compares a job's time with the clock of the worker's machine. A time that has passed on every machine
+# keeps skewed clocks from deciding when work is done; arq takes 0 for no time at all.
+_LONG_AGO: Final = datetime(1970, 1, 1, microsecond=1000, tzinfo=UTC)
+
+_logger = structlog.get_logger("pintuan.doorbells")
+_encoder = msgspec.msgpack.Encoder(enc_hook=repr)
+_decoder = msgspec.msgpack.Decoder()
+
+
+def serialize_job(job: dict[str, Any]) -> bytes:
+    """Encodes what arq stores, as MessagePack: unlike pickle, reading it runs no code."""
+    return _encoder.encode(job)
+
+
+def deserialize_job(data: bytes) -> dict[str, Any]:
+    """Decodes what `serialize_job` encoded."""
+    job: dict[str, Any] = _decoder.decode(data)
+    return job
+
+
+@asynccontextmanager
+async def open_queue(settings: Settings) -> AsyncIterator[ArqRedis]:
+    """Opens the job queue for the life of the block; it connects at its first call.
+
+    Raises:
+        SettingsError: no URL is set, or only that of a cluster, which arq cannot use.
+    """
+    url = settings.queue_redis_url or settings.redis_url
+    if url is None:
+        raise SettingsError("PINTUAN_REDIS_URL", "not set; `pintuan up` sets it for the embedded Redis")
+    if url.startswith("redis+cluster:"):
+        raise SettingsError(
+            "PINTUAN_QUEUE_REDIS_URL",
+            "required when PINTUAN_REDIS_URL is a cluster, which the queue cannot use",
+        )
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTION_COUNT_MAX,
+        timeout=CONNECTION_WAIT_S,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        health_check_interval=HEALTH_CHECK_INTERVAL_S,
+    )
+    queue = ArqRedis(
+        pool,
+        job_serializer=serialize_job,
+        job_deserializer=deserialize_job,
+        default_queue_name=QUEUE_NAME,
+    )
+    try:
+        yield queue
+    finally:
+        await queue.aclose(close_connection_pool=True)
+
+
+class Doorbells:
+    """Rings from one process. Rings of one doorbell that come while it is being rung are merged into one."""
+
+    def __init__(self, queue: ArqRedis) -> None:
+        self._queue = queue
+        self._rung = {doorbell: asyncio.Event() for doorbell in DOORBELLS}
+        self._failing = False
+
+    def ring(self, doorbell: Doorbell) -> None:
+        """Asks for a look at what is due; returns at once and never raises."""
+        self._rung[doorbell].set()
+
+    async def carry(self, doorbell: Doorbell) -> None:
+        """Carries the rings of one doorbell to the queue until it is cancelled."""
+        rung = self._rung[doorbell]
+        while True:
+            await rung.wait()
+            rung.clear()
+            await self.send(doorbell)
+            await asyncio.sleep(RING_GAP_S)
+
+    async def send(self, doorbell: Doorbell) -> bool:
+        """Sees to it that a job waits in the queue; returns whether the queue answered. It does not raise."""
+        try:
+            generation = await self._queue.get(_generation_key(doorbell)) or b"0"
+            await self._queue.enqueue_job(
+                doorbell,
+                _job_id=f"{doorbell}:{generation.decode()}",
+                _defer_until=_LONG_AGO,
+                _expires=JOB_EXPIRY,
+            )
+        except (RedisError, OSError) as error:
+            DOORBELL_FAILURES.labels(doorbell).inc()
+            if not self._failing:
+                _logger.warning("doorbell not rung; the sweeps find the work", error=repr(error))
+            self._failing = True
+            return False
+        self._failing = False
+        return True
+
+
+async def answer(queue: ArqRedis, doorbell: Doorbell) -> None:
+    """Raises the doorbell's generation; a job does this first, before it looks at Postgres.
+
+    Raises:
+        redis.exceptions.RedisError: the queue did not answer.
+    """
+    await queue.incr(_generation_key(doorbell))
+
+
+@asynccontextmanager
+async def open_doorbells(settings: Settings) -> AsyncIterator[Doorbells]:
+    """Opens the doorbells for the life of the block; rings not yet carried at its end are dropped.
+
+    Raises:
+        SettingsError: no queue can be used.
+    """
+    async with AsyncExitStack() as stack:
+        queue = await stack.enter_async_context(open_queue(settings))
+        doorbells = Doorbells(queue)
+        carriers = [
+            asyncio.create_task(doorbells.carry(doorbell), name=f"doorbell {doorbell}")
+            for doorbell in DOORBELLS
+        ]
+        try:
+            yield doorbells
+        finally:
+            for carrier in carriers:
+                carrier.cancel()
+            await asyncio.gather(*carriers, return_exceptions=True)
+
+
+def _generation_key(doorbell: Doorbell) -> str:
+    return f"pintuan:doorbell:{doorbell}"

@@ -1,0 +1,144 @@
+"""Work of one kind makes the work that follows from it begin in the same process."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import asyncpg
+import pytest
+
+from pintuan.payments.sandbox import SandboxGateway
+from tests.rows import Rows
+from workers.jobs import ROUNDS_MAX, Jobs, Stores
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class ScriptedEngine:
+    """Answers each method from a list of row counts, then 0; notes every call."""
+
+    answers: dict[str, list[int]] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    failing: bool = False
+
+    async def advance_due_groups(self, limit: int) -> int:
+        if self.failing:
+            self._note("advance", limit)
+            raise ExceptionGroup("groups that could not be advanced", [ValueError("broken")])
+        return self._note("advance", limit)
+
+    async def expire_unpaid(self, limit: int) -> int:
+        return self._note("expire", limit)
+
+    async def apply_seat_releases(self, limit: int) -> int:
+        return self._note("seats", limit)
+
+    async def reconcile_orphans(self) -> int:
+        return self._note("orphans", 1)
+
+    async def purge_expired_keys(self, limit: int) -> int:
+        return self._note("keys", limit)
+
+    def _note(self, name: str, limit: int) -> int:
+        assert limit > 0
+        self.calls[name] += 1
+        self.called[name].set()
+        waiting = self.answers.get(name)
+        return waiting.pop(0) if waiting else 0
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def jobs(pool: asyncpg.Pool, engine: ScriptedEngine) -> Jobs:
+    return Jobs(Stores(pool, engine, SandboxGateway(pool)))
+
+
+async def test_a_recorded_payment_makes_groups_advance(
+    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine
+) -> None:
+    rows = await Rows.open(pool)
+    await rows.order(group=await rows.group())
+
+    await jobs.drain_payments()
+    await engine.called["advance"].wait()
+    await jobs.close()
+
+    assert engine.calls["seats"] == 0
+
+
+async def test_an_order_that_ended_makes_its_seat_free(
+    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine
+) -> None:
+    rows = await Rows.open(pool)
+    await rows.order(group=await rows.group(), method="pm_declined")
+
+    await jobs.drain_payments()
+    await engine.called["seats"].wait()
+    await jobs.close()
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_groups_that_advanced_get_their_payments_made(
+    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine, failing: bool
+) -> None:
+    rows = await Rows.open(pool)
+    order = await rows.order(group=await rows.group())
+    engine.failing = failing
+    engine.answers["advance"] = [1]
+
+    try:
+        await jobs.lifecycle.run()
+    except ExceptionGroup:
+        assert failing
+    while await rows.status(order) != "authorised":
+        engine.called["advance"].clear()
+        await engine.called["advance"].wait()
+    await jobs.close()
+
+
+async def test_a_group_that_is_due_soon_is_looked_at_in_time(
+    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine
+) -> None:
+    rows = await Rows.open(pool)
+    group = await rows.group()
+    await pool.execute(
+        "UPDATE group_progress SET check_at = app_now() + interval '50 ms' WHERE group_id = $1", group
+    )
+
+    await jobs.lifecycle.run()
+    looks = engine.calls["advance"]
+    engine.called["advance"].clear()
+    await engine.called["advance"].wait()
+    await jobs.close()
+
+    assert engine.calls["advance"] > looks
+
+
+async def test_expired_orders_make_groups_advance_and_seats_free(jobs: Jobs, engine: ScriptedEngine) -> None:
+    engine.answers["expire"] = [3, 2]
+
+    await jobs.expiry.run()
+    await engine.called["advance"].wait()
+    await engine.called["seats"].wait()
+    await jobs.close()
+
+    assert engine.calls["expire"] == 3
+
+
+async def test_each_sweep_repeats_its_work_until_nothing_is_left_and_no_longer(
+    jobs: Jobs, engine: ScriptedEngine
+) -> None:
+    engine.answers = {"seats": [500, 12], "keys": [10_000] * (ROUNDS_MAX + 10)}
+
+    await jobs.seats.run()
+    await jobs.keys.run()
+    await jobs.orphans.run()
+    await jobs.close()
+
+    assert (engine.calls["seats"], engine.calls["keys"], engine.calls["orphans"]) == (3, ROUNDS_MAX, 1)

@@ -1,0 +1,40 @@
+"""`python -m workers`: one worker process, for a supervisor to start and to start again."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import asyncpg
+import structlog
+import uvloop
+from redis.exceptions import RedisError
+
+from pintuan import logs
+from pintuan.settings import SettingsError, load_settings
+from workers.process import run
+
+STORE_LOST_EXIT_CODE = 1
+
+_logger = structlog.get_logger("pintuan.workers")
+
+
+def main() -> None:
+    """Works until SIGTERM; exits 1 with one line when a setting is wrong or a store is gone."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.exit(f"pintuan: {error}")
+    logs.configure(settings)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
+    except SettingsError as error:
+        sys.exit(f"pintuan: {error}")
+    except (RedisError, asyncpg.PostgresError, OSError) as error:
+        _logger.error("worker ends", reason=repr(error))  # noqa: TRY400 - the supervisor's log needs no traceback.
+        sys.exit(STORE_LOST_EXIT_CODE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The jobs: what each doorbell and each sweep makes a worker do.
+
+Work of one kind often makes work of another: a recorded payment may fill a group, a settled group has
+captures to make, an ended order has a seat to free. The next kind is then asked for in this very process,
+without a way through the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from pintuan.metrics import JOB_FAILURES
+from pintuan.payments.operations import PaymentExecutor
+from sql import load_queries
+from workers.passes import Passes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import asyncpg
+
+    from pintuan.payments.gateway import Gateway
+    from pintuan.payments.recording import Recorded
+
+QUERIES: Final = load_queries("sweeps")
+
+GROUPS_PER_ROUND: Final = 200
+ORDERS_PER_ROUND: Final = 500
+SEATS_PER_ROUND: Final = 500
+KEYS_PER_ROUND: Final = 10_000
+ROUNDS_MAX: Final = 50
+# Sweeps come every second, so nothing further away needs a timer.
+LOOK_AHEAD_MS: Final = 1_000
+
+_logger = structlog.get_logger("pintuan.workers")
+
+
+class Engine(Protocol):
+    """What the jobs need of the group engine; each method returns how many rows it handled."""
+
+    async def advance_due_groups(self, limit: int) -> int:
+        """Advances groups whose time has come."""
+        ...
+
+    async def expire_unpaid(self, limit: int) -> int:
+        """Expires orders whose hold ran out."""
+        ...
+
+    async def apply_seat_releases(self, limit: int) -> int:
+        """Tells Redis of seats that ended."""
+        ...
+
+    async def reconcile_orphans(self) -> int:
+        """Frees seats in Redis that nobody recorded."""
+        ...
+
+    async def purge_expired_keys(self, limit: int) -> int:
+        """Forgets requests that need not be remembered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the jobs work on."""
+
+    pool: asyncpg.Pool
+    engine: Engine
+    gateway: Gateway
+
+
+class Jobs:
+    """The work of one process, each kind in passes that do not overlap."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._pool = stores.pool
+        self._engine = stores.engine
+        self._executor = PaymentExecutor(stores.pool, stores.gateway, on_recorded=self._payments_recorded)
+        self.lifecycle = Passes("lifecycle", self._advance_groups)
+        self.expiry = Passes("expiry", self._expire_unpaid)
+        self.seats = Passes("seats", self._apply_seat_releases)
+        self.orphans = Passes("orphans", self._reconcile_orphans)
+        self.keys = Passes("keys", self._purge_keys)
+        self._drains: set[asyncio.Task[None]] = set()
+
+    async def drain_payments(self) -> None:
+        """Carries out payment operations that are due."""
+        await self._executor.drain()
+
+    async def sweep_payments(self) -> None:
+        """The same, and says how long the oldest has been waiting."""
+        await self._executor.measure()
+        await self._executor.drain()
+
+    def stop(self) -> None:
+        """Takes no more payments; those on their way are still recorded."""
+        self._executor.stop()
+
+    async def close(self) -> None:
+        """Waits for what is under way in the background; the stores may be closed afterwards."""
+        self.stop()
+        if self._drains:
+            await asyncio.wait(self._drains)
+        for passes in (self.lifecycle, self.expiry, self.seats, self.orphans, self.keys):
+            await passes.close()
+
+    def _payments_recorded(self, recorded: Recorded) -> None:
+        if recorded.operations:
+            self.lifecycle.ask()
+        if recorded.seats_ended:
+            self.seats.ask()
+
+    async def _advance_groups(self) -> None:
+        advanced = 0
+        try:
+            advanced = await _until_nothing_left(self._engine.advance_due_groups, GROUPS_PER_ROUND)
+        except ExceptionGroup:
+            # Some groups failed, and others may well have payments to make now.
+            advanced = 1
+            raise
+        finally:
+            if advanced:
+                self._ask_for_payments()
+                self.seats.ask()
+        wait_ms: int | None = await self._pool.fetchval(QUERIES["next_group_check_ms"], LOOK_AHEAD_MS)
+        if wait_ms is not None:
+            self.lifecycle.ask_in(wait_ms / 1000)
+
+    def _ask_for_payments(self) -> None:
+        # The executor itself merges drains. Passes would not do: a drain may wait for one slow call, and new
+        # work must not wait with it.
+        task = asyncio.create_task(self._drain_guarded(), name="payments after groups")
+        self._drains.add(task)
+        task.add_done_callback(self._drains.discard)
+
+    async def _drain_guarded(self) -> None:
+        try:
+            await self._executor.drain()
+        except Exception:
+            # Nobody awaits a drain in the background; the next sweep repeats its work.
+            JOB_FAILURES.labels("payments").inc()
+            _logger.exception("background drain failed")
+
+    async def _expire_unpaid(self) -> None:
+        if await _until_nothing_left(self._engine.expire_unpaid, ORDERS_PER_ROUND):
+            self.lifecycle.ask()
+            self.seats.ask()
+
+    async def _apply_seat_releases(self) -> None:
+        await _until_nothing_left(self._engine.apply_seat_releases, SEATS_PER_ROUND)
+
+    async def _reconcile_orphans(self) -> None:
+        await self._engine.reconcile_orphans()
+
+    async def _purge_keys(self) -> None:
+        await _until_nothing_left(self._engine.purge_expired_keys, KEYS_PER_ROUND)
+
+
+async def _until_nothing_left(work: Callable[[int], Awaitable[int]], limit: int) -> int:
+    """Repeats `work` until it handles nothing; returns how many rows it handled.
+
+    After `ROUNDS_MAX` rounds the rest is left to the next sweep.
+    """
+    total = 0
+    for _ in range(ROUNDS_MAX):
+        count = await work(limit)
+        total += count
+        if count == 0:
+            break
+    return total

@@ -1,0 +1,175 @@
+"""One arq worker: which functions it offers, when its sweeps run, and how it ends.
+
+What matters about arq here: an ordinary exception ends a job for good, which is right for jobs that a sweep
+repeats; results are not kept, because a kept one blocks its job's id; a lost Redis ends the process, and a
+supervisor starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from arq.cron import CronJob, cron
+from arq.worker import Function, Worker, func
+
+from pintuan.bootstrap import open_resources
+from pintuan.doorbells import (
+    QUEUE_NAME,
+    Doorbell,
+    answer,
+    deserialize_job,
+    open_queue,
+    serialize_job,
+)
+from pintuan.metrics import JOB_FAILURES
+from pintuan.payments.sandbox import SandboxGateway
+from workers.jobs import Jobs, Stores
+
+if TYPE_CHECKING:
+    from arq.connections import ArqRedis
+    from arq.typing import WorkerCoroutine
+
+    from pintuan.settings import Settings
+
+Job: TypeAlias = Callable[[], Awaitable[object]]
+
+POLL_DELAY_S: Final = 0.05
+JOBS_AT_ONCE_MAX: Final = 16
+JOB_TIMEOUT_S: Final = 60
+# A crashed worker's cron job is simply made again, and a doorbell has a new id each time it was answered.
+TRIES_MAX: Final = 1
+# Longer than a call to a gateway may take, shorter than a supervisor waits before it kills.
+STOP_WAIT_S: Final = 7
+EVERY_SECOND: Final = set(range(60))
+EVERY_FIVE_SECONDS: Final = set(range(0, 60, 5))
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+async def run(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT, then finishes what is under way within `STOP_WAIT_S`.
+
+    Raises:
+        SettingsError: a URL is missing or cannot be used.
+        OSError, asyncpg.PostgresError, redis.exceptions.RedisError: a store cannot be reached, or went away.
+    """
+    async with open_resources(settings) as resources, open_queue(settings) as queue:
+        jobs = Jobs(Stores(resources.pool, resources.engine, SandboxGateway(resources.pool)))
+        try:
+            await _work(make_worker(queue, jobs), jobs)
+        finally:
+            await jobs.close()
+
+
+def make_worker(queue: ArqRedis, jobs: Jobs) -> Worker:
+    """Returns an arq worker for the jobs; make it inside the running event loop."""
+    # arq reports every start and end of every job, several times a second.
+    logging.getLogger("arq.worker").setLevel(logging.WARNING)
+    return Worker(
+        functions=_functions(queue, jobs),
+        cron_jobs=_sweeps(jobs),
+        queue_name=QUEUE_NAME,
+        redis_pool=queue,
+        job_serializer=serialize_job,
+        job_deserializer=deserialize_job,
+        handle_signals=False,
+        job_completion_wait=STOP_WAIT_S,
+        max_jobs=JOBS_AT_ONCE_MAX,
+        job_timeout=JOB_TIMEOUT_S,
+        keep_result=0,
+        max_tries=TRIES_MAX,
+        poll_delay=POLL_DELAY_S,
+        timezone=UTC,
+    )
+
+
+def _functions(queue: ArqRedis, jobs: Jobs) -> list[Function]:
+    """What doorbells ask for, under the doorbells' names."""
+    answers: dict[Doorbell, Job] = {
+        "payments": jobs.drain_payments,
+        "lifecycle": jobs.lifecycle.run,
+        "seats": jobs.seats.run,
+    }
+    return [func(_answering(queue, doorbell, job), name=doorbell) for doorbell, job in answers.items()]
+
+
+def _sweeps(jobs: Jobs) -> list[CronJob]:
+    """What is done without being asked for; spread over the second, to spare the stores."""
+    every_second: dict[str, Job] = {
+        "payments": jobs.sweep_payments,
+        "lifecycle": jobs.lifecycle.run,
+        "expiry": jobs.expiry.run,
+        "seats": jobs.seats.run,
+    }
+    step_us = 1_000_000 // len(every_second)
+    return [
+        *(
+            cron(_counted(name, job), name=f"sweep:{name}", second=EVERY_SECOND, microsecond=number * step_us)
+            for number, (name, job) in enumerate(every_second.items())
+        ),
+        cron(_counted("orphans", jobs.orphans.run), name="sweep:orphans", second=EVERY_FIVE_SECONDS),
+        cron(_counted("keys", jobs.keys.run), name="sweep:keys", minute=0, second=0),
+    ]
+
+
+def _answering(queue: ArqRedis, doorbell: Doorbell, job: Job) -> WorkerCoroutine:
+    async def answered() -> None:
+        await answer(queue, doorbell)
+        await job()
+
+    return _counted(doorbell, answered)
+
+
+def _counted(name: str, job: Job) -> WorkerCoroutine:
+    """Counts failures; arq itself logs them with their traceback and drops the job."""
+
+    async def counted(ctx: dict[Any, Any], *_arguments: Any, **_options: Any) -> None:  # noqa: ARG001 - arq's.
+        try:
+            await job()
+        except Exception:
+            JOB_FAILURES.labels(name).inc()
+            raise
+
+    return counted
+
+
+async def _work(worker: Worker, jobs: Jobs) -> None:
+    """Runs the worker until a stop signal; a worker that ends by itself raises why."""
+    stopping = asyncio.Event()
+
+    def stop(number: signal.Signals) -> None:
+        if stopping.is_set():
+            return
+        stopping.set()
+        jobs.stop()
+        worker.handle_sig_wait_for_completion(number)
+
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        await worker.async_run()
+    except asyncio.CancelledError:
+        # This is how arq ends its main task after the stop signal. A cancellation of ours goes on.
+        if not stopping.is_set():
+            raise
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+        jobs.stop()
+        await _finish(worker)
+
+
+async def _finish(worker: Worker) -> None:
+    """Lets jobs end, and cancels those that do not. arq's own `close` would also close the queue, our own."""
+    if not worker.tasks:
+        return
+    await asyncio.wait(worker.tasks.values(), timeout=STOP_WAIT_S)
+    for task in worker.tasks.values():
+        task.cancel()
+    # Their errors were logged by arq, or come from the lost Redis that is being reported already.
+    await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
