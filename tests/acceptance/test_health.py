@@ -1,20 +1,79 @@
 """What a load balancer and an operator see."""
 
+import re
+
+import asyncpg
 import httpx
 import pytest
 
+from pintuan.embedded import EmbeddedRedis
+from pintuan.settings import Settings
+
 pytestmark = pytest.mark.anyio
-
-
-async def test_a_process_whose_stores_answer_is_ready(api: httpx.AsyncClient) -> None:
-    response = await api.get("/health/ready")
-
-    assert response.status_code == 200
-    assert response.json() == {"status": "ready"}
 
 
 async def test_a_process_is_live(api: httpx.AsyncClient) -> None:
     response = await api.get("/health/live")
 
-    assert response.status_code == 200
-    assert response.json() == {"status": "live"}
+    assert (response.status_code, response.json()) == (200, {"status": "live"})
+
+
+async def test_a_process_whose_stores_answer_is_ready(api: httpx.AsyncClient) -> None:
+    response = await api.get("/health/ready")
+
+    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+class TestWithoutRedis:
+    """The API with a Redis of its own, which goes away."""
+
+    @pytest.fixture
+    def redis_url(self, own_redis: EmbeddedRedis) -> str:
+        return own_redis.url
+
+    async def test_a_process_that_lost_redis_says_so_and_recovers(
+        self, api: httpx.AsyncClient, own_redis: EmbeddedRedis
+    ) -> None:
+        await own_redis.kill()
+        lost = await api.get("/health/ready")
+        await own_redis.start()
+        await own_redis.wait_ready()
+        back = await api.get("/health/ready")
+
+        assert lost.status_code == 503
+        assert lost.headers["content-type"] == "application/problem+json"
+        assert [error["field"] for error in lost.json()["errors"]] == ["redis"]
+        assert "retry-after" in lost.headers
+        assert back.status_code == 200
+
+
+async def test_a_database_that_lacks_a_migration_is_not_ready(
+    api: httpx.AsyncClient, settings: Settings
+) -> None:
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        await connection.execute("DELETE FROM schema_migrations WHERE number = 1")
+    finally:
+        await connection.close()
+
+    response = await api.get("/health/ready")
+
+    assert response.status_code == 503
+    assert [error["field"] for error in response.json()["errors"]] == ["migrations"]
+    assert "0001_catalog" in response.json()["errors"][0]["message"]
+
+
+async def test_requests_are_counted_by_template_method_and_status(api: httpx.AsyncClient) -> None:
+    await api.get("/v1/products/prd_secret")
+    await api.get("/v1/nothing/secret")
+
+    response = await api.get("/metrics")
+
+    assert response.headers["content-type"].startswith("text/plain")
+    assert re.search(
+        r'pintuan_http_requests_total\{method="GET",route="/v1/products/\{product_id\}",status="404"\} [1-9]',
+        response.text,
+    )
+    assert 'route="unmatched"' in response.text
+    assert "pintuan_http_request_duration_seconds_bucket" in response.text
+    assert "secret" not in response.text

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-# Deeper than any body of ours; it bounds a schema that contains itself.
-DEPTH_MAX: Final = 24
 _REF_PREFIX: Final = "#/components/schemas/"
 
 
-def example_of(schema: dict[str, Any], schemas: dict[str, Any], *, depth: int = 0) -> Any:
-    """Returns an example value for a JSON schema, or None where nothing says what one looks like."""
-    if depth > DEPTH_MAX:
-        return None
+def example_of(
+    schema: dict[str, Any], schemas: dict[str, Any], *, inside: frozenset[str] = frozenset()
+) -> Any:
+    """Returns an example value for a JSON schema, or None where nothing says what one looks like.
+
+    `inside` names the schemas around this one: where one contains itself, the inner one is left out.
+    """
     if "$ref" in schema:
-        return example_of(schemas[schema["$ref"].removeprefix(_REF_PREFIX)], schemas, depth=depth + 1)
+        name = schema["$ref"].removeprefix(_REF_PREFIX)
+        return None if name in inside else example_of(schemas[name], schemas, inside=inside | {name})
     given = _given_example(schema)
     if given is not None:
         return given
     for alternative in (*schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())):
-        example = example_of(alternative, schemas, depth=depth + 1)
+        example = example_of(alternative, schemas, inside=inside)
         if example is not None:
             return example
     if "properties" in schema:
         return {
-            name: example_of(property_, schemas, depth=depth + 1)
+            name: example_of(property_, schemas, inside=inside)
             for name, property_ in schema["properties"].items()
         }
     if "items" in schema:
-        item = example_of(schema["items"], schemas, depth=depth + 1)
+        item = example_of(schema["items"], schemas, inside=inside)
         return [] if item is None else [item]
     return _plain_example(schema)
 

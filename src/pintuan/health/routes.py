@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 import msgspec
-from litestar import Response, Router, get
+from litestar import MediaType, Response, Router, get
 from litestar.datastructures import State
 
 from pintuan import metrics
@@ -47,7 +47,7 @@ async def ready(resources: InjectedResources, state: State) -> Readiness:
 @get(
     "/metrics",
     summary="Metrics in the Prometheus text format",
-    media_type=metrics.CONTENT_TYPE,
+    media_type=MediaType.TEXT,
     sync_to_thread=True,
 )
 def read_metrics() -> Response[bytes]:
