@@ -59,6 +59,9 @@ class _CurrentStderr:
 class _LineLogger:
     """The end of the line: one rendered event, one write."""
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
     def msg(self, line: str) -> None:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
@@ -104,6 +107,7 @@ def configure(settings: Settings) -> RequestLog:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
         _stamp(settings),
     ]
     last: list[Processor] = (
@@ -120,7 +124,7 @@ def configure(settings: Settings) -> RequestLog:
     handler = logging.StreamHandler(_CurrentStderr())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
@@ -135,8 +139,8 @@ def configure(settings: Settings) -> RequestLog:
     return RequestLog(settings, as_json=as_json)
 
 
-def _make_line_logger(*_names: str) -> _LineLogger:
-    return _LineLogger()
+def _make_line_logger(name: str = "pintuan") -> _LineLogger:
+    return _LineLogger(name)
 
 
 def _stamp(settings: Settings) -> Callable[[WrappedLogger, str, EventDict], EventDict]:
