@@ -1,6 +1,7 @@
 """Running `pintuan up` as an operator does."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -34,9 +35,11 @@ class Up:
             "api": "api_process",
             "worker": "-m workers",
         }
-        lines = {
-            child.pid: " ".join(child.cmdline()) for child in psutil.Process(self.process.pid).children()
-        }
+        lines: dict[int, str] = {}
+        for child in psutil.Process(self.process.pid).children():
+            # One may end while we look.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                lines[child.pid] = " ".join(child.cmdline())
         return {name: pid for name, mark in marks.items() for pid, line in lines.items() if mark in line}
 
     async def terminate(self) -> int:

@@ -1,6 +1,7 @@
 """A marketplace does not start on servers that could forget an acknowledged join."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,7 +9,8 @@ from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.settings import Settings, SettingsError
 
-from ...conftest import PostgresFixture
+if TYPE_CHECKING:
+    from ....conftest import PostgresFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +22,7 @@ async def test_the_embedded_servers_are_durable(
 
 
 async def test_a_postgres_that_does_not_wait_for_the_disk_is_refused(
-    postgres: PostgresFixture, redis_url: str
+    postgres: "PostgresFixture", redis_url: str
 ) -> None:
     with pytest.raises(
         SettingsError, match="PINTUAN_DATABASE_URL: this Postgres has fsync off; set fsync = on"

@@ -3,7 +3,7 @@
 import json
 import socket
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +12,8 @@ from pintuan.cli import main
 from pintuan.diagnosis import diagnose
 from pintuan.settings import Settings
 
-from ...conftest import PostgresFixture
+if TYPE_CHECKING:
+    from ....conftest import PostgresFixture
 
 
 @pytest.mark.anyio
@@ -60,7 +61,7 @@ async def test_a_taken_port_is_a_failure(own_directory: Path, database_url: str,
 
 
 def test_the_command_exits_1_and_names_the_remedy_when_something_is_wrong(
-    postgres: PostgresFixture, redis_url: str
+    postgres: "PostgresFixture", redis_url: str
 ) -> None:
     report = run_json(PINTUAN_DATABASE_URL=postgres.server.url, PINTUAN_REDIS_URL=redis_url)
     assert report["healthy"] is False
