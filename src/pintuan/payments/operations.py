@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     import asyncpg
 
 # Far more than a quick gateway needs, so that even hundreds of slow cards leave room for the others.
-CALLS_IN_FLIGHT_MAX: Final = 256
+CALLS_IN_FLIGHT_MAX: Final = 1024
+# What one statement takes or one transaction records, so that none holds its locks for long.
+BATCH_SIZE_MAX: Final = 256
 LOOK_UP_DEADLINE_S: Final = 1.0
 # Longer than a call and the look-ups around it may take: a row whose lease ran out has nobody working on it.
 LEASE_MS: Final = 7_000
@@ -122,8 +124,10 @@ class PaymentExecutor:
                 self._asked.clear()
                 # Read before the claim: a retry whose time comes in between is then waited for, not missed.
                 wait_s = LINGER_LOOK_S if loop.time() < self._linger_until_s else None
-                await self._claim(calls)
-                if not calls and wait_s is None and not self._asked.is_set():
+                if await self._claim(calls):
+                    # More may be due, and there is room: only let the new calls begin.
+                    wait_s = 0.0
+                elif not calls and wait_s is None and not self._asked.is_set():
                     break
                 await self._wait(calls, wait_s)
                 count += await self._record_finished(calls)
@@ -131,12 +135,15 @@ class PaymentExecutor:
             self._claiming = False
         return count
 
-    async def _claim(self, calls: set[asyncio.Task[Finished]]) -> None:
-        if self._free_slots == 0:
-            return
-        claims = await store.claim_due(self._pool, count_max=self._free_slots, lease_ms=LEASE_MS)
+    async def _claim(self, calls: set[asyncio.Task[Finished]]) -> bool:
+        """Starts calls for what is due; returns whether more may be due and could begin at once."""
+        count_max = min(self._free_slots, BATCH_SIZE_MAX)
+        if count_max == 0:
+            return False
+        claims = await store.claim_due(self._pool, count_max=count_max, lease_ms=LEASE_MS)
         self._free_slots -= len(claims)
         calls.update(asyncio.create_task(self._call(claim), name="payment call") for claim in claims)
+        return len(claims) == count_max and self._free_slots > 0
 
     async def _wait(self, calls: set[asyncio.Task[Finished]], wait_s: float | None) -> None:
         """Waits until a call has finished, somebody asks, or `wait_s` is over."""
@@ -149,7 +156,7 @@ class PaymentExecutor:
     async def _record_finished(self, calls: set[asyncio.Task[Finished]]) -> int:
         # Calls answered in one go finish in one turn of the loop; this lets all of them into the batch.
         await asyncio.sleep(0)
-        finished = [call for call in calls if call.done()]
+        finished = [call for call in calls if call.done()][:BATCH_SIZE_MAX]
         if not finished:
             return 0
         recorded = await record(self._pool, [call.result() for call in finished])

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 FIRST_RETRY_MS: Final = 300
 RETRY_MS_MAX: Final = 20_000
 
+# Errors that one row of a batch may cause while the others could be recorded.
+_ONE_MAY_BE_AT_FAULT: Final = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
+
 _logger = structlog.get_logger("pintuan.payments")
 
 
@@ -94,7 +102,7 @@ def _one_per_order(finished: Sequence[Finished]) -> list[list[Finished]]:
 async def _record_batch(pool: asyncpg.Pool, batch: Sequence[Finished]) -> Recorded:
     try:
         verdicts = await retry_serialization(lambda: _write(pool, batch))
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+    except _ONE_MAY_BE_AT_FAULT as error:
         if len(batch) == 1:
             # Its lease runs out and it comes again; until then it is only this one that waits.
             claim = batch[0].claim

@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
 from pintuan.doorbells import open_doorbells
+from pintuan.embedded import EmbeddedRedis
 from pintuan.settings import Settings
 from tests.rows import Rows
+from workers.__main__ import STORE_LOST_EXIT_CODE
 
 pytestmark = pytest.mark.anyio
 
@@ -118,6 +121,25 @@ async def test_a_stop_signal_lets_a_payment_finish_and_ends_without_an_error(
         assert await asyncio.wait_for(process.wait(), WAIT_S_MAX) == 0
 
     assert await rows.status(order) == "authorised"
+
+
+async def test_a_worker_that_lost_redis_ends_so_that_a_supervisor_starts_it_again(
+    pool: asyncpg.Pool, settings: Settings, own_redis: EmbeddedRedis
+) -> None:
+    rows = await Rows.open(pool)
+    await rows.order()
+    settings = msgspec.structs.replace(settings, redis_url=own_redis.url)
+
+    async with worker(settings) as process:
+        await until(lambda: all_captured(rows))
+        await own_redis.kill()
+        assert await asyncio.wait_for(process.wait(), WAIT_S_MAX) == STORE_LOST_EXIT_CODE
+
+    await rows.order()
+    await own_redis.start()
+    await own_redis.wait_ready()
+    async with worker(settings):
+        await until(lambda: all_captured(rows))
 
 
 async def test_a_worker_without_a_store_ends_with_one_line(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from pintuan.payments.operations import PaymentExecutor
-from tests.integration.payments.watching import Progress, WatchedGateway
+from tests.integration.pintuan.payments.watching import Progress, WatchedGateway
 from tests.rows import Rows
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ import pytest
 
 from pintuan.payments.operations import PaymentExecutor
 from pintuan.payments.sandbox import SandboxGateway
-from tests.integration.payments.watching import Progress, WatchedGateway
+from tests.integration.pintuan.payments.watching import Progress, WatchedGateway
 from tests.rows import Rows
 
 

@@ -23,6 +23,8 @@ class WatchedGateway:
     blocked: dict[str, asyncio.Event] = field(default_factory=dict)
     broken: dict[str, Exception] = field(default_factory=dict)
     keys: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    under_way: int = 0
+    under_way_max: int = 0
     look_ups: list[str] = field(default_factory=list)
     look_up_error: GatewayError | None = None
     arrived: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
@@ -45,11 +47,16 @@ class WatchedGateway:
     async def _send(self, call: _Call, pass_on: Callable[[_Call], Awaitable[Answer]]) -> Answer:
         self.keys[call.reference].append(call.idempotency_key)
         self.arrived[call.reference].set()
-        if call.reference in self.blocked:
-            await self.blocked[call.reference].wait()
-        if call.reference in self.broken:
-            raise self.broken[call.reference]
-        return await pass_on(call)
+        self.under_way += 1
+        self.under_way_max = max(self.under_way_max, self.under_way)
+        try:
+            if call.reference in self.blocked:
+                await self.blocked[call.reference].wait()
+            if call.reference in self.broken:
+                raise self.broken[call.reference]
+            return await pass_on(call)
+        finally:
+            self.under_way -= 1
 
 
 class Progress:

@@ -17,7 +17,7 @@ from pintuan.payments.gateway import (
 )
 from pintuan.payments.operations import ATTEMPTS_MAX, KEY_TRUST_MS, PaymentExecutor
 from pintuan.payments.sandbox import SandboxGateway
-from tests.integration.payments.watching import Progress, WatchedGateway
+from tests.integration.pintuan.payments.watching import Progress, WatchedGateway
 from tests.rows import PRICE_MINOR, Rows
 
 pytestmark = pytest.mark.anyio
@@ -127,6 +127,60 @@ async def test_a_payment_that_hangs_delays_nobody_else(
     gateway.blocked[poison].set()
     await draining
     assert await rows.status(poison) == "authorised"
+
+
+async def test_more_slow_payments_than_a_batch_holds_delay_nobody_else(
+    rows: Rows, gateway: WatchedGateway, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "BATCH_SIZE_MAX", 4)
+    executor = PaymentExecutor(rows.pool, gateway, on_recorded=progress)
+    let_go = asyncio.Event()
+    slow = [await rows.order() for _ in range(9)]
+    gateway.blocked = dict.fromkeys(slow, let_go)
+    quick = [await rows.order() for _ in range(9)]
+
+    draining = asyncio.create_task(executor.drain())
+    for order in quick:
+        await progress.until(partial(rows.has_status, order, "captured"))
+
+    assert {await rows.status(order) for order in slow} == {"held"}
+    let_go.set()
+    await draining
+    assert {await rows.status(order) for order in slow} == {"captured"}
+
+
+async def test_no_more_calls_are_made_at_once_than_allowed(rows: Rows, gateway: WatchedGateway) -> None:
+    executor = PaymentExecutor(rows.pool, gateway, calls_in_flight_max=2)
+    orders = [await rows.order() for _ in range(5)]
+    gateway.blocked = {order: asyncio.Event() for order in orders}
+
+    draining = asyncio.create_task(executor.drain())
+    for order in orders:
+        await gateway.arrived[order].wait()
+        gateway.blocked[order].set()
+    await draining
+
+    assert gateway.under_way_max == 2
+    assert {await rows.status(order) for order in orders} == {"captured"}
+
+
+async def test_an_order_that_somebody_keeps_locked_delays_only_itself(
+    rows: Rows, executor: PaymentExecutor
+) -> None:
+    locked, free = await rows.order(group=await rows.group()), await rows.order(group=await rows.group())
+    database = await rows.pool.fetchval("SELECT current_database()")
+    await rows.pool.execute(f"ALTER DATABASE {database} SET lock_timeout = '50ms'")
+    await rows.pool.expire_connections()
+    async with rows.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM orders WHERE id = $1 FOR UPDATE", locked)
+        await executor.drain()
+
+        assert await rows.status(free) == "authorised"
+        assert await rows.status(locked) == "held"
+
+    await rows.make_due()
+    await executor.drain()
+    assert await rows.status(locked) == "authorised"
 
 
 async def test_a_call_has_a_deadline_after_which_its_outcome_is_unknown(
