@@ -28,6 +28,9 @@ SCRIPT_TIMEOUT_S = 2.0
 CONNECT_TIMEOUT_S = 2.0
 ORPHANS_LISTED_MAX = 500
 STAGING_CHUNK = 1_000
+# What is left of a lane nobody joined for this long leaves Redis. It is longer than requests are remembered
+# and than any group lives, so that nothing of it is still needed.
+LANE_TTL_MS = 8 * 24 * 3_600_000
 # Staged keys of a rebuild that died are nobody's; they leave by themselves.
 STAGING_TTL_MS = 120_000
 
@@ -99,6 +102,7 @@ class LaneStore:
                 limits.buyer_burst,
                 1000 / limits.deal_per_s,
                 limits.deal_burst,
+                LANE_TTL_MS,
             )
         )
         self.request_ttl_ms = request_ttl_ms

@@ -22,6 +22,9 @@ LANES = load_queries("lanes")
 CLOSING_GRACE_MS = 10_000
 # A payment still open this long after the settlement is left to its own escalation.
 ESCALATION_MS = 300_000
+# Between two looks at a settling group; each waits longer, so that stuck groups leave the way to others.
+SETTLING_LOOK_MIN_MS = 50
+SETTLING_LOOK_MAX_MS = 5_000
 GROUPS_AT_ONCE_MAX = 4
 
 _log = logging.getLogger("groups.lifecycle")
@@ -84,6 +87,7 @@ class Lifecycle:
             if status == "closing":
                 grace_over = bool(group["grace_over"])
                 if not await self._settle(connection, group, grace_over=grace_over):
+                    await connection.execute(QUERIES["watch_closing"], group_id)
                     return changed, closed
                 changed, status = True, "settling"
             if status == "settling":
@@ -96,7 +100,6 @@ class Lifecycle:
         if not full and not group["overdue"]:
             return None
         await connection.execute(QUERIES["close_group"], group["id"], CLOSING_GRACE_MS)
-        await connection.execute(QUERIES["watch_group"], group["id"], CLOSING_GRACE_MS)
         return Closed(Lane(group["deal_id"], group["lane_no"]), group["id"], "full" if full else "closed")
 
     async def _settle(self, connection: Any, group: asyncpg.Record, *, grace_over: bool) -> bool:
@@ -120,12 +123,14 @@ class Lifecycle:
         await connection.execute(
             QUERIES["settle_group"], group["id"], decision.headcount, decision.unit_price_minor
         )
-        await connection.execute(QUERIES["watch_group"], group["id"], 0)
         return True
 
     async def _end(self, connection: Any, group: asyncpg.Record) -> bool:
         open_count = await connection.fetchval(QUERIES["count_open_operations"], group["id"])
         if open_count and not group["escalation_due"]:
+            await connection.execute(
+                QUERIES["watch_settling"], group["id"], SETTLING_LOOK_MIN_MS, SETTLING_LOOK_MAX_MS
+            )
             return False
         if open_count:
             _log.warning("group %s ended with %d payments still open", group["id"], open_count)

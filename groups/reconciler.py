@@ -22,6 +22,8 @@ LANES = load_queries("lanes")
 ORPHAN_AGE_MS = 10_000
 # A release that no warm lane took for this long is older than any rebuild that could have missed it.
 RELEASE_OUTLIVED_MS = 60_000
+# Until a lane that was cold or did not answer is told again.
+RELEASE_RETRY_MS = 2_000
 LANES_PER_PAGE = 500
 LANES_AT_ONCE_MAX = 16
 PAGES_MAX = 10_000
@@ -55,6 +57,8 @@ class Reconciler:
             ):
                 done += await self._release(Lane(deal_id, lane_no), list(lane_rows))
             await connection.execute(LIFECYCLE["drop_seat_releases"], done)
+            kept = [row["order_id"] for row in rows if row["order_id"] not in set(done)]
+            await connection.execute(LIFECYCLE["defer_seat_releases"], kept, RELEASE_RETRY_MS)
             await connection.execute(LIFECYCLE["pass_lead"], [row["order_id"] for row in rows])
         return len(done)
 

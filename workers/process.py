@@ -57,7 +57,10 @@ async def run(settings: Settings) -> None:
         SettingsError: a URL is missing or cannot be used.
         OSError, asyncpg.PostgresError, redis.exceptions.RedisError: a store cannot be reached, or went away.
     """
-    async with open_resources(settings) as resources, open_queue(settings) as queue:
+    async with (
+        open_resources(settings, application_name="pintuan-worker") as resources,
+        open_queue(settings) as queue,
+    ):
         jobs = Jobs(Stores(resources.pool, resources.engine, SandboxGateway(resources.pool)))
         try:
             await _work(make_worker(queue, jobs), jobs)

@@ -11,7 +11,8 @@
 -- ARGV[1] token the caller believes in
 -- ARGV[2] sim_offset_ms added to Redis' clock
 -- ARGV[3] confirmations, msgpack (lane.lua)
--- ARGV[4] limits, msgpack {request_ttl_ms, rates_on, buyer_interval_ms, buyer_burst, deal_interval_ms, deal_burst}
+-- ARGV[4] limits, msgpack {request_ttl_ms, rates_on, buyer_interval_ms, buyer_burst, deal_interval_ms, deal_burst,
+--   lane_ttl_ms}
 -- ARGV[5] items, msgpack {{verb, group_id, order_id, request_id, buyer, quantity, new_group_id, share_code}, …}
 -- Returns msgpack {'cold'} or {'ok', {result, …}}, a result for each item:
 --   {'placed' | 'replayed', order_id, group_id, seat, share_code, leader_order_id}, {'remembered', order_id},
@@ -199,5 +200,7 @@ for index, item in ipairs(cmsgpack.unpack(ARGV[5])) do
   results[index] = place(item, KEYS[6 + 2 * index], KEYS[7 + 2 * index])
 end
 flush_groups()
+-- All keys of a lane go at one moment when nobody joins for long; the next join then finds it cold.
+for index = 1, 7 do redis.call('PEXPIRE', KEYS[index], limits[7]) end
 redis.call('HSET', KEYS[1], 'units_left', units_left, 'deal_tat_ms', string.format('%.3f', deal_tat_ms))
 return cmsgpack.pack({'ok', results})

@@ -138,7 +138,7 @@ CREATE UNIQUE INDEX order_buyer_once ON orders (group_id, buyer_id)
     WHERE status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed');
 CREATE INDEX orders_of_buyer ON orders (buyer_id, created_at DESC, id DESC);
 CREATE INDEX orders_unpaid ON orders (hold_until) WHERE status = 'held';
-CREATE INDEX orders_solo_of_lane ON orders (deal_id, lane_no) WHERE group_id IS NULL;
+CREATE INDEX orders_of_lane ON orders (deal_id, lane_no, created_at);
 
 CREATE TRIGGER order_transition
 BEFORE UPDATE ON orders FOR EACH ROW
@@ -172,9 +172,10 @@ CREATE TABLE seat_releases (
     lane_no integer NOT NULL,
     request_id bytea NOT NULL,
     retired boolean NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT app_now()
+    created_at timestamptz NOT NULL DEFAULT app_now(),
+    due_at timestamptz NOT NULL DEFAULT app_now()
 );
-CREATE INDEX seat_releases_of_lane ON seat_releases (deal_id, lane_no);
+CREATE INDEX seat_releases_due ON seat_releases (due_at);
 
 -- Whatever ends an order gives back what it held, in the same statement: the group's headcount, the buyer's
 -- units, the lane's stock, and the seat in Redis. Rows are locked in id order before they are updated.
@@ -189,7 +190,7 @@ BEGIN
 
     PERFORM FROM group_progress p
     WHERE p.group_id IN (SELECT n.group_id FROM new_rows n JOIN old_rows o USING (id) WHERE n.status <> o.status)
-    ORDER BY p.group_id FOR UPDATE;
+    ORDER BY p.group_id FOR NO KEY UPDATE;
     UPDATE group_progress p
     SET headcount = p.headcount + m.heads,
         check_at = CASE
@@ -220,7 +221,7 @@ BEGIN
         SELECT n.deal_id, n.buyer_id FROM new_rows n JOIN old_rows o USING (id)
         WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
     )
-    ORDER BY b.deal_id, b.buyer_id FOR UPDATE;
+    ORDER BY b.deal_id, b.buyer_id FOR NO KEY UPDATE;
     UPDATE deal_buyers b SET units = b.units - r.units
     FROM (
         SELECT n.deal_id, n.buyer_id, sum(n.quantity) AS units
@@ -235,7 +236,7 @@ BEGIN
         SELECT n.deal_id, n.lane_no FROM new_rows n JOIN old_rows o USING (id)
         WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
     )
-    ORDER BY l.deal_id, l.lane_no FOR UPDATE;
+    ORDER BY l.deal_id, l.lane_no FOR NO KEY UPDATE;
     UPDATE lanes l SET sold_units = l.sold_units - r.units
     FROM (
         SELECT n.deal_id, n.lane_no, sum(n.quantity) AS units

@@ -25,13 +25,8 @@ LIMIT $1;
 SELECT format('%s:%s', l.deal_id, l.lane_no) AS id, format('%s counted, %s in orders', l.sold_units, o.units) AS detail
 FROM lanes l
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(quantity), 0) AS units FROM (
-        SELECT o.quantity FROM groups g JOIN orders o ON o.group_id = g.id
-        WHERE g.deal_id = l.deal_id AND g.lane_no = l.lane_no AND order_is_live(o.status)
-        UNION ALL
-        SELECT o.quantity FROM orders o
-        WHERE o.deal_id = l.deal_id AND o.lane_no = l.lane_no AND o.group_id IS NULL AND order_is_live(o.status)
-    ) live
+    SELECT coalesce(sum(quantity), 0) AS units FROM orders
+    WHERE deal_id = l.deal_id AND lane_no = l.lane_no AND order_is_live(status)
 ) o
 WHERE l.sold_units <> o.units
 LIMIT $1;

@@ -57,16 +57,9 @@ SELECT buyer_id, units FROM deal_buyers WHERE deal_id = $1 AND units > 0;
 -- name: rebuild_requests
 -- Reads the requests of the lane that are still remembered, with the milliseconds they have left.
 SELECT k.request_id, k.order_id, ($3 - (extract(epoch FROM app_now() - k.created_at) * 1000))::bigint AS ttl_ms
-FROM (
-    SELECT o.id, o.request_id FROM orders o JOIN groups g ON g.id = o.group_id
-    WHERE g.deal_id = $1 AND g.lane_no = $2 AND o.created_at > app_now() - $3::bigint * interval '1 millisecond'
-    UNION ALL
-    SELECT o.id, o.request_id FROM orders o
-    WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.group_id IS NULL
-        AND o.created_at > app_now() - $3::bigint * interval '1 millisecond'
-) o
+FROM orders o
 JOIN idempotency_keys k ON k.request_id = o.request_id AND k.order_id = o.id AND NOT k.abandoned
-WHERE k.created_at > app_now() - $3::bigint * interval '1 millisecond';
+WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.created_at > app_now() - $3::bigint * interval '1 millisecond';
 
 -- name: watched_lanes
 -- Pages through the lanes whose seats may need a look: their deal is running or has groups that have not ended.

@@ -26,10 +26,20 @@ UPDATE groups
 SET status = 'closing', closing_at = app_now(), settle_by = app_now() + $2::bigint * interval '1 millisecond'
 WHERE id = $1;
 
--- name: watch_group
--- Sets when to look at a group again, $2 milliseconds from now or at once, and to look at each change of a member.
-UPDATE group_progress SET restless = true, check_at = app_now() + $2::bigint * interval '1 millisecond'
-WHERE group_id = $1;
+-- name: watch_closing
+-- Looks at a closing group again when its grace is over, or at the next change of a member.
+UPDATE group_progress p SET restless = true, check_at = g.settle_by
+FROM groups g
+WHERE p.group_id = $1 AND g.id = p.group_id;
+
+-- name: watch_settling
+-- Looks at a settling group again after half its age, within $2 and $3 milliseconds, or at the next change of a member.
+UPDATE group_progress p
+SET restless = true,
+    check_at = app_now() + least(greatest((app_now() - g.settled_at) / 2, $2 * interval '1 millisecond'),
+        $3 * interval '1 millisecond')
+FROM groups g
+WHERE p.group_id = $1 AND g.id = p.group_id;
 
 -- name: unwatch_group
 -- Stops looking at a group that has ended.
@@ -104,14 +114,20 @@ WHERE id IN (
 RETURNING id;
 
 -- name: take_seat_releases
--- Takes up to $1 releases that Redis has not been told of, lane by lane.
+-- Takes up to $1 releases that are due, lane by lane, and says which are older than $2 milliseconds.
 SELECT
     r.order_id, r.deal_id, r.lane_no, r.request_id, r.retired, l.epoch,
     r.created_at < app_now() - $2::bigint * interval '1 millisecond' AS outlived
 FROM (
-    SELECT * FROM seat_releases ORDER BY deal_id, lane_no LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT * FROM seat_releases WHERE due_at <= app_now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ) r
-JOIN lanes l ON l.deal_id = r.deal_id AND l.lane_no = r.lane_no;
+JOIN lanes l ON l.deal_id = r.deal_id AND l.lane_no = r.lane_no
+ORDER BY r.deal_id, r.lane_no;
+
+-- name: defer_seat_releases
+-- Puts releases off by $2 milliseconds, so that a lane that cannot take them delays no other.
+UPDATE seat_releases SET due_at = app_now() + $2::bigint * interval '1 millisecond'
+WHERE order_id = ANY($1::text[]);
 
 -- name: drop_seat_releases
 -- Forgets releases that Redis was told of.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pintuan.settings import Settings
 
-API_POOL_SIZE_MAX: Final = 12
+POOL_SIZE_MAX: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,10 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Opens the resources of an API process for the life of the block.
+async def open_resources(
+    settings: Settings, *, application_name: str = "pintuan-api"
+) -> AsyncIterator[Resources]:
+    """Opens the resources of a process for the life of the block; Postgres knows it by `application_name`.
 
     Raises:
         SettingsError: a URL or the secret key is missing.
@@ -53,7 +55,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     secret_key = settings.resolve_secret_key()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            open_pool(settings, size_max=API_POOL_SIZE_MAX, application_name="pintuan-api")
+            open_pool(settings, size_max=POOL_SIZE_MAX, application_name=application_name)
         )
         redis = await stack.enter_async_context(open_redis(settings))
         doorbells = await stack.enter_async_context(open_doorbells(settings))
