@@ -1,0 +1,92 @@
+"""What is left on the screen at the end: what everybody paid, the links still open, and lines to paste."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from pintuan.demo.board import Record
+from pintuan.demo.narration import shown
+from pintuan.demo.view import STATUS_STYLES
+from pintuan.money import Money
+
+GUEST: Final = "Guest"
+"""The name of the shopper whose token goes into the lines to paste."""
+
+
+def groups_table(records: Sequence[Record]) -> Table:
+    """Returns a row for each group and purchase: list price, promises, and what was paid."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
+    for name in ("deal", "ended", "in"):
+        table.add_column(name, no_wrap=True)
+    for name in ("list", "promised", "paid each", "paid in all", "saved"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in records:
+        table.add_row(*_cells(record))
+    return table
+
+
+def orders_line(records: Sequence[Record]) -> str:
+    """Returns how many orders ended in each status, the most frequent first."""
+    counts = Counter(placed.order.status for record in records for placed in record.placed.values())
+    shares = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    return f"{counts.total()} orders: {shares}" if counts else "no orders"
+
+
+def links_left(records: Sequence[Record]) -> list[str]:
+    """Returns a line for each group that is still open, with its link."""
+    return [
+        f"  {group.share_url}  {record.deal.title}, {group.headcount} of {group.max_headcount} in"
+        for record in records
+        if (group := record.group) is not None and group.status == "open"
+    ]
+
+
+def lines_to_paste(records: Sequence[Record], *, url: str, token: str) -> list[str]:
+    """Returns shell lines that look at an open group and join it; none when no group is open."""
+    open_groups = [record.group for record in records if record.group and record.group.status == "open"]
+    if not open_groups:
+        return []
+    group = open_groups[0]
+    return [
+        f"curl -s {url}/v1/share/{group.share_code}",
+        f"curl -s {url}/v1/groups/{group.id}/join -H 'Authorization: Bearer {token}'"
+        " -H 'Idempotency-Key: first-try' -H 'Content-Type: application/json'"
+        ' -d \'{"payment_method": "pm_ok"}\'',
+    ]
+
+
+def _cells(record: Record) -> list[Text | str]:
+    deal, group = record.deal, record.group
+    status = group.status if group is not None else "solo"
+    orders = [placed.order for placed in record.placed.values()]
+    paid = [order for order in orders if order.charged_total is not None]
+    paid_minor = sum(order.charged_total.amount for order in paid if order.charged_total is not None)
+    saved_minor = sum(order.quantity for order in paid) * deal.list_price.amount - paid_minor
+    headcount = f"{group.headcount}/{group.max_headcount}" if group is not None else ""
+    return [
+        deal.title,
+        Text("alone" if status == "solo" else status, STATUS_STYLES[status]),
+        headcount,
+        shown(deal.list_price),
+        _span([order.promised_price for order in orders]),
+        _span([order.charged_unit_price for order in paid if order.charged_unit_price is not None]),
+        shown(Money(paid_minor, deal.currency)) if paid else "",
+        shown(Money(saved_minor, deal.currency)) if paid else "",
+    ]
+
+
+def _span(prices: Sequence[Money]) -> str:
+    """Returns "36.00 USD", or "36.00–44.00 USD" when they differ."""
+    if not prices:
+        return ""
+    low, high = min(prices, key=_amount), max(prices, key=_amount)
+    return shown(high) if low == high else f"{shown(low).split()[0]}–{shown(high)}"
+
+
+def _amount(price: Money) -> int:
+    return price.amount
