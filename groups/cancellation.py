@@ -9,9 +9,11 @@ import asyncpg
 
 from groups.errors import CancelLocked, IdempotencyKeyReused, NotCancellable, OrderNotFound
 from groups.lifecycle import ESCALATION_MS
-from groups.lifecycle import QUERIES as LIFECYCLE
-from groups.record import QUERIES as PLACEMENTS
+from sql import load_queries
 from sql.retry import retry_serialization
+
+LIFECYCLE = load_queries("lifecycle")
+PLACEMENTS = load_queries("placements")
 
 
 @dataclass(frozen=True, slots=True)

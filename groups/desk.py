@@ -27,11 +27,11 @@ from groups.lane_store import LaneStore
 from groups.listeners import Listeners
 from groups.placement import Placement, Recorded
 from groups.rebuild import Rebuilder
-from groups.record import QUERIES as PLACEMENTS
 from groups.record import Recorder
 from sql import load_queries
 
 LANES = load_queries("lanes")
+PLACEMENTS = load_queries("placements")
 DEALS_CACHED_MAX = 10_000
 GROUPS_CACHED_MAX = 100_000
 RUNNERS_MAX = 10_000

@@ -12,12 +12,12 @@ import asyncpg
 from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneCold, LaneStore
-from groups.lifecycle import QUERIES as LIFECYCLE
 from groups.listeners import Listeners
-from groups.record import QUERIES as PLACEMENTS
 from sql import load_queries
 
 LANES = load_queries("lanes")
+LIFECYCLE = load_queries("lifecycle")
+PLACEMENTS = load_queries("placements")
 # Longer than any batch takes, so that only seats whose process died or gave up are looked at.
 ORPHAN_AGE_MS = 10_000
 # A release that no warm lane took for this long is older than any rebuild that could have missed it.

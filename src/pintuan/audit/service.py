@@ -12,12 +12,13 @@ import msgspec
 from groups.inspection import Difference, differences_of_lane
 from groups.keys import Lane
 from groups.lane_store import LaneStore
-from groups.reconciler import LANES as LANE_QUERIES
 from groups.reconciler import LANES_PER_PAGE, ORPHAN_AGE_MS
 from groups.settlement import decide
 from pintuan.audit import store
 from pintuan.audit.store import CHECKS, NOTICES, OFFENDERS_MAX, Connection, Offender
+from sql import load_queries
 
+LANES: Final = load_queries("lanes")
 # A seat becomes an orphan after the first, and a sweep frees it within the second.
 SECOND_LOOK_S: Final = ORPHAN_AGE_MS / 1000 + 6
 REDIS_CHECK: Final = "redis_agrees_with_postgres"
@@ -58,7 +59,7 @@ async def audit(
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        await connection.execute(LANE_QUERIES["allow_long_reads"], f"{store.AUDIT_STATEMENT_TIMEOUT_S:.0f}s")
+        await connection.execute(LANES["allow_long_reads"], f"{store.AUDIT_STATEMENT_TIMEOUT_S:.0f}s")
         for names, results in ((CHECKS, checks), (NOTICES, notices)):
             for name, about in names.items():
                 on_check(name)
@@ -116,7 +117,7 @@ async def _check_redis(pool: asyncpg.Pool, lane_store: LaneStore, second_look_s:
 async def _lanes(pool: asyncpg.Pool) -> AsyncIterator[Lane]:
     after = ("", -1)
     while True:
-        rows = await pool.fetch(LANE_QUERIES["watched_lanes"], *after, LANES_PER_PAGE)
+        rows = await pool.fetch(LANES["watched_lanes"], *after, LANES_PER_PAGE)
         for row in rows:
             yield Lane(row["deal_id"], row["lane_no"])
         if len(rows) < LANES_PER_PAGE:
