@@ -48,16 +48,18 @@ class Market:
                 "INSERT INTO products (id, merchant_id, title) VALUES ($1, 'acme', 'Tea')", product_id
             )
             await connection.execute(
-                "INSERT INTO variants (id, product_id, merchant_id, position, sku, title, list_price_minor, currency)"
+                "INSERT INTO variants"
+                " (id, product_id, merchant_id, position, sku, title, list_price_minor, currency)"
                 " VALUES ($1, $2, 'acme', 1, 'TEA-1', 'Tea', $3, 'USD')",
                 variant_id,
                 product_id,
                 list_price,
             )
             await connection.execute(
-                "INSERT INTO deals (id, merchant_id, product_id, variant_id, title, currency, list_price_minor,"
-                " tier_headcounts, tier_prices_minor, min_headcount, max_headcount, group_ttl_ms, stock_units,"
-                " per_buyer_units, lane_count)"
+                "INSERT INTO deals"
+                " (id, merchant_id, product_id, variant_id, title, currency, list_price_minor,"
+                " tier_headcounts, tier_prices_minor, min_headcount, max_headcount, group_ttl_ms,"
+                " stock_units, per_buyer_units, lane_count)"
                 " VALUES ($1, 'acme', $2, $3, 'Tea', 'USD', $4, $5, $6, $7, $8, $9, $10, $11, $12)",
                 deal_id,
                 product_id,
@@ -145,10 +147,17 @@ class Market:
     async def pass_deadline(self, group_id: str) -> None:
         """Moves a group's deadline into the past, as time would."""
         await self.pool.execute(
-            "UPDATE groups SET opened_at = opened_at - interval '1 day', deadline = app_now() - interval '1 second'"
-            " WHERE id = $1",
+            "UPDATE groups SET opened_at = opened_at - interval '1 day',"
+            " deadline = app_now() - interval '1 second' WHERE id = $1",
             group_id,
         )
         await self.pool.execute(
             "UPDATE group_progress SET check_at = app_now() WHERE group_id = $1", group_id
+        )
+
+    async def pass_settling(self) -> None:
+        """Makes every settling group due for a look, as a little time would."""
+        await self.pool.execute(
+            "UPDATE group_progress SET check_at = app_now() WHERE check_at IS NOT NULL AND group_id IN"
+            " (SELECT id FROM groups WHERE status = 'settling')"
         )
