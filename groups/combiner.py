@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +23,11 @@ BATCH_MAX = 256
 QUEUE_MAX = 4_096
 # Once for a cold lane, once more when the rebuilt state went cold meanwhile, and once to end on.
 PLACE_ATTEMPTS_MAX = 4
+# One buyer's calls leave one by one; more of them than this would only keep others out of the queue.
+QUEUED_PER_BUYER_MAX = 64
+# How often refusals that a merchant can lift are checked against the lane's epoch in Postgres.
+REFUSALS_CHECKED_EVERY_S = 0.025
+_LIFTED_BY_MERCHANTS = frozenset({"deal_not_active", "sold_out"})
 
 _log = logging.getLogger("groups.combiner")
 
@@ -66,6 +71,8 @@ class LaneRunner:
         self.epoch = epoch
         self._tools = tools
         self._queue: deque[Waiting] = deque()
+        self._queued_of: Counter[str] = Counter()
+        self._check_refusals_at_s = 0.0
         self._confirmed = Confirmations()
         self._task: asyncio.Task[None] | None = None
 
@@ -76,10 +83,13 @@ class LaneRunner:
     def submit(self, placement: Placement) -> asyncio.Future[Recorded]:
         """Queues a placement and returns the future of its outcome.
 
-        Raises Overloaded when `QUEUE_MAX` callers wait already.
+        Raises Overloaded when `QUEUE_MAX` callers wait already, or `QUEUED_PER_BUYER_MAX` of this buyer.
         """
         if len(self._queue) >= QUEUE_MAX:
             raise Overloaded("too many joins are waiting for this deal")
+        if self._queued_of[placement.buyer_id] >= QUEUED_PER_BUYER_MAX:
+            raise Overloaded("too many joins of this buyer are waiting")
+        self._queued_of[placement.buyer_id] += 1
         answer: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         self._queue.append(Waiting(placement, answer))
         if self._task is None:
@@ -119,8 +129,14 @@ class LaneRunner:
                 continue
             buyers.add(waiting.placement.buyer_id)
             batch.append(waiting)
+            self._forget_queued(waiting.placement.buyer_id)
         self._queue.extendleft(reversed(deferred))
         return batch
+
+    def _forget_queued(self, buyer_id: str) -> None:
+        self._queued_of[buyer_id] -= 1
+        if not self._queued_of[buyer_id]:
+            del self._queued_of[buyer_id]
 
     async def _settle_batch(self, batch: list[Waiting]) -> None:
         """Places and records a batch, again after a rebuild where the lane turned out cold or wrong."""
@@ -128,6 +144,7 @@ class LaneRunner:
         for _ in range(PLACE_ATTEMPTS_MAX):
             try:
                 results = await self._place(batch)
+                await self._check_refusals(results)
                 await self._record(batch, results)
             except LaneCold:
                 self.epoch = await self._tools.rebuilder.warm(self.lane)
@@ -137,6 +154,26 @@ class LaneRunner:
             else:
                 return
         raise Overloaded("the deal is being made ready, try again")
+
+    async def _check_refusals(self, results: list[PlaceResult]) -> None:
+        """Raises LaneCold when Redis refused by terms that a merchant has changed since.
+
+        Seats given out by old terms are fenced when they are recorded, but a refusal never gets there; so the
+        epoch is asked for, at most every `REFUSALS_CHECKED_EVERY_S`.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._check_refusals_at_s:
+            return
+        if not any(result[0] in _LIFTED_BY_MERCHANTS for result in results):
+            return
+        self._check_refusals_at_s = now_s + REFUSALS_CHECKED_EVERY_S
+        try:
+            epoch = await self._tools.rebuilder.epoch_of(self.lane)
+        except Overloaded as error:
+            _log.info("refusals of lane %s stand unchecked: %s", self.lane, error)
+            return
+        if epoch > self.epoch:
+            raise LaneCold
 
     async def _place(self, batch: list[Waiting]) -> list[PlaceResult]:
         confirmed, self._confirmed = self._confirmed, Confirmations()

@@ -20,6 +20,7 @@ from groups.errors import (
     IdempotencyInFlight,
     IdempotencyKeyReused,
     Overloaded,
+    Refused,
     SoldOut,
 )
 from groups.keys import Lane
@@ -106,14 +107,34 @@ class PlacementDesk:
             return await self._place_in_group(placement, await self.lane_of_group(placement.group_id))
         lane_count = await self._lane_count(placement.deal_id)
         home = _home_lane(placement.buyer_id, lane_count)
-        for offset in range(lane_count):
-            lane = Lane(placement.deal_id, (home + offset) % lane_count)
+        lanes = [Lane(placement.deal_id, (home + offset) % lane_count) for offset in range(lane_count)]
+        for asked, lane in enumerate(lanes, start=1):
             try:
                 return await self._place_in_lane(placement, lane)
             except SoldOut:
-                if offset == lane_count - 1:
+                if asked == lane_count:
                     raise
+            except Refused:
+                seated_in = await self._lane_that_remembers(placement, lanes[asked:])
+                if seated_in is None:
+                    raise
+                return await self._place_in_lane(placement, seated_in)
         raise DealNotFound(f"deal {placement.deal_id} has no lanes")
+
+    async def _lane_that_remembers(self, placement: Placement, lanes: list[Lane]) -> Lane | None:
+        """Finds the request in lanes not asked yet, where it may have gone when stock was short."""
+        for lane in lanes:
+            if await self._tools.store.remembers(lane, placement.request_id.hex()):
+                return lane
+        return None
+
+    async def deal_changed(self, deal_id: str) -> None:
+        """Rebuilds the deal's lanes, which makes them cold to every process that knows only the old terms.
+
+        Raises DealNotFound, and Overloaded when a lane could not be made ready in time.
+        """
+        for lane_no in range(await self._lane_count(deal_id)):
+            await self._rebuilder.warm(Lane(deal_id, lane_no))
 
     async def _place_in_group(self, placement: Placement, lane: Lane) -> Recorded:
         placement = replace(placement, deal_id=lane.deal_id)

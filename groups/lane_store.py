@@ -27,6 +27,8 @@ CONNECTIONS_MAX = 32
 SCRIPT_TIMEOUT_S = 2.0
 CONNECT_TIMEOUT_S = 2.0
 ORPHANS_LISTED_MAX = 500
+# In the memory of requests: the order is in Postgres, so no rebuild undoes it. Lanes count from 1.
+EPOCH_RECORDED = 0
 STAGING_CHUNK = 1_000
 # What is left of a lane nobody joined for this long leaves Redis. It is longer than requests are remembered
 # and than any group lives, so that nothing of it is still needed.
@@ -187,8 +189,12 @@ class LaneStore:
         keys = LaneKeys.of(lane)
         await self._call(CONFIRM, epoch, [keys.meta, keys.groups, keys.pending], [_encode(confirmed)])
 
-    async def orphans(self, lane: Lane, epoch: int, *, age_ms: int) -> list[tuple[str, str]]:
-        """Returns up to `ORPHANS_LISTED_MAX` (order id, request id) that waited longer than `age_ms`."""
+    async def remembers(self, lane: Lane, request_id: str) -> bool:
+        """Whether the lane has ever seated the request; raises Overloaded when Redis does not answer."""
+        return bool(await self.execute("EXISTS", LaneKeys.of(lane).request(request_id)))
+
+    async def orphans(self, lane: Lane, epoch: int, *, age_ms: int) -> list[tuple[str, str, str]]:
+        """Returns up to `ORPHANS_LISTED_MAX` (order id, request id, group id) older than `age_ms`."""
         keys = LaneKeys.of(lane)
         answer = await self._call(
             ORPHANS,
@@ -196,7 +202,7 @@ class LaneStore:
             [keys.meta, keys.seats, keys.pending],
             [self._sim_offset_ms, age_ms, ORPHANS_LISTED_MAX],
         )
-        return [(order_id, request_id) for order_id, request_id in answer[1]]
+        return [(order_id, request_id, group_id) for order_id, request_id, group_id in answer[1]]
 
     async def stage(
         self, lane: Lane, epoch: int, position: int, values: dict[str, Any], *, ranked: bool
@@ -220,14 +226,15 @@ class LaneStore:
         if pairs:
             await self.execute("PEXPIRE", key, STAGING_TTL_MS)
 
-    async def remember_requests(
-        self, lane: Lane, epoch: int, requests: Sequence[tuple[str, str, int]]
-    ) -> None:
-        """Rewrites the memory of (request id, order id, time to live in ms) under `epoch`."""
+    async def remember_requests(self, lane: Lane, requests: Sequence[tuple[str, str, int]]) -> None:
+        """Writes the memory of recorded (request id, order id, time to live in ms), good at every epoch.
+
+        It is written before the rebuilt state is in place, and so must hold at the epoch before.
+        """
         keys = LaneKeys.of(lane)
         for start in range(0, len(requests), STAGING_CHUNK):
             commands = [
-                ("SET", keys.request(request_id), f"{epoch}|{order_id}", "PX", ttl_ms)
+                ("SET", keys.request(request_id), f"{EPOCH_RECORDED}|{order_id}", "PX", ttl_ms)
                 for request_id, order_id, ttl_ms in requests[start : start + STAGING_CHUNK]
             ]
             await self._pipeline(commands)

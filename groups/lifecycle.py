@@ -114,9 +114,10 @@ class Lifecycle:
             min_headcount=group["min_headcount"],
             headcount=members["authorised"],
         )
-        if members["held"]:
-            await connection.execute(QUERIES["exclude_held"], group["id"])
+        # Orders end in one statement each way: a second would lock buyers after the first locked the lane.
         if decision.succeeded:
+            if members["held"]:
+                await connection.execute(QUERIES["exclude_held"], group["id"])
             await connection.execute(QUERIES["charge_members"], group["id"], decision.unit_price_minor)
         else:
             await connection.execute(QUERIES["release_members"], group["id"])
@@ -126,11 +127,13 @@ class Lifecycle:
         return True
 
     async def _end(self, connection: Any, group: asyncpg.Record) -> bool:
+        # The next look is set before payments are counted, so that one that ends meanwhile brings it forward;
+        # and it is set at all so that groups that wait for payments do not crowd out those that are due.
+        await connection.execute(
+            QUERIES["watch_settling"], group["id"], SETTLING_LOOK_MIN_MS, SETTLING_LOOK_MAX_MS
+        )
         open_count = await connection.fetchval(QUERIES["count_open_operations"], group["id"])
         if open_count and not group["escalation_due"]:
-            await connection.execute(
-                QUERIES["watch_settling"], group["id"], SETTLING_LOOK_MIN_MS, SETTLING_LOOK_MAX_MS
-            )
             return False
         if open_count:
             _log.warning("group %s ended with %d payments still open", group["id"], open_count)

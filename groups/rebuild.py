@@ -22,6 +22,8 @@ WARM_POLL_MS = 25
 REBUILD_TIMEOUT_S = 30.0
 REBUILD_STATEMENT_TIMEOUT = "25s"
 INSTALLS_MAX = 3
+# Whoever holds the lock for longer than a rebuild may take has hung; the lane must not hang with it.
+LOCK_PATIENCE_S = REBUILD_TIMEOUT_S
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Rebuilder:
         self._store = store
         self._running: dict[Lane, asyncio.Task[None]] = {}
         self._listeners = listeners
+        # Since when somebody else has held the lock of a lane, by the loop's clock.
+        self._locked_out_since_s: dict[Lane, float] = {}
 
     async def close(self) -> None:
         """Waits for rebuilds that are under way; each is bounded by `REBUILD_TIMEOUT_S`."""
@@ -60,33 +64,58 @@ class Rebuilder:
         try:
             async with asyncio.timeout(WARM_WAIT_S):
                 while True:
-                    epoch: int = await self._pool.fetchval(QUERIES["lane_epoch"], lane.deal_id, lane.lane_no)
+                    epoch = await self.epoch_of(lane)
                     if epoch > distrusted_epoch and await self._store.is_warm(lane, epoch):
+                        self._locked_out_since_s.pop(lane, None)
                         return epoch
                     # Shielded: a rebuild outlives its impatient caller, and the next one finds the lane warm.
-                    await asyncio.shield(self._rebuild_task(lane))
+                    await asyncio.shield(self._rebuild_task(lane, distrusted_epoch))
                     await asyncio.sleep(WARM_POLL_MS * random.uniform(0.5, 1.5) / 1000)  # noqa: S311 - jitter
         except TimeoutError as error:
             raise Overloaded("the deal is being made ready, try again") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise Overloaded(f"the order store did not answer: {error}") from error
 
-    def _rebuild_task(self, lane: Lane) -> asyncio.Task[None]:
+    async def epoch_of(self, lane: Lane) -> int:
+        """Returns the lane's epoch as Postgres has it; raises Overloaded when it does not answer."""
+        try:
+            epoch: int = await self._pool.fetchval(QUERIES["lane_epoch"], lane.deal_id, lane.lane_no)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise Overloaded(f"the order store did not answer: {error}") from error
+        return epoch
+
+    def _rebuild_task(self, lane: Lane, distrusted_epoch: int) -> asyncio.Task[None]:
         task = self._running.get(lane)
         if task is None:
-            task = asyncio.create_task(self._rebuild(lane), name=f"rebuild {lane.deal_id}:{lane.lane_no}")
+            task = asyncio.create_task(
+                self._rebuild(lane, distrusted_epoch), name=f"rebuild {lane.deal_id}:{lane.lane_no}"
+            )
             self._running[lane] = task
             task.add_done_callback(lambda _: self._running.pop(lane, None))
         return task
 
-    async def _rebuild(self, lane: Lane) -> None:
+    async def _rebuild(self, lane: Lane, distrusted_epoch: int) -> None:
         async with asyncio.timeout(REBUILD_TIMEOUT_S), self._pool.acquire() as connection:
             if not await connection.fetchval(QUERIES["try_rebuild_lock"], lane.deal_id, lane.lane_no):
+                if self._is_patient(lane):
+                    return
+                await self._raise_and_install(connection, lane)
                 return
             try:
-                await self._raise_and_install(connection, lane)
+                # Another process may have been faster, between our look at the lane and the lock.
+                epoch = await connection.fetchval(QUERIES["lane_epoch"], lane.deal_id, lane.lane_no)
+                if epoch <= distrusted_epoch or not await self._store.is_warm(lane, epoch):
+                    await self._raise_and_install(connection, lane)
             finally:
                 await connection.execute(QUERIES["release_rebuild_lock"], lane.deal_id, lane.lane_no)
+
+    def _is_patient(self, lane: Lane) -> bool:
+        """Whether the rebuild that somebody else is at may still be going on."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._locked_out_since_s.setdefault(lane, now_s) < LOCK_PATIENCE_S:
+            return True
+        del self._locked_out_since_s[lane]
+        return False
 
     async def _raise_and_install(self, connection: Any, lane: Lane) -> None:
         """Raises the epoch and then reads: older epochs' commits are seen, their stragglers fenced."""
@@ -101,6 +130,8 @@ class Rebuilder:
             if newer_epoch is None:
                 self._listeners.on_rebuild(1)
                 return
+            if newer_epoch == await connection.fetchval(QUERIES["lane_epoch"], lane.deal_id, lane.lane_no):
+                return
             found_epoch = newer_epoch
 
     async def _stage(self, lane: Lane, epoch: int, state: LaneState) -> None:
@@ -109,7 +140,7 @@ class Rebuilder:
         await self._store.stage(lane, epoch, 2, state.seats, ranked=False)
         await self._store.stage(lane, epoch, 3, state.freed, ranked=True)
         await self._store.stage(lane, epoch, 4, state.buyers, ranked=False)
-        await self._store.remember_requests(lane, epoch, state.requests)
+        await self._store.remember_requests(lane, state.requests)
 
 
 async def read_lane(connection: Any, lane: Lane, *, request_ttl_ms: int) -> LaneState:
@@ -120,7 +151,7 @@ async def read_lane(connection: Any, lane: Lane, *, request_ttl_ms: int) -> Lane
         terms = await connection.fetchrow(QUERIES["rebuild_terms"], *key)
         groups = await connection.fetch(QUERIES["rebuild_groups"], *key)
         seats = await connection.fetch(QUERIES["rebuild_seats"], *key)
-        buyers = await connection.fetch(QUERIES["rebuild_buyers"], lane.deal_id)
+        buyers = await connection.fetch(QUERIES["rebuild_buyers"], *key)
         requests = await connection.fetch(QUERIES["rebuild_requests"], *key, request_ttl_ms)
     state = LaneState(meta=_meta_of(terms))
     _add_groups(state, groups, seats)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from itertools import groupby
 from typing import Any
@@ -14,6 +15,7 @@ from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneCold, LaneStore
 from groups.listeners import Listeners
 from sql import load_queries
+from sql.retry import retry_serialization
 
 LANES = load_queries("lanes")
 LIFECYCLE = load_queries("lifecycle")
@@ -22,6 +24,8 @@ PLACEMENTS = load_queries("placements")
 ORPHAN_AGE_MS = 10_000
 # A release that no warm lane took for this long is older than any rebuild that could have missed it.
 RELEASE_OUTLIVED_MS = 60_000
+# Orphans of a deal that ran out are looked for this long; no batch is under way for longer.
+ENDED_WATCHED_MS = 3_600_000
 # Until a lane that was cold or did not answer is told again.
 RELEASE_RETRY_MS = 2_000
 LANES_PER_PAGE = 500
@@ -49,6 +53,9 @@ class Reconciler:
 
     async def apply_seat_releases(self, limit: int) -> int:
         """Tells Redis of up to `limit` seats that were freed or retired; returns how many are done."""
+        return await retry_serialization(functools.partial(self._apply_seat_releases, limit))
+
+    async def _apply_seat_releases(self, limit: int) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(LIFECYCLE["take_seat_releases"], limit, RELEASE_OUTLIVED_MS)
             done: list[str] = []
@@ -59,7 +66,7 @@ class Reconciler:
             await connection.execute(LIFECYCLE["drop_seat_releases"], done)
             kept = [row["order_id"] for row in rows if row["order_id"] not in set(done)]
             await connection.execute(LIFECYCLE["defer_seat_releases"], kept, RELEASE_RETRY_MS)
-            await connection.execute(LIFECYCLE["pass_lead"], [row["order_id"] for row in rows])
+            await _pass_lead(connection, [row["order_id"] for row in rows], [])
         return len(done)
 
     async def _release(self, lane: Lane, rows: list[asyncpg.Record]) -> list[str]:
@@ -86,7 +93,7 @@ class Reconciler:
                 return await self.reconcile_lane(Lane(row["deal_id"], row["lane_no"]), row["epoch"])
 
         for _ in range(PAGES_MAX):
-            rows = await self._pool.fetch(LANES["watched_lanes"], *after, LANES_PER_PAGE)
+            rows = await self._pool.fetch(LANES["watched_lanes"], *after, LANES_PER_PAGE, ENDED_WATCHED_MS)
             freed += sum(await asyncio.gather(*(visit(row) for row in rows)))
             if len(rows) < LANES_PER_PAGE:
                 break
@@ -103,25 +110,31 @@ class Reconciler:
                 return 0
             recorded = await self._verdicts(orphans)
             await self._store.confirm(lane, epoch, Confirmations(order_ids=sorted(recorded)))
-            abandoned = [
-                ("abandon", order_id, request_id)
-                for order_id, request_id in orphans
-                if order_id not in recorded
-            ]
+            abandoned = [orphan for orphan in orphans if orphan[0] not in recorded]
             if abandoned:
-                await self._store.leave(lane, epoch, abandoned)
+                await self._store.leave(
+                    lane, epoch, [("abandon", order_id, request_id) for order_id, request_id, _ in abandoned]
+                )
         except LaneCold:
             return 0
         except Overloaded as error:
             _log.warning("lane %s could not be reconciled: %s", lane, error)
             return 0
+        # A group whose founder was never recorded may have been recorded by somebody who joined it.
+        led = [(order_id, group_id) for order_id, _, group_id in abandoned if group_id]
+        if led:
+            await retry_serialization(functools.partial(self._pass_lead_of_abandoned, led))
         return len(abandoned)
 
-    async def _verdicts(self, orphans: list[tuple[str, str]]) -> set[str]:
+    async def _pass_lead_of_abandoned(self, led: list[tuple[str, str]]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _pass_lead(connection, [order_id for order_id, _ in led], [group_id for _, group_id in led])
+
+    async def _verdicts(self, orphans: list[tuple[str, str, str]]) -> set[str]:
         """Writes the tombstones, and only then looks: returns the orders that were recorded after all."""
         columns: tuple[list[Any], list[Any]] = (
-            [bytes.fromhex(request_id) for _, request_id in orphans],
-            [order_id for order_id, _ in orphans],
+            [bytes.fromhex(request_id) for _, request_id, _ in orphans],
+            [order_id for order_id, _, _ in orphans],
         )
         await self._pool.execute(PLACEMENTS["abandon_requests"], *columns)
         rows = await self._pool.fetch(PLACEMENTS["orphan_verdicts"], *columns)
@@ -131,3 +144,9 @@ class Reconciler:
         """Forgets up to `limit` requests that are no longer promised to be remembered; returns how many."""
         status = await self._pool.execute(PLACEMENTS["purge_keys"], self._store.request_ttl_ms, limit)
         return int(status.split()[-1])
+
+
+async def _pass_lead(connection: Any, order_ids: list[str], group_ids: list[str]) -> None:
+    """Finds new leaders where `order_ids` led; `group_ids` are those of orders never recorded."""
+    await connection.execute(LIFECYCLE["lock_leaderless_groups"], order_ids, group_ids)
+    await connection.execute(LIFECYCLE["pass_lead"], order_ids, group_ids)

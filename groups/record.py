@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from groups.errors import (
     AlreadyJoined,
+    DealNotActive,
     GroupClosed,
     GroupFull,
     GroupsError,
@@ -30,6 +33,10 @@ EPOCH_STALE = "PT001"
 # A seat whose group another process is just writing is worth a short wait; in all about two seconds.
 ROUND_WAITS_MS = (0, 10, 40, 150, 400, 600, 800)
 RECORD_TIMEOUT_S = 3.0
+# Rounds that wait for locks are long, and behind them a whole lane waits.
+ROUNDS_TIMEOUT_S = 6.0
+
+_log = logging.getLogger("groups.record")
 
 _OUTCOME_UNKNOWN = (
     asyncpg.QueryCanceledError,
@@ -41,6 +48,8 @@ _OUTCOME_UNKNOWN = (
     TimeoutError,
     OSError,
 )
+# Postgres rolled the statement back for the sake of others, so another round may succeed.
+_GAVE_WAY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 class LaneLied(Exception):
@@ -52,19 +61,31 @@ class Verdicts:
     """What became of each seat, by order id."""
 
     recorded: dict[str, Recorded] = field(default_factory=dict)
-    refused: dict[str, GroupsError] = field(default_factory=dict)
+    # An asyncpg.DataError stands for a seat that Postgres cannot store.
+    refused: dict[str, GroupsError | asyncpg.DataError] = field(default_factory=dict)
+    # Orders that these statements wrote, whether or not their seats had been placed by an earlier call.
+    written_count: int = 0
+    # (request id, order id) of keys that were written without their order.
+    unused_keys: list[tuple[bytes, str]] = field(default_factory=list)
     # Refused for good, or recorded under another order: the seat goes back to the lane.
     released: list[Seat] = field(default_factory=list)
     groups: dict[str, CommittedGroup] = field(default_factory=dict)
     closed_groups: dict[str, str] = field(default_factory=dict)
 
-    def settle(self, seat: Seat, outcome: Recorded | GroupsError, *, release: bool) -> None:
+    def settle(
+        self, seat: Seat, outcome: Recorded | GroupsError | asyncpg.DataError, *, release: bool
+    ) -> None:
         if isinstance(outcome, Recorded):
             self.recorded[seat.order_id] = outcome
         else:
             self.refused[seat.order_id] = outcome
         if release:
             self.released.append(seat)
+
+    def know_group(self, seat: Seat, deadline: datetime) -> None:
+        """Notes that a recorded seat's group is committed, unless the lane knows that already."""
+        if seat.group_id is not None and seat.share_code is not None:
+            self.groups[seat.group_id] = CommittedGroup(seat.group_id, deadline)
 
 
 class Recorder:
@@ -82,14 +103,22 @@ class Recorder:
         """
         verdicts = Verdicts()
         open_seats = {seat.order_id: seat for seat in seats}
+        clock = asyncio.get_running_loop().time
+        give_up_at_s = clock() + ROUNDS_TIMEOUT_S
         for wait_ms in ROUND_WAITS_MS:
             if wait_ms:
                 await asyncio.sleep(wait_ms * random.uniform(0.5, 1.0) / 1000)  # noqa: S311 - jitter only
-            lost = await self._record_round(open_seats, epoch, verdicts)
+            try:
+                lost = await self._record_round(open_seats, epoch, verdicts)
+            except (LaneCold, LaneLied):
+                if not verdicts.recorded:
+                    raise
+                # What this call recorded is answered for; the rest comes back to a lane that is ready again.
+                break
             if open_seats:
                 await self._classify(open_seats, verdicts, lost=lost)
-            if not open_seats:
-                return verdicts
+            if not open_seats or clock() > give_up_at_s:
+                break
         for seat in open_seats.values():
             verdicts.settle(seat, _undecided(seat), release=False)
         return verdicts
@@ -100,8 +129,10 @@ class Recorder:
             rows = await self._insert(list(open_seats.values()), epoch)
         except (asyncpg.CheckViolationError, asyncpg.UniqueViolationError) as error:
             raise LaneLied(str(error)) from error
-        except asyncpg.LockNotAvailableError:
+        except _GAVE_WAY:
             return False
+        except asyncpg.DataError as error:
+            return await self._record_halves(open_seats, epoch, verdicts, error)
         except asyncpg.PostgresError as error:
             if error.sqlstate == EPOCH_STALE:
                 raise LaneCold from error
@@ -110,12 +141,29 @@ class Recorder:
             return True
         except _OUTCOME_UNKNOWN:
             return True
+        verdicts.written_count += len(rows)
         for row in rows:
             seat = open_seats.pop(row["id"])
             verdicts.recorded[seat.order_id] = Recorded(seat.order_id, replayed=seat.replayed)
-            if seat.group_id is not None and seat.share_code is not None:
-                verdicts.groups[seat.group_id] = CommittedGroup(seat.group_id, row["deadline"])
+            verdicts.know_group(seat, row["deadline"])
         return False
+
+    async def _record_halves(
+        self, open_seats: dict[str, Seat], epoch: int, verdicts: Verdicts, error: asyncpg.DataError
+    ) -> bool:
+        """Narrows down the seat that holds what Postgres cannot store, so that it alone fails."""
+        seats = list(open_seats.values())
+        if len(seats) == 1:
+            verdicts.settle(open_seats.popitem()[1], error, release=True)
+            return False
+        lost = False
+        for half in (seats[: len(seats) // 2], seats[len(seats) // 2 :]):
+            part = {seat.order_id: seat for seat in half}
+            lost = await self._record_round(part, epoch, verdicts) or lost
+            for seat in half:
+                if seat.order_id not in part:
+                    del open_seats[seat.order_id]
+        return lost
 
     async def _insert(self, seats: Sequence[Seat], epoch: int) -> list[asyncpg.Record]:
         columns = _columns(seats, epoch)
@@ -128,70 +176,89 @@ class Recorder:
     async def _classify(self, open_seats: dict[str, Seat], verdicts: Verdicts, *, lost: bool) -> None:
         """Decides what it can about the seats left in `open_seats` and takes those out."""
         seats = list(open_seats.values())
+        wishes = [seat.placement for seat in seats]
         try:
             rows = await self._pool.fetch(
                 QUERIES["classify_placements"],
                 [seat.order_id for seat in seats],
-                [seat.placement.request_id for seat in seats],
-                [seat.placement.body_digest for seat in seats],
+                [wish.request_id for wish in wishes],
+                [wish.body_digest for wish in wishes],
                 [seat.group_id for seat in seats],
+                [wish.deal_id for wish in wishes],
+                [wish.buyer_id for wish in wishes],
+                [wish.verb == "best" for wish in wishes],
                 timeout=RECORD_TIMEOUT_S,
             )
+            for row in rows:
+                if _judge(open_seats[row["order_id"]], row, verdicts, lost=lost):
+                    del open_seats[row["order_id"]]
+            await self._drop_unused_keys(verdicts)
         except _OUTCOME_UNKNOWN as error:
-            for seat in seats:
+            for seat in open_seats.values():
                 verdicts.settle(seat, Overloaded(f"the order store did not answer: {error}"), release=False)
             open_seats.clear()
+
+    async def _drop_unused_keys(self, verdicts: Verdicts) -> None:
+        """Takes back keys that stand without an order; one that stays is met again by its own retry."""
+        keys, verdicts.unused_keys = verdicts.unused_keys, []
+        if not keys:
             return
-        for row in rows:
-            seat = open_seats[row["order_id"]]
-            if await self._judge(seat, row, verdicts, lost=lost):
-                del open_seats[seat.order_id]
+        columns = ([request_id for request_id, _ in keys], [order_id for _, order_id in keys])
+        try:
+            await self._pool.execute(QUERIES["drop_unused_keys"], *columns, timeout=RECORD_TIMEOUT_S)
+        except _GAVE_WAY as error:
+            _log.info("%d keys without an order stay for now: %s", len(keys), error)
 
-    async def _judge(self, seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -> bool:
-        """Returns whether the seat's fate is known; otherwise the statement is worth another round."""
-        recorded_as = row["recorded_order_id"]
-        mine = recorded_as == seat.order_id
-        if recorded_as is not None and row["order_exists"] and not row["abandoned"]:
-            outcome: Recorded | GroupsError = Recorded(recorded_as, replayed=seat.replayed or not mine)
-            if not row["same_body"]:
-                outcome = IdempotencyKeyReused("the idempotency key was used with a different body")
-            verdicts.settle(seat, outcome, release=not mine)
-            return True
-        if mine and row["abandoned"]:
-            verdicts.settle(seat, Overloaded("the seat was given up before it was recorded"), release=True)
-            return True
+
+def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -> bool:
+    """Returns whether the seat's fate is known; otherwise the statement is worth another round.
+
+    While the statement's outcome is unknown (`lost`), no seat is released that it may yet record.
+    """
+    recorded_as = None if row["abandoned"] else row["recorded_order_id"]
+    mine = row["recorded_order_id"] == seat.order_id
+    if recorded_as is not None and row["order_exists"]:
+        outcome: Recorded | GroupsError = Recorded(recorded_as, replayed=seat.replayed or not mine)
+        if not row["same_body"]:
+            outcome = IdempotencyKeyReused("the idempotency key was used with a different body")
         if mine:
-            # The key was written and the order was not: the buyer's units were counted elsewhere meanwhile.
-            await self._pool.execute(QUERIES["drop_unused_key"], seat.placement.request_id, seat.order_id)
-            verdicts.settle(seat, LimitReached("another order reached the buyer's limit first"), release=True)
-            return True
-        if recorded_as is None and row["group_status"] is not None:
-            if row["group_status"] != "open" or row["overdue"]:
-                full = bool(row["filled"])
-                refusal = GroupFull("every seat is taken") if full else GroupClosed("the group has closed")
-                if seat.group_id is not None:
-                    verdicts.closed_groups[seat.group_id] = "full" if full else "closed"
-                verdicts.settle(seat, refusal, release=not lost)
-                return True
-            if seat.placement.verb == "best" and await self._seated_elsewhere(seat, verdicts):
-                return True
-        if lost:
-            verdicts.settle(seat, Overloaded("the order store did not answer in time"), release=False)
-            return True
-        return False
-
-    async def _seated_elsewhere(self, seat: Seat, verdicts: Verdicts) -> bool:
-        """Whether, on a deal of several lanes, auto-placement met an older seat in another lane."""
-        order_id = await self._pool.fetchval(
-            QUERIES["standing_order_elsewhere"],
-            seat.placement.buyer_id,
-            seat.placement.deal_id,
-            seat.order_id,
-        )
-        if order_id is None:
-            return False
-        verdicts.settle(seat, AlreadyJoined(order_id), release=True)
+            verdicts.written_count += 1
+            verdicts.know_group(seat, row["deadline"])
+        verdicts.settle(seat, outcome, release=not mine)
         return True
+    if mine and row["abandoned"]:
+        verdicts.settle(seat, Overloaded("the seat was given up before it was recorded"), release=True)
+        return True
+    if recorded_as is not None:
+        # A key without its order: the statement that wrote it found the buyer's units counted elsewhere.
+        verdicts.unused_keys.append((seat.placement.request_id, recorded_as))
+        if mine:
+            refusal: GroupsError = LimitReached("another order reached the buyer's limit first")
+            verdicts.settle(seat, refusal, release=True)
+            return True
+    else:
+        found = _refusal_of(seat, row, verdicts)
+        if found is not None:
+            verdicts.settle(seat, found, release=not lost)
+            return True
+    if lost:
+        verdicts.settle(seat, Overloaded("the order store did not answer in time"), release=False)
+    return lost
+
+
+def _refusal_of(seat: Seat, row: asyncpg.Record, verdicts: Verdicts) -> GroupsError | None:
+    """What, apart from its key, keeps a seat from being recorded; None when nothing does by now."""
+    if row["group_status"] is None:
+        # Neither a group nor a solo order can begin outside the deal's window, by Postgres' clock.
+        return DealNotActive("the deal is not running now") if row["outside_window"] else None
+    if row["group_status"] != "open" or row["overdue"]:
+        full = bool(row["filled"])
+        if seat.group_id is not None:
+            verdicts.closed_groups[seat.group_id] = "full" if full else "closed"
+        return GroupFull("every seat is taken") if full else GroupClosed("the group has closed")
+    if row["standing_order_id"] is not None:
+        return AlreadyJoined(row["standing_order_id"])
+    return None
 
 
 def _undecided(seat: Seat) -> GroupsError:

@@ -3,6 +3,7 @@
 -- A group is {status, deadline_ms, capacity, taken, next_seat, freed, share_code, leader_order_id}. Its share code is
 -- kept only until the group's row is known to be committed, and empty from then on.
 -- A seat is {group_id, seat, buyer, quantity, request_id}; a solo order has no group ('') and seat 0.
+-- A request is `epoch|order_id`, the epoch its seat was placed under; 0 when Postgres is known to have the order.
 -- A buyer is {units, {order_id, …}}: live units in the deal, and the orders whose seats are still in memory.
 local STATUS, DEADLINE, CAPACITY, TAKEN, NEXT_SEAT, FREED, SHARE_CODE, LEADER = 1, 2, 3, 4, 5, 6, 7, 8
 

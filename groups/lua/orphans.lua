@@ -7,7 +7,7 @@
 -- ARGV[2] sim_offset_ms added to Redis' clock
 -- ARGV[3] age_ms beyond which a seat counts as an orphan
 -- ARGV[4] count of orphans to list at most
--- Returns msgpack {'cold'} or {'ok', {{order_id, request_id}, …}}
+-- Returns msgpack {'cold'} or {'ok', {{order_id, request_id, group_id}, …}}
 -- include: lane
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return cmsgpack.pack({'cold'}) end
 
@@ -16,7 +16,7 @@ local orphans = {}
 for _, order_id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', before, 'LIMIT', 0, tonumber(ARGV[4]))) do
   local seat = packed(KEYS[2], order_id)
   if seat then
-    table.insert(orphans, {order_id, seat[5]})
+    table.insert(orphans, {order_id, seat[5], seat[1]})
   else
     redis.call('ZREM', KEYS[3], order_id)
   end

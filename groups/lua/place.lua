@@ -78,7 +78,7 @@ local function remembered(request_key)
   local value = redis.call('GET', request_key)
   if not value then return nil end
   local at_epoch, order_id = value:match('^(%d+)|(.+)$')
-  if at_epoch ~= epoch then return nil end
+  if at_epoch ~= epoch and at_epoch ~= '0' then return nil end
   local seat = packed(KEYS[4], order_id)
   if not seat then return {'remembered', order_id} end
   local group = seat[1] ~= '' and group_of(seat[1])

@@ -51,8 +51,15 @@ FROM orders o
 WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.group_id IS NULL AND o.status IN ('held', 'authorised');
 
 -- name: rebuild_buyers
--- Reads the live units of every buyer of the deal.
-SELECT buyer_id, units FROM deal_buyers WHERE deal_id = $1 AND units > 0;
+-- Reads the live units of every buyer in the lane; those in other lanes end unseen, so Postgres alone adds them up.
+SELECT b.buyer_id, b.units::bigint
+FROM deal_buyers b JOIN deals d ON d.id = b.deal_id
+WHERE b.deal_id = $1 AND $2 = 0 AND d.lane_count = 1 AND b.units > 0
+UNION ALL
+SELECT o.buyer_id, sum(o.quantity)
+FROM orders o JOIN deals d ON d.id = o.deal_id
+WHERE o.deal_id = $1 AND o.lane_no = $2 AND d.lane_count > 1 AND order_is_live(o.status)
+GROUP BY o.buyer_id;
 
 -- name: rebuild_requests
 -- Reads the requests of the lane that are still remembered, with the milliseconds they have left.
@@ -62,12 +69,12 @@ JOIN idempotency_keys k ON k.request_id = o.request_id AND k.order_id = o.id AND
 WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.created_at > app_now() - $3::bigint * interval '1 millisecond';
 
 -- name: watched_lanes
--- Pages through the lanes whose seats may need a look: their deal is running or has groups that have not ended.
+-- Pages through the lanes whose seats may need a look: their deal runs, did so $4 ms ago, or has open groups.
 SELECT l.deal_id, l.lane_no, l.epoch
 FROM lanes l JOIN deals d ON d.id = l.deal_id
 WHERE (l.deal_id, l.lane_no) > ($1, $2)
     AND (
-        d.status <> 'ended'
+        (d.status <> 'ended' AND coalesce(d.ends_at > app_now() - $4::bigint * interval '1 millisecond', true))
         OR EXISTS (SELECT FROM groups g WHERE g.deal_id = l.deal_id AND g.status = 'open')
     )
 ORDER BY l.deal_id, l.lane_no

@@ -75,14 +75,22 @@ INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, 
 SELECT id, 'capture', final_unit_minor * quantity, currency, app_now(), app_now() FROM priced ORDER BY id;
 
 -- name: release_members
--- Lets every authorised member of a failed group go and makes the voids due.
-WITH let_go AS (
-    UPDATE orders SET status = 'released', updated_at = app_now()
-    WHERE group_id = $1 AND status = 'authorised'
-    RETURNING id, promised_unit_minor, quantity, currency
+-- Lets every member of a failed group go, those still held included, and makes the voids due.
+WITH before AS (
+    SELECT id, status FROM orders WHERE group_id = $1 AND status IN ('held', 'authorised')
+),
+let_go AS (
+    UPDATE orders o
+    SET status = CASE o.status WHEN 'held' THEN 'expired' ELSE 'released' END, updated_at = app_now()
+    FROM before b
+    WHERE o.id = b.id
+    RETURNING o.id, b.status, o.promised_unit_minor, o.quantity, o.currency
 )
 INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, created_at)
-SELECT id, 'void', promised_unit_minor * quantity, currency, app_now(), app_now() FROM let_go ORDER BY id;
+SELECT id, 'void', promised_unit_minor * quantity, currency, app_now(), app_now()
+FROM let_go
+WHERE status = 'authorised'
+ORDER BY id;
 
 -- name: settle_group
 -- Fixes headcount and unit price, once.
@@ -133,17 +141,38 @@ WHERE order_id = ANY($1::text[]);
 -- Forgets releases that Redis was told of.
 DELETE FROM seat_releases WHERE order_id = ANY($1::text[]);
 
+-- name: lock_leaderless_groups
+-- Locks, in id order, the open groups of ended orders whose leader has ended, or is one of $1 and never was recorded.
+SELECT g.id
+FROM groups g LEFT JOIN orders leader ON leader.id = g.leader_order_id
+WHERE g.status = 'open'
+    AND g.id IN (
+        SELECT o.group_id FROM orders o WHERE o.id = ANY($1::text[])
+        UNION ALL
+        SELECT unnest($2::text[])
+    )
+    AND (NOT order_is_live(leader.status) OR (leader.id IS NULL AND g.leader_order_id = ANY($1::text[])))
+ORDER BY g.id
+FOR NO KEY UPDATE OF g;
+
 -- name: pass_lead
--- Gives the lead of open groups whose leader left to the lowest live seat.
+-- Gives the lead of those groups to the lowest live seat, read after they were locked.
 UPDATE groups g
 SET leader_order_id = heir.id
 FROM (
     SELECT DISTINCT ON (o.group_id) o.group_id, o.id
-    FROM orders o JOIN groups led ON led.id = o.group_id AND led.leader_order_id = ANY($1::text[])
-    WHERE order_is_live(o.status)
+    FROM orders o JOIN groups led ON led.id = o.group_id
+    LEFT JOIN orders leader ON leader.id = led.leader_order_id
+    WHERE order_is_live(o.status) AND led.status = 'open'
+        AND led.id IN (
+            SELECT ended.group_id FROM orders ended WHERE ended.id = ANY($1::text[])
+            UNION ALL
+            SELECT unnest($2::text[])
+        )
+        AND (NOT order_is_live(leader.status) OR (leader.id IS NULL AND led.leader_order_id = ANY($1::text[])))
     ORDER BY o.group_id, o.seat
 ) heir
-WHERE g.id = heir.group_id AND g.status = 'open' AND g.leader_order_id = ANY($1::text[]);
+WHERE g.id = heir.group_id;
 
 -- name: order_to_cancel
 -- Finds the buyer's order, without a lock: its group must be locked first.
@@ -184,7 +213,12 @@ WITH before AS (
 ),
 cancelled AS (
     UPDATE orders SET status = 'cancelled', updated_at = app_now() WHERE id = $1
-    RETURNING id, promised_unit_minor, quantity, currency
+    RETURNING id, group_id, promised_unit_minor, quantity, currency
+),
+departed AS (
+    UPDATE groups g SET departures = g.departures + 1
+    FROM cancelled c JOIN before b ON b.id = c.id
+    WHERE g.id = c.group_id AND b.status = 'authorised'
 )
 INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, created_at)
 SELECT c.id, 'void', c.promised_unit_minor * c.quantity, c.currency, app_now(), app_now()

@@ -34,10 +34,11 @@ watched AS (
 ),
 standing AS (
     SELECT g.id, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor, g.deadline
-    FROM groups g
+    -- A join that waited while an authorised member left would promise a price from before: it must look again.
+    FROM groups g JOIN groups seen ON seen.id = g.id AND seen.departures = g.departures
     WHERE g.id IN (SELECT group_id FROM input) AND g.status = 'open' AND g.deadline > app_now()
     ORDER BY g.id
-    FOR SHARE
+    FOR SHARE OF g
 ),
 joinable AS (
     SELECT * FROM opened UNION ALL SELECT * FROM standing
@@ -130,23 +131,31 @@ SELECT
     g.status AS group_status,
     g.final_headcount >= g.capacity AS filled,
     g.deadline <= app_now() AS overdue,
-    g.deadline
-FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[]) AS i (order_id, request_id, body_digest, group_id)
+    g.deadline,
+    d.starts_at > app_now() OR coalesce(d.ends_at <= app_now(), false) AS outside_window,
+    elsewhere.id AS standing_order_id
+FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::boolean[]) AS i (
+    order_id, request_id, body_digest, group_id, deal_id, buyer_id, auto
+)
+LEFT JOIN deals d ON d.id = i.deal_id
 LEFT JOIN idempotency_keys k ON k.request_id = i.request_id
 LEFT JOIN orders o ON o.id = k.order_id
-LEFT JOIN groups g ON g.id = i.group_id;
+LEFT JOIN groups g ON g.id = i.group_id
+-- On a deal of several lanes, auto-placement may have met an older seat in any of them.
+LEFT JOIN LATERAL (
+    SELECT live.id
+    FROM orders live JOIN groups joined ON joined.id = live.group_id
+    WHERE i.auto AND d.lane_count > 1 AND live.buyer_id = i.buyer_id AND live.deal_id = i.deal_id
+        AND live.id <> i.order_id AND order_is_live(live.status) AND joined.status = 'open'
+    LIMIT 1
+) elsewhere ON true;
 
--- name: standing_order_elsewhere
--- Finds another live order of the buyer in any open group of the deal, whichever lane it is in.
-SELECT o.id
-FROM orders o JOIN groups g ON g.id = o.group_id
-WHERE o.buyer_id = $1 AND o.deal_id = $2 AND o.id <> $3 AND order_is_live(o.status) AND g.status = 'open'
-LIMIT 1;
-
--- name: drop_unused_key
--- Takes back a key whose order was refused after the key was written.
+-- name: drop_unused_keys
+-- Takes back keys whose order was refused after the key was written.
 DELETE FROM idempotency_keys k
-WHERE k.request_id = $1 AND k.order_id = $2 AND NOT EXISTS (SELECT FROM orders o WHERE o.id = k.order_id);
+USING unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
+WHERE k.request_id = i.request_id AND k.order_id = i.order_id
+    AND NOT EXISTS (SELECT FROM orders o WHERE o.id = k.order_id);
 
 -- name: recorded_request
 -- Looks up what a request recorded: its order and the digest of its body.
@@ -158,7 +167,9 @@ INSERT INTO idempotency_keys AS k (request_id, body_digest, order_id, abandoned)
 SELECT i.request_id, '\x', i.order_id, true
 FROM unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
 ORDER BY i.request_id
-ON CONFLICT (request_id) DO NOTHING;
+-- A request whose retry was orphaned too: the newer seat is the one that may still be on its way.
+ON CONFLICT (request_id) DO UPDATE SET order_id = excluded.order_id, created_at = excluded.created_at
+WHERE k.abandoned;
 
 -- name: orphan_verdicts
 -- Says for each watched seat whether its order is recorded, after the tombstones were written.
