@@ -27,6 +27,9 @@ _JSON_TYPE: Final = "application/json"
 # The texts are msgspec's own: "Expected `int` >= 1 - at `$.variants[0].list_price.amount`",
 # "Object missing required field `title`" and "Object contains unknown field `x`".
 _PATH: Final = re.compile(r"^(?P<message>.*?) - at `(?P<key>key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
+# The escape of a NUL character, which Postgres' text cannot hold; after an odd number of backslashes it is
+# no escape but the spelling of one.
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _NAMED_FIELD: Final = re.compile(r"^Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$")
 
 T = TypeVar("T")
@@ -41,7 +44,8 @@ def decode_body(body: bytes, type_: type[T]) -> T:
     """Returns `body` decoded into `type_`.
 
     Raises:
-        InvalidInput: the bytes are not JSON or do not fit; a field is named as in `variants[0].sku`.
+        InvalidInput: the bytes are not JSON, do not fit or hold a NUL character; a field is named as in
+            `variants[0].sku`.
     """
     try:
         decoded: T = _decoder_for(cast("Hashable", type_)).decode(body)
@@ -49,6 +53,10 @@ def decode_body(body: bytes, type_: type[T]) -> T:
         raise InvalidInput([field_error_of(str(error))]) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput.of("body", f"is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidInput.of("body", "is nested too deeply") from error
+    if b"u0000" in body and _NUL.search(body):
+        raise InvalidInput.of("body", "holds a NUL character")
     return decoded
 
 

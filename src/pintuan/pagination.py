@@ -11,7 +11,7 @@ import msgspec
 from litestar.params import QueryParameter
 
 from pintuan.errors import InvalidInput
-from pintuan.times import Instant
+from pintuan.times import Instant, in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +28,8 @@ CursorParameter: TypeAlias = Annotated[
     str | None, QueryParameter(description="`next_cursor` of the page before; absent for the first page.")
 ]
 
+CursorId: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern="^[!-~]+$")]
+
 T = TypeVar("T")
 Row = TypeVar("Row")
 
@@ -36,7 +38,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     """Where a page ended: the last row's time of creation, then its id, as the lists are ordered."""
 
     created_at: Instant
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    id: CursorId
 
 
 class Page(msgspec.Struct, Generic[T]):
@@ -83,7 +85,13 @@ def decode_cursor(text: str | None) -> Cursor | None:
     Raises:
         InvalidInput: the text is none of ours.
     """
-    return None if text is None else decode_token(text, Cursor)
+    if text is None:
+        return None
+    cursor = decode_token(text, Cursor)
+    try:
+        return Cursor(in_utc(cursor.created_at), cursor.id)
+    except OverflowError as error:
+        raise InvalidInput.of("cursor", "is not a cursor of this list") from error
 
 
 def page_of(

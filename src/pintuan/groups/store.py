@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from pintuan.groups.schemas import Group, GroupTier
 from pintuan.money import Money
-from pricing.ladder import Ladder
+from pintuan.pagination import CursorId
+from pricing.ladder import HEADCOUNT_MAX, Ladder
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ GROUPS = load_queries("groups")
 class Fullness(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where a page of joinable groups ended: live seats of the last group, then its id."""
 
-    taken: int
-    id: str
+    taken: Annotated[int, msgspec.Meta(ge=0, le=HEADCOUNT_MAX)]
+    id: CursorId
 
 
 async def select_groups(pool: asyncpg.Pool, group_ids: Sequence[str], *, share_base: str) -> dict[str, Group]:

@@ -9,9 +9,12 @@ from msgspec import Meta
 
 QUANTITY_MAX = 1_000_000
 SHIP_TO_FIELDS_MAX = 20
+SHIP_TO_DEPTH_MAX = 5
 
+# The look-ahead spans the whole text, because `$` would also match before a last line break.
 InviteCode = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$", examples=["k7mq3xw9bd"])
+    str,
+    Meta(min_length=1, max_length=64, pattern=r"^(?![\s\S]*[^A-Za-z0-9_-])", examples=["k7mq3xw9bd"]),
 ]
 
 
@@ -28,7 +31,8 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ship_to: Annotated[
         Annotated[dict[str, Any], Meta(max_length=SHIP_TO_FIELDS_MAX)] | None,
         Meta(
-            description="Where to send the goods; kept as it is for the merchant.",
+            description="Where to send the goods, for the merchant; kept as it is, at most "
+            f"{SHIP_TO_DEPTH_MAX} levels deep.",
             examples=[{"name": "Ann Lee", "city": "Lyon", "country": "FR"}],
         ),
     ] = None
