@@ -4,15 +4,22 @@ Fixtures:
 
     settings        dev settings on this test's database and the session's Redis
     api             an HTTP client on an API served by uvicorn on a free port
+    another_api     the same on a second instance, with stores in common and nothing else
+    contract        the OpenAPI document, which every response of `api` is held to
     token_for       makes an access token: `token_for("buyer", "ann")`
     bearer          the same as a header: `bearer("buyer", "ann")`
+    market          makes deals straight in the database
+    shoppers        places orders over HTTP
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 import uvicorn
@@ -21,6 +28,9 @@ from pintuan.app import create_app
 from pintuan.auth import Role
 from pintuan.auth.tokens import TokenIssuer
 from pintuan.settings import Settings
+from tests.acceptance.contract.documented import Contract
+from tests.acceptance.shoppers import Shoppers
+from tests.market import Market
 
 HOST = "127.0.0.1"
 CALL_TIMEOUT_S = 10.0
@@ -33,22 +43,57 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
     return Settings(database_url=database_url, redis_url=redis_url, data_dir=tmp_path, secret_key=SECRET_KEY)
 
 
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    """The document as an API serves it; it is the same for all of them."""
+    app = create_app(Settings(secret_key=SECRET_KEY))
+    return Contract(json.loads(app.state.openapi()))
+
+
 @pytest.fixture
-async def api(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """A client whose base URL is the API's."""
+async def api(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose base URL is the API's. It raises where a response is not as documented."""
+    async with serving(settings, contract) as client:
+        yield client
+
+
+@pytest.fixture
+async def another_api(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a second API on the same stores: its own pools, its own queues, its own memory."""
+    async with serving(settings, contract) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
+    """Serves an API on a free port for the life of the block."""
     config = uvicorn.Config(
         create_app(settings), host=HOST, port=0, log_config=None, access_log=False, lifespan="on"
     )
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve())
     try:
-        await _started(server, serving)
+        await _started(server, task)
         port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=CALL_TIMEOUT_S) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://{HOST}:{port}",
+            timeout=CALL_TIMEOUT_S,
+            event_hooks={"response": [contract.check]},
+        ) as client:
             yield client
     finally:
         server.should_exit = True
-        await serving
+        await task
+
+
+@pytest.fixture
+def market(pool: asyncpg.Pool) -> Market:
+    return Market(pool)
+
+
+@pytest.fixture
+def shoppers(api: httpx.AsyncClient, bearer: Callable[[Role, str], dict[str, str]]) -> Shoppers:
+    return Shoppers(api, bearer)
 
 
 @pytest.fixture
