@@ -83,8 +83,10 @@ class PlacementDesk:
         self._lanes_of_groups: BoundedCache[str, Lane] = BoundedCache(GROUPS_CACHED_MAX)
 
     async def close(self) -> None:
-        """Lets every batch under way finish."""
-        await asyncio.gather(*(runner.drained() for runner in list(self._runners.values())))
+        """Lets every batch under way finish, for as long as its callers would wait."""
+        drains = [asyncio.create_task(runner.drained()) for runner in self._runners.values()]
+        if drains:
+            await asyncio.wait(drains, timeout=PLACE_TIMEOUT_S)
 
     async def lane_of_group(self, group_id: str) -> Lane:
         """Returns the lane a group lives in for good; raises GroupNotFound."""
