@@ -24,8 +24,6 @@ PLACEMENTS = load_queries("placements")
 ORPHAN_AGE_MS = 10_000
 # A release that no warm lane took for this long is older than any rebuild that could have missed it.
 RELEASE_OUTLIVED_MS = 60_000
-# Orphans of a deal that ran out are looked for this long; no batch is under way for longer.
-ENDED_WATCHED_MS = 3_600_000
 # Until a lane that was cold or did not answer is told again.
 RELEASE_RETRY_MS = 2_000
 LANES_PER_PAGE = 500
@@ -93,7 +91,7 @@ class Reconciler:
                 return await self.reconcile_lane(Lane(row["deal_id"], row["lane_no"]), row["epoch"])
 
         for _ in range(PAGES_MAX):
-            rows = await self._pool.fetch(LANES["watched_lanes"], *after, LANES_PER_PAGE, ENDED_WATCHED_MS)
+            rows = await self._pool.fetch(LANES["watched_lanes"], *after, LANES_PER_PAGE)
             freed += sum(await asyncio.gather(*(visit(row) for row in rows)))
             if len(rows) < LANES_PER_PAGE:
                 break
