@@ -165,7 +165,7 @@ async def open_doorbells(settings: Settings) -> AsyncIterator[Doorbells]:
         finally:
             for carrier in carriers:
                 carrier.cancel()
-            # A cancellation that arrives while a socket fails can get lost on the way; nobody waits for it long.
+            # A cancellation that meets a failing socket can get lost on the way; nobody waits for it long.
             await asyncio.wait(carriers, timeout=CARRIERS_END_S)
 
 
