@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from litestar import Response, Router, get, patch, post
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.auth import check_role, requires_role
@@ -12,7 +14,7 @@ from pintuan.bodies import ApiRequest
 from pintuan.deals import service
 from pintuan.deals.schemas import Deal, DealChange, DealStatus, NewDeal
 from pintuan.documentation.codes import problem_codes
-from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
+from pintuan.etag import conditional
 from pintuan.pagination import (
     LIMIT_DEFAULT,
     CursorParameter,
@@ -55,8 +57,8 @@ async def list_deals(
 
 @get(
     "/{deal_id:str}",
-    response_headers=ETAG_HEADERS,
-    responses=NOT_MODIFIED,
+    response_headers=[ResponseHeader("ETag", description="Of what is shown.", documentation_only=True)],
+    responses={304: ResponseSpec(None, description="Still what If-None-Match names.")},
     summary="One deal",
 )
 async def get_deal(
@@ -76,7 +78,9 @@ async def change_deal(
     deal_id: FromPath[str], data: JSONBody[DealChange], request: ApiRequest, resources: InjectedResources
 ) -> Deal:
     """Changes what is given. Stock only grows; open groups keep their deadlines and their ladder."""
-    return await service.change_deal(resources, check_role(request.user, SELLERS), deal_id, data)
+    deal = await service.change_deal(resources.pool, check_role(request.user, SELLERS), deal_id, data)
+    await service.tell_lanes(resources.engine, deal_id)
+    return deal
 
 
 @post(
@@ -88,7 +92,9 @@ async def change_deal(
 )
 async def pause_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Refuses new joins until the deal is resumed; no group's clock stops."""
-    return await service.set_deal_status(resources, check_role(request.user, SELLERS), deal_id, "paused")
+    deal = await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "paused")
+    await service.tell_lanes(resources.engine, deal_id)
+    return deal
 
 
 @post(
@@ -100,7 +106,9 @@ async def pause_deal(deal_id: FromPath[str], request: ApiRequest, resources: Inj
 )
 async def resume_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Takes a pause back."""
-    return await service.set_deal_status(resources, check_role(request.user, SELLERS), deal_id, "active")
+    deal = await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "active")
+    await service.tell_lanes(resources.engine, deal_id)
+    return deal
 
 
 @post(
@@ -108,7 +116,9 @@ async def resume_deal(deal_id: FromPath[str], request: ApiRequest, resources: In
 )
 async def end_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Forbids new groups; those open run on to their own end."""
-    return await service.set_deal_status(resources, check_role(request.user, SELLERS), deal_id, "ended")
+    deal = await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "ended")
+    await service.tell_lanes(resources.engine, deal_id)
+    return deal
 
 
 ROUTES: Final = [

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from groups.engine import GroupEngine
     from pintuan.auth import Principal
-    from pintuan.bootstrap import Resources
     from pintuan.pagination import Cursor
 
 StatusSet = Literal["active", "paused", "ended"]
@@ -73,7 +72,7 @@ async def list_deals(
     return await store.list_deals(pool, after=after, status=status, limit=limit)
 
 
-async def change_deal(resources: Resources, principal: Principal, deal_id: str, change: DealChange) -> Deal:
+async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, change: DealChange) -> Deal:
     """Changes title, end or stock of a deal.
 
     Raises `NotFound` when the deal is not the merchant's own, `DealNotActive` when it has ended, and
@@ -93,11 +92,11 @@ async def change_deal(resources: Resources, principal: Principal, deal_id: str, 
             stock_units=deal.stock_units if change.stock is UNSET else change.stock,
         )
 
-    return await _change(resources, principal, deal_id, decide)
+    return await _change(pool, principal, deal_id, decide)
 
 
 async def set_deal_status(
-    resources: Resources, principal: Principal, deal_id: str, status_set: StatusSet
+    pool: asyncpg.Pool, principal: Principal, deal_id: str, status_set: StatusSet
 ) -> Deal:
     """Pauses, resumes ("active") or ends a deal; asking for what holds already changes nothing.
 
@@ -110,24 +109,23 @@ async def set_deal_status(
             raise DealNotActive("The deal has ended.")
         return deal if deal.status == status_set else msgspec.structs.replace(deal, status_set=status_set)
 
-    return await _change(resources, principal, deal_id, decide)
+    return await _change(pool, principal, deal_id, decide)
 
 
 async def _change(
-    resources: Resources,
+    pool: asyncpg.Pool,
     principal: Principal,
     deal_id: str,
     decide: Callable[[store.LockedDeal], store.LockedDeal],
 ) -> Deal:
-    async def transaction() -> bool:
-        """Returns whether the lanes have something to learn."""
-        async with resources.pool.acquire() as connection, connection.transaction():
+    async def transaction() -> None:
+        async with pool.acquire() as connection, connection.transaction():
             deal = await store.lock_deal(connection, deal_id)
             if deal is None or not _may_change(principal, deal.merchant_id):
                 raise NotFound("deal")
             decided = decide(deal)
             if decided == deal:
-                return False
+                return
             await store.update_deal(
                 connection,
                 deal_id,
@@ -137,21 +135,21 @@ async def _change(
                 stock_units=decided.stock_units,
             )
             # Redis holds everything that may change but the title, which is not worth a rebuild.
-            if msgspec.structs.replace(decided, title=deal.title) == deal:
-                return False
-            await store.raise_lanes(connection, deal_id, added_units=decided.stock_units - deal.stock_units)
-            return True
+            if msgspec.structs.replace(decided, title=deal.title) != deal:
+                await store.raise_lanes(
+                    connection, deal_id, added_units=decided.stock_units - deal.stock_units
+                )
 
-    if await retry_serialization(transaction):
-        await _tell_lanes(resources.engine, deal_id)
-    return await get_deal(resources.pool, deal_id)
+    await retry_serialization(transaction)
+    return await get_deal(pool, deal_id)
 
 
-async def _tell_lanes(engine: GroupEngine, deal_id: str) -> None:
-    """Saves the next joins the wait for a rebuild. The change stands without it."""
+async def tell_lanes(engine: GroupEngine, deal_id: str) -> None:
+    """Brings Redis up to a change that was committed, which saves the next joins the wait for a rebuild."""
     try:
         await engine.deal_changed(deal_id)
     except Overloaded as error:
+        # The change stands, and the lanes find out by themselves.
         _logger.info("lanes learn of the change later", deal_id=deal_id, error=str(error))
 
 
