@@ -131,12 +131,14 @@ class PlacementDesk:
         return None
 
     async def deal_changed(self, deal_id: str) -> None:
-        """Rebuilds the deal's lanes, which makes them cold to every process that knows only the old terms.
+        """Rebuilds the lanes that Redis holds, which makes them cold to every process with the old terms.
 
         Raises DealNotFound, and Overloaded when a lane could not be made ready in time.
         """
         for lane_no in range(await self._lane_count(deal_id)):
-            await self._rebuilder.warm(Lane(deal_id, lane_no))
+            lane = Lane(deal_id, lane_no)
+            if await self._tools.store.holds(lane):
+                await self._rebuilder.warm(lane)
 
     async def _place_in_group(self, placement: Placement, lane: Lane) -> Recorded:
         placement = replace(placement, deal_id=lane.deal_id)

@@ -276,6 +276,10 @@ class LaneStore:
             state[name] = {field.decode(): _decode(value) for field, value in _pairs(records)}
         return state
 
+    async def holds(self, lane: Lane) -> bool:
+        """Whether Redis has any state of the lane, at whatever epoch; raises Overloaded."""
+        return bool(await self.execute("EXISTS", LaneKeys.of(lane).meta))
+
     async def is_warm(self, lane: Lane, epoch: int) -> bool:
         """Whether this Redis, as it runs now, holds the lane at `epoch`."""
         try:
