@@ -81,6 +81,10 @@ def require_json(content_type: str) -> None:
         raise UnsupportedMediaType
 
 
+class NoFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a call that takes none, where a client sends an empty object all the same."""
+
+
 class ApiRequest(Request[Principal | None, None, State]):
     """The request every handler sees: `user` is the caller or None, `json()` is strict and typed."""
 
@@ -93,3 +97,15 @@ class ApiRequest(Request[Principal | None, None, State]):
         require_json(self.headers.get("content-type", ""))
         field = self.route_handler.parsed_fn_signature.parameters.get("data")
         return decode_body(await self.body(), field.annotation if field is not None else Any)
+
+
+async def refuse_fields(request: ApiRequest) -> None:
+    """Refuses a body with fields in a call that takes none; no body and an empty object are both fine.
+
+    Raises:
+        UnsupportedMediaType, InvalidInput: see `require_json` and `decode_body`.
+    """
+    body = await request.body()
+    if body:
+        require_json(request.headers.get("content-type", ""))
+        decode_body(body, NoFields)

@@ -7,9 +7,15 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 from litestar import MediaType, Request, Response
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
 
 _DIGEST_BYTES: Final = 16
 _NOT_MODIFIED: Final = 304
+
+# What a handler that answers with `conditional` says of itself in the contract.
+ETAG_HEADERS: Final = (ResponseHeader("ETag", description="Of what is shown.", documentation_only=True),)
+NOT_MODIFIED: Final = {_NOT_MODIFIED: ResponseSpec(None, description="Still what If-None-Match names.")}
 
 _encoder = msgspec.json.Encoder()
 

@@ -11,10 +11,10 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from pintuan.auth import requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.documentation.codes import problem_codes
-from pintuan.etag import conditional
+from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.groups import service
 from pintuan.groups.schemas import Group, Order
-from pintuan.orders.placing import place_order
+from pintuan.orders.placing import REPLAY, place_order
 from pintuan.orders.schemas import NewOrder
 from pintuan.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, Page
 from pintuan.parameters import IdempotencyKeyHeader, InjectedResources
@@ -26,7 +26,12 @@ JoinableParameter = Annotated[
 ]
 
 
-@get("/v1/groups/{group_id:str}", summary="One group")
+@get(
+    "/v1/groups/{group_id:str}",
+    summary="One group",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
 async def get_group(
     group_id: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[Group]:
@@ -34,7 +39,12 @@ async def get_group(
     return tagged(request, await service.get_group(resources, group_id, request.user))
 
 
-@get("/v1/share/{share_code:str}", summary="The group behind a link")
+@get(
+    "/v1/share/{share_code:str}",
+    summary="The group behind a link",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
 async def get_shared_group(
     share_code: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[Group]:
@@ -58,6 +68,7 @@ async def list_joinable_groups(
     "/v1/deals/{deal_id:str}/join",
     guards=[requires_role("buyer")],
     summary="Join the best open group",
+    responses=REPLAY,
     opt=problem_codes(*PLACEMENT_CODES),
 )
 async def join_deal(
@@ -75,6 +86,7 @@ async def join_deal(
     "/v1/deals/{deal_id:str}/groups",
     guards=[requires_role("buyer")],
     summary="Open a group",
+    responses=REPLAY,
     opt=problem_codes("deal_not_active", "limit_reached", "sold_out"),
 )
 async def open_group(
@@ -92,6 +104,7 @@ async def open_group(
     "/v1/groups/{group_id:str}/join",
     guards=[requires_role("buyer")],
     summary="Join this group",
+    responses=REPLAY,
     opt=problem_codes(*PLACEMENT_CODES, "group_full", "group_closed"),
 )
 async def join_group(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from litestar import Response
+from litestar.openapi.datastructures import ResponseSpec
 
 from pintuan.auth import check_role
+from pintuan.groups.schemas import Order
 from pintuan.orders import service
 from pintuan.parameters import require_idempotency_key
 
@@ -14,12 +16,19 @@ if TYPE_CHECKING:
     from groups.placement import Verb
     from pintuan.bodies import ApiRequest
     from pintuan.bootstrap import Resources
-    from pintuan.groups.schemas import Order
     from pintuan.orders.schemas import NewOrder
 
 BUYERS: Final = frozenset({"buyer"})
 CREATED: Final = 201
 REPLAYED: Final = 200
+# What a route that places says of itself in the contract, beside the order it created.
+REPLAY: Final = {
+    REPLAYED: ResponseSpec(
+        Order,
+        description="The key was used before with the same body: the order as it is now.",
+        generate_examples=False,
+    )
+}
 
 
 async def place_order(

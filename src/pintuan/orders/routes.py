@@ -9,12 +9,12 @@ from litestar import Response, Router, get, post
 from litestar.params import FromPath, JSONBody
 
 from pintuan.auth import requires_role
-from pintuan.bodies import ApiRequest
+from pintuan.bodies import ApiRequest, refuse_fields
 from pintuan.documentation.codes import problem_codes
-from pintuan.etag import conditional
+from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.groups.schemas import Order
 from pintuan.orders import service
-from pintuan.orders.placing import buyer_of, place_order, request_id_of
+from pintuan.orders.placing import REPLAY, buyer_of, place_order, request_id_of
 from pintuan.orders.schemas import NewOrder
 from pintuan.pagination import (
     LIMIT_DEFAULT,
@@ -31,6 +31,7 @@ from pintuan.parameters import IdempotencyKeyHeader, InjectedResources
     "/v1/deals/{deal_id:str}/buy",
     guards=[requires_role("buyer")],
     summary="Buy alone",
+    responses=REPLAY,
     opt=problem_codes("deal_not_active", "limit_reached", "sold_out"),
 )
 async def buy_alone(
@@ -58,7 +59,13 @@ async def list_orders(
     return page_of(rows, limit=limit, item=lambda row: row, place=lambda row: (row.created_at, row.id))
 
 
-@get("/v1/orders/{order_id:str}", guards=[requires_role("buyer")], summary="One of my orders")
+@get(
+    "/v1/orders/{order_id:str}",
+    guards=[requires_role("buyer")],
+    summary="One of my orders",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
 async def get_order(
     order_id: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[Order]:
@@ -72,7 +79,7 @@ async def get_order(
     guards=[requires_role("buyer")],
     status_code=200,
     summary="Cancel one of my orders",
-    opt=problem_codes("cancel_locked", "not_cancellable"),
+    opt=problem_codes("cancel_locked", "not_cancellable", "too_large", "unsupported_media_type"),
 )
 async def cancel_order(
     order_id: FromPath[str],
@@ -80,7 +87,8 @@ async def cancel_order(
     resources: InjectedResources,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> Order:
-    """Frees the seat while the group is open; whatever was authorised is voided."""
+    """Frees the seat while the group is open; whatever was authorised is voided. There is nothing to send."""
+    await refuse_fields(request)
     buyer_id = buyer_of(request)
     request_id = request_id_of(request, buyer_id, idempotency_key)
     return await service.cancel(resources, order_id, buyer_id, request_id=request_id)
