@@ -106,17 +106,19 @@ def _deal_of(offer: Offer, variant_id: str) -> NewDeal:
 def _print_summary(console: Console, board: Board, *, url: str, token: str) -> None:
     totals = board.snapshot().totals
     console.print()
-    console.print(summary.groups_table(board.records))
+    console.print(summary.groups_table(board.records, width=console.width))
     console.print()
     console.print(
-        f"{totals.groups_succeeded} groups succeeded, {totals.groups_failed} failed; "
+        f"groups: {totals.groups_succeeded} succeeded, {totals.groups_failed} failed; "
         f"{summary.orders_line(board.records)}; {totals.refused} requests refused",
         soft_wrap=True,
     )
-    links = summary.links_left(board.records)
-    if not links:
-        return
-    console.print("\nStill open, to be shared:")
     pasted = summary.lines_to_paste(board.records, url=url, token=token)
-    for line in (*links, "\nLook at one and join it (the token is good for 15 minutes):", *pasted):
+    lines = [
+        "\nStill open, to be shared:",
+        *(summary.links_left(board.records) or ["  none"]),
+        *(["\nLook at one and join it (the token is good for 15 minutes):", *pasted] if pasted else []),
+        f"\nThe marketplace goes on; what else it can do is at {url}/docs",
+    ]
+    for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rich.table import Table
@@ -14,19 +15,42 @@ from pintuan.demo.narration import shown
 from pintuan.demo.view import STATUS_STYLES
 from pintuan.money import Money
 
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table, and the width of the terminal from which on there is room for it."""
+
+    name: str
+    width_min: int = 0
+    is_amount: bool = True
+
+
+COLUMNS: Final = (
+    Column("deal", is_amount=False),
+    Column("ended", is_amount=False),
+    Column("in", 108, is_amount=False),
+    Column("list"),
+    Column("promised"),
+    Column("paid each"),
+    Column("paid in all", 108),
+    Column("saved", 92),
+)
 GUEST: Final = "Guest"
 """The name of the shopper whose token goes into the lines to paste."""
 
 
-def groups_table(records: Sequence[Record]) -> Table:
-    """Returns a row for each group and purchase: list price, promises, and what was paid."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
-    for name in ("deal", "ended", "in"):
-        table.add_column(name, no_wrap=True)
-    for name in ("list", "promised", "paid each", "paid in all", "saved"):
-        table.add_column(name, justify="right", no_wrap=True)
+def groups_table(records: Sequence[Record], *, width: int) -> Table:
+    """Returns a row for each group and purchase: list price, promises, and what was paid.
+
+    `width` is the terminal's; on a narrow one the columns one can do without are left out.
+    """
+    shown_columns = [column for column in COLUMNS if width >= column.width_min]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in shown_columns:
+        table.add_column(column.name, justify="right" if column.is_amount else "left", no_wrap=True)
     for record in records:
-        table.add_row(*_cells(record))
+        cells = _cells(record)
+        table.add_row(*(cells[column.name] for column in shown_columns))
     return table
 
 
@@ -60,7 +84,7 @@ def lines_to_paste(records: Sequence[Record], *, url: str, token: str) -> list[s
     ]
 
 
-def _cells(record: Record) -> list[Text | str]:
+def _cells(record: Record) -> dict[str, Text | str]:
     deal, group = record.deal, record.group
     status = group.status if group is not None else "solo"
     orders = [placed.order for placed in record.placed.values()]
@@ -68,16 +92,16 @@ def _cells(record: Record) -> list[Text | str]:
     paid_minor = sum(order.charged_total.amount for order in paid if order.charged_total is not None)
     saved_minor = sum(order.quantity for order in paid) * deal.list_price.amount - paid_minor
     headcount = f"{group.headcount}/{group.max_headcount}" if group is not None else ""
-    return [
-        deal.title,
-        Text("alone" if status == "solo" else status, STATUS_STYLES[status]),
-        headcount,
-        shown(deal.list_price),
-        _span([order.promised_price for order in orders]),
-        _span([order.charged_unit_price for order in paid if order.charged_unit_price is not None]),
-        shown(Money(paid_minor, deal.currency)) if paid else "",
-        shown(Money(saved_minor, deal.currency)) if paid else "",
-    ]
+    return {
+        "deal": deal.title,
+        "ended": Text("alone" if status == "solo" else status, STATUS_STYLES[status]),
+        "in": headcount,
+        "list": shown(deal.list_price),
+        "promised": _span([order.promised_price for order in orders]),
+        "paid each": _span([o.charged_unit_price for o in paid if o.charged_unit_price is not None]),
+        "paid in all": shown(Money(paid_minor, deal.currency)) if paid else "",
+        "saved": shown(Money(saved_minor, deal.currency)) if paid else "",
+    }
 
 
 def _span(prices: Sequence[Money]) -> str:

@@ -13,12 +13,16 @@ from pintuan.demo.board import Event, Row, RowStatus, Snapshot, Tone, Totals
 from pintuan.demo.narration import shown
 
 BAR_CELLS_MAX: Final = 12
-WIDTH_FOR_BAR: Final = 78
-WIDTH_FOR_NEXT: Final = 104
+# What the columns need at these widths of the terminal, with prices as long as "16.500 KWD".
+WIDTH_FOR_LONG_TITLES: Final = 84
+WIDTH_FOR_NEXT: Final = 108
+TITLE_CELLS: Final = 20
+LONG_TITLE_CELLS: Final = 26
 TICKER_LINES_MIN: Final = 3
 TICKER_LINES_MAX: Final = 12
-# Title, header of the table, totals, and the empty lines between them.
+# Title, header of the table, totals, the empty lines between them, and the cursor's own.
 FIXED_LINES: Final = 8
+LAST_SECONDS: Final = 4.0
 
 STATUS_STYLES: Final[dict[RowStatus, str]] = {
     "waiting": "dim",
@@ -34,22 +38,30 @@ _TONE_STYLES: Final[dict[Tone, str]] = {"plain": "", "good": "green", "bad": "re
 
 def frame(snapshot: Snapshot, *, width: int, height: int) -> RenderableType:
     """Returns the frame, with fewer columns on a narrow terminal and fewer lines on a low one."""
-    lines = height - FIXED_LINES - len(snapshot.rows)
+    rows = rows_that_fit(snapshot.rows, height - FIXED_LINES - TICKER_LINES_MIN)
+    lines = height - FIXED_LINES - len(rows)
     ticker_lines = max(TICKER_LINES_MIN, min(TICKER_LINES_MAX, lines))
     return Group(
         Text.assemble(("Pintuan, live", "bold"), (f"   {snapshot.elapsed_s:4.0f} s", "dim")),
-        Padding(groups_table(snapshot.rows, width=width), (1, 0)),
+        Padding(groups_table(rows, width=width), (1, 0)),
         ticker(snapshot.events[-ticker_lines:]),
         Padding(totals_line(snapshot.totals), (1, 0, 0, 0)),
     )
 
 
+def rows_that_fit(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:
+    """Returns up to `count` rows in their order: those still running, then those over, then those to come."""
+    ranks = {"waiting": 2, "succeeded": 1, "failed": 1}
+    places = sorted(range(len(rows)), key=lambda place: ranks.get(rows[place].status, 0))
+    return tuple(rows[place] for place in sorted(places[: max(0, count)]))
+
+
 def groups_table(rows: tuple[Row, ...], *, width: int) -> Table:
     """Returns the table of groups."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("deal", no_wrap=True, overflow="ellipsis", max_width=26)
-    if width >= WIDTH_FOR_BAR:
-        table.add_column("members", no_wrap=True)
+    title_cells = LONG_TITLE_CELLS if width >= WIDTH_FOR_LONG_TITLES else TITLE_CELLS
+    table.add_column("deal", no_wrap=True, overflow="ellipsis", max_width=title_cells)
+    table.add_column("members", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("price", no_wrap=True)
     if width >= WIDTH_FOR_NEXT:
@@ -57,9 +69,8 @@ def groups_table(rows: tuple[Row, ...], *, width: int) -> Table:
     table.add_column("left", justify="right", no_wrap=True)
     table.add_column("status", no_wrap=True)
     for row in rows:
-        cells = [Text(row.title), count(row), price(row), time_left(row.left_s)]
-        if width >= WIDTH_FOR_BAR:
-            cells.insert(1, bar(row))
+        members = f"{row.headcount}/{row.max_headcount}"
+        cells = [Text(row.title), bar(row), Text(members), price(row), time_left(row.left_s)]
         if width >= WIDTH_FOR_NEXT:
             cells.insert(-1, outlook(row))
         table.add_row(*cells, Text(row.status, STATUS_STYLES[row.status]))
@@ -82,14 +93,6 @@ def bar(row: Row) -> Text:
             drawn.append(edge or "╍", "yellow")
         else:
             drawn.append(edge or "╌", "dim")
-    return drawn
-
-
-def count(row: Row) -> Text:
-    """Returns "3/5", with seats that wait for their payment behind it."""
-    drawn = Text(f"{row.headcount}/{row.max_headcount}")
-    if row.held:
-        drawn.append(f" +{row.held}", "yellow")
     return drawn
 
 
@@ -141,12 +144,11 @@ def totals_line(totals: Totals) -> Text:
     captured = " + ".join(shown(money) for money in totals.captured) or "nothing yet"
     return Text.assemble(
         (f"{totals.orders} orders", "bold"),
-        f", {totals.paid} paid, {totals.refused} refused   ",
-        (f"{totals.groups_succeeded} groups succeeded", "green"),
+        f", {totals.paid} paid, {totals.refused} refused   groups: ",
+        (f"{totals.groups_succeeded} succeeded", "green"),
         ", ",
         (f"{totals.groups_failed} failed", "red"),
         f"   captured {captured}",
+        no_wrap=True,
+        overflow="ellipsis",
     )
-
-
-LAST_SECONDS: Final = 4.0

@@ -1,0 +1,100 @@
+"""The show is judged: what went as planned is silent, every difference is named."""
+
+import msgspec
+import pytest
+
+from pintuan.demo.board import Placed, Record
+from pintuan.demo.plan import Step
+from pintuan.demo.verdict import faults_of
+from pintuan.groups.schemas import Order
+from tests.unit.pintuan.demo.samples import deal, good_record, group, order, scene, usd
+
+
+def change_order(record: Record, actor: str, **changes: object) -> None:
+    placed = record.placed[actor]
+    placed.order = msgspec.structs.replace(placed.order, **changes)
+
+
+def test_a_scene_that_went_as_planned_has_no_faults() -> None:
+    assert faults_of([good_record()]) == []
+
+
+def test_a_fault_of_the_scene_is_told_with_its_deal() -> None:
+    record = good_record()
+    record.faults.append("Mei was refused: sold_out: nothing left")
+    assert faults_of([record]) == ["Kettle: Mei was refused: sold_out: nothing left"]
+
+
+def test_a_group_that_never_was_is_a_fault() -> None:
+    record = good_record()
+    record.group = None
+    assert "Kettle: there never was a group" in faults_of([record])
+
+
+def test_another_ending_headcount_and_price_are_three_faults() -> None:
+    record = good_record()
+    record.group = group("failed", 1)
+    assert faults_of([record])[:3] == [
+        "Kettle: the group is failed, not succeeded",
+        "Kettle: the group counts 1 members, not 2",
+        "Kettle: the group settled at None, not 900 (minor units)",
+    ]
+
+
+def test_a_missing_order_and_another_status_are_faults() -> None:
+    record = good_record()
+    del record.placed["Ana"]
+    change_order(record, "Mei", status="payment_failed")
+    assert faults_of([record]) == [
+        "Kettle: Ana has no order",
+        "Kettle: Mei's order is payment_failed, not captured",
+    ]
+
+
+def test_paying_more_than_was_promised_is_a_fault() -> None:
+    record = good_record()
+    change_order(record, "Ana", promised_price=usd(800))
+    assert faults_of([record]) == [
+        "Kettle: Ana paid 9.00 USD a unit, not 8.00 USD",
+        "Kettle: Ana paid 9.00 USD in all, not 8.00 USD",
+    ]
+
+
+def test_a_total_that_forgets_the_quantity_is_a_fault() -> None:
+    record = good_record()
+    change_order(record, "Mei", charged_total=usd(900))
+    assert faults_of([record]) == ["Kettle: Mei paid 9.00 USD in all, not 18.00 USD"]
+
+
+def test_a_capture_without_a_price_is_a_fault() -> None:
+    record = good_record()
+    change_order(record, "Ana", charged_total=None)
+    assert faults_of([record]) == ["Kettle: Ana's payment was captured without a price"]
+
+
+def test_a_charge_on_a_released_order_is_a_fault() -> None:
+    steps = (Step("open", "Ana", ends_as="released"),)
+    record = Record(scene(steps=steps, ends_as="failed"), deal(), group("failed", 1))
+    record.placed["Ana"] = Placed(steps[0], order("released", charged=900))
+    assert faults_of([record]) == ["Kettle: Ana paid 9.00 USD with an order that is released"]
+
+
+@pytest.mark.parametrize(
+    ("bought", "faults"),
+    [
+        (order(promised=1000, charged=1000), []),
+        (
+            order(promised=1000, charged=900),
+            [
+                "Kettle: Sam paid 9.00 USD a unit, not 10.00 USD",
+                "Kettle: Sam paid 9.00 USD in all, not 10.00 USD",
+            ],
+        ),
+    ],
+    ids=["list price", "less"],
+)
+def test_buying_alone_costs_the_list_price(bought: Order, faults: list[str]) -> None:
+    steps = (Step("buy", "Sam"),)
+    record = Record(scene(steps=steps, ends_as="solo"), deal())
+    record.placed["Sam"] = Placed(steps[0], bought)
+    assert faults_of([record]) == faults
