@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -14,6 +14,8 @@ from pintuan.auth import Role
 Bearer = Callable[[Role, str], dict[str, str]]
 ORDER: dict[str, Any] = {"quantity": 1, "payment_method": "pm_ok"}
 
+_keys = itertools.count()
+
 
 @dataclass
 class Shoppers:
@@ -21,10 +23,9 @@ class Shoppers:
 
     api: httpx.AsyncClient
     bearer: Bearer
-    _keys: itertools.count[int] = field(default_factory=itertools.count)
 
     def headers(self, buyer: str, key: str | None = None) -> dict[str, str]:
-        return self.bearer("buyer", buyer) | {"Idempotency-Key": key or f"key-{next(self._keys)}"}
+        return self.bearer("buyer", buyer) | {"Idempotency-Key": key or f"key-{next(_keys)}"}
 
     async def post(self, path: str, buyer: str, *, key: str | None = None, **changes: Any) -> httpx.Response:
         """Places an order; `changes` are fields of the body."""
