@@ -199,9 +199,8 @@ class LaneRunner:
                 waiting.answer.set_result(recorded)
         for order_id, refusal in verdicts.refused.items():
             _fail(seated[order_id], refusal)
-        fresh = sum(not recorded.replayed for recorded in verdicts.recorded.values())
-        if fresh:
-            self._tools.on_recorded(fresh)
+        if verdicts.written_count:
+            self._tools.on_recorded(verdicts.written_count)
 
     async def _tell_lane(self, verdicts: Verdicts) -> None:
         """Gives refused seats back and closes closed groups; what Redis misses here, the reconciler mends."""

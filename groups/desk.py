@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from dataclasses import replace
 from hashlib import blake2b
@@ -37,6 +38,10 @@ DEALS_CACHED_MAX = 10_000
 GROUPS_CACHED_MAX = 100_000
 RUNNERS_MAX = 10_000
 PLACE_TIMEOUT_S = 8.0
+# Auto-placement goes on from a group that closed under way; each time the lane knows of one more.
+GROUPS_TRIED_MAX = 4
+
+_log = logging.getLogger("groups.desk")
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -108,11 +113,11 @@ class PlacementDesk:
         if placement.group_id is not None:
             return await self._place_in_group(placement, await self.lane_of_group(placement.group_id))
         lane_count = await self._lane_count(placement.deal_id)
-        home = _home_lane(placement.buyer_id, lane_count)
+        home = home_lane(placement.buyer_id, lane_count)
         lanes = [Lane(placement.deal_id, (home + offset) % lane_count) for offset in range(lane_count)]
         for asked, lane in enumerate(lanes, start=1):
             try:
-                return await self._place_in_lane(placement, lane)
+                return await self._place_anywhere(placement, lane)
             except SoldOut:
                 if asked == lane_count:
                     raise
@@ -122,6 +127,15 @@ class PlacementDesk:
                     raise
                 return await self._place_in_lane(placement, seated_in)
         raise DealNotFound(f"deal {placement.deal_id} has no lanes")
+
+    async def _place_anywhere(self, placement: Placement, lane: Lane) -> Recorded:
+        """Places a buyer who asked for no group in particular, so that a closed one turns nobody away."""
+        for _ in range(GROUPS_TRIED_MAX):
+            try:
+                return await self._place_in_lane(placement, lane)
+            except (GroupClosed, GroupFull) as error:
+                _log.info("auto-placement in lane %s goes on: %s", lane, error)
+        raise Overloaded("one group after another has closed, try again")
 
     async def _lane_that_remembers(self, placement: Placement, lanes: list[Lane]) -> Lane | None:
         """Finds the request in lanes not asked yet, where it may have gone when stock was short."""
@@ -205,7 +219,7 @@ class PlacementDesk:
         return runner
 
 
-def _home_lane(buyer_id: str, lane_count: int) -> int:
+def home_lane(buyer_id: str, lane_count: int) -> int:
     """The lane a buyer is placed in first: the same in every process."""
     if lane_count == 1:
         return 0
