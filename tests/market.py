@@ -9,15 +9,23 @@ from typing import Any
 
 import asyncpg
 
+from groups.desk import home_lane
 from groups.ids import new_id
 from groups.placement import Placement, Verb
 
+BUYERS_MAX = 1_000
 LADDER = ((2, 900), (5, 800), (10, 700))
 
 
 def digest(*parts: object) -> bytes:
     """A 16-byte digest, for request ids and bodies."""
     return blake2b(repr(parts).encode(), digest_size=16).digest()
+
+
+def buyer_of_lane(lane_no: int, lanes: int, *, besides: str = "") -> str:
+    """Somebody whom a deal of `lanes` lanes seats in this one first."""
+    names = (f"buyer-{n}" for n in range(BUYERS_MAX))
+    return next(name for name in names if name != besides and home_lane(name, lanes) == lane_no)
 
 
 @dataclass
@@ -143,6 +151,52 @@ class Market:
         await self.pool.execute(
             "UPDATE orders SET status = 'authorised' WHERE id = ANY($1::text[])", list(order_ids)
         )
+
+    async def group_of(self, order_id: str) -> str:
+        """The group an order is in."""
+        group_id: str = (await self.order(order_id))["group_id"]
+        return group_id
+
+    async def end(self, status: str, *order_ids: str) -> None:
+        """Does to orders what a declined payment, or one that never came, does."""
+        await self.pool.execute(
+            "UPDATE orders SET status = $1 WHERE id = ANY($2::text[])", status, list(order_ids)
+        )
+
+    async def end_operations(self, kind: str) -> None:
+        """Does what a gateway does that carries out every due capture or void."""
+        await self.pool.execute(
+            "UPDATE payment_operations SET state = 'succeeded', ended_at = app_now()"
+            " WHERE kind = $1 AND ended_at IS NULL",
+            kind,
+        )
+        if kind == "capture":
+            await self.pool.execute(
+                "UPDATE orders SET status = 'captured' WHERE status = 'authorised' AND id IN"
+                " (SELECT order_id FROM payment_operations WHERE kind = 'capture')"
+            )
+
+    async def operations(self, kind: str) -> dict[str, int]:
+        """Order id -> amount of the operations of a kind."""
+        rows = await self.pool.fetch(
+            "SELECT order_id, amount_minor FROM payment_operations WHERE kind = $1", kind
+        )
+        return {row["order_id"]: row["amount_minor"] for row in rows}
+
+    async def change_deal(self, deal_id: str, *, status: str = "active", added_stock: int = 0) -> None:
+        """Does what a merchant's change of a deal of one lane does."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "UPDATE deals SET status = $2, stock_units = stock_units + $3 WHERE id = $1",
+                deal_id,
+                status,
+                added_stock,
+            )
+            await connection.execute(
+                "UPDATE lanes SET epoch = epoch + 1, stock_units = stock_units + $2 WHERE deal_id = $1",
+                deal_id,
+                added_stock,
+            )
 
     async def pass_deadline(self, group_id: str) -> None:
         """Moves a group's deadline into the past, as time would."""
