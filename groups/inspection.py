@@ -48,8 +48,13 @@ def _compare(found: dict[str, dict[str, Any]], expected: LaneState) -> list[tupl
         ("units left", int(found["meta"].get("units_left", -1)), expected.meta["units_left"])
     ]
     # A closed group stays known for its refusals; only its seats and its status matter while it is open.
+    now_ms = expected.read_at_ms
     pairs += [
-        (f"group {group_id}", _group(found["groups"], group_id), _group(expected.groups, group_id))
+        (
+            f"group {group_id}",
+            _group(found["groups"], group_id, now_ms),
+            _group(expected.groups, group_id, now_ms),
+        )
         for group_id in expected.groups.keys() | found["groups"].keys()
     ]
     pairs += [
@@ -63,10 +68,10 @@ def _compare(found: dict[str, dict[str, Any]], expected: LaneState) -> list[tupl
     return pairs
 
 
-def _group(groups: dict[str, Any], group_id: str) -> tuple[int, int] | None:
-    """Capacity and taken seats of a group that is open."""
+def _group(groups: dict[str, Any], group_id: str, now_ms: int) -> tuple[int, int] | None:
+    """Capacity and taken seats of a group that is open; one past its deadline is closed to both sides."""
     group = groups.get(group_id)
-    return None if group is None or group[0] != "open" else (group[2], group[3])
+    return None if group is None or group[0] != "open" or group[1] <= now_ms else (group[2], group[3])
 
 
 def _seat(seat: Any) -> tuple[Any, ...] | None:

@@ -31,6 +31,7 @@ class LaneState:
     """A lane as Postgres has it, in the shapes of `lua/lane.lua`."""
 
     meta: dict[str, str | int]
+    read_at_ms: int
     groups: dict[str, Any] = field(default_factory=dict)
     open: dict[str, Any] = field(default_factory=dict)
     seats: dict[str, Any] = field(default_factory=dict)
@@ -153,7 +154,7 @@ async def read_lane(connection: Any, lane: Lane, *, request_ttl_ms: int) -> Lane
         seats = await connection.fetch(QUERIES["rebuild_seats"], *key)
         buyers = await connection.fetch(QUERIES["rebuild_buyers"], *key)
         requests = await connection.fetch(QUERIES["rebuild_requests"], *key, request_ttl_ms)
-    state = LaneState(meta=_meta_of(terms))
+    state = LaneState(meta=_meta_of(terms), read_at_ms=terms["now_ms"])
     _add_groups(state, groups, seats)
     _add_buyers(state, buyers, seats)
     for seat in seats:

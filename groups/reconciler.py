@@ -71,7 +71,15 @@ class Reconciler:
         items = [
             ("retire" if row["retired"] else "free", row["order_id"], row["request_id"].hex()) for row in rows
         ]
+        # A worker that died between closing a group and telling its lane left the telling to this.
+        closed = {
+            row["closed_group_id"]: "full" if row["filled"] else "closed"
+            for row in rows
+            if row["closed_group_id"] is not None
+        }
         try:
+            if closed:
+                await self._store.close_groups(lane, rows[0]["epoch"], list(closed.items()))
             await self._store.leave(lane, rows[0]["epoch"], items)
         except LaneCold:
             # A rebuild that read before these orders ended may still be on its way; it will not be for ever.

@@ -23,9 +23,9 @@ SELECT pg_try_advisory_lock(hashtextextended('rebuild ' || $1 || ':' || $2::inte
 SELECT pg_advisory_unlock(hashtextextended('rebuild ' || $1 || ':' || $2::integer, 0));
 
 -- name: rebuild_terms
--- Reads the deal's terms and the lane's units left.
+-- Reads the deal's terms, the lane's units left, and the time.
 SELECT
-    d.status, d.max_headcount, d.group_ttl_ms, d.per_buyer_units, l.epoch,
+    (extract(epoch FROM app_now()) * 1000)::bigint AS now_ms, d.status, d.max_headcount, d.group_ttl_ms, d.per_buyer_units, l.epoch,
     l.stock_units - l.sold_units AS units_left,
     (extract(epoch FROM d.starts_at) * 1000)::bigint AS starts_ms,
     coalesce((extract(epoch FROM d.ends_at) * 1000)::bigint, 0) AS ends_ms

@@ -122,14 +122,18 @@ WHERE id IN (
 RETURNING id;
 
 -- name: take_seat_releases
--- Takes up to $1 releases that are due, lane by lane, and says which are older than $2 milliseconds.
+-- Takes up to $1 releases that are due, lane by lane; says which are older than $2 ms, and which groups are closed.
 SELECT
     r.order_id, r.deal_id, r.lane_no, r.request_id, r.retired, l.epoch,
-    r.created_at < app_now() - $2::bigint * interval '1 millisecond' AS outlived
+    r.created_at < app_now() - $2::bigint * interval '1 millisecond' AS outlived,
+    g.id AS closed_group_id, p.headcount >= g.capacity AS filled
 FROM (
     SELECT * FROM seat_releases WHERE due_at <= app_now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ) r
 JOIN lanes l ON l.deal_id = r.deal_id AND l.lane_no = r.lane_no
+JOIN orders o ON o.id = r.order_id
+LEFT JOIN groups g ON g.id = o.group_id AND g.status <> 'open'
+LEFT JOIN group_progress p ON p.group_id = g.id
 ORDER BY r.deal_id, r.lane_no;
 
 -- name: defer_seat_releases
