@@ -11,11 +11,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-import structlog
-
-from pintuan.metrics import JOB_FAILURES
 from pintuan.payments.operations import PaymentExecutor
 from sql import load_queries
+from workers.failures import report_failure
 from workers.passes import Passes
 
 if TYPE_CHECKING:
@@ -35,8 +33,6 @@ KEYS_PER_ROUND: Final = 10_000
 ROUNDS_MAX: Final = 50
 # Sweeps come every second, so nothing further away needs a timer.
 LOOK_AHEAD_MS: Final = 1_000
-
-_logger = structlog.get_logger("pintuan.workers")
 
 
 class Engine(Protocol):
@@ -139,10 +135,8 @@ class Jobs:
     async def _drain_guarded(self) -> None:
         try:
             await self._executor.drain()
-        except Exception:
-            # Nobody awaits a drain in the background; the next sweep repeats its work.
-            JOB_FAILURES.labels("payments").inc()
-            _logger.exception("background drain failed")
+        except Exception as error:  # noqa: BLE001 - nobody awaits a drain in the background, so it ends here.
+            report_failure("payments", error)
 
     async def _expire_unpaid(self) -> None:
         if await _until_nothing_left(self._engine.expire_unpaid, ORDERS_PER_ROUND):

@@ -6,14 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
-
-from pintuan.metrics import JOB_FAILURES
+from workers.failures import report_failure
 
 # Far more than ever follow each other; whatever is left then, the next sweep finds.
 PASSES_IN_A_ROW_MAX: Final = 1000
-
-_logger = structlog.get_logger("pintuan.workers")
 
 
 class Passes:
@@ -47,7 +43,7 @@ class Passes:
             self._running = False
 
     def ask(self) -> None:
-        """Asks for a pass in the background; its failure is logged and counted."""
+        """Asks for a pass in the background; its failure is told and counted."""
         self._asked = True
         if not self._running and not self._closed and (self._background is None or self._background.done()):
             self._background = asyncio.create_task(self._run_guarded(), name=f"passes of {self._name}")
@@ -69,7 +65,5 @@ class Passes:
     async def _run_guarded(self) -> None:
         try:
             await self.run()
-        except Exception:
-            # Nobody awaits a pass in the background; the next sweep repeats its work.
-            JOB_FAILURES.labels(self._name).inc()
-            _logger.exception("background pass failed", work=self._name)
+        except Exception as error:  # noqa: BLE001 - nobody awaits a pass in the background, so it ends here.
+            report_failure(self._name, error)

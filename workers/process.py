@@ -26,8 +26,8 @@ from pintuan.doorbells import (
     open_queue,
     serialize_job,
 )
-from pintuan.metrics import JOB_FAILURES
 from pintuan.payments.sandbox import SandboxGateway
+from workers.failures import report_failure
 from workers.jobs import Jobs, Stores
 
 if TYPE_CHECKING:
@@ -128,14 +128,13 @@ def _answering(queue: ArqRedis, doorbell: Doorbell, job: Job) -> WorkerCoroutine
 
 
 def _counted(name: str, job: Job) -> WorkerCoroutine:
-    """Counts failures; arq itself logs them with their traceback and drops the job."""
+    """Keeps failures from arq, which would log every one with its traceback; it drops the job either way."""
 
     async def counted(ctx: dict[Any, Any], *_arguments: Any, **_options: Any) -> None:  # noqa: ARG001 - arq's.
         try:
             await job()
-        except Exception:
-            JOB_FAILURES.labels(name).inc()
-            raise
+        except Exception as error:  # noqa: BLE001 - the sweeps repeat what this job did not do.
+            report_failure(name, error)
 
     return counted
 

@@ -94,7 +94,10 @@ _UNAUTHENTICATED = Kind(
 _FORBIDDEN = Kind(403, "forbidden", "Not allowed", "The token's role does not allow this call.")
 _NOT_FOUND = Kind(404, "not_found", "Not found", "Nothing is here, or it is not yours to see.")
 _OVERLOADED = Kind(
-    503, "overloaded", "Try again in a moment", "The service could not decide in time; nothing was changed."
+    503,
+    "overloaded",
+    "Try again in a moment",
+    "The service could not answer in time. Repeat the call, with the same Idempotency-Key where it has one.",
 )
 _NOT_READY = Kind(503, "overloaded", "Not ready", "This process cannot serve for the moment.")
 _RATE_LIMITED = Kind(429, "rate_limited", "Too many requests", "The rate allowed is used up for the moment.")
@@ -280,7 +283,8 @@ def _report(exc: BaseException, kind: Kind, problem: Problem) -> None:
     elif isinstance(exc, NotReady):
         _logger.warning("not ready", detail=str(exc))
     elif not isinstance(exc, refusals.GroupsError):
-        _logger.error("store unavailable", exc_info=exc)
+        # Without a traceback: an outage brings one of these for every request.
+        _logger.error("store unavailable", error=repr(exc))
 
 
 def handle_exception(_request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
