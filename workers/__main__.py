@@ -12,15 +12,14 @@ from redis.exceptions import RedisError
 
 from pintuan import logs
 from pintuan.settings import SettingsError, load_settings
+from pintuan.supervisor.backoff import STORE_AWAY_STATUS
 from workers.process import run
-
-STORE_LOST_EXIT_CODE = 1
 
 _logger = structlog.get_logger("pintuan.workers")
 
 
 def main() -> None:
-    """Works until SIGTERM; exits 1 with one line when a setting is wrong or a store is gone."""
+    """Works until SIGTERM; exits 1 with one line when a setting is wrong, 75 when a store is gone."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -33,7 +32,7 @@ def main() -> None:
         sys.exit(f"pintuan: {error}")
     except (RedisError, asyncpg.PostgresError, OSError) as error:
         _logger.error("worker ends", reason=repr(error))  # noqa: TRY400 - the supervisor's log needs no traceback.
-        sys.exit(STORE_LOST_EXIT_CODE)
+        sys.exit(STORE_AWAY_STATUS)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 """How long to wait before a process is started again, and when to give up."""
 
+import os
 import random
 
 DELAY_S_MIN = 0.1
 DELAY_S_MAX = 5.0
-STEADY_S = 30.0
+STEADY_S = 10.0
 """A process that lived this long was well: its next death counts as the first."""
-RESTARTS_MAX = 10
+RESTARTS_MAX = 60
+"""About four minutes of trying; somebody who kills processes one after the other must not end the whole."""
+STORE_AWAY_RESTARTS_MAX = 1_000
+"""About an hour: a store that is not ours may be away for long, and nothing here is broken meanwhile."""
+STORE_AWAY_STATUS = os.EX_TEMPFAIL
+"""What a child exits with when it lost a store (sysexits(3): temporary failure, try again later)."""
 BOOT_RESTARTS_MAX = 2
 """Until the marketplace is ready for the first time: a mistake in its settings should show at once."""
 JITTER = 0.5

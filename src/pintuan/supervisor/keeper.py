@@ -8,7 +8,13 @@ from typing import Protocol
 
 from pintuan.embedded import EmbeddedError
 from pintuan.embedded.process import log_tail
-from pintuan.supervisor.backoff import BOOT_RESTARTS_MAX, RESTARTS_MAX, Backoff
+from pintuan.supervisor.backoff import (
+    BOOT_RESTARTS_MAX,
+    RESTARTS_MAX,
+    STORE_AWAY_RESTARTS_MAX,
+    STORE_AWAY_STATUS,
+    Backoff,
+)
 from pintuan.supervisor.errors import CrashLoopError
 
 SHOWN_LOG_LINES_MAX = 20
@@ -87,9 +93,7 @@ class Keeper:
                 self._died(self.process.pid)
             if self._stopping.is_set():
                 return
-            delay_s = self._backoff.next_delay_s(
-                loop.time() - started_s, BOOT_RESTARTS_MAX if self._boot else RESTARTS_MAX
-            )
+            delay_s = self._backoff.next_delay_s(loop.time() - started_s, self._restarts_max(status))
             if delay_s is None:
                 raise CrashLoopError(self._last_words(status))
             self._report(f"{self.name} {ending(status)}; starting it again in {delay_s:.1f} s")
@@ -109,6 +113,11 @@ class Keeper:
             await self.process.kill()
         hurried.cancel()
         await orderly
+
+    def _restarts_max(self, status: int) -> int:
+        if self._boot:
+            return BOOT_RESTARTS_MAX
+        return STORE_AWAY_RESTARTS_MAX if status == STORE_AWAY_STATUS else RESTARTS_MAX
 
     async def _restart(self) -> None:
         try:

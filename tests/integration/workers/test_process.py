@@ -15,8 +15,8 @@ import pytest
 from pintuan.doorbells import open_doorbells
 from pintuan.embedded import EmbeddedRedis
 from pintuan.settings import Settings
+from pintuan.supervisor.backoff import STORE_AWAY_STATUS
 from tests.rows import Rows
-from workers.__main__ import STORE_LOST_EXIT_CODE
 
 pytestmark = pytest.mark.anyio
 
@@ -133,7 +133,7 @@ async def test_a_worker_that_lost_redis_ends_so_that_a_supervisor_starts_it_agai
     async with worker(settings) as process:
         await until(lambda: all_captured(rows))
         await own_redis.kill()
-        assert await asyncio.wait_for(process.wait(), WAIT_S_MAX) == STORE_LOST_EXIT_CODE
+        assert await asyncio.wait_for(process.wait(), WAIT_S_MAX) == STORE_AWAY_STATUS
 
     await rows.order()
     await own_redis.start()
