@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 import sql
+from pintuan.doorbells import check_queue
 from pintuan.durability import (
-    CALL_TIMEOUT_S,
     POSTGRES_REQUIRED,
     REDIS_REMEDY,
     keeps_appendonly,
@@ -220,12 +218,9 @@ async def _queue(settings: Settings) -> Finding:
     url = settings.queue_redis_url
     if url is None:
         return Finding("job queue", "ok", "on the Redis that places")
-    client = Redis.from_url(url, socket_timeout=CALL_TIMEOUT_S, socket_connect_timeout=CALL_TIMEOUT_S)
     try:
-        await client.ping()
-    except (OSError, RedisError) as error:
+        await check_queue(settings)
+    except SettingsError as error:
         remedy = f"start it, or mend PINTUAN_QUEUE_REDIS_URL: {mask_url(url)}"
-        return Finding("job queue", "FAIL", f"cannot reach Redis: {error or type(error).__name__}", remedy)
-    finally:
-        await client.aclose()
+        return Finding("job queue", "FAIL", error.reason, remedy)
     return Finding("job queue", "ok", mask_url(url))

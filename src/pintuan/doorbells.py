@@ -96,6 +96,16 @@ async def open_queue(settings: Settings) -> AsyncIterator[ArqRedis]:
         await queue.aclose(close_connection_pool=True)
 
 
+async def check_queue(settings: Settings) -> None:
+    """Raises SettingsError when the queue cannot be reached or used."""
+    try:
+        async with open_queue(settings) as queue:
+            await queue.ping()
+    except (OSError, RedisError) as error:
+        name = "PINTUAN_QUEUE_REDIS_URL" if settings.queue_redis_url else "PINTUAN_REDIS_URL"
+        raise SettingsError(name, f"cannot reach Redis: {error or type(error).__name__}") from error
+
+
 class Doorbells:
     """Rings from one process. Rings of one doorbell that come while it is being rung are merged into one."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import asyncpg
 from redis.asyncio import RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from pintuan.redis_connection import open_redis
 from pintuan.settings import Settings, SettingsError
@@ -52,7 +52,7 @@ async def redis_persistence(settings: Settings) -> list[dict[str, object]]:
                 nodes = await client.info(target_nodes=RedisCluster.PRIMARIES)
                 return list(nodes.values())
             return [dict(await client.info())]
-    except (OSError, RedisError) as error:
+    except (OSError, RedisError, RedisClusterException) as error:
         reason = f"cannot reach Redis: {error or type(error).__name__}"
         raise SettingsError("PINTUAN_REDIS_URL", reason) from error
 

@@ -14,7 +14,7 @@ import sql
 from pintuan.embedded import EmbeddedError
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.embedded.process import open_log
-from pintuan.settings import load_settings
+from pintuan.settings import SettingsError, load_settings
 from pintuan.supervisor.errors import SupervisorError
 from pintuan.supervisor.marketplace import Marketplace, Plan
 
@@ -50,7 +50,10 @@ def command(
     )
     try:
         asyncio.run(_run(plan))
-    except (EmbeddedError, SupervisorError, sql.MigrationError, OSError) as error:
+    except EmbeddedError as error:
+        # The embedded servers have nothing an operator sets but where their data is.
+        raise SettingsError("PINTUAN_DATA_DIR", str(error)) from error
+    except (SupervisorError, sql.MigrationError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

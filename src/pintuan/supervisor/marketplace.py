@@ -14,6 +14,7 @@ import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
 import sql
+from pintuan.doorbells import check_queue
 from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.embedded.data_directory import DataDirectory, RunningMarketplace
@@ -95,8 +96,10 @@ class Marketplace:
         self._listener = await listen(plan.host, plan.settings.http_port, after_crash=after_crash)
         url = url_of(plan.host, plan.settings.http_port)
         settings = await self._start_servers()
-        await sql.migrate(_set(settings.database_url))
+        # Before anything is written, and because these name the variable that is wrong.
         await check_durability(settings)
+        await check_queue(settings)
+        await sql.migrate(_set(settings.database_url))
         await self._start_children(settings, self._listener)
         await self._wait_ready(url)
         for keeper in self._keepers():
