@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -63,5 +64,7 @@ async def _check_migrations(resources: Resources) -> str | None:
     return f"{len(missing)} not applied, first {missing[0]}; run `pintuan migrate`" if missing else None
 
 
+@cache
 def _known_migrations() -> list[str]:
+    # Those this process was built for, whatever a later version puts into the directory meanwhile.
     return [migration.name for migration in read_migrations(files("sql").joinpath("migrations"))]
