@@ -11,7 +11,7 @@ import msgspec
 from litestar.params import QueryParameter
 
 from pintuan.errors import InvalidInput
-from pintuan.times import Instant, in_utc
+from pintuan.times import Instant, has_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,10 +88,9 @@ def decode_cursor(text: str | None) -> Cursor | None:
     if text is None:
         return None
     cursor = decode_token(text, Cursor)
-    try:
-        return Cursor(in_utc(cursor.created_at), cursor.id)
-    except OverflowError as error:
-        raise InvalidInput.of("cursor", "is not a cursor of this list") from error
+    if not has_utc(cursor.created_at):
+        raise InvalidInput.of("cursor", "is not a cursor of this list")
+    return cursor
 
 
 def page_of(

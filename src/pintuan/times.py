@@ -16,7 +16,17 @@ def in_utc(time: datetime) -> datetime:
 
     Raises:
         ValueError: the time has no offset.
+        OverflowError: in UTC it lies before the year 1 or after the year 9999.
     """
     if time.tzinfo is None:
         raise ValueError("the time has no offset")
     return time.astimezone(UTC)
+
+
+def has_utc(time: datetime) -> bool:
+    """Says whether a time with an offset can be told in UTC; `9999-12-31T23:59:59-01:00` cannot."""
+    try:
+        in_utc(time)
+    except OverflowError:
+        return False
+    return True

@@ -20,6 +20,7 @@ from pintuan.deals import store
 from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
 from pintuan.deals.schemas import Deal, DealChange, DealStatus, NewDeal
 from pintuan.errors import FieldError, InvalidInput, NotFound
+from pintuan.times import has_utc
 from pricing.ladder import InvalidLadder, Ladder
 from sql.retry import retry_serialization
 
@@ -183,7 +184,13 @@ def _ladder_problems(deal: NewDeal, list_price_minor: int) -> Iterator[FieldErro
 def _window_problems(
     ends_at: datetime | None, *, starts_at: datetime | None, now: datetime
 ) -> Iterator[FieldError]:
-    if ends_at is None:
+    beyond = [
+        name
+        for name, time in (("starts_at", starts_at), ("ends_at", ends_at))
+        if time is not None and not has_utc(time)
+    ]
+    yield from (FieldError(name, "must be in the years 1 to 9999 in UTC") for name in beyond)
+    if ends_at is None or beyond:
         return
     if ends_at <= now:
         yield FieldError("ends_at", "must be in the future")

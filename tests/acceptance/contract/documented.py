@@ -18,6 +18,7 @@ UNDOCUMENTED: Final = ("/docs", "/schema/openapi.json")
 # What no operation answers: there is none of that path or method.
 UNROUTED: Final = (404, 405)
 
+_UTC_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _PARAMETER: Final = re.compile(r"\{[^}]+\}")
 _formats: Final = jsonschema.FormatChecker(formats=())
 
@@ -25,7 +26,7 @@ _formats: Final = jsonschema.FormatChecker(formats=())
 @_formats.checks("date-time", raises=ValueError)
 def _is_utc_time(value: object) -> bool:
     """RFC 3339, and in UTC, as every time the API answers."""
-    return isinstance(value, str) and value.endswith("Z") and datetime.fromisoformat(value) is not None
+    return isinstance(value, str) and bool(_UTC_TIME.fullmatch(value) and datetime.fromisoformat(value))
 
 
 class Contract:

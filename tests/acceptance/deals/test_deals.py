@@ -127,6 +127,8 @@ async def test_a_deal_that_has_not_changed_is_not_sent_again(
         ({"lanes": 17}, ["lanes"]),
         ({"starts_at": "2030-01-01T12:00:00"}, ["starts_at"]),
         ({"ends_at": "2001-01-01T12:00:00Z"}, ["ends_at"]),
+        ({"starts_at": "0001-01-01T00:00:00+01:00"}, ["starts_at"]),
+        ({"ends_at": "9999-12-31T23:59:59-01:00"}, ["ends_at"]),
         ({"starts_at": "2090-01-02T12:00:00Z", "ends_at": "2090-01-01T12:00:00Z"}, ["ends_at"]),
         ({"title": ""}, ["title"]),
         ({"variant_id": "nul\0"}, ["variant_id"]),
@@ -272,6 +274,7 @@ async def test_a_change_keeps_what_it_leaves_out(
     [
         ({"ends_at": "2001-01-01T12:00:00Z"}, ["ends_at"]),
         ({"ends_at": "2001-01-01T12:00:00Z", "stock": 1}, ["ends_at", "stock"]),
+        ({"ends_at": "9999-12-31T23:59:59-01:00"}, ["ends_at"]),
         ({"stock": None}, ["stock"]),
         ({"title": None}, ["title"]),
         ({"ladder": []}, ["ladder"]),
