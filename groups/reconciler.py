@@ -13,6 +13,7 @@ import asyncpg
 from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneCold, LaneStore
+from groups.leaders import pass_lead
 from groups.listeners import Listeners
 from sql import load_queries
 from sql.retry import retry_serialization
@@ -64,7 +65,7 @@ class Reconciler:
             await connection.execute(LIFECYCLE["drop_seat_releases"], done)
             kept = [row["order_id"] for row in rows if row["order_id"] not in set(done)]
             await connection.execute(LIFECYCLE["defer_seat_releases"], kept, RELEASE_RETRY_MS)
-            await _pass_lead(connection, [row["order_id"] for row in rows], [])
+            await pass_lead(connection, [row["order_id"] for row in rows], [])
         return len(done)
 
     async def _release(self, lane: Lane, rows: list[asyncpg.Record]) -> list[str]:
@@ -134,7 +135,7 @@ class Reconciler:
 
     async def _pass_lead_of_abandoned(self, led: list[tuple[str, str]]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
-            await _pass_lead(connection, [order_id for order_id, _ in led], [group_id for _, group_id in led])
+            await pass_lead(connection, [order_id for order_id, _ in led], [group_id for _, group_id in led])
 
     async def _verdicts(self, orphans: list[tuple[str, str, str]]) -> set[str]:
         """Writes the tombstones, and only then looks: returns the orders that were recorded after all."""
@@ -150,9 +151,3 @@ class Reconciler:
         """Forgets up to `limit` requests that are no longer promised to be remembered; returns how many."""
         status = await self._pool.execute(PLACEMENTS["purge_keys"], self._store.request_ttl_ms, limit)
         return int(status.split()[-1])
-
-
-async def _pass_lead(connection: Any, order_ids: list[str], group_ids: list[str]) -> None:
-    """Finds new leaders where `order_ids` led; `group_ids` are those of orders never recorded."""
-    await connection.execute(LIFECYCLE["lock_leaderless_groups"], order_ids, group_ids)
-    await connection.execute(LIFECYCLE["pass_lead"], order_ids, group_ids)

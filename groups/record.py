@@ -24,6 +24,7 @@ from groups.errors import (
     Overloaded,
 )
 from groups.lane_store import LaneCold
+from groups.leaders import replace_founders
 from groups.placement import CommittedGroup, Recorded, Seat
 from sql import load_queries
 from sql.retry import retry_serialization
@@ -110,17 +111,18 @@ class Recorder:
                 await asyncio.sleep(wait_ms * random.uniform(0.5, 1.0) / 1000)  # noqa: S311 - jitter only
             try:
                 lost = await self._record_round(open_seats, epoch, verdicts)
+                if open_seats:
+                    await self._classify(open_seats, verdicts, lost=lost)
             except (LaneCold, LaneLied):
                 if not verdicts.recorded:
                     raise
                 # What this call recorded is answered for; the rest comes back to a lane that is ready again.
                 break
-            if open_seats:
-                await self._classify(open_seats, verdicts, lost=lost)
             if not open_seats or clock() > give_up_at_s:
                 break
         for seat in open_seats.values():
             verdicts.settle(seat, _undecided(seat), release=False)
+        await self._replace_founders(verdicts)
         return verdicts
 
     async def _record_round(self, open_seats: dict[str, Seat], epoch: int, verdicts: Verdicts) -> bool:
@@ -209,6 +211,20 @@ class Recorder:
         except _GAVE_WAY as error:
             _log.info("%d keys without an order stay for now: %s", len(keys), error)
 
+    async def _replace_founders(self, verdicts: Verdicts) -> None:
+        """Looks after groups that refused seats were to open; a failure leaves one that nobody joins."""
+        founders = {
+            seat.order_id: seat.group_id
+            for seat in verdicts.released
+            if seat.group_id is not None and seat.order_id == seat.leader_order_id
+        }
+        if not founders:
+            return
+        try:
+            await replace_founders(self._pool, founders)
+        except (*_OUTCOME_UNKNOWN, *_GAVE_WAY) as error:
+            _log.warning("groups %s were left without their founders: %s", sorted(founders.values()), error)
+
 
 def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -> bool:
     """Returns whether the seat's fate is known; otherwise the statement is worth another round.
@@ -248,6 +264,8 @@ def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -
 
 def _refusal_of(seat: Seat, row: asyncpg.Record, verdicts: Verdicts) -> GroupsError | None:
     """What, apart from its key, keeps a seat from being recorded; None when nothing does by now."""
+    if row["group_status"] is None and seat.group_id is not None and seat.share_code is None:
+        raise LaneLied(f"Redis takes group {seat.group_id} for committed")
     if row["group_status"] is None:
         # Neither a group nor a solo order can begin outside the deal's window, by Postgres' clock.
         return DealNotActive("the deal is not running now") if row["outside_window"] else None

@@ -157,6 +157,25 @@ USING unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
 WHERE k.request_id = i.request_id AND k.order_id = i.order_id
     AND NOT EXISTS (SELECT FROM orders o WHERE o.id = k.order_id);
 
+-- name: lock_unfounded_groups
+-- Locks, in id order, groups whose founder was refused, against joins that are about to be recorded.
+SELECT id FROM groups WHERE id = ANY($1::text[]) AND status = 'open' ORDER BY id FOR UPDATE;
+
+-- name: drop_unfounded_groups
+-- Takes back those of them that hold no order at all, read after they were locked.
+WITH unfounded AS (
+    DELETE FROM group_progress p
+    USING groups g
+    WHERE p.group_id = ANY($1::text[]) AND g.id = p.group_id AND g.status = 'open'
+        AND NOT EXISTS (
+            SELECT FROM orders o
+            WHERE o.deal_id = g.deal_id AND o.lane_no = g.lane_no AND o.created_at >= g.opened_at
+                AND o.group_id = g.id
+        )
+    RETURNING p.group_id
+)
+DELETE FROM groups WHERE id IN (SELECT group_id FROM unfounded);
+
 -- name: recorded_request
 -- Looks up what a request recorded: its order and the digest of its body.
 SELECT k.order_id, k.body_digest, k.abandoned FROM idempotency_keys k WHERE k.request_id = $1;
