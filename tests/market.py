@@ -159,6 +159,12 @@ class Market:
 
     async def end(self, status: str, *order_ids: str) -> None:
         """Does to orders what a declined payment, or one that never came, does."""
+        if status == "declined":
+            await self.pool.execute(
+                "UPDATE payment_operations SET state = 'declined', ended_at = app_now()"
+                " WHERE order_id = ANY($1::text[])",
+                list(order_ids),
+            )
         await self.pool.execute(
             "UPDATE orders SET status = $1 WHERE id = ANY($2::text[])", status, list(order_ids)
         )

@@ -8,9 +8,10 @@ from redis.asyncio import Redis
 
 from groups.cancellation import Cancellation
 from groups.engine import GroupEngine
-from groups.errors import GroupNotFound
+from groups.errors import GroupNotFound, LimitReached
+from groups.placement import Recorded
 from tests.integration.groups.conftest import Sound
-from tests.interleaving import LOCK_GROUP, LOCK_LANE, LaneMemory, holding, place_and_die, warm
+from tests.interleaving import LOCK_GROUP, LOCK_LANE, LaneMemory, holding, outcomes_of, place_and_die, warm
 from tests.market import Market, digest
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +69,36 @@ async def test_a_group_that_nobody_recorded_is_forgotten_with_its_founder(
     assert dead.group_id is not None
     with pytest.raises(GroupNotFound):
         await engine.place(market.wish("bob", group=dead.group_id))
+
+
+async def test_a_group_whose_founder_is_refused_is_led_by_whoever_came_with_him(
+    engine: GroupEngine, market: Market, pool: asyncpg.Pool, sound: Sound
+) -> None:
+    deal = await market.deal(per_buyer=1)
+    await engine.place(market.wish("zoe", deal=deal, verb="solo"))
+    await pool.execute("INSERT INTO deal_buyers (deal_id, buyer_id, units) VALUES ($1, 'ann', 1)", deal)
+    # Both leave in one batch, so that Bob's seat is in the group that Ann's was to open.
+    founder, friend = await outcomes_of(engine.place(market.wish(name, deal=deal)) for name in ("ann", "bob"))
+    assert isinstance(founder, LimitReached)
+    assert isinstance(friend, Recorded)
+    order = await market.order(friend.order_id)
+    assert (order["seat"], (await market.group(order["group_id"]))["leader_order_id"]) == (2, order["id"])
+    await pool.execute("UPDATE deal_buyers SET units = 0 WHERE buyer_id = 'ann'")
+    await engine.place(market.wish("ann", deal=deal))
+    assert [row["buyer_id"] for row in await market.orders(group_id=order["group_id"])] == ["ann", "bob"]
+    await sound()
+
+
+async def test_a_group_that_only_redis_takes_for_committed_costs_a_rebuild(
+    engine: GroupEngine, market: Market, pool: asyncpg.Pool, redis: Redis, redis_url: str, sound: Sound
+) -> None:
+    deal = await market.deal()
+    dead = await place_and_die(pool, redis_url, market.wish("ann", deal=deal))
+    assert dead.group_id is not None
+    await LaneMemory.of(redis, deal).write_group(dead.group_id, share_code="", leader="")
+    joined = await engine.place(market.wish("bob", deal=deal))
+    assert await market.group_of(joined.order_id) != dead.group_id
+    await sound()
 
 
 async def test_the_lead_passes_to_the_lowest_live_seat(engine: GroupEngine, market: Market) -> None:

@@ -174,17 +174,21 @@ async def test_a_limit_reached_meanwhile_in_another_lane_leaves_no_key_and_no_se
     await sound()
 
 
-async def test_a_limit_key_that_stays_behind_is_found_by_the_next_call(
-    engine: GroupEngine, market: Market, pool: asyncpg.Pool
+async def test_a_founder_refused_by_the_limit_leaves_no_group_behind(
+    engine: GroupEngine, market: Market, pool: asyncpg.Pool, sound: Sound
 ) -> None:
     deal = await market.deal(per_buyer=1)
-    await engine.place(market.wish("ann", deal=deal))
-    wish = market.wish("bob", deal=deal)
-    await pool.execute("INSERT INTO deal_buyers (deal_id, buyer_id, units) VALUES ($1, 'bob', 1)", deal)
+    wish = market.wish("ann", deal=deal)
+    await engine.place(market.wish("bob", deal=deal, verb="solo"))
+    await pool.execute("INSERT INTO deal_buyers (deal_id, buyer_id, units) VALUES ($1, 'ann', 1)", deal)
     with pytest.raises(LimitReached):
         await engine.place(wish)
-    await pool.execute("UPDATE deal_buyers SET units = 0 WHERE buyer_id = 'bob'")
+    await pool.execute("UPDATE deal_buyers SET units = 0 WHERE buyer_id = 'ann'")
+    await sound()
     assert not (await engine.place(wish)).replayed
+    (order,) = await market.orders(buyer_id="ann")
+    assert [group["id"] for group in await pool.fetch("SELECT id FROM groups")] == [order["group_id"]]
+    assert (await market.group(order["group_id"]))["leader_order_id"] == order["id"]
 
 
 async def test_a_tombstone_of_an_earlier_seat_does_not_hide_that_the_group_has_closed(
