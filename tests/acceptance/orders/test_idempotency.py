@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from groups.desk import home_lane
 from tests.acceptance.shoppers import ORDER, Bearer, Shoppers, placed, refused
 from tests.market import Market
 
@@ -152,3 +153,29 @@ async def test_a_buyer_who_has_a_seat_is_told_its_order(shoppers: Shoppers, mark
         await shoppers.join(deal, "ann", quantity=9),
     ):
         assert refused(response, 409, "already_joined")["order_id"] == order["id"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_key_is_found_in_whichever_lane_its_order_went_to(
+    shoppers: Shoppers, market: Market, bearer: Bearer, call: str
+) -> None:
+    deal = await market.deal(stock=2, lanes=2, per_buyer=1)
+    path, merchant = f"/v1/deals/{deal}/{call}", bearer("merchant", "acme")
+    ann, bob = [name for name in map(str, range(100)) if home_lane(name, 2) == 0][:2]
+    first = placed(await shoppers.post(path, ann))
+    second = placed(await shoppers.post(path, bob, key="k"))
+    assert {order["lane_no"] for order in await market.orders()} == {0, 1}
+
+    async def same() -> None:
+        again = await shoppers.post(path, bob, key="k")
+        assert (again.status_code, again.json()["id"]) == (200, second["id"])
+        refused(await shoppers.post(path, bob, key="k", quantity=2), 422, "idempotency_key_reused")
+
+    await same()
+    await shoppers.api.post(f"/v1/deals/{deal}/pause", headers=merchant)
+    await same()
+    await shoppers.api.post(f"/v1/deals/{deal}/resume", headers=merchant)
+    await shoppers.cancel(first["id"], ann)
+    await same()
+    await shoppers.api.post(f"/v1/deals/{deal}/end", headers=merchant)
+    await same()
