@@ -29,3 +29,10 @@ FROM (
 WHERE taken < capacity AND (taken, id) < (coalesce($2::bigint, 9223372036854775807), coalesce($3::text, ''))
 ORDER BY taken DESC, id DESC
 LIMIT $4;
+
+-- name: select_order_in_group
+-- Reads the buyer's order in a group: the live one, or else the newest.
+SELECT * FROM orders_shown
+WHERE group_id = $1 AND buyer_id = $2
+ORDER BY order_is_live(status) DESC, created_at DESC
+LIMIT 1;

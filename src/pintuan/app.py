@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import ASGIRouteHandler
@@ -24,10 +24,10 @@ from pintuan.catalog.routes import ROUTES as CATALOG_ROUTES
 from pintuan.deals.routes import ROUTES as DEAL_ROUTES
 from pintuan.documentation.openapi import build_document
 from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
-from pintuan.groups.routes import ROUTES as GROUP_ROUTES
+from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
-from pintuan.orders.routes import ROUTES as ORDER_ROUTES
+from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.problems import handle_exception
 from pintuan.request_scope import RequestScope
 from pintuan.settings import Settings, load_settings
@@ -43,8 +43,8 @@ ROUTES: list[ControllerRouterHandler] = [
     *DOCUMENTATION_ROUTES,
     *CATALOG_ROUTES,
     *DEAL_ROUTES,
-    *GROUP_ROUTES,
-    *ORDER_ROUTES,
+    # One router for both: a path may not be registered from two, and both have calls on a deal's groups.
+    Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS]),
 ]
 # Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.
 DOCUMENTED: list[ControllerRouterHandler] = []

@@ -9,7 +9,6 @@ import msgspec
 from pintuan.deals.service import get_deal
 from pintuan.errors import NotFound
 from pintuan.groups import store
-from pintuan.orders.store import select_order_in_group
 from pintuan.pagination import Page, decode_token, encode_token
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ async def get_group(resources: Resources, group_id: str, viewer: Principal | Non
     group = groups[group_id]
     if viewer is None or viewer.role != "buyer":
         return group
-    my_order = await select_order_in_group(resources.pool, group_id, viewer.subject)
+    my_order = await store.select_order_in_group(resources.pool, group_id, viewer.subject)
     return msgspec.structs.replace(group, my_order=my_order)
 
 

@@ -1,13 +1,13 @@
-"""Groups in Postgres as they are shown, one typed function per statement."""
+"""Groups in Postgres as they are shown, and the viewer's order in one; one typed function per statement."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from pintuan.groups.schemas import Group, GroupTier
+from pintuan.groups.schemas import Group, GroupTier, Order, OrderStatus, Payment, PaymentStatus
 from pintuan.money import Money
 from pintuan.pagination import CursorId
 from pricing.ladder import HEADCOUNT_MAX, Ladder
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     import asyncpg
 
 GROUPS = load_queries("groups")
+
+_PAYMENTS: Final[dict[tuple[str, str], PaymentStatus]] = {
+    ("authorise", "due"): "due",
+    ("authorise", "in_flight"): "authorising",
+    ("authorise", "succeeded"): "authorised",
+    ("capture", "due"): "capturing",
+    ("capture", "in_flight"): "capturing",
+    ("capture", "succeeded"): "captured",
+    ("void", "due"): "voiding",
+    ("void", "in_flight"): "voiding",
+    ("void", "succeeded"): "voided",
+}
+_ENDINGS: Final[dict[str, PaymentStatus]] = {"declined": "declined", "unknown": "unknown", "failed": "failed"}
+_CHARGED: Final[frozenset[OrderStatus]] = frozenset({"captured", "partially_refunded", "refunded"})
 
 
 class Fullness(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -45,6 +59,33 @@ async def joinable_groups(
     taken, group_id = (after.taken, after.id) if after else (None, None)
     rows = await pool.fetch(GROUPS["joinable_groups"], deal_id, taken, group_id, limit)
     return [Fullness(row["taken"], row["id"]) for row in rows]
+
+
+async def select_order_in_group(pool: asyncpg.Pool, group_id: str, buyer_id: str) -> Order | None:
+    """Returns the buyer's order in the group, the live one before any other, or None."""
+    row = await pool.fetchrow(GROUPS["select_order_in_group"], group_id, buyer_id)
+    return None if row is None else order_of(row)
+
+
+def order_of(row: asyncpg.Record) -> Order:
+    """Returns the order of a row of the view `orders_shown`, without its group."""
+    currency: str = row["currency"]
+    kind, state = row["payment_kind"], row["payment_state"]
+    charged = row["status"] in _CHARGED
+    return Order(
+        id=row["id"],
+        deal_id=row["deal_id"],
+        group_id=row["group_id"],
+        seat=row["seat"],
+        status=row["status"],
+        quantity=row["quantity"],
+        promised_price=Money(row["promised_unit_minor"], currency),
+        charged_unit_price=Money(row["final_unit_minor"], currency) if charged else None,
+        charged_total=Money(row["final_unit_minor"] * row["quantity"], currency) if charged else None,
+        payment=Payment(_ENDINGS.get(state) or _PAYMENTS[kind, state]),
+        group=None,
+        created_at=row["created_at"],
+    )
 
 
 def _group_of(row: asyncpg.Record, share_base: str) -> Group:

@@ -1,11 +1,11 @@
-"""Buying alone, and `/v1/orders`, which only their buyer sees."""
+"""Joining, opening and buying, and `/v1/orders`, which only their buyer sees."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 
 from pintuan.auth import requires_role
@@ -26,9 +26,69 @@ from pintuan.pagination import (
 )
 from pintuan.parameters import IdempotencyKeyHeader, InjectedResources
 
+PLACEMENT_CODES: Final = ("deal_not_active", "already_joined", "limit_reached", "sold_out")
+
+
+@post(
+    "/v1/deals/{deal_id:str}/join",
+    tags=["groups"],
+    guards=[requires_role("buyer")],
+    summary="Join the best open group",
+    responses=REPLAY,
+    opt=problem_codes(*PLACEMENT_CODES),
+)
+async def join_deal(
+    deal_id: FromPath[str],
+    data: JSONBody[NewOrder],
+    request: ApiRequest,
+    resources: InjectedResources,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Response[Order]:
+    """Places the buyer into the fullest open group, or opens one; 200 when the key was used before."""
+    return await place_order(resources, request, data, idempotency_key, verb="best", deal_id=deal_id)
+
+
+@post(
+    "/v1/deals/{deal_id:str}/groups",
+    tags=["groups"],
+    guards=[requires_role("buyer")],
+    summary="Open a group",
+    responses=REPLAY,
+    opt=problem_codes("deal_not_active", "limit_reached", "sold_out"),
+)
+async def open_group(
+    deal_id: FromPath[str],
+    data: JSONBody[NewOrder],
+    request: ApiRequest,
+    resources: InjectedResources,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Response[Order]:
+    """Opens a group with the buyer as its leader; 200 when the key was used before."""
+    return await place_order(resources, request, data, idempotency_key, verb="open", deal_id=deal_id)
+
+
+@post(
+    "/v1/groups/{group_id:str}/join",
+    tags=["groups"],
+    guards=[requires_role("buyer")],
+    summary="Join this group",
+    responses=REPLAY,
+    opt=problem_codes(*PLACEMENT_CODES, "group_full", "group_closed"),
+)
+async def join_group(
+    group_id: FromPath[str],
+    data: JSONBody[NewOrder],
+    request: ApiRequest,
+    resources: InjectedResources,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Response[Order]:
+    """Places the buyer into this group only; 200 when the key was used before."""
+    return await place_order(resources, request, data, idempotency_key, verb="group", group_id=group_id)
+
 
 @post(
     "/v1/deals/{deal_id:str}/buy",
+    tags=["orders"],
     guards=[requires_role("buyer")],
     summary="Buy alone",
     responses=REPLAY,
@@ -45,7 +105,7 @@ async def buy_alone(
     return await place_order(resources, request, data, idempotency_key, verb="solo", deal_id=deal_id)
 
 
-@get("/v1/orders", guards=[requires_role("buyer")], summary="My orders, newest first")
+@get("/v1/orders", tags=["orders"], guards=[requires_role("buyer")], summary="My orders, newest first")
 async def list_orders(
     request: ApiRequest,
     resources: InjectedResources,
@@ -61,6 +121,7 @@ async def list_orders(
 
 @get(
     "/v1/orders/{order_id:str}",
+    tags=["orders"],
     guards=[requires_role("buyer")],
     summary="One of my orders",
     response_headers=ETAG_HEADERS,
@@ -76,6 +137,7 @@ async def get_order(
 
 @post(
     "/v1/orders/{order_id:str}/cancel",
+    tags=["orders"],
     guards=[requires_role("buyer")],
     status_code=200,
     summary="Cancel one of my orders",
@@ -102,6 +164,12 @@ def _without_server_time(order: Order) -> Order:
     return msgspec.structs.replace(order, group=group)
 
 
-ROUTES: Final = [
-    Router("/", route_handlers=[buy_alone, list_orders, get_order, cancel_order], tags=["orders"]),
+HANDLERS: Final = [
+    join_deal,
+    open_group,
+    join_group,
+    buy_alone,
+    list_orders,
+    get_order,
+    cancel_order,
 ]
