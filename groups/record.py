@@ -238,7 +238,8 @@ def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -
         if not row["same_body"]:
             outcome = IdempotencyKeyReused("the idempotency key was used with a different body")
         if mine:
-            verdicts.written_count += 1
+            # Written by this very statement, whose answer was lost; otherwise an earlier one wrote it.
+            verdicts.written_count += lost
             verdicts.know_group(seat, row["deadline"])
         verdicts.settle(seat, outcome, release=not mine)
         return True
