@@ -1,0 +1,217 @@
+"""A marketplace as an operator runs it: `pintuan up` and the other commands, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+START_S_MAX = 60.0
+STOP_S_MAX = 40.0
+"""Each stage of a stop may take ten seconds before it is killed; there are four."""
+COMMAND_S_MAX = 60.0
+RECOVERY_S_MAX = 60.0
+CALL_TIMEOUT_S = 30.0
+CONNECTIONS_MAX = 200
+POLL_S = 0.05
+READY = "Pintuan is ready at "
+DATA_DIR_VARIABLE = "PINTUAN_DATA_DIR"
+COMMAND_LINES = {
+    "api": "api_process",
+    "worker": "-m workers",
+    "redis": "redis-server",
+    "postgres": "bin/postgres",
+    "postgres backend": "postgres: ",
+}
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One `pintuan up` that printed its ready line."""
+
+    process: asyncio.subprocess.Process
+    url: str
+
+    def client(self) -> httpx.AsyncClient:
+        """A client of its API, for many calls at once."""
+        limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX)
+        return httpx.AsyncClient(base_url=self.url, timeout=CALL_TIMEOUT_S, limits=limits, trust_env=False)
+
+    def family(self) -> list[psutil.Process]:
+        """Every process below the supervisor."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """The processes that do the job of this name, one of `COMMAND_LINES`."""
+        return [process for process in self.family() if COMMAND_LINES[name] in _command_line(process)]
+
+    async def kill_one(self, name: str) -> None:
+        """Ends one process of this job by SIGKILL, waits for its successor and for the API to be ready."""
+        victim = self.processes(name)[0]
+        count = len(self.processes(name)) if name != "postgres backend" else 1
+        victim.kill()
+        async with asyncio.timeout(RECOVERY_S_MAX):
+            while victim.is_running() or len(self.processes(name)) < count:  # noqa: ASYNC110  # no event of ours
+                await asyncio.sleep(POLL_S)
+        await self.until_ready()
+
+    async def until_ready(self) -> None:
+        """Waits until the API says so; connections are new ones, so that any of its processes may answer."""
+        async with asyncio.timeout(RECOVERY_S_MAX):
+            while not await self._is_ready():  # noqa: ASYNC110  # another process has no event of ours
+                await asyncio.sleep(POLL_S)
+
+    async def kill(self) -> None:
+        """Ends the supervisor by SIGKILL and waits until it is gone, though not its children."""
+        self.process.kill()
+        await self.process.wait()
+
+    async def terminate(self) -> int:
+        """Sends SIGTERM and answers the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_S_MAX):
+            return await self.process.wait()
+
+    async def _is_ready(self) -> bool:
+        async with self.client() as client:
+            try:
+                return (await client.get("/health/ready")).status_code == httpx.codes.OK
+            except httpx.TransportError:
+                return False
+
+
+@dataclass
+class Site:
+    """A data directory and a port, on which marketplaces run one after the other."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    _started: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    @property
+    def log(self) -> Path:
+        """What the marketplaces and their children said on stderr."""
+        return self.data_dir.with_suffix(".stderr")
+
+    async def up(self, *options: str, **environ: str) -> Running:
+        """Starts `pintuan up` and waits for its ready line."""
+        process = await self._spawn(*options, **environ)
+        assert process.stdout is not None
+        async with asyncio.timeout(START_S_MAX):
+            line = (await process.stdout.readline()).decode()
+        if not line.startswith(READY):
+            pytest.fail(f"no ready line but {line!r} and {self.log.read_text()}")
+        return Running(process, line.removeprefix(READY).strip())
+
+    async def up_refused(self, *options: str, **environ: str) -> Outcome:
+        """Starts `pintuan up` where it cannot start, and waits until it has given up."""
+        process = await self._spawn(*options, log=self.data_dir.with_suffix(".refused"), **environ)
+        async with asyncio.timeout(START_S_MAX):
+            output, _ = await process.communicate()
+        errors = self.data_dir.with_suffix(".refused").read_text()
+        return Outcome(_status(process), output.decode(), errors)
+
+    async def tokens(self, role: str, subject: str, count: int = 1) -> list[str]:
+        """Tokens as `pintuan token` prints them."""
+        outcome = await self.run("token", "--role", role, "--subject", subject, "--count", str(count))
+        assert outcome.status == 0, outcome.errors
+        return outcome.output.split()
+
+    async def assert_sound(self, **environ: str) -> None:
+        """Fails with the offenders when `pintuan audit` finds one."""
+        outcome = await self.run("audit", "--json", **environ)
+        report: dict[str, Any] = json.loads(outcome.output or "{}")
+        broken = [check for check in report.get("checks", []) if check["offenders"]]
+        assert outcome.status == 0, f"{broken} {outcome.errors}"
+
+    async def run(self, *arguments: str, **environ: str) -> Outcome:
+        """Runs another `pintuan` command on the data directory."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pintuan", *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._environment(environ),
+        )
+        async with asyncio.timeout(COMMAND_S_MAX):
+            output, errors = await process.communicate()
+        return Outcome(_status(process), output.decode(), errors.decode())
+
+    async def close(self) -> None:
+        """Ends whatever a failing test left running."""
+        for process in self._started:
+            if process.returncode is None:
+                process.terminate()
+            await asyncio.wait_for(process.communicate(), STOP_S_MAX)
+
+    def leftovers(self) -> list[str]:
+        """Command lines of living processes that know of the data directory."""
+        return [
+            _command_line(process)
+            for process in psutil.process_iter()
+            if str(self.data_dir) in _command_line(process) + _variable(process, DATA_DIR_VARIABLE)
+        ]
+
+    def running(self) -> dict[str, Any]:
+        """How to reach the stores of the marketplace that runs."""
+        found: dict[str, Any] = json.loads((self.data_dir / "run.json").read_text())
+        return found
+
+    async def _spawn(
+        self, *options: str, log: Path | None = None, **environ: str
+    ) -> asyncio.subprocess.Process:
+        with (log or self.log).open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "pintuan", "up", "--port", str(self.port), *options),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                env=self._environment(environ),
+            )
+        self._started.append(process)
+        return process
+
+    def _environment(self, environ: dict[str, str]) -> dict[str, str]:
+        return {**os.environ, DATA_DIR_VARIABLE: str(self.data_dir), **environ}
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _variable(process: psutil.Process, name: str) -> str:
+    try:
+        return process.environ().get(name, "")
+    except psutil.Error:
+        return ""
+
+
+def _status(process: asyncio.subprocess.Process) -> int:
+    assert process.returncode is not None
+    return process.returncode
