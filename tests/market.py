@@ -204,6 +204,30 @@ class Market:
                 added_stock,
             )
 
+    async def bring_deadline(self, group_id: str, *, in_ms: int) -> None:
+        """Lets a group run for this much longer, whatever it was promised."""
+        await self.pool.execute(
+            "UPDATE groups SET deadline = app_now() + $2 * interval '1 millisecond' WHERE id = $1",
+            group_id,
+            in_ms,
+        )
+        await self.pool.execute(
+            "UPDATE group_progress SET check_at = app_now() WHERE group_id = $1", group_id
+        )
+
+    async def is_overdue(self, group_id: str) -> bool:
+        overdue: bool = await self.pool.fetchval(
+            "SELECT deadline <= app_now() FROM groups WHERE id = $1", group_id
+        )
+        return overdue
+
+    async def pass_grace(self, group_id: str) -> None:
+        """Ends the time that held members of a closing group have left, as time would."""
+        await self.pool.execute("UPDATE groups SET settle_by = app_now() WHERE id = $1", group_id)
+        await self.pool.execute(
+            "UPDATE group_progress SET check_at = app_now() WHERE group_id = $1", group_id
+        )
+
     async def pass_deadline(self, group_id: str) -> None:
         """Moves a group's deadline into the past, as time would."""
         await self.pool.execute(
