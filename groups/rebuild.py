@@ -74,14 +74,14 @@ class Rebuilder:
                     await asyncio.sleep(WARM_POLL_MS * random.uniform(0.5, 1.5) / 1000)  # noqa: S311 - jitter
         except TimeoutError as error:
             raise Overloaded("the deal is being made ready, try again") from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise Overloaded(f"the order store did not answer: {error}") from error
 
     async def epoch_of(self, lane: Lane) -> int:
         """Returns the lane's epoch as Postgres has it; raises Overloaded when it does not answer."""
         try:
             epoch: int = await self._pool.fetchval(QUERIES["lane_epoch"], lane.deal_id, lane.lane_no)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise Overloaded(f"the order store did not answer: {error}") from error
         return epoch
 

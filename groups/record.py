@@ -43,6 +43,8 @@ _OUTCOME_UNKNOWN = (
     asyncpg.QueryCanceledError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # What a statement meets on a connection that Postgres' last words have reached and its end has not.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

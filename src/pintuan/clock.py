@@ -76,7 +76,12 @@ class ServerClock:
             await asyncio.sleep(SAMPLE_INTERVAL_S)
             try:
                 await self.sample()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (
+                OSError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+            ) as error:
                 # The last sample counts on; monotonic time drifts by far less than tokens care about.
                 _logger.warning("server clock not read", error=repr(error))
 

@@ -179,6 +179,8 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
     http.ServiceUnavailableException: _OVERLOADED,
     # Trouble with a store: nothing was answered in time, and the caller may repeat the call.
     asyncpg.PostgresConnectionError: _OVERLOADED,
+    # What a statement meets on a connection that Postgres' last words have reached and its end has not.
+    asyncpg.InternalClientError: _OVERLOADED,
     asyncpg.OperatorInterventionError: _OVERLOADED,
     asyncpg.InsufficientResourcesError: _OVERLOADED,
     asyncpg.LockNotAvailableError: _OVERLOADED,

@@ -24,6 +24,14 @@ MIGRATIONS: Final = load_queries("migrations")
 
 CHECK_TIMEOUT_S: Final = 1.0
 
+_AWAY: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    redis.exceptions.RedisError,
+)
+
 
 async def failing_parts(resources: Resources) -> list[FieldError]:
     """Returns one entry per part that keeps this process from serving; none when it is ready."""
@@ -41,7 +49,7 @@ async def _within_deadline(part: str, check: Awaitable[str | None]) -> FieldErro
             trouble = await check
     except TimeoutError:
         trouble = f"no answer within {CHECK_TIMEOUT_S:g} s"
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, redis.exceptions.RedisError) as error:
+    except _AWAY as error:
         # The class says enough to an operator; the text might name hosts and users to anybody who asks.
         trouble = f"does not answer: {type(error).__name__}"
     return FieldError(part, trouble) if trouble is not None else None

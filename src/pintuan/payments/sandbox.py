@@ -40,7 +40,12 @@ QUERIES: Final = load_queries("sandbox")
 _C = TypeVar("_C", bound=AuthoriseCall | CaptureCall | VoidCall)
 
 _SUCCEEDED: Final = "succeeded"
-_UNREACHABLE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_UNREACHABLE: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class SandboxGateway:
