@@ -5,10 +5,12 @@ import random
 
 DELAY_S_MIN = 0.1
 DELAY_S_MAX = 5.0
+WORKED_S = 2.0
+"""A process that lived this long did its work: somebody killed it, and it is wanted back at once."""
 STEADY_S = 10.0
 """A process that lived this long was well: its next death counts as the first."""
 RESTARTS_MAX = 60
-"""About four minutes of trying; somebody who kills processes one after the other must not end the whole."""
+"""About four minutes of trying."""
 STORE_AWAY_RESTARTS_MAX = 1_000
 """About an hour: a store that is not ours may be away for long, and nothing here is broken meanwhile."""
 STORE_AWAY_STATUS = os.EX_TEMPFAIL
@@ -23,6 +25,7 @@ class Backoff:
 
     def __init__(self) -> None:
         self._restarts = 0
+        self._quick_deaths = 0
 
     def next_delay_s(self, lifetime_s: float, restarts_max: int = RESTARTS_MAX) -> float | None:
         """Seconds to wait after a life of `lifetime_s` seconds, or None when it died too often."""
@@ -30,6 +33,9 @@ class Backoff:
             self._restarts = 0
         if self._restarts >= restarts_max:
             return None
-        delay_s = min(DELAY_S_MAX, DELAY_S_MIN * 2.0**self._restarts)
+        if lifetime_s >= WORKED_S:
+            self._quick_deaths = 0
+        delay_s = min(DELAY_S_MAX, DELAY_S_MIN * 2.0**self._quick_deaths)
         self._restarts += 1
+        self._quick_deaths += 1
         return delay_s * (1 - JITTER * random.random())  # noqa: S311  # spreading restarts needs no secrecy

@@ -10,6 +10,7 @@ from pintuan.supervisor.backoff import (
     JITTER,
     RESTARTS_MAX,
     STEADY_S,
+    WORKED_S,
     Backoff,
 )
 
@@ -33,6 +34,15 @@ def test_a_steady_life_forgets_the_deaths_before_it() -> None:
     delay_s = backoff.next_delay_s(STEADY_S)
     assert delay_s is not None
     assert delay_s <= DELAY_S_MIN
+
+
+def test_one_that_worked_is_wanted_back_at_once_but_its_deaths_are_counted() -> None:
+    backoff = Backoff()
+    for _ in range(RESTARTS_MAX):
+        delay_s = backoff.next_delay_s(WORKED_S)
+        assert delay_s is not None
+        assert delay_s <= DELAY_S_MIN
+    assert backoff.next_delay_s(WORKED_S) is None
 
 
 def test_before_the_marketplace_is_ready_it_gives_up_sooner() -> None:
