@@ -54,6 +54,9 @@ CREATE TABLE groups (
     ended_at timestamptz,
     final_headcount integer,
     final_unit_price_minor bigint,
+    -- How many authorised members left while the group was open. A join that waited for such a cancel still sees
+    -- the headcount from before; by this number it notices, and reads again before it promises a price.
+    departures integer NOT NULL DEFAULT 0 CONSTRAINT group_departures_range CHECK (departures >= 0),
     FOREIGN KEY (deal_id, lane_no) REFERENCES lanes,
     CONSTRAINT group_headcounts CHECK (min_headcount BETWEEN 1 AND capacity),
     CONSTRAINT group_deadline CHECK (deadline > opened_at),
