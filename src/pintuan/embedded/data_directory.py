@@ -1,6 +1,6 @@
 """The data directory of one marketplace: who uses it, where its parts lie, and how to reach what runs in it.
 
-lock        held by whoever runs the marketplace, or servers for a moment; contains its process id
+lock        held by whoever runs the marketplace, or servers for a moment; has its process id until it ends
 run.json    how to reach the marketplace that runs, written by its supervisor
 postgres/ redis/ metrics/ log/ secret_key
 """
@@ -32,10 +32,14 @@ class RunningMarketplace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataDirectory:
-    """The directory at `path`, made when it is first locked."""
+    """The directory at `path`, made when it is first locked.
+
+    `after_crash` says, once locked, whether the holder before us ended without letting go.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self.after_crash = False
         self.postgres = self.path / "postgres"
         self.redis = self.path / "redis"
         self.metrics = self.path / "metrics"
@@ -59,7 +63,10 @@ class DataDirectory:
             raise EmbeddedError(f"cannot use the data directory {self.path}: {error.strerror}") from error
         try:
             self._take(descriptor)
-            yield
+            try:
+                yield
+            finally:
+                os.truncate(descriptor, 0)
         finally:
             os.close(descriptor)
 
@@ -79,13 +86,9 @@ class DataDirectory:
         draft.chmod(0o600)
         draft.replace(self.run_file)
 
-    def withdraw(self) -> bool:
-        """Takes back what `publish` said; answers whether there was anything, perhaps after a crash."""
-        try:
-            self.run_file.unlink()
-        except FileNotFoundError:
-            return False
-        return True
+    def withdraw(self) -> None:
+        """Takes back what `publish` said, if anything. Raises OSError."""
+        self.run_file.unlink(missing_ok=True)
 
     def _take(self, descriptor: int) -> None:
         for _ in range(round(LOCK_WAIT_S_MAX / LOCK_POLL_S)):
@@ -96,6 +99,7 @@ class DataDirectory:
             holder = _process_id(descriptor)
             by = f"process {holder}" if holder else "another process"
             raise EmbeddedError(f"the data directory {self.path} is in use by {by}; stop it or name another")
+        self.after_crash = _process_id(descriptor) is not None
         try:
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

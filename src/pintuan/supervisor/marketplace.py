@@ -91,9 +91,11 @@ class Marketplace:
 
     async def _boot(self) -> None:
         plan = self._plan
-        after_crash = self._directory.withdraw()
+        self._directory.withdraw()
         # First of all, because a taken port is the likeliest trouble and should show at once.
-        self._listener = await listen(plan.host, plan.settings.http_port, after_crash=after_crash)
+        self._listener = await listen(
+            plan.host, plan.settings.http_port, after_crash=self._directory.after_crash
+        )
         url = url_of(plan.host, plan.settings.http_port)
         settings = await self._start_servers()
         # Before anything is written, and because these name the variable that is wrong.
