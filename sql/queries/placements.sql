@@ -154,7 +154,7 @@ LEFT JOIN LATERAL (
 -- Takes back keys whose order was refused after the key was written.
 DELETE FROM idempotency_keys k
 USING unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
-WHERE k.request_id = i.request_id AND k.order_id = i.order_id
+WHERE k.request_id = i.request_id AND k.order_id = i.order_id AND NOT k.abandoned
     AND NOT EXISTS (SELECT FROM orders o WHERE o.id = k.order_id);
 
 -- name: lock_unfounded_groups

@@ -134,6 +134,30 @@ async def test_the_lead_does_not_rest_with_an_heir_who_left_while_it_was_passed(
     assert (await market.group(group))["leader_order_id"] == orders[2]
 
 
+async def test_an_heir_is_chosen_by_what_is_true_once_every_group_is_locked(
+    engine: GroupEngine, another_engine: GroupEngine, market: Market, database_url: str
+) -> None:
+    deal = await market.deal()
+    led: dict[str, list[str]] = {}
+    for n in range(2):
+        leader = await engine.place(market.wish(f"leader-{n}", deal=deal, verb="open"))
+        group = await market.group_of(leader.order_id)
+        heirs = [await engine.place(market.wish(f"heir-{n}-{m}", group=group)) for m in range(2)]
+        led[group] = [leader.order_id, *(heir.order_id for heir in heirs)]
+    first, second = sorted(led)
+    await market.end("expired", led[first][0], led[second][0])
+    async with holding(database_url, LOCK_GROUP, first) as held:
+        passes = asyncio.create_task(engine.apply_seat_releases(10))
+        await held.waiters(1)
+        # While the first group keeps it waiting, another worker sees the second one's heir off.
+        await market.end("expired", led[second][1])
+        await another_engine.apply_seat_releases(10)
+        await held.commit()
+        await passes
+    assert (await market.group(first))["leader_order_id"] == led[first][1]
+    assert (await market.group(second))["leader_order_id"] == led[second][2]
+
+
 async def test_passing_the_lead_and_joining_lock_groups_in_one_order(
     engine: GroupEngine, market: Market, database_url: str
 ) -> None:

@@ -37,6 +37,34 @@ class SlowStore(LaneStore):
         return await super().install(lane, epoch, meta)
 
 
+class LateStore(LaneStore):
+    """Finds a lane cold and is stopped right after, before it does anything about it."""
+
+    def __init__(self, redis_url: str) -> None:
+        super().__init__(redis_url, rates=None, request_ttl_ms=REQUEST_TTL_MS)
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def is_warm(self, lane: Lane, epoch: int) -> bool:
+        found = await super().is_warm(lane, epoch)
+        self.reached.set()
+        await self.go_on.wait()
+        return found
+
+
+async def test_a_process_that_found_a_lane_cold_does_not_rebuild_what_another_has_rebuilt_since(
+    pool: asyncpg.Pool, market: Market, redis_url: str
+) -> None:
+    deal = await market.deal()
+    late = LateStore(redis_url)
+    warms = asyncio.create_task(Rebuilder(pool, late, Listeners()).warm(Lane(deal, 0)))
+    await late.reached.wait()
+    assert await warm(pool, redis_url, deal) == 2
+    late.go_on.set()
+    assert await warms == 2
+    await late.close()
+
+
 async def test_one_of_many_processes_rebuilds_a_lane_that_all_find_cold(
     pool: asyncpg.Pool, market: Market, redis_url: str
 ) -> None:

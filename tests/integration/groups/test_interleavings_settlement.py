@@ -108,7 +108,7 @@ async def test_an_authorisation_in_flight_while_its_group_settles_neither_deadlo
         settles = asyncio.create_task(engine.advance_due_groups(10))
         await payment.waiters(1)
         # What the payment touches next must not be in the settlement's hands yet.
-        await payment.connection.execute("SET LOCAL lock_timeout = '1s'")
+        await payment.connection.execute("SET LOCAL lock_timeout = '300ms'")
         await payment.connection.execute(
             "UPDATE payment_operations SET state = 'succeeded', ended_at = app_now() WHERE order_id = $1",
             late.order_id,
@@ -136,7 +136,7 @@ async def test_a_failed_group_touches_its_buyers_before_its_lane(
         settles = asyncio.create_task(engine.advance_due_groups(10))
         await join.waiters(1)
         # A join counts its buyer and then takes from the lane; the settlement must not stand there first.
-        await join.connection.execute("SET LOCAL lock_timeout = '1s'")
+        await join.connection.execute("SET LOCAL lock_timeout = '300ms'")
         await join.connection.execute(LOCK_LANE, deal, 0)
         await join.commit()
         assert await settles == 1
