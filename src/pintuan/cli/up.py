@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,8 @@ def command(
         api_workers=api_workers,
         workers=workers,
         demo=demo,
-        log_to_files=demo and sys.stderr.isatty(),
+        # The show and what the processes log would garble each other.
+        log_to_files=demo,
     )
     try:
         asyncio.run(_run(plan))
