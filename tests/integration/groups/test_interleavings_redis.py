@@ -9,15 +9,17 @@ import pytest
 from redis.asyncio import Redis
 
 from groups.engine import GroupEngine, open_engine
-from groups.errors import AlreadyJoined, GroupClosed, SoldOut
+from groups.errors import AlreadyJoined, GroupClosed, GroupFull, LimitReached, SoldOut
 from groups.listeners import Listeners
+from groups.record import QUERIES
 from pintuan.embedded import EmbeddedRedis
 from tests.integration.groups.conftest import Sound, check_sound
-from tests.interleaving import LaneMemory, holding, outcomes_of, persist
+from tests.interleaving import LaneMemory, TroubledPool, holding, outcomes_of, persist
 from tests.market import Market
 
 pytestmark = pytest.mark.anyio
 
+RECORD = QUERIES["record_placements"]
 LOCK_BUYER = "SELECT FROM deal_buyers WHERE buyer_id = $1 FOR UPDATE"
 SOLD_BEFORE = 10
 
@@ -105,6 +107,49 @@ async def test_a_sale_survives_a_redis_from_the_past(
         )
         assert {type(outcome) for outcome in late} == {SoldOut}
     assert past
+
+
+async def test_what_a_redis_from_the_past_would_refuse_is_not_refused_now(
+    pool: asyncpg.Pool, own_redis: EmbeddedRedis, market: Market
+) -> None:
+    deal = await market.deal(stock=1)
+    async with open_engine(pool, own_redis.url, rates=None) as engine:
+        sold = await engine.place(market.wish("ann", deal=deal))
+        past = (own_redis.directory / "appendonly.aof").read_bytes()
+        await market.end("declined", sold.order_id)
+        await engine.apply_seat_releases(10)
+        await own_redis.kill()
+        (own_redis.directory / "appendonly.aof").write_bytes(past)
+        await own_redis.start()
+        await own_redis.wait_ready()
+        # At the epoch of the past, which still is the epoch of now, the deal was sold out.
+        assert not (await persist(engine, market.wish("bob", deal=deal))).replayed
+    await check_sound(pool, own_redis.url)
+
+
+async def test_refusals_never_ask_postgres_to_record_anything(
+    pool: asyncpg.Pool, redis_url: str, market: Market
+) -> None:
+    deal = await market.deal(stock=3, max_headcount=2, min_headcount=2, per_buyer=2)
+    small = await market.deal(per_buyer=1)
+    async with open_engine(pool, redis_url, rates=None) as engine:
+        group = await market.group_of((await engine.place(market.wish("ann", deal=deal))).order_id)
+        await engine.place(market.wish("bob", deal=deal))
+        await engine.place(market.wish("cid", deal=deal, verb="solo"))
+        await engine.place(market.wish("ann", deal=small, verb="solo"))
+    nothing_recorded = TroubledPool(pool, RECORD, TimeoutError(), times=100, committed=False)
+    async with open_engine(nothing_recorded, redis_url, rates=None) as engine:
+        outcomes = await outcomes_of(
+            engine.place(wish)
+            for wish in (
+                market.wish("dan", deal=deal),
+                market.wish("dan", group=group),
+                market.wish("ann", group=group),
+                market.wish("ann", deal=small, verb="solo"),
+            )
+        )
+    assert [type(outcome) for outcome in outcomes] == [SoldOut, GroupFull, AlreadyJoined, LimitReached]
+    assert nothing_recorded.left == 100
 
 
 async def test_a_seat_placed_before_a_rebuild_and_committed_after_it_is_fenced_and_placed_again(

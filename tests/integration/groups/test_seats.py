@@ -1,6 +1,7 @@
 """Seats are used again, the lowest first, and a full group takes somebody in when a payment is declined."""
 
 import pytest
+from redis.asyncio import Redis
 
 from groups.engine import GroupEngine
 from groups.errors import GroupFull
@@ -18,7 +19,7 @@ async def joined(engine: GroupEngine, market: Market, group: str, name: str) -> 
 
 @pytest.mark.parametrize("redis_forgets", [False, True])
 async def test_freed_seats_are_given_out_first_and_from_the_lowest(
-    engine: GroupEngine, market: Market, sound: Sound, redis, redis_forgets: bool
+    engine: GroupEngine, market: Market, sound: Sound, redis: Redis, redis_forgets: bool
 ) -> None:
     deal = await market.deal()
     orders = [(await engine.place(market.wish(f"buyer-{n}", deal=deal))).order_id for n in range(6)]
