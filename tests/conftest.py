@@ -8,6 +8,7 @@ Fixtures:
     redis_url       URL of the session's Redis, emptied before the test
     own_redis       a running Redis of this test alone, to be killed, restarted or restored from its files
     own_postgres    the same for Postgres, with its durability settings on and no migrations
+    site            a data directory and a port of this test, to run `pintuan up` on
 
 A test marked `anyio` runs on asyncio, in one event loop for the whole session.
 """
@@ -15,8 +16,10 @@ A test marked `anyio` runs on asyncio, in one event loop for the whole session.
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import asyncpg
@@ -26,10 +29,13 @@ from redis.asyncio import Redis
 
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
+from tests.marketplace import Site
 
 TEMPLATE_DATABASE = "pintuan_template"
 COMMAND_TIMEOUT_S = 10.0
 POOL_SIZE_MAX = 10
+
+Server = TypeVar("Server", EmbeddedPostgres, EmbeddedRedis)
 
 settings.register_profile("local", max_examples=100, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -77,10 +83,7 @@ def own_directory() -> Iterator[Path]:
 async def postgres(server_directory: Path) -> AsyncIterator[PostgresFixture]:
     """One server for the session. It does not wait for the disk: no test here survives a power cut."""
     server = EmbeddedPostgres(server_directory / "postgres", settings={"fsync": "off"})
-    server.prepare()
-    await server.start()
-    try:
-        await server.wait_ready()
+    async with running(server):
         maintenance = await asyncpg.connect(server.url_of("postgres"), command_timeout=COMMAND_TIMEOUT_S)
         try:
             await maintenance.execute(f"CREATE DATABASE {TEMPLATE_DATABASE}")
@@ -88,8 +91,6 @@ async def postgres(server_directory: Path) -> AsyncIterator[PostgresFixture]:
             yield PostgresFixture(server, maintenance)
         finally:
             await maintenance.close()
-    finally:
-        await server.stop()
 
 
 @pytest.fixture
@@ -113,14 +114,8 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 @pytest.fixture(scope="session")
 async def redis_server(server_directory: Path) -> AsyncIterator[EmbeddedRedis]:
     """One Redis for the session."""
-    server = EmbeddedRedis(server_directory / "redis")
-    server.prepare()
-    await server.start()
-    try:
-        await server.wait_ready()
+    async with running(EmbeddedRedis(server_directory / "redis")) as server:
         yield server
-    finally:
-        await server.stop()
 
 
 @pytest.fixture
@@ -134,20 +129,28 @@ async def redis_url(redis_server: EmbeddedRedis) -> str:
 @pytest.fixture
 async def own_redis(own_directory: Path) -> AsyncIterator[EmbeddedRedis]:
     """A running Redis of this test alone. To come back after `kill`, `start` and `wait_ready` again."""
-    server = EmbeddedRedis(own_directory / "redis")
-    server.prepare()
-    await server.start()
-    try:
-        await server.wait_ready()
+    async with running(EmbeddedRedis(own_directory / "redis")) as server:
         yield server
-    finally:
-        await server.stop()
 
 
 @pytest.fixture
 async def own_postgres(own_directory: Path) -> AsyncIterator[EmbeddedPostgres]:
     """A running Postgres of this test alone, as `pintuan up` would run it."""
-    server = EmbeddedPostgres(own_directory / "postgres")
+    async with running(EmbeddedPostgres(own_directory / "postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+async def site(own_directory: Path) -> AsyncIterator[Site]:
+    """A site where nothing runs yet; whatever a failing test leaves there is ended."""
+    site = Site(own_directory / "data")
+    yield site
+    await site.close()
+
+
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[Server]:
+    """A new server that answers, for the life of the block."""
     server.prepare()
     await server.start()
     try:

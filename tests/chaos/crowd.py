@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.chaos.marketplace import Site
+from tests.marketplace import Site, open_deal
 
 SHOPPERS_PER_S = 100
 CALLS_MAX = 40
@@ -90,7 +90,7 @@ class Crowd:
     async def _shopper(self, client: httpx.AsyncClient, number: int, token: str) -> None:
         plan = PLANS[number % len(PLANS)]
         deal = self.deals[number % len(self.deals)]
-        paths = {"open": f"/v1/deals/{deal}/groups", "solo": f"/v1/deals/{deal}/buy"}
+        paths: dict[str, str | None] = {"open": f"/v1/deals/{deal}/groups", "solo": f"/v1/deals/{deal}/buy"}
         if plan == "link":
             paths["link"] = self._link()
         path = paths.get(plan) or f"/v1/deals/{deal}/join"
@@ -211,21 +211,9 @@ async def open_crowd(
 ) -> Crowd:
     """Makes two deals, one of them in two lanes, and buyers enough to sell both out."""
     merchant = (await site.tokens("merchant", "acme"))[0]
-    deals = [await open_deal(client, merchant, lanes=lanes, **terms) for lanes in (1, 2)]
+    deals = [await open_deal(client, merchant, **{**DEAL, "lanes": lanes, **terms}) for lanes in (1, 2)]
     buyers = await site.tokens("buyer", f"buyer-{next(_crowds)}", size)
     return Crowd(buyers, deals, connections_may_break=connections_may_break)
-
-
-async def open_deal(client: httpx.AsyncClient, merchant: str, **terms: Any) -> str:
-    """Makes a product and a deal on it; `terms` go over `DEAL`."""
-    headers = {"Authorization": f"Bearer {merchant}"}
-    variant = {"sku": "tea", "title": "Tea", "list_price": {"amount": 1000, "currency": "USD"}}
-    product = await client.post("/v1/products", json={"title": "Tea", "variants": [variant]}, headers=headers)
-    assert product.status_code == httpx.codes.CREATED, product.text
-    terms = DEAL | {"variant_id": product.json()["variants"][0]["id"]} | terms
-    deal = await client.post("/v1/deals", json=terms, headers=headers)
-    assert deal.status_code == httpx.codes.CREATED, deal.text
-    return str(deal.json()["id"])
 
 
 def is_decided(response: httpx.Response) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.marketplace import Outcome, Site, free_port
+from tests.marketplace import Outcome, Site, free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

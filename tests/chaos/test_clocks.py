@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.crowd import GROUP_TTL_S, open_crowd
-from tests.chaos.marketplace import Site
+from tests.marketplace import Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

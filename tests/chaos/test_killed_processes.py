@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.chaos.crowd import open_crowd
-from tests.chaos.marketplace import Site
+from tests.marketplace import Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

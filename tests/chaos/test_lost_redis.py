@@ -8,8 +8,9 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from tests.chaos.crowd import Crowd, open_crowd
-from tests.chaos.marketplace import POLL_S, Site
+from tests.chaos.crowd import SETTLED_S_MAX, Crowd, open_crowd
+from tests.marketplace import Site
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -52,5 +53,8 @@ async def flush(site: Site) -> None:
 
 async def first_closed(crowd: Crowd, client: httpx.AsyncClient) -> None:
     """Waits until some group is no longer open, which others are then about to follow."""
-    while all(group["status"] == "open" for group in await crowd.groups(client)):  # noqa: ASYNC110  # over HTTP
-        await asyncio.sleep(POLL_S)
+
+    async def some_closed() -> bool:
+        return any(group["status"] != "open" for group in await crowd.groups(client))
+
+    await until(some_closed, within_s=SETTLED_S_MAX)

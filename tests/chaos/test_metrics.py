@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.crowd import open_crowd
-from tests.chaos.marketplace import Running, Site
+from tests.marketplace import Running, Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

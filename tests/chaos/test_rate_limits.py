@@ -8,8 +8,8 @@ from collections import Counter
 import httpx
 import pytest
 
-from tests.chaos.crowd import open_deal
-from tests.chaos.marketplace import Site
+from tests.chaos.crowd import DEAL
+from tests.marketplace import Site, open_deal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -23,7 +23,7 @@ async def test_only_a_buyer_who_hammers_is_held_back_and_only_where_limits_are_o
 ) -> None:
     up = await site.up(PINTUAN_RATE_LIMITS=switch)
     async with up.client() as client:
-        deal = await open_deal(client, (await site.tokens("merchant", "acme"))[0])
+        deal = await open_deal(client, (await site.tokens("merchant", "acme"))[0], **DEAL)
         hammering, *others = await site.tokens("buyer", "buyer", 11)
         hammered = [buy(client, deal, hammering, key) for key in range(HAMMERED)]
         bought = [buy(client, deal, other, 0) for other in others]

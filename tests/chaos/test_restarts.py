@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.chaos.crowd import open_crowd
-from tests.chaos.marketplace import Site
+from tests.marketplace import Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -10,20 +10,23 @@ import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import psutil
 import pytest
+
+from tests.waiting import until
 
 START_S_MAX = 60.0
 STOP_S_MAX = 40.0
 """Each stage of a stop may take ten seconds before it is killed; there are four."""
 COMMAND_S_MAX = 60.0
 RECOVERY_S_MAX = 60.0
+SHOW_S_MAX = 200.0
+"""A demo takes as long as its groups do."""
 CALL_TIMEOUT_S = 30.0
 CONNECTIONS_MAX = 200
-POLL_S = 0.05
 READY = "Pintuan is ready at "
 DATA_DIR_VARIABLE = "PINTUAN_DATA_DIR"
 COMMAND_LINES = {
@@ -72,19 +75,24 @@ class Running:
 
     async def kill_one(self, name: str) -> None:
         """Ends one process of this job by SIGKILL, waits for its successor and for the API to be ready."""
+
+        async def is_there() -> bool:
+            return bool(self.processes(name))
+
+        async def is_replaced() -> bool:
+            return not victim.is_running() and len(self.processes(name)) >= count
+
+        # A worker that ended with its Redis may be on its way back.
+        await until(is_there, within_s=RECOVERY_S_MAX)
         victim = self.processes(name)[0]
         count = len(self.processes(name)) if name != "postgres backend" else 1
         victim.kill()
-        async with asyncio.timeout(RECOVERY_S_MAX):
-            while victim.is_running() or len(self.processes(name)) < count:  # noqa: ASYNC110  # no event of ours
-                await asyncio.sleep(POLL_S)
+        await until(is_replaced, within_s=RECOVERY_S_MAX)
         await self.until_ready()
 
     async def until_ready(self) -> None:
         """Waits until the API says so; connections are new ones, so that any of its processes may answer."""
-        async with asyncio.timeout(RECOVERY_S_MAX):
-            while not await self._is_ready():  # noqa: ASYNC110  # another process has no event of ours
-                await asyncio.sleep(POLL_S)
+        await until(self._is_ready, within_s=RECOVERY_S_MAX)
 
     async def kill(self) -> None:
         """Ends the supervisor by SIGKILL and waits until it is gone, though not its children."""
@@ -118,9 +126,14 @@ class Site:
         """What the marketplaces and their children said on stderr."""
         return self.data_dir.with_suffix(".stderr")
 
+    async def spawn(self, *options: str, **environ: str) -> asyncio.subprocess.Process:
+        """Starts `pintuan up` and waits for nothing."""
+        with self.log.open("ab") as errors:
+            return await self._start(("up", "--port", str(self.port), *options), environ, stderr=errors)
+
     async def up(self, *options: str, **environ: str) -> Running:
         """Starts `pintuan up` and waits for its ready line."""
-        process = await self._spawn(*options, **environ)
+        process = await self.spawn(*options, **environ)
         assert process.stdout is not None
         async with asyncio.timeout(START_S_MAX):
             line = (await process.stdout.readline()).decode()
@@ -130,11 +143,11 @@ class Site:
 
     async def up_refused(self, *options: str, **environ: str) -> Outcome:
         """Starts `pintuan up` where it cannot start, and waits until it has given up."""
-        process = await self._spawn(*options, log=self.data_dir.with_suffix(".refused"), **environ)
-        async with asyncio.timeout(START_S_MAX):
-            output, _ = await process.communicate()
-        errors = self.data_dir.with_suffix(".refused").read_text()
-        return Outcome(_status(process), output.decode(), errors)
+        return await self._finish(("up", "--port", str(self.port), *options), environ, within_s=START_S_MAX)
+
+    async def show(self, *options: str) -> Outcome:
+        """Runs `pintuan demo` to its end."""
+        return await self._finish(("demo", *options), {}, within_s=SHOW_S_MAX)
 
     async def tokens(self, role: str, subject: str, count: int = 1) -> list[str]:
         """Tokens as `pintuan token` prints them."""
@@ -151,21 +164,14 @@ class Site:
 
     async def run(self, *arguments: str, **environ: str) -> Outcome:
         """Runs another `pintuan` command on the data directory."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pintuan", *arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environment(environ),
-        )
-        async with asyncio.timeout(COMMAND_S_MAX):
-            output, errors = await process.communicate()
-        return Outcome(_status(process), output.decode(), errors.decode())
+        return await self._finish(arguments, environ, within_s=COMMAND_S_MAX)
 
     async def close(self) -> None:
         """Ends whatever a failing test left running."""
         for process in self._started:
             if process.returncode is None:
                 process.terminate()
+        for process in self._started:
             await asyncio.wait_for(process.communicate(), STOP_S_MAX)
 
     def leftovers(self) -> list[str]:
@@ -181,21 +187,38 @@ class Site:
         found: dict[str, Any] = json.loads((self.data_dir / "run.json").read_text())
         return found
 
-    async def _spawn(
-        self, *options: str, log: Path | None = None, **environ: str
+    async def _finish(
+        self, arguments: tuple[str, ...], environ: dict[str, str], *, within_s: float
+    ) -> Outcome:
+        process = await self._start(arguments, environ, stderr=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(within_s):
+            output, errors = await process.communicate()
+        assert process.returncode is not None
+        return Outcome(process.returncode, output.decode(), errors.decode())
+
+    async def _start(
+        self, arguments: tuple[str, ...], environ: dict[str, str], *, stderr: IO[bytes] | int
     ) -> asyncio.subprocess.Process:
-        with (log or self.log).open("ab") as errors:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pintuan", "up", "--port", str(self.port), *options),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
-                env=self._environment(environ),
-            )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pintuan", *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            env={**os.environ, DATA_DIR_VARIABLE: str(self.data_dir), **environ},
+        )
         self._started.append(process)
         return process
 
-    def _environment(self, environ: dict[str, str]) -> dict[str, str]:
-        return {**os.environ, DATA_DIR_VARIABLE: str(self.data_dir), **environ}
+
+async def open_deal(client: httpx.AsyncClient, merchant: str, **terms: Any) -> str:
+    """Makes a product at 10.00 USD and a deal on it; `merchant` is a token. Answers the deal's id."""
+    headers = {"Authorization": f"Bearer {merchant}"}
+    variant = {"sku": "tea", "title": "Tea", "list_price": {"amount": 1000, "currency": "USD"}}
+    product = await client.post("/v1/products", json={"title": "Tea", "variants": [variant]}, headers=headers)
+    assert product.status_code == httpx.codes.CREATED, product.text
+    terms = {"variant_id": product.json()["variants"][0]["id"]} | terms
+    deal = await client.post("/v1/deals", json=terms, headers=headers)
+    assert deal.status_code == httpx.codes.CREATED, deal.text
+    return str(deal.json()["id"])
 
 
 def _command_line(process: psutil.Process) -> str:
@@ -210,8 +233,3 @@ def _variable(process: psutil.Process, name: str) -> str:
         return process.environ().get(name, "")
     except psutil.Error:
         return ""
-
-
-def _status(process: asyncio.subprocess.Process) -> int:
-    assert process.returncode is not None
-    return process.returncode
