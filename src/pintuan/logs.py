@@ -115,8 +115,11 @@ def configure(settings: Settings) -> RequestLog:
         if as_json
         else [_mask_secrets, structlog.dev.ConsoleRenderer()]
     )
+    # Loggers in use keep the list they were made with: changed in place, the new setup reaches them too.
+    processors = structlog.get_config()["processors"]
+    processors[:] = [*shared, *last]
     structlog.configure(
-        processors=[*shared, *last],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVEL),
         logger_factory=_make_line_logger,
         cache_logger_on_first_use=True,
