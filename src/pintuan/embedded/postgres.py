@@ -139,12 +139,10 @@ class EmbeddedPostgres:
         """
         try:
             async with asyncio.timeout(READY_WAIT_S_MAX):
-                connection = await self._connect()
-                try:
-                    if not await connection.fetchval(SERVERS["database_exists"], DATABASE):
-                        await connection.execute(SERVERS["create_embedded_database"])
-                finally:
-                    await connection.close()
+                while True:
+                    if await self._has_database():
+                        return
+                    await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
             raise EmbeddedError(
                 f"Postgres in {self.directory} was not ready in {READY_WAIT_S_MAX:.0f} s: {self._complaint()}"
@@ -183,18 +181,25 @@ class EmbeddedPostgres:
             arguments += ["-c", f"{name}={value}"]
         return arguments
 
-    async def _connect(self) -> asyncpg.Connection:
-        url = self.url_of("postgres")
-        while True:
+    async def _has_database(self) -> bool:
+        """Makes the database where it is missing; answers False while the server does not answer."""
+        try:
+            connection = await asyncpg.connect(
+                self.url_of("postgres"), timeout=CONNECT_TIMEOUT_S, command_timeout=CONNECT_TIMEOUT_S
+            )
             try:
-                return await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                # Not listening yet, starting or recovering; any other cause outlasts the caller's deadline.
-                if self._started().returncode is not None:
-                    raise EmbeddedError(
-                        f"Postgres in {self.directory} ended at once: {self._complaint()}"
-                    ) from None
-            await asyncio.sleep(READY_POLL_S)
+                if not await connection.fetchval(SERVERS["database_exists"], DATABASE):
+                    await connection.execute(SERVERS["create_embedded_database"])
+            finally:
+                connection.terminate()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            # Not listening yet, starting or recovering; any other cause outlasts the caller's deadline.
+            if self._started().returncode is not None:
+                raise EmbeddedError(
+                    f"Postgres in {self.directory} ended at once: {self._complaint()}"
+                ) from None
+            return False
+        return True
 
     def _prepare(self) -> None:
         if not (self.directory / "PG_VERSION").exists():
