@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pintuan.settings import Settings
 
 POOL_SIZE_MAX: Final = 12
+# A process that is started while Postgres recovers waits for it; less than a stop waits before it kills.
+POSTGRES_WAIT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,12 @@ async def open_resources(
     secret_key = settings.resolve_secret_key()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            open_pool(settings, size_max=POOL_SIZE_MAX, application_name=application_name)
+            open_pool(
+                settings,
+                size_max=POOL_SIZE_MAX,
+                application_name=application_name,
+                wait_s=POSTGRES_WAIT_S,
+            )
         )
         redis = await stack.enter_async_context(open_redis(settings))
         doorbells = await stack.enter_async_context(open_doorbells(settings))

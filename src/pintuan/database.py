@@ -31,6 +31,7 @@ CLOSE_TIMEOUT_S: Final = 10.0
 IDLE_CONNECTION_LIFETIME_S: Final = 300.0
 QUERIES_PER_CONNECTION_MAX: Final = 1_000_000
 POOL_SIZE_MIN: Final = 2
+OPEN_RETRY_S: Final = 0.1
 
 _JSONB_VERSION: Final = b"\x01"
 _logger = structlog.get_logger("pintuan.database")
@@ -59,9 +60,9 @@ class BoundedPool(Pool):
 
 @asynccontextmanager
 async def open_pool(
-    settings: Settings, *, size_max: int, application_name: str
+    settings: Settings, *, size_max: int, application_name: str, wait_s: float = 0.0
 ) -> AsyncIterator[asyncpg.Pool]:
-    """Opens a pool for the life of the block.
+    """Opens a pool for the life of the block; a Postgres that is just starting is waited for up to `wait_s`.
 
     Every statement runs under the server's statement and lock timeouts and the client's slightly longer one;
     `app_now()` is shifted by the settings' simulated offset; jsonb is read and written as plain values.
@@ -72,7 +73,31 @@ async def open_pool(
     """
     if settings.database_url is None:
         raise SettingsError("PINTUAN_DATABASE_URL", "not set; `pintuan up` sets it for the embedded Postgres")
-    pool = BoundedPool(
+    pool = await _opened(settings, size_max, application_name, wait_s)
+    try:
+        yield pool
+    finally:
+        await _close(pool)
+
+
+async def _opened(settings: Settings, size_max: int, application_name: str, wait_s: float) -> BoundedPool:
+    clock = asyncio.get_running_loop().time
+    give_up_at_s = clock() + wait_s
+    while True:
+        # A new one each time, because asyncpg closes a pool that failed to open.
+        pool = _make_pool(settings, size_max, application_name)
+        try:
+            await pool
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
+            if clock() >= give_up_at_s:
+                raise
+            await asyncio.sleep(OPEN_RETRY_S)
+        else:
+            return pool
+
+
+def _make_pool(settings: Settings, size_max: int, application_name: str) -> BoundedPool:
+    return BoundedPool(
         settings.database_url,
         min_size=min(POOL_SIZE_MIN, size_max),
         max_size=size_max,
@@ -86,11 +111,6 @@ async def open_pool(
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=session_settings(settings, application_name),
     )
-    await pool
-    try:
-        yield pool
-    finally:
-        await _close(pool)
 
 
 def session_settings(settings: Settings, application_name: str) -> dict[str, str]:

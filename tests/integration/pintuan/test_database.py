@@ -6,6 +6,7 @@ import pytest
 
 from pintuan import database
 from pintuan.database import open_pool
+from pintuan.embedded import EmbeddedPostgres
 from pintuan.settings import Settings, SettingsError
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +69,29 @@ async def test_a_transaction_left_open_is_rolled_back_when_its_connection_goes_b
             asyncio.get_running_loop().set_exception_handler(None)
 
         assert await pool.fetchval("SELECT count(*) FROM merchants") == 0
+
+
+async def test_a_postgres_that_is_still_starting_is_waited_for(own_postgres: EmbeddedPostgres) -> None:
+    settings = Settings(database_url=own_postgres.url)
+    await own_postgres.stop()
+
+    async def ask() -> object:
+        async with open_pool(settings, size_max=1, application_name="test", wait_s=60) as pool:
+            return await pool.fetchval("SELECT 7")
+
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    await own_postgres.start()
+    assert await asking == 7
+
+
+async def test_a_postgres_that_is_not_there_is_not_waited_for_unless_asked(
+    own_postgres: EmbeddedPostgres,
+) -> None:
+    await own_postgres.stop()
+    with pytest.raises(OSError, match=r"No such file|refused"):
+        async with open_pool(Settings(database_url=own_postgres.url), size_max=1, application_name="test"):
+            pass
 
 
 async def test_without_a_url_the_variable_is_named() -> None:
