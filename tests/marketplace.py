@@ -29,6 +29,7 @@ CALL_TIMEOUT_S = 30.0
 CONNECTIONS_MAX = 200
 READY = "Pintuan is ready at "
 DATA_DIR_VARIABLE = "PINTUAN_DATA_DIR"
+PINTUAN = (sys.executable, "-m", "pintuan")
 COMMAND_LINES = {
     "api": "api_process",
     "worker": "-m workers",
@@ -129,7 +130,7 @@ class Site:
     async def spawn(self, *options: str, **environ: str) -> asyncio.subprocess.Process:
         """Starts `pintuan up` and waits for nothing."""
         with self.log.open("ab") as errors:
-            return await self._start(("up", "--port", str(self.port), *options), environ, stderr=errors)
+            return await self._start(self._up_command(options), environ, stderr=errors)
 
     async def up(self, *options: str, **environ: str) -> Running:
         """Starts `pintuan up` and waits for its ready line."""
@@ -143,11 +144,11 @@ class Site:
 
     async def up_refused(self, *options: str, **environ: str) -> Outcome:
         """Starts `pintuan up` where it cannot start, and waits until it has given up."""
-        return await self._finish(("up", "--port", str(self.port), *options), environ, within_s=START_S_MAX)
+        return await self._finish(self._up_command(options), environ, within_s=START_S_MAX)
 
     async def show(self, *options: str) -> Outcome:
         """Runs `pintuan demo` to its end."""
-        return await self._finish(("demo", *options), {}, within_s=SHOW_S_MAX)
+        return await self._finish((*PINTUAN, "demo", *options), {}, within_s=SHOW_S_MAX)
 
     async def tokens(self, role: str, subject: str, count: int = 1) -> list[str]:
         """Tokens as `pintuan token` prints them."""
@@ -164,7 +165,12 @@ class Site:
 
     async def run(self, *arguments: str, **environ: str) -> Outcome:
         """Runs another `pintuan` command on the data directory."""
-        return await self._finish(arguments, environ, within_s=COMMAND_S_MAX)
+        return await self._finish((*PINTUAN, *arguments), environ, within_s=COMMAND_S_MAX)
+
+    async def shell(self, script: str) -> Outcome:
+        """Runs a script of an operator, in which `pintuan` finds the data directory by itself."""
+        command = ("bash", "-euo", "pipefail", "-c", script)
+        return await self._finish(command, {}, within_s=COMMAND_S_MAX)
 
     async def close(self) -> None:
         """Ends whatever a failing test left running."""
@@ -187,20 +193,21 @@ class Site:
         found: dict[str, Any] = json.loads((self.data_dir / "run.json").read_text())
         return found
 
-    async def _finish(
-        self, arguments: tuple[str, ...], environ: dict[str, str], *, within_s: float
-    ) -> Outcome:
-        process = await self._start(arguments, environ, stderr=asyncio.subprocess.PIPE)
+    def _up_command(self, options: tuple[str, ...]) -> tuple[str, ...]:
+        return (*PINTUAN, "up", "--port", str(self.port), *options)
+
+    async def _finish(self, command: tuple[str, ...], environ: dict[str, str], *, within_s: float) -> Outcome:
+        process = await self._start(command, environ, stderr=asyncio.subprocess.PIPE)
         async with asyncio.timeout(within_s):
             output, errors = await process.communicate()
         assert process.returncode is not None
         return Outcome(process.returncode, output.decode(), errors.decode())
 
     async def _start(
-        self, arguments: tuple[str, ...], environ: dict[str, str], *, stderr: IO[bytes] | int
+        self, command: tuple[str, ...], environ: dict[str, str], *, stderr: IO[bytes] | int
     ) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pintuan", *arguments),
+            *command,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
             env={**os.environ, DATA_DIR_VARIABLE: str(self.data_dir), **environ},
