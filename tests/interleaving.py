@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 import msgspec
@@ -19,9 +19,10 @@ from groups.lane_store import Confirmations, LaneStore
 from groups.listeners import Listeners
 from groups.placement import Placement, Recorded, Seat, item_of, seat_of
 from groups.rebuild import Rebuilder
+from tests.waiting import until
 
-WAIT_S_MAX = 10.0
-POLL_S = 0.005
+COMMAND_TIMEOUT_S = 10.0
+RETRY_S = 0.005
 CALLS_MAX = 100
 POOL_SIZE_MAX = 5
 T = TypeVar("T")
@@ -64,20 +65,13 @@ class Holder:
 @asynccontextmanager
 async def holding(database_url: str, sql: str, *arguments: Any) -> AsyncIterator[Holder]:
     """Runs `sql` in a transaction of its own, which ends with the block unless it was committed before."""
-    connection = await asyncpg.connect(database_url, command_timeout=WAIT_S_MAX)
+    connection = await asyncpg.connect(database_url, command_timeout=COMMAND_TIMEOUT_S)
     try:
         holder = Holder(connection)
         await holder.begin(sql, *arguments)
         yield holder
     finally:
         await connection.close()
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Asks again and again, for `WAIT_S_MAX` at most."""
-    async with asyncio.timeout(WAIT_S_MAX):
-        while not await true():  # noqa: ASYNC110 - what changes is in a server, which sets no event here
-            await asyncio.sleep(POLL_S)
 
 
 @asynccontextmanager
@@ -88,7 +82,7 @@ async def processes(database_url: str, redis_url: str, count: int) -> AsyncItera
         for _ in range(count):
             pool = await stack.enter_async_context(
                 asyncpg.create_pool(
-                    database_url, min_size=1, max_size=POOL_SIZE_MAX, command_timeout=WAIT_S_MAX
+                    database_url, min_size=1, max_size=POOL_SIZE_MAX, command_timeout=COMMAND_TIMEOUT_S
                 )
             )
             engines.append(await stack.enter_async_context(open_engine(pool, redis_url, rates=None)))
@@ -106,6 +100,12 @@ class TroubledPool:
         self._error = error
         self._committed = committed
         self.left = times
+
+    def engine(
+        self, redis_url: str, *, listeners: Listeners | None = None
+    ) -> AbstractAsyncContextManager[GroupEngine]:
+        """An engine on this pool, which is no `asyncpg.Pool` by type, for it is only half of one."""
+        return open_engine(cast("asyncpg.Pool", self), redis_url, rates=None, listeners=listeners)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
@@ -136,7 +136,8 @@ class BackgroundPool(TroubledPool):
 class LaneMemory:
     """What Redis remembers of a lane, to be read and to be falsified."""
 
-    client: Redis
+    client: Any
+    """A `Redis`. Its annotations know neither that its answers are awaitable nor that values may be bytes."""
     keys: LaneKeys
 
     @classmethod
@@ -153,6 +154,9 @@ class LaneMemory:
 
     async def units_left(self) -> int:
         return int(await self.client.hget(self.keys.meta, "units_left"))
+
+    async def write_units_left(self, units: int) -> None:
+        await self.client.hset(self.keys.meta, "units_left", units)
 
     async def pending(self) -> list[str]:
         return [member.decode() for member in await self.client.zrange(self.keys.pending, 0, -1)]
@@ -208,7 +212,7 @@ async def persist(engine: GroupEngine, placement: Placement) -> Recorded:
         try:
             return await engine.place(placement)
         except TryAgain:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(RETRY_S)
     raise AssertionError(f"nothing was decided in {CALLS_MAX} calls")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-WAIT_S_MAX = 10.0
+WAIT_S_MAX = 30.0
 POLL_S = 0.01
 
 

@@ -158,7 +158,9 @@ async def test_groups_to_join_come_fullest_first_and_page_by_page(shoppers: Shop
 
     path, listed, cursor = f"/v1/deals/{deal}/groups", [], None
     for _ in range(10):
-        params = {"status": "open", "limit": 2} | ({"cursor": cursor} if cursor else {})
+        params: dict[str, str | int] = {"status": "open", "limit": 2}
+        if cursor:
+            params["cursor"] = cursor
         page = (await shoppers.api.get(path, params=params)).json()
         assert len(page["items"]) <= 2
         listed += page["items"]

@@ -3,6 +3,8 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -97,7 +99,8 @@ async def test_joining_paying_leaving_expiring_and_settling_at_once_keeps_every_
             )
             if due[0] and round_no % 3 == 2:
                 await market.pass_deadline(due[0])
-            calls = [join(chance.choice(engines), chance.randrange(400)) for _ in range(15)]
+            calls: list[Awaitable[Any]] = []
+            calls += [join(chance.choice(engines), chance.randrange(400)) for _ in range(15)]
             calls += [pay(order_id) for order_id in chance.sample(held, len(held) // 2)]
             calls += [
                 leave(chance.choice(engines), order_id) for order_id in chance.sample(live, len(live) // 5)

@@ -10,8 +10,9 @@ from groups.cancellation import Cancellation
 from groups.engine import GroupEngine
 from groups.errors import CancelLocked, IdempotencyKeyReused, NotCancellable
 from tests.integration.groups.conftest import Sound
-from tests.interleaving import LOCK_GROUP, LOCK_LANE, LOCK_ORDER, holding, outcomes_of, until
+from tests.interleaving import LOCK_GROUP, LOCK_LANE, LOCK_ORDER, holding, outcomes_of
 from tests.market import Market, digest
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -34,10 +34,9 @@ async def test_one_key_through_two_processes_makes_one_order(
     deal = await market.deal()
     for n in range(30):
         wish = market.wish(f"buyer-{n}", deal=deal)
-        outcomes = await outcomes_of(one.place(wish) for one in (engine, another_engine, engine))
-        answers = [(answer.order_id, answer.replayed) for answer in outcomes]
-        assert len({order_id for order_id, _ in answers}) == 1
-        assert sum(not replayed for _, replayed in answers) <= 1
+        answers = await asyncio.gather(*(one.place(wish) for one in (engine, another_engine, engine)))
+        assert len({answer.order_id for answer in answers}) == 1
+        assert sum(not answer.replayed for answer in answers) <= 1
     assert len(await market.orders(deal_id=deal)) == 30
     await sound()
 
@@ -66,7 +65,7 @@ async def test_a_statement_that_committed_and_lost_its_answer_gives_the_buyer_th
     rung: list[int] = []
     deal = await market.deal()
     troubled = TroubledPool(pool, RECORD, TimeoutError(), committed=True)
-    async with open_engine(troubled, redis_url, rates=None, listeners=Listeners(rung.append)) as engine:
+    async with troubled.engine(redis_url, listeners=Listeners(rung.append)) as engine:
         placed = await engine.place(market.wish("ann", deal=deal))
     assert not placed.replayed
     assert rung == [1]
@@ -106,7 +105,7 @@ async def test_a_statement_that_commits_after_its_caller_gave_up_counts_once(
     await warm(pool, redis_url, deal)
     wish = market.wish("ann", deal=deal)
     background = BackgroundPool(pool, RECORD)
-    async with open_engine(background, redis_url, rates=None) as engine:
+    async with background.engine(redis_url) as engine:
         async with holding(database_url, LOCK_LANE, deal, 0) as lane:
             with pytest.raises(Overloaded):
                 await engine.place(wish)
@@ -125,7 +124,7 @@ async def test_a_doorbell_rings_for_an_order_whose_first_call_was_lost(
     rung: list[int] = []
     deal = await market.deal()
     troubled = TroubledPool(pool, RECORD, TimeoutError(), committed=False)
-    async with open_engine(troubled, redis_url, rates=None, listeners=Listeners(rung.append)) as engine:
+    async with troubled.engine(redis_url, listeners=Listeners(rung.append)) as engine:
         wish = market.wish("ann", deal=deal)
         with pytest.raises(Overloaded):
             await engine.place(wish)
@@ -247,6 +246,6 @@ async def test_deadlocks_beyond_the_retries_of_a_batch_reach_nobody_either(
 ) -> None:
     deal = await market.deal()
     deadlocks = TroubledPool(pool, RECORD, asyncpg.DeadlockDetectedError("again"), times=5, committed=False)
-    async with open_engine(deadlocks, redis_url, rates=None) as engine:
+    async with deadlocks.engine(redis_url) as engine:
         assert not (await engine.place(market.wish("ann", deal=deal))).replayed
     assert deadlocks.left == 0

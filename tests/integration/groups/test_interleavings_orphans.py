@@ -175,7 +175,7 @@ async def test_a_statement_of_unknown_outcome_gives_no_seat_back(
     await market.pass_deadline(group)
     # By the time it is asked the group has closed, and still the statement may have been in time.
     troubled = TroubledPool(pool, RECORD, TimeoutError(), committed=False)
-    async with open_engine(troubled, redis_url, rates=None) as engine:
+    async with troubled.engine(redis_url) as engine:
         with pytest.raises(GroupClosed):
             await engine.place(market.wish("bob", group=group))
     assert len(await LaneMemory.of(redis, deal).seats()) == 2

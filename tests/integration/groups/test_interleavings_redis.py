@@ -138,7 +138,7 @@ async def test_refusals_never_ask_postgres_to_record_anything(
         await engine.place(market.wish("cid", deal=deal, verb="solo"))
         await engine.place(market.wish("ann", deal=small, verb="solo"))
     nothing_recorded = TroubledPool(pool, RECORD, TimeoutError(), times=100, committed=False)
-    async with open_engine(nothing_recorded, redis_url, rates=None) as engine:
+    async with nothing_recorded.engine(redis_url) as engine:
         outcomes = await outcomes_of(
             engine.place(wish)
             for wish in (
@@ -181,7 +181,7 @@ async def test_units_that_only_redis_believes_in_are_not_sold(
 ) -> None:
     deal = await market.deal(stock=5)
     await engine.place(market.wish("ann", deal=deal, verb="solo", quantity=2))
-    await redis.hset(LaneMemory.of(redis, deal).keys.meta, "units_left", 50)
+    await LaneMemory.of(redis, deal).write_units_left(50)
     outcomes = await outcomes_of(engine.place(market.wish(f"buyer-{n}", deal=deal)) for n in range(8))
     assert [type(outcome).__name__ for outcome in outcomes] == ["Recorded"] * 3 + ["SoldOut"] * 5
     await sound()

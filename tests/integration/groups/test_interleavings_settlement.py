@@ -9,8 +9,9 @@ from redis.asyncio import Redis
 from groups.engine import GroupEngine
 from groups.errors import GroupClosed
 from tests.integration.groups.conftest import Sound
-from tests.interleaving import LOCK_GROUP, LOCK_LANE, LOCK_ORDER, LaneMemory, holding, outcomes_of, until
+from tests.interleaving import LOCK_GROUP, LOCK_LANE, LOCK_ORDER, LaneMemory, holding, outcomes_of
 from tests.market import Market
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -17,11 +18,9 @@ from pintuan.embedded import EmbeddedRedis
 from pintuan.settings import Settings
 from pintuan.supervisor.backoff import STORE_AWAY_STATUS
 from tests.rows import Rows
+from tests.waiting import WAIT_S_MAX, until
 
 pytestmark = pytest.mark.anyio
-
-WAIT_S_MAX = 30.0
-LOOK_S = 0.02
 
 
 @pytest.fixture
@@ -44,13 +43,6 @@ async def worker(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Looks until it holds; another process has no event to wait for."""
-    async with asyncio.timeout(WAIT_S_MAX):
-        while not await holds():  # noqa: ASYNC110 - another process can set no event of ours.
-            await asyncio.sleep(LOOK_S)
 
 
 async def all_captured(rows: Rows) -> bool:
@@ -97,7 +89,7 @@ async def test_workers_killed_again_and_again_move_each_orders_money_once(
 
     for progress in (0, 10, 20):
         async with worker(settings) as process:
-            await until(lambda progress=progress: _more_calls_than(pool, progress))  # type: ignore[misc]  # A default.
+            await until(partial(_more_calls_than, pool, progress))
             process.kill()
         await rows.make_due()
     async with worker(settings):

@@ -19,7 +19,9 @@ STABLE = Snapshot(headcount=2, server_time="")
 def answer(if_none_match: str | None, *, stable: msgspec.Struct | None = None) -> tuple[int, bytes, str]:
     headers = {} if if_none_match is None else {"If-None-Match": if_none_match}
     response = conditional(RequestFactory().get("/", headers=headers), BODY, stable=stable)
-    return response.status_code or 200, bytes(response.content), str(response.headers["etag"])
+    content: object = response.content
+    assert isinstance(content, bytes)
+    return response.status_code or 200, content, str(response.headers["etag"])
 
 
 def test_equal_bodies_have_equal_strong_tags() -> None:

@@ -6,6 +6,7 @@ import httpx
 import msgspec
 import pytest
 
+from pintuan.auth import Role
 from pintuan.deals.schemas import NewDeal, NewTier
 from pintuan.demo import shop as shop_module
 from pintuan.demo.errors import Refusal, ShopError
@@ -15,7 +16,7 @@ from tests.unit.pintuan.demo.samples import deal, group, order
 
 pytestmark = pytest.mark.anyio
 
-TOKENS = {("buyer", "mei"): "mei-token", ("merchant", "acme"): "acme-token"}
+TOKENS: dict[tuple[Role, str], str] = {("buyer", "mei"): "mei-token", ("merchant", "acme"): "acme-token"}
 WISH = NewOrder(payment_method="pm_ok")
 DEAL = NewDeal(
     variant_id="var_1",
