@@ -192,8 +192,8 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
     redis.exceptions.OutOfMemoryError: _OVERLOADED,
     redis.exceptions.ClusterError: _OVERLOADED,
     redis.exceptions.MasterDownError: _OVERLOADED,
-    ConnectionError: _OVERLOADED,
-    TimeoutError: _OVERLOADED,
+    # Connections that cannot be made come as many classes: refused, timed out, no socket there, no route.
+    OSError: _OVERLOADED,
 }
 
 # asyncpg raises its plain InterfaceError both for a misuse of its API and for a connection or a pool that
