@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Generic, TypeVar
 
 import asyncpg
 
+from groups.cache import BoundedCache
 from groups.combiner import LaneRunner, RememberedRequest, Tools, UnknownGroup
 from groups.errors import (
     AlreadyJoined,
@@ -30,6 +29,7 @@ from groups.listeners import Listeners
 from groups.placement import Placement, Recorded
 from groups.rebuild import Rebuilder
 from groups.record import Recorder
+from groups.stock import StockMover
 from sql import load_queries
 
 LANES = load_queries("lanes")
@@ -37,33 +37,12 @@ PLACEMENTS = load_queries("placements")
 DEALS_CACHED_MAX = 10_000
 GROUPS_CACHED_MAX = 100_000
 RUNNERS_MAX = 10_000
+GATHERS_MAX = 3
 PLACE_TIMEOUT_S = 8.0
 # Auto-placement goes on from a group that closed under way; each time the lane knows of one more.
 GROUPS_TRIED_MAX = 4
 
 _log = logging.getLogger("groups.desk")
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class BoundedCache(Generic[K, V]):
-    """Remembers the `size_max` values used last."""
-
-    def __init__(self, size_max: int) -> None:
-        self._size_max = size_max
-        self._values: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
-    def put(self, key: K, value: V) -> None:
-        self._values[key] = value
-        if len(self._values) > self._size_max:
-            self._values.popitem(last=False)
 
 
 class PlacementDesk:
@@ -80,6 +59,7 @@ class PlacementDesk:
     ) -> None:
         self._pool = pool
         self._rebuilder = rebuilder
+        self._stock = StockMover(pool)
         self._tools = Tools(
             store, Recorder(pool, hold_ms=hold_ms), rebuilder, listeners.on_recorded, listeners.on_batch
         )
@@ -119,8 +99,9 @@ class PlacementDesk:
             try:
                 return await self._place_anywhere(placement, lane)
             except SoldOut:
-                if asked == lane_count:
-                    raise
+                if asked < lane_count:
+                    continue
+                return await self._place_gathered(placement, lanes[0], lane_count)
             except Refused:
                 seated_in = await self._lane_that_remembers(placement, lanes[asked:])
                 if seated_in is None:
@@ -136,6 +117,22 @@ class PlacementDesk:
             except (GroupClosed, GroupFull) as error:
                 _log.info("auto-placement in lane %s goes on: %s", lane, error)
         raise Overloaded("one group after another has closed, try again")
+
+    async def _place_gathered(self, placement: Placement, lane: Lane, lane_count: int) -> Recorded:
+        """Places into a lane that has too few units, with those that other lanes have left.
+
+        Raises SoldOut when all lanes together have too few, or others were faster `GATHERS_MAX` times.
+        """
+        place = self._place_anywhere if placement.group_id is None else self._place_in_lane
+        for _ in range(GATHERS_MAX if lane_count > 1 else 0):
+            if not await self._stock.gather(lane, placement.quantity):
+                break
+            await self._rebuilder.warm(lane)
+            try:
+                return await place(placement, lane)
+            except SoldOut:
+                _log.info("units gathered in lane %s were taken by others", lane)
+        raise SoldOut("the deal has fewer units left than the order asks for")
 
     async def _lane_that_remembers(self, placement: Placement, lanes: list[Lane]) -> Lane | None:
         """Finds the request in lanes not asked yet, where it may have gone when stock was short."""
@@ -158,6 +155,8 @@ class PlacementDesk:
         placement = replace(placement, deal_id=lane.deal_id)
         try:
             return await self._place_in_lane(placement, lane)
+        except SoldOut:
+            return await self._place_gathered(placement, lane, await self._lane_count(lane.deal_id))
         except UnknownGroup:
             epoch = await self._verdict_of_unknown(placement, lane)
         await self._rebuilder.warm(lane, distrusted_epoch=epoch)

@@ -83,3 +83,21 @@ LIMIT $3;
 -- name: allow_long_reads
 -- Lets the statements of this transaction run for $1, because a whole lane is read at once.
 SELECT set_config('statement_timeout', $1, true);
+
+-- name: lock_lanes_of_deal
+-- Locks the lanes of a deal in their order and reads what each has left.
+SELECT lane_no, stock_units - sold_units AS units_left
+FROM lanes
+WHERE deal_id = $1
+ORDER BY lane_no
+FOR NO KEY UPDATE;
+
+-- name: gather_units
+-- Moves what the other lanes have left into lane $2, and raises the epoch of every lane that gave or got.
+UPDATE lanes l
+SET epoch = l.epoch + 1,
+    stock_units = CASE WHEN l.lane_no = $2 THEN l.stock_units + others.units ELSE l.sold_units END
+FROM (
+    SELECT coalesce(sum(stock_units - sold_units), 0) AS units FROM lanes WHERE deal_id = $1 AND lane_no <> $2
+) others
+WHERE l.deal_id = $1 AND (l.lane_no = $2 OR l.stock_units > l.sold_units);
