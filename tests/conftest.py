@@ -5,6 +5,10 @@ Fixtures:
     postgres        the session's Postgres server, with a template database that has every migration
     database_url    URL of this test's own database, a copy of the template
     pool            an asyncpg pool on it
+    market          makes deals straight in it, and reads what became of them
+    engine          one process' group engine on it and the session's Redis, with rate limits off
+    empty_database_url
+                    URL of a database of this test that has no migrations
     redis_url       URL of the session's Redis, emptied before the test
     own_redis       a running Redis of this test alone, to be killed, restarted or restored from its files
     own_postgres    the same for Postgres, with its durability settings on and no migrations
@@ -27,8 +31,10 @@ import pytest
 from hypothesis import settings
 from redis.asyncio import Redis
 
+from groups.engine import GroupEngine, open_engine
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
+from tests.market import Market
 from tests.marketplace import Site
 
 TEMPLATE_DATABASE = "pintuan_template"
@@ -96,10 +102,15 @@ async def postgres(server_directory: Path) -> AsyncIterator[PostgresFixture]:
 @pytest.fixture
 async def database_url(postgres: PostgresFixture) -> AsyncIterator[str]:
     """A migrated database that only this test sees; dropped afterwards, together with its connections."""
-    name = f"test_{uuid4().hex}"
-    await postgres.maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE}")
-    yield postgres.server.url_of(name)
-    await postgres.maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    async with own_database(postgres, template=TEMPLATE_DATABASE) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url(postgres: PostgresFixture) -> AsyncIterator[str]:
+    """The same without any migration."""
+    async with own_database(postgres, template="template1") as url:
+        yield url
 
 
 @pytest.fixture
@@ -109,6 +120,19 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
         database_url, min_size=1, max_size=POOL_SIZE_MAX, command_timeout=COMMAND_TIMEOUT_S
     ) as pool:
         yield pool
+
+
+@pytest.fixture
+def market(pool: asyncpg.Pool) -> Market:
+    """One merchant's deals."""
+    return Market(pool)
+
+
+@pytest.fixture
+async def engine(pool: asyncpg.Pool, redis_url: str) -> AsyncIterator[GroupEngine]:
+    """What an API or a worker process has one of."""
+    async with open_engine(pool, redis_url, rates=None) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")
@@ -146,6 +170,15 @@ async def site(own_directory: Path) -> AsyncIterator[Site]:
     site = Site(own_directory / "data")
     yield site
     await site.close()
+
+
+@asynccontextmanager
+async def own_database(postgres: PostgresFixture, *, template: str) -> AsyncIterator[str]:
+    """The URL of a copy of a database, for the life of the block."""
+    name = f"test_{uuid4().hex}"
+    await postgres.maintenance.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield postgres.server.url_of(name)
+    await postgres.maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ Fixtures:
     contract        the OpenAPI document, which every response of `api` is held to
     token_for       makes an access token: `token_for("buyer", "ann")`
     bearer          the same as a header: `bearer("buyer", "ann")`
-    market          makes deals straight in the database
     shoppers        places orders over HTTP
 """
 
@@ -19,7 +18,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 import uvicorn
@@ -29,8 +27,7 @@ from pintuan.auth import Role
 from pintuan.auth.tokens import TokenIssuer
 from pintuan.settings import Settings
 from tests.acceptance.contract.documented import Contract
-from tests.acceptance.shoppers import Shoppers
-from tests.market import Market
+from tests.acceptance.shoppers import Bearer, Shoppers
 
 HOST = "127.0.0.1"
 CALL_TIMEOUT_S = 10.0
@@ -87,12 +84,7 @@ async def serving(settings: Settings, contract: Contract) -> AsyncIterator[httpx
 
 
 @pytest.fixture
-def market(pool: asyncpg.Pool) -> Market:
-    return Market(pool)
-
-
-@pytest.fixture
-def shoppers(api: httpx.AsyncClient, bearer: Callable[[Role, str], dict[str, str]]) -> Shoppers:
+def shoppers(api: httpx.AsyncClient, bearer: Bearer) -> Shoppers:
     return Shoppers(api, bearer)
 
 
@@ -108,7 +100,7 @@ def token_for() -> Callable[[Role, str], str]:
 
 
 @pytest.fixture
-def bearer(token_for: Callable[[Role, str], str]) -> Callable[[Role, str], dict[str, str]]:
+def bearer(token_for: Callable[[Role, str], str]) -> Bearer:
     """Returns the Authorization header of a caller."""
 
     def bearer(role: Role, subject: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -15,10 +14,9 @@ from pintuan.auth import Role
 from pintuan.auth.tokens import AUDIENCE, ISSUER, LIFETIME_S, TokenIssuer
 from pintuan.bodies import BODY_SIZE_MAX
 from pintuan.settings import Settings
+from tests.acceptance.shoppers import Bearer
 
 pytestmark = pytest.mark.anyio
-
-Bearer = Callable[[Role, str], dict[str, str]]
 
 PRODUCT: dict[str, Any] = {
     "title": "Kettle",

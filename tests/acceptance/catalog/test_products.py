@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-pytestmark = pytest.mark.anyio
+from tests.acceptance.shoppers import Bearer
 
-Bearer = Callable[[str, str], dict[str, str]]
+pytestmark = pytest.mark.anyio
 
 
 def kettle(**changes: Any) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import asyncpg
 import httpx
 import pytest
 
+from pintuan.auth import Role
+from tests.acceptance.shoppers import Bearer
+
 pytestmark = pytest.mark.anyio
 
-Bearer = Callable[[str, str], dict[str, str]]
 MakeDeal = Callable[..., Awaitable[httpx.Response]]
 
 LADDER = [{"headcount": 2, "unit_price": 900}, {"headcount": 5, "unit_price": 800}]
@@ -35,7 +37,7 @@ def make_deal(api: httpx.AsyncClient, bearer: Bearer, variant_id: str) -> MakeDe
     """Posts a deal that is right but for the changes given."""
 
     async def make_deal(
-        *, caller: str = "teahouse", role: str = "merchant", **changes: Any
+        *, caller: str = "teahouse", role: Role = "merchant", **changes: Any
     ) -> httpx.Response:
         body = {
             "variant_id": variant_id,
@@ -171,7 +173,7 @@ async def test_a_deal_with_the_largest_numbers_is_accepted(make_deal: MakeDeal) 
     [("rival", "merchant", None), ("teahouse", "merchant", "var_0")],
 )
 async def test_a_variant_that_is_not_the_merchants_own_is_not_found(
-    make_deal: MakeDeal, caller: str, role: str, variant: str | None
+    make_deal: MakeDeal, caller: str, role: Role, variant: str | None
 ) -> None:
     refused = await make_deal(caller=caller, role=role, **({"variant_id": variant} if variant else {}))
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")

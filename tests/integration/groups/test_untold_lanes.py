@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from groups.engine import REQUEST_TTL_MS, GroupEngine, open_engine
+from groups.engine import GroupEngine, open_engine
 from groups.inspection import differences_of_lane
 from groups.keys import Lane
-from groups.lane_store import LaneStore
+from tests.interleaving import lane_store
 from tests.market import Market
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +43,7 @@ async def test_a_lane_that_was_not_told_of_an_empty_groups_deadline_agrees_with_
     group_id = await market.group_of(order_id)
     await market.end("declined", order_id)
     await engine.apply_seat_releases(SEATS_MAX)
-    while not await market.is_overdue(group_id):  # noqa: ASYNC110  # Postgres' clock has no event of ours
-        await asyncio.sleep(0.01)
+    await until(partial(market.is_overdue, group_id))
     await advance_untold(pool, tmp_path)
 
     assert (await market.group(group_id))["status"] == "failed"
@@ -57,8 +57,5 @@ async def advance_untold(pool: asyncpg.Pool, directory: Path) -> None:
 
 
 async def differences(pool: asyncpg.Pool, redis_url: str, deal: str) -> list[str]:
-    store = LaneStore(redis_url, rates=None, request_ttl_ms=REQUEST_TTL_MS)
-    try:
+    async with lane_store(redis_url) as store:
         return [found.what for found in await differences_of_lane(pool, store, Lane(deal, 0))]
-    finally:
-        await store.close()

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -25,15 +23,6 @@ from sql.runner import (
 pytestmark = pytest.mark.anyio
 
 RUNNERS = 8
-
-
-@pytest.fixture
-async def empty_database_url(postgres: Any) -> AsyncIterator[str]:
-    """A database of this test alone that was never migrated."""
-    name = f"empty_{uuid4().hex}"
-    await postgres.maintenance.execute(f"CREATE DATABASE {name}")
-    yield postgres.server.url_of(name)
-    await postgres.maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -1,17 +1,15 @@
 """The audit finds nothing wrong with a marketplace that ran, and names whatever is then broken by hand."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import asyncpg
 import pytest
 
-from groups.engine import REQUEST_TTL_MS, open_engine
+from groups.engine import open_engine
 from groups.keys import Lane, LaneKeys
-from groups.lane_store import LaneStore
-from pintuan.audit.service import PRICE_CHECK, REDIS_CHECK, Report, audit
+from pintuan.audit.service import PRICE_CHECK, REDIS_CHECK, Report
 from pintuan.payments.operations import PaymentExecutor
 from pintuan.payments.sandbox import SandboxGateway
+from tests.auditing import audited
+from tests.interleaving import lane_store
 from tests.market import Market
 
 pytestmark = pytest.mark.anyio
@@ -63,20 +61,6 @@ async def deal(pool: asyncpg.Pool, redis_url: str) -> str:
     return deal_id
 
 
-@asynccontextmanager
-async def opened_store(redis_url: str) -> AsyncIterator[LaneStore]:
-    store = LaneStore(redis_url, rates=None, request_ttl_ms=REQUEST_TTL_MS)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-async def audited(pool: asyncpg.Pool, redis_url: str) -> Report:
-    async with opened_store(redis_url) as store:
-        return await audit(pool, store, on_check=lambda _: None, second_look_s=0)
-
-
 def broken(report: Report) -> set[str]:
     return {check.name for check in report.checks if check.offenders}
 
@@ -106,7 +90,7 @@ async def test_a_redis_that_counts_other_units_is_named(
     pool: asyncpg.Pool, redis_url: str, deal: str
 ) -> None:
     lane = Lane(deal, 0)
-    async with opened_store(redis_url) as store:
+    async with lane_store(redis_url) as store:
         await store.execute("HINCRBY", LaneKeys.of(lane).meta, "units_left", 3)
     report = await audited(pool, redis_url)
     assert broken(report) == {REDIS_CHECK}
@@ -114,7 +98,7 @@ async def test_a_redis_that_counts_other_units_is_named(
 
 async def test_a_seat_that_only_redis_knows_is_named(pool: asyncpg.Pool, redis_url: str, deal: str) -> None:
     keys = LaneKeys.of(Lane(deal, 0))
-    async with opened_store(redis_url) as store:
+    async with lane_store(redis_url) as store:
         flat = await store.execute("HGETALL", keys.seats)
         await store.execute("HSET", keys.seats, "ord_nobody", flat[1])
     report = await audited(pool, redis_url)
@@ -124,6 +108,6 @@ async def test_a_seat_that_only_redis_knows_is_named(pool: asyncpg.Pool, redis_u
 
 @pytest.mark.usefixtures("deal")
 async def test_a_cold_lane_says_nothing_wrong(pool: asyncpg.Pool, redis_url: str) -> None:
-    async with opened_store(redis_url) as store:
+    async with lane_store(redis_url) as store:
         await store.execute("FLUSHALL")
     assert (await audited(pool, redis_url)).ok

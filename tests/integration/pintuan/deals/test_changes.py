@@ -16,13 +16,12 @@ from pintuan.deals.schemas import Deal, DealChange, NewDeal, NewTier
 from pintuan.deals.service import change_deal, create_deal, get_deal, set_deal_status
 from pintuan.errors import InvalidInput
 from pintuan.settings import Settings
+from tests.interleaving import holding
 
 pytestmark = pytest.mark.anyio
 
 MERCHANT = Principal("teahouse", "merchant")
 CHANGES = 16
-POLL_S = 0.01
-POLLS_MAX = 200
 
 
 @pytest.fixture
@@ -91,18 +90,15 @@ async def test_every_change_of_status_raises_the_epoch_of_every_lane_once(
     assert [lane["epoch"] for lane in lanes] == [5, 5, 5]
 
 
-async def test_a_change_waits_for_a_lane_in_use_and_then_applies(app_pool: asyncpg.Pool, deal: Deal) -> None:
-    async with app_pool.acquire() as joiner:
-        async with joiner.transaction():
-            await joiner.execute(
-                "UPDATE lanes SET sold_units = 1 WHERE deal_id = $1 AND lane_no = 1", deal.id
-            )
-            change = asyncio.create_task(set_deal_status(app_pool, MERCHANT, deal.id, "paused"))
-            for _ in range(POLLS_MAX):
-                if await joiner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                    break
-                await asyncio.sleep(POLL_S)
-            assert not change.done()
+async def test_a_change_waits_for_a_lane_in_use_and_then_applies(
+    app_pool: asyncpg.Pool, database_url: str, deal: Deal
+) -> None:
+    sell = "UPDATE lanes SET sold_units = 1 WHERE deal_id = $1 AND lane_no = 1"
+    async with holding(database_url, sell, deal.id) as joiner:
+        change = asyncio.create_task(set_deal_status(app_pool, MERCHANT, deal.id, "paused"))
+        await joiner.waiters(1)
+        assert not change.done()
+        await joiner.commit()
         paused = await change
 
     assert (paused.status, paused.sold) == ("paused", 1)
