@@ -261,7 +261,7 @@ def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -
             verdicts.settle(seat, found, release=not lost)
             return True
     if lost:
-        verdicts.settle(seat, Overloaded("the order store did not answer in time"), release=False)
+        verdicts.settle(seat, _undecided(seat), release=False)
     return lost
 
 

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from groups.engine import GroupEngine, open_engine
-from groups.errors import GroupClosed, LimitReached, Overloaded
+from groups.errors import GroupClosed, IdempotencyInFlight, LimitReached, Overloaded
 from groups.listeners import Listeners
 from groups.record import QUERIES
 from tests.integration.groups.conftest import Sound
@@ -57,6 +57,28 @@ async def test_a_key_repeated_while_its_first_statement_is_parked_replays_it(
     assert [answer.replayed for answer in answers] == [False, True]
     assert answers[0].order_id == answers[1].order_id
     assert len(await market.orders(deal_id=deal)) == 1
+
+
+async def test_a_key_repeated_while_its_first_call_stays_undecided_is_in_flight(
+    engine: GroupEngine,
+    another_engine: GroupEngine,
+    market: Market,
+    database_url: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("groups.record.RECORD_TIMEOUT_S", 0.3)
+    deal = await market.deal()
+    await warm(market.pool, redis_url, deal)
+    wish = market.wish("ann", deal=deal)
+    async with holding(database_url, LOCK_LANE, deal, 0) as lane:
+        first = asyncio.create_task(engine.place(wish))
+        await lane.waiters(1)
+        with pytest.raises(IdempotencyInFlight):
+            await another_engine.place(wish)
+        with pytest.raises(Overloaded):
+            await first
+    assert (await another_engine.place(wish)).order_id == (await engine.place(wish)).order_id
 
 
 async def test_a_statement_that_committed_and_lost_its_answer_gives_the_buyer_the_order(
