@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,6 +24,8 @@ RELEASES_AT_ONCE_MAX = 100
 # An unpaid seat is kept for this long.
 HOLD_MS = 60_000
 
+_log = logging.getLogger("groups.engine")
+
 
 class GroupEngine:
     """Places, cancels, closes and settles. Built by `open_engine`."""
@@ -42,7 +45,11 @@ class GroupEngine:
     async def cancel(self, cancellation: Cancellation) -> str:
         """Cancels an order and frees its seat for the next buyer; see `cancel_order`."""
         order_id = await cancel_order(self._pool, cancellation)
-        await self._reconciler.apply_seat_releases(RELEASES_AT_ONCE_MAX)
+        try:
+            await self._reconciler.apply_seat_releases(RELEASES_AT_ONCE_MAX)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            # The order is cancelled all the same, and the workers free its seat.
+            _log.warning("the seat of %s is freed later: %r", order_id, error)
         return order_id
 
     async def deal_changed(self, deal_id: str) -> None:

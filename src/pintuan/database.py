@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # The client gives up after the server has, so that a statement's fate is known whenever it can be.
 STATEMENT_TIMEOUT_MS: Final = 8_000
 COMMAND_TIMEOUT_S: Final = 10.0
-LOCK_TIMEOUT_MS: Final = 3_000
+LOCK_TIMEOUT_MS: Final = 1_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 15_000
 CONNECT_TIMEOUT_S: Final = 5.0
 ACQUIRE_TIMEOUT_S: Final = 3.0

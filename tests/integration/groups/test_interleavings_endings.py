@@ -224,3 +224,18 @@ async def test_a_join_that_waited_for_a_member_to_leave_is_promised_the_price_wi
     # With four she would have been the fifth, at 800; he left before she was in.
     assert (await market.order(joined.order_id))["promised_unit_minor"] == 900
     await sound()
+
+
+async def test_a_cancel_stands_when_its_seat_cannot_be_freed_at_once(
+    engine: GroupEngine, market: Market
+) -> None:
+    deal = await market.deal()
+    placed = await engine.place(market.wish("ann", deal=deal))
+    await market.pool.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;"
+        " CREATE TRIGGER refuse BEFORE DELETE ON seat_releases FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    cancelled = await engine.cancel(Cancellation(placed.order_id, "ann", digest("leave"), b""))
+    assert (await market.order(cancelled))["status"] == "cancelled"
+    await market.pool.execute("DROP TRIGGER refuse ON seat_releases")
+    assert await engine.apply_seat_releases(10) == 1

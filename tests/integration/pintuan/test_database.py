@@ -34,7 +34,7 @@ async def test_a_session_starts_with_every_timeout_and_the_simulated_offset(sett
     assert shown == {
         "application_name": "pintuan-test",
         "statement_timeout": "8s",
-        "lock_timeout": "3s",
+        "lock_timeout": "1s",
         "idle_in_transaction_session_timeout": "15s",
         "timezone": "UTC",
     }
