@@ -35,7 +35,7 @@ EPOCH_STALE = "PT001"
 ROUND_WAITS_MS = (0, 10, 40, 150, 400, 600, 800)
 RECORD_TIMEOUT_S = 3.0
 # Rounds that wait for locks are long, and behind them a whole lane waits: another one begins only before this,
-# which with a lock timeout of one second makes the two seconds a key in flight elsewhere is waited for.
+# which with a lock timeout of one second makes the two seconds that a key in flight is waited for.
 ROUNDS_TIMEOUT_S = 1.5
 
 _log = logging.getLogger("groups.record")
