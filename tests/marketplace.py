@@ -81,7 +81,7 @@ class Running:
             return bool(self.processes(name))
 
         async def is_replaced() -> bool:
-            return not victim.is_running() and len(self.processes(name)) >= count
+            return not living([victim]) and len(self.processes(name)) >= count
 
         # A worker that ended with its Redis may be on its way back.
         await until(is_there, within_s=RECOVERY_S_MAX)
@@ -226,6 +226,18 @@ async def open_deal(client: httpx.AsyncClient, merchant: str, **terms: Any) -> s
     deal = await client.post("/v1/deals", json=terms, headers=headers)
     assert deal.status_code == httpx.codes.CREATED, deal.text
     return str(deal.json()["id"])
+
+
+def living(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that have not ended; one that nobody has asked for its status yet has."""
+    return [process for process in processes if _is_living(process)]
+
+
+def _is_living(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _command_line(process: psutil.Process) -> str:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.chaos.crowd import open_crowd
-from tests.marketplace import Site
+from tests.marketplace import Site, living
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -30,7 +30,7 @@ async def test_a_killed_supervisor_takes_its_children_along_and_its_successor_ha
         await up.kill()
 
         up = await site.up("--api-workers", "2")
-        assert [process for process in first_family if process.is_running()] == []
+        assert living(first_family) == []
         await shopping
         await crowd.assert_nothing_lost(client)
         await crowd.assert_all_settles(client)

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.marketplace import RECOVERY_S_MAX, STOP_S_MAX, Outcome, Site
+from tests.marketplace import RECOVERY_S_MAX, STOP_S_MAX, Outcome, Site, living
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ async def test_it_gets_ready_serves_and_ends_at_sigterm_leaving_no_process(site:
 
     assert await up.terminate() == 0
 
-    assert [process for process in family if process.is_running()] == []
+    assert living(family) == []
     assert not (site.data_dir / "run.json").exists()
 
 
@@ -132,4 +132,4 @@ async def test_a_signal_during_the_start_ends_it_cleanly(site: Site) -> None:
     process.send_signal(signal.SIGTERM)
     await asyncio.wait_for(process.communicate(), STOP_S_MAX)
     assert process.returncode == 0
-    assert [one for one in family if one.is_running()] == []
+    assert living(family) == []
