@@ -34,7 +34,7 @@ EPOCH_STALE = "PT001"
 # A seat whose group another process is just writing is worth a short wait; in all about two seconds.
 ROUND_WAITS_MS = (0, 10, 40, 150, 400, 600, 800)
 RECORD_TIMEOUT_S = 3.0
-# Rounds that wait for locks are long, and behind them a whole lane waits: another one begins only before this,
+# Rounds that wait for locks are long, and behind them a whole lane waits. Another begins only before this,
 # which with a lock timeout of one second makes the two seconds that a key in flight is waited for.
 ROUNDS_TIMEOUT_S = 1.5
 
