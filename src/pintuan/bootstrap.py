@@ -14,8 +14,7 @@ from pintuan.auth.tokens import TokenIssuer, TokenVerifier
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
 from pintuan.doorbells import Doorbells, open_doorbells
-from pintuan.redis_connection import RedisClient, open_redis
-from pintuan.settings import SettingsError
+from pintuan.redis_connection import RedisClient, open_redis, placement_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,16 +82,13 @@ async def open_resources(
 def _open_engine(
     settings: Settings, pool: asyncpg.Pool, doorbells: Doorbells
 ) -> AbstractAsyncContextManager[GroupEngine]:
-    if settings.redis_url is None:
-        raise SettingsError("PINTUAN_REDIS_URL", "not set; `pintuan up` sets it for the embedded Redis")
-
     def recorded(count: int) -> None:
         metrics.PLACEMENTS.inc(count)
         doorbells.ring("payments")
 
     return open_engine(
         pool,
-        settings.redis_url,
+        placement_url(settings),
         rates=RateLimits() if settings.rate_limits else None,
         sim_offset_ms=settings.sim_offset_ms,
         listeners=Listeners(

@@ -40,6 +40,22 @@ async def open_redis(settings: Settings) -> AsyncIterator[RedisClient]:
         await client.aclose()
 
 
+def placement_url(settings: Settings) -> str:
+    """Returns the URL of the Redis that places.
+
+    Raises:
+        SettingsError: none is set, or a cluster, in which the group engine cannot place yet.
+    """
+    url = settings.redis_url
+    if url is None:
+        raise SettingsError("PINTUAN_REDIS_URL", "not set; `pintuan up` sets it for the embedded Redis")
+    if url.startswith(CLUSTER_SCHEME):
+        raise SettingsError(
+            "PINTUAN_REDIS_URL", "placing in a cluster is not supported yet; name a single Redis"
+        )
+    return url
+
+
 def _client_of(settings: Settings) -> RedisClient:
     url = settings.redis_url
     if url is None:

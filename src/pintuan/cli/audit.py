@@ -16,6 +16,7 @@ from groups.lane_store import LaneStore
 from pintuan.audit.service import Check, Report, audit
 from pintuan.audit.store import OFFENDERS_MAX
 from pintuan.database import open_pool
+from pintuan.redis_connection import placement_url
 from pintuan.services import running_services
 from pintuan.settings import Settings, load_settings
 
@@ -38,9 +39,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
 async def _audit(settings: Settings) -> Report:
     status = Console(file=sys.stderr).status("auditing")
     async with running_services(settings) as running:
-        if running.redis_url is None:
-            raise click.ClickException("no Redis to audit")
-        store = LaneStore(running.redis_url, rates=None, request_ttl_ms=REQUEST_TTL_MS)
+        store = LaneStore(placement_url(running), rates=None, request_ttl_ms=REQUEST_TTL_MS)
         try:
             async with open_pool(running, size_max=POOL_SIZE_MAX, application_name="pintuan-audit") as pool:
                 with status:

@@ -18,6 +18,7 @@ from pintuan.doorbells import check_queue
 from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.embedded.data_directory import DataDirectory, RunningMarketplace
+from pintuan.redis_connection import placement_url
 from pintuan.settings import Settings
 from pintuan.supervisor.children import PythonProcess, api_process, demo_process, worker_process
 from pintuan.supervisor.environment import child_environment
@@ -99,6 +100,7 @@ class Marketplace:
         url = url_of(plan.host, plan.settings.http_port)
         settings = await self._start_servers()
         # Before anything is written, and because these name the variable that is wrong.
+        placement_url(settings)
         await check_durability(settings)
         await check_queue(settings)
         await sql.migrate(_set(settings.database_url))
