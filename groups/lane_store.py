@@ -127,6 +127,7 @@ class LaneStore:
         try:
             yield connection
         except BaseException:
+            # Cancelled or failed, an answer may still be on its way; the next user must not read it.
             await connection.disconnect(nowait=True)
             raise
         finally:
