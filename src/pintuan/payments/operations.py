@@ -233,7 +233,7 @@ class PaymentExecutor:
         except (TimeoutError, GatewayError) as error:
             _logger.warning("payment not looked up", order_id=claim.order_id, error=repr(error))
         except Exception:
-            # A defect of the gateway's client must not keep the operation from being given up, and stays visible.
+            # A defect of the client must not keep the operation from being given up; it stays visible here.
             _logger.exception("payment look-up failed", order_id=claim.order_id, kind=claim.kind)
         return None
 
