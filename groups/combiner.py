@@ -39,10 +39,6 @@ class UnknownGroup(GroupsError):
 class RememberedRequest(GroupsError):
     """The request was recorded earlier and its seat is no longer in the lane's memory."""
 
-    def __init__(self, order_id: str) -> None:
-        super().__init__(order_id)
-        self.order_id = order_id
-
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -238,7 +234,7 @@ def _reason(result: PlaceResult) -> GroupsError:
     if result[0] == "unknown_group":
         return UnknownGroup(result[0])
     if result[0] == "remembered":
-        return RememberedRequest(result[1])
+        return RememberedRequest(result[0])
     return refusal_of(result)
 
 

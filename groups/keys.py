@@ -45,6 +45,11 @@ class LaneKeys:
             _base=base,
         )
 
+    @property
+    def state(self) -> list[str]:
+        """The seven keys of the lane's state, in the order every script that changes it takes them."""
+        return [self.meta, self.groups, self.open, self.seats, self.freed, self.buyers, self.pending]
+
     def request(self, request_id: str) -> str:
         """The memory of one idempotent request; a string with a time to live."""
         return f"{self._base}:request:{request_id}"

@@ -164,7 +164,7 @@ class LaneStore:
     ) -> list[PlaceResult]:
         """Places a batch atomically; results are in the order of `items`, shaped as `place.lua` says."""
         keys = LaneKeys.of(lane)
-        names = [keys.meta, keys.groups, keys.open, keys.seats, keys.freed, keys.buyers, keys.pending]
+        names = keys.state
         for item in items:
             names += (keys.request(item.request_id), keys.rate(item.buyer))
         answer = await self._call(
@@ -175,7 +175,7 @@ class LaneStore:
     async def leave(self, lane: Lane, epoch: int, items: Sequence[tuple[str, str, str]]) -> list[str]:
         """Applies (mode, order id, request id) releases; see `leave.lua` for the outcomes."""
         keys = LaneKeys.of(lane)
-        names = [keys.meta, keys.groups, keys.open, keys.seats, keys.freed, keys.buyers, keys.pending]
+        names = keys.state
         names += [keys.request(request_id) for _, _, request_id in items]
         answer = await self._call(LEAVE, epoch, names, [_encode(items)])
         return cast("list[str]", answer[1])
@@ -252,7 +252,7 @@ class LaneStore:
     async def install(self, lane: Lane, epoch: int, meta: dict[str, str | int]) -> int | None:
         """Makes the staged state the lane's own; returns the newer epoch that was already there, or None."""
         keys = LaneKeys.of(lane)
-        names = [keys.meta, keys.groups, keys.open, keys.seats, keys.freed, keys.buyers, keys.pending]
+        names = keys.state
         flat = [str(part) for pair in meta.items() for part in pair]
         answer = await self._call(INSTALL, epoch, [*names, *keys.staged(epoch)], [_encode(flat)])
         return cast("int", answer[1]) if answer[0] == "newer" else None

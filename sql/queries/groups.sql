@@ -15,7 +15,7 @@ WHERE g.id = ANY($1::text[]);
 SELECT id FROM groups WHERE share_code = $1;
 
 -- name: joinable_groups
--- Lists a deal's groups one can join now, fullest first, from behind ($2 live seats, $3 id).
+-- Lists groups one can join now, fullest first, from behind ($2 live seats, $3 id); none of a paused or sold-out deal.
 SELECT id, taken
 FROM (
     SELECT g.id, g.capacity, (
@@ -23,8 +23,9 @@ FROM (
         WHERE o.group_id = g.id
             AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
     ) AS taken
-    FROM groups g
-    WHERE g.deal_id = $1 AND g.status = 'open' AND g.deadline > app_now()
+    FROM groups g JOIN deals d ON d.id = g.deal_id
+    WHERE g.deal_id = $1 AND g.status = 'open' AND g.deadline > app_now() AND d.status <> 'paused'
+        AND EXISTS (SELECT FROM lanes l WHERE l.deal_id = d.id AND l.stock_units > l.sold_units)
 ) g
 WHERE taken < capacity AND (taken, id) < (coalesce($2::bigint, 9223372036854775807), coalesce($3::text, ''))
 ORDER BY taken DESC, id DESC

@@ -196,7 +196,7 @@ RETURNING request_id;
 -- name: cancel_verdict
 -- Reads an order and its group after both were locked, and whether leaving breaks another member's promise.
 SELECT
-    o.status, o.group_id, o.deal_id, o.lane_no, o.request_id AS placed_by,
+    o.status, o.group_id,
     g.status AS group_status, g.deadline <= app_now() AS overdue,
     o.status = 'authorised' AND EXISTS (
         SELECT FROM orders other

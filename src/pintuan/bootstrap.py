@@ -10,7 +10,7 @@ from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
 from groups.listeners import Listeners
 from pintuan import metrics
-from pintuan.auth.tokens import TokenIssuer, TokenVerifier
+from pintuan.auth.tokens import TokenVerifier
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
 from pintuan.doorbells import Doorbells, open_doorbells
@@ -39,7 +39,6 @@ class Resources:
     engine: GroupEngine
     doorbells: Doorbells
     clock: ServerClock
-    token_issuer: TokenIssuer
     token_verifier: TokenVerifier
 
 
@@ -74,7 +73,6 @@ async def open_resources(
             engine=engine,
             doorbells=doorbells,
             clock=clock,
-            token_issuer=TokenIssuer(secret_key),
             token_verifier=TokenVerifier(secret_key, clock.now_s),
         )
 

@@ -40,6 +40,7 @@ def _show(described: list[SettingDoc], findings: list[Finding]) -> None:
     for setting in described:
         origin = "" if setting.value_shown != setting.default else " (default)"
         click.echo(f"{setting.variable:<{SUBJECT_WIDTH}} {setting.value_shown}{origin}")
+        click.echo(click.style(f"{'':<{SUBJECT_WIDTH}} {setting.why}", dim=True))
     click.echo()
     for finding in findings:
         status = click.style(f"{finding.status:<4}", fg=COLOURS[finding.status])

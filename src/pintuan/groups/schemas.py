@@ -70,7 +70,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Meta(description="The group; null for a solo purchase.", examples=["grp_0192f0c1a2b3"])
     ]
     seat: Annotated[int | None, Meta(description="Number of the seat in the group.", examples=[3])]
-    status: Annotated[OrderStatus, Meta(description="See the guide to an order's life.", examples=["held"])]
+    status: Annotated[
+        OrderStatus,
+        Meta(
+            description="`held` waits for its payment, `authorised` counts, `captured` is paid for.",
+            examples=["held"],
+        ),
+    ]
     quantity: Annotated[int, Meta(description="Units ordered.", examples=[1])]
     promised_price: Annotated[
         Money, Meta(description="Unit price shown at placement; the buyer never pays more.")

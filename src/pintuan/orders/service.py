@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REQUEST_ID_BYTES = 16
 
 
-def request_id_of(buyer_id: str, method: str, path: str, idempotency_key: str) -> bytes:
+def hash_request(buyer_id: str, method: str, path: str, idempotency_key: str) -> bytes:
     """Returns what a key is remembered under: principal, call and key, 16 bytes."""
     scope = "\0".join((buyer_id, method, path, idempotency_key))
     return blake2b(scope.encode(), digest_size=REQUEST_ID_BYTES).digest()

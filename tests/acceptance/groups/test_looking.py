@@ -181,3 +181,17 @@ async def test_only_open_groups_of_a_deal_that_exists_are_listed(shoppers: Shopp
         problem = refused(await shoppers.api.get(path, params={"status": status}), 400, "invalid")
         assert [error["field"] for error in problem["errors"]] == ["status"]
     refused(await shoppers.api.get("/v1/deals/deal_0/groups"), 404, "not_found")
+
+
+async def test_groups_of_a_paused_or_sold_out_deal_are_not_listed(shoppers: Shoppers, market: Market) -> None:
+    deal = await market.deal(stock=2)
+    path = f"/v1/deals/{deal}/groups"
+    group = placed(await shoppers.open(deal, "ann"))["group_id"]
+    assert [item["id"] for item in (await shoppers.api.get(path)).json()["items"]] == [group]
+
+    await market.pool.execute("UPDATE deals SET status = 'paused' WHERE id = $1", deal)
+    assert (await shoppers.api.get(path)).json()["items"] == []
+
+    await market.pool.execute("UPDATE deals SET status = 'active' WHERE id = $1", deal)
+    placed(await shoppers.buy(deal, "bob"))
+    assert (await shoppers.api.get(path)).json()["items"] == []
