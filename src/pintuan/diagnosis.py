@@ -78,9 +78,9 @@ def _packages() -> list[Finding]:
     findings = []
     for name in KEY_PACKAGES:
         try:
-            findings.append(Finding(name, "ok", importlib.metadata.version(name)))
+            findings.append(Finding(f"package {name}", "ok", importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
-            findings.append(Finding(name, "FAIL", "not installed", "run make install"))
+            findings.append(Finding(f"package {name}", "FAIL", "not installed", "run make install"))
     return findings
 
 

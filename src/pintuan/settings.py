@@ -186,7 +186,7 @@ def _read_dotenv(path: Path) -> dict[str, str]:
 
     values: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(text)):
-        if binding.error:
+        if binding.error or (binding.key is not None and binding.value is None):
             raise SettingsError(str(path), f"line {binding.original.line} is not NAME=value")
         if binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value

@@ -154,9 +154,12 @@ def test_a_dotenv_file_fills_what_the_environment_leaves_out(
     assert (settings.http_port, settings.rate_limits, settings.secret_key) == (9001, False, "a$b # c")
 
 
-def test_a_dotenv_line_that_makes_no_sense_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("line", ["PINTUAN_ENV='dev", "PINTUAN_ENV", "nonsense"])
+def test_a_dotenv_line_that_makes_no_sense_is_named(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text("PINTUAN_HTTP_PORT=9000\nPINTUAN_ENV='dev\n")
+    (tmp_path / ".env").write_text(f"PINTUAN_HTTP_PORT=9000\n{line}\n")
 
     with pytest.raises(SettingsError, match=r"^\.env: line 2 is not NAME=value$"):
         load_settings()
