@@ -8,7 +8,6 @@ from typing import Any
 import asyncpg
 
 from groups.errors import CancelLocked, IdempotencyKeyReused, NotCancellable, OrderNotFound
-from groups.lifecycle import ESCALATION_MS
 from sql import load_queries
 from sql.retry import retry_serialization
 
@@ -45,7 +44,7 @@ async def _cancel(pool: asyncpg.Pool, cancellation: Cancellation) -> str:
             raise OrderNotFound(f"no order {order_id}")
         # Group before order, as everywhere; what others committed meanwhile is read after both locks.
         if found["group_id"] is not None:
-            await connection.fetchrow(LIFECYCLE["lock_group"], found["group_id"], ESCALATION_MS)
+            await connection.fetchrow(LIFECYCLE["lock_group_of_order"], found["group_id"])
         await connection.fetchrow(LIFECYCLE["lock_order"], order_id)
         if not await _is_first(connection, cancellation):
             return order_id

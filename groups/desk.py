@@ -176,8 +176,7 @@ class PlacementDesk:
             if row["filled"]:
                 raise GroupFull("every seat of the group is taken")
             raise GroupClosed("the group no longer takes anybody in")
-        epoch: int = await self._pool.fetchval(LANES["lane_epoch"], lane.deal_id, lane.lane_no)
-        return epoch
+        return await self._rebuilder.epoch_of(lane)
 
     async def _place_in_lane(self, placement: Placement, lane: Lane) -> Recorded:
         runner = self._runners.get(lane) or await self._start_runner(lane)
@@ -208,7 +207,7 @@ class PlacementDesk:
         return lane_count
 
     async def _start_runner(self, lane: Lane) -> LaneRunner:
-        epoch: int = await self._pool.fetchval(LANES["lane_epoch"], lane.deal_id, lane.lane_no)
+        epoch = await self._rebuilder.epoch_of(lane)
         runner = self._runners.get(lane)
         if runner is None:
             if len(self._runners) >= RUNNERS_MAX:

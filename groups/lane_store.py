@@ -122,16 +122,23 @@ class LaneStore:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AbstractConnection]:
-        """Lends a connection; one that failed midway is closed, never handed on half-read."""
-        connection = await self._pool.get_connection()
+        """Lends a connection for `SCRIPT_TIMEOUT_S`; one that failed midway is never handed on half-read.
+
+        Raises Overloaded when Redis does not answer; then what was asked of it may or may not have been done.
+        """
         try:
-            yield connection
-        except BaseException:
-            # Cancelled or failed, an answer may still be on its way; the next user must not read it.
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await self._pool.release(connection)
+            async with asyncio.timeout(SCRIPT_TIMEOUT_S):
+                connection = await self._pool.get_connection()
+                try:
+                    yield connection
+                except BaseException:
+                    # An answer may still be on its way; the next user must not read it.
+                    await connection.disconnect(nowait=True)
+                    raise
+                finally:
+                    await self._pool.release(connection)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Overloaded(f"the placement store did not answer: {error}") from error
 
     async def _command(self, connection: AbstractConnection, *args: Any) -> Any:
         await connection.send_command(*args)
@@ -144,16 +151,13 @@ class LaneStore:
 
         Raises LaneCold, or Overloaded when Redis does not answer; then the script may or may not have run.
         """
-        try:
-            async with asyncio.timeout(SCRIPT_TIMEOUT_S), self._connection() as connection:
-                token = f"{epoch}:{self._run_ids[connection]}"
-                call = (len(keys), *keys, token, *args)
-                try:
-                    raw = await self._command(connection, "EVALSHA", script.sha, *call)
-                except NoScriptError:
-                    raw = await self._command(connection, "EVAL", script.text, *call)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Overloaded(f"the placement store did not answer: {error}") from error
+        async with self._connection() as connection:
+            token = f"{epoch}:{self._run_ids[connection]}"
+            call = (len(keys), *keys, token, *args)
+            try:
+                raw = await self._command(connection, "EVALSHA", script.sha, *call)
+            except NoScriptError:
+                raw = await self._command(connection, "EVAL", script.text, *call)
         answer: list[Any] = _decode(raw)
         if answer[0] == "cold":
             raise LaneCold
@@ -241,13 +245,10 @@ class LaneStore:
             await self._pipeline(commands)
 
     async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> None:
-        try:
-            async with asyncio.timeout(SCRIPT_TIMEOUT_S), self._connection() as connection:
-                await connection.send_packed_command(connection.pack_commands(commands))
-                for _ in commands:
-                    await connection.read_response()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Overloaded(f"the placement store did not answer: {error}") from error
+        async with self._connection() as connection:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            for _ in commands:
+                await connection.read_response()
 
     async def install(self, lane: Lane, epoch: int, meta: dict[str, str | int]) -> int | None:
         """Makes the staged state the lane's own; returns the newer epoch that was already there, or None."""
@@ -259,11 +260,8 @@ class LaneStore:
 
     async def execute(self, *args: Any) -> Any:
         """One plain command; raises Overloaded when Redis does not answer in time."""
-        try:
-            async with asyncio.timeout(SCRIPT_TIMEOUT_S), self._connection() as connection:
-                return await self._command(connection, *args)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Overloaded(f"the placement store did not answer: {error}") from error
+        async with self._connection() as connection:
+            return await self._command(connection, *args)
 
     async def dump(self, lane: Lane) -> dict[str, dict[str, Any]]:
         """Returns all of a lane's meta, groups, seats and buyers, decoded; made for audits."""
@@ -283,12 +281,9 @@ class LaneStore:
 
     async def is_warm(self, lane: Lane, epoch: int) -> bool:
         """Whether this Redis, as it runs now, holds the lane at `epoch`."""
-        try:
-            async with asyncio.timeout(SCRIPT_TIMEOUT_S), self._connection() as connection:
-                held = await self._command(connection, "HGET", LaneKeys.of(lane).meta, "token")
-                return bool(held is not None and held.decode() == f"{epoch}:{self._run_ids[connection]}")
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Overloaded(f"the placement store did not answer: {error}") from error
+        async with self._connection() as connection:
+            held = await self._command(connection, "HGET", LaneKeys.of(lane).meta, "token")
+            return bool(held is not None and held.decode() == f"{epoch}:{self._run_ids[connection]}")
 
 
 def _pairs(flat: list[bytes]) -> zip[tuple[bytes, bytes]]:

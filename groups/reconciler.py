@@ -63,7 +63,7 @@ class Reconciler:
             ):
                 done += await self._release(Lane(deal_id, lane_no), list(lane_rows))
             await connection.execute(LIFECYCLE["drop_seat_releases"], done)
-            kept = [row["order_id"] for row in rows if row["order_id"] not in set(done)]
+            kept = sorted({row["order_id"] for row in rows}.difference(done))
             await connection.execute(LIFECYCLE["defer_seat_releases"], kept, RELEASE_RETRY_MS)
             await pass_lead(connection, [row["order_id"] for row in rows], [])
         return len(done)

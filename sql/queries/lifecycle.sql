@@ -182,6 +182,10 @@ WHERE g.id = heir.group_id;
 -- Finds the buyer's order, without a lock: its group must be locked first.
 SELECT group_id FROM orders WHERE id = $1 AND buyer_id = $2;
 
+-- name: lock_group_of_order
+-- Locks a group against joins and settlers before one of its orders is locked for cancelling.
+SELECT id FROM groups WHERE id = $1 FOR NO KEY UPDATE;
+
 -- name: lock_order
 -- Locks an order for cancelling.
 SELECT id FROM orders WHERE id = $1 FOR UPDATE;

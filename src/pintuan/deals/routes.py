@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.auth import check_role, requires_role
 from pintuan.bodies import ApiRequest
+from pintuan.bootstrap import Resources
 from pintuan.deals import service
 from pintuan.deals.schemas import Deal, DealChange, DealStatus, NewDeal
 from pintuan.documentation.codes import problem_codes
@@ -92,9 +93,7 @@ async def change_deal(
 )
 async def pause_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Refuses new joins until the deal is resumed; no group's clock stops."""
-    deal = await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "paused")
-    await service.tell_lanes(resources.engine, deal_id)
-    return deal
+    return await _set_status(request, resources, deal_id, "paused")
 
 
 @post(
@@ -106,9 +105,7 @@ async def pause_deal(deal_id: FromPath[str], request: ApiRequest, resources: Inj
 )
 async def resume_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Takes a pause back."""
-    deal = await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "active")
-    await service.tell_lanes(resources.engine, deal_id)
-    return deal
+    return await _set_status(request, resources, deal_id, "active")
 
 
 @post(
@@ -116,7 +113,13 @@ async def resume_deal(deal_id: FromPath[str], request: ApiRequest, resources: In
 )
 async def end_deal(deal_id: FromPath[str], request: ApiRequest, resources: InjectedResources) -> Deal:
     """Forbids new groups; those open run on to their own end."""
-    deal = await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, "ended")
+    return await _set_status(request, resources, deal_id, "ended")
+
+
+async def _set_status(
+    request: ApiRequest, resources: Resources, deal_id: str, status: service.StatusSet
+) -> Deal:
+    deal = await service.set_deal_status(resources.pool, check_role(request.user, SELLERS), deal_id, status)
     await service.tell_lanes(resources.engine, deal_id)
     return deal
 
