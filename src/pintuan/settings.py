@@ -11,13 +11,14 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
+
+from pintuan.setting_values import choice, fraction, switch, url, web_origin, whole_number
 
 PREFIX = "PINTUAN_"
 DOTENV_FILE = ".env"
@@ -25,12 +26,15 @@ SECRET_KEY_FILE = "secret_key"  # noqa: S105 - this is a file's name, not a secr
 # HS256 wants a key at least as long as its output (RFC 7518, section 3.2).
 SECRET_KEY_LENGTH_MIN = 32
 SECRET_KEY_BYTES = 32
+# A rotation has two keys; more than a handful is a list nobody cleans up.
+SECRET_KEYS_ACCEPTED_MAX = 8
 # Ten years: enough for any simulation, and far from the limits of timestamptz.
 OFFSET_MS_MAX = 10 * 365 * 24 * 3600 * 1000
+# Of production's requests, this share is traced unless somebody sets another.
+TRACE_SHARE_PRODUCTION = 0.01
 
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
-_CLUSTER_SCHEMES = ("redis+cluster",)
 _MASK = "***"
 
 
@@ -64,10 +68,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str | None = None
     queue_redis_url: str | None = None
     secret_key: str | None = None
+    secret_keys_accepted: tuple[str, ...] = ()
     payment_gateway: Literal["sandbox", "stripe"] = "sandbox"
     clock_offset_ms: int = 0
     sim_offset_ms: int = 0
     rate_limits: bool = True
+    metrics_port: int | None = None
+    otlp_endpoint: str | None = None
+    trace_sample_ratio: float | None = None
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{doc.variable}={doc.value_shown}" for doc in self.describe())
@@ -76,6 +84,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __rich_repr__(self) -> list[tuple[str, str]]:
         # msgspec supplies its own, which rich would prefer to the masked repr above.
         return [(doc.variable, doc.value_shown) for doc in self.describe()]
+
+    @property
+    def trace_share(self) -> float:
+        """The share of requests that are traced: the one set, else all in dev, 0.01 in production."""
+        if self.trace_sample_ratio is not None:
+            return self.trace_sample_ratio
+        return TRACE_SHARE_PRODUCTION if self.env == "production" else 1.0
 
     @property
     def share_base(self) -> str:
@@ -133,30 +148,70 @@ class Setting:
         return _variable(self.field)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found: the settings, with defaults in place of those that cannot be used, and the errors.
+
+    `unknown` names variables that begin like ours and set nothing, sorted.
+    """
+
+    settings: Settings
+    errors: tuple[SettingsError, ...]
+    unknown: tuple[str, ...]
+
+
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """Reads the settings from the environment and `.env`, or only from `environ` when one is given.
 
     `overrides` are fields of Settings, say from command-line options; None means not given. They pass the
-    same checks as variables do. Raises SettingsError, and TypeError for an override that is no field.
+    same checks as variables do, and a variable must be right even where an option overrides it. Raises
+    SettingsError, and TypeError for an override that is no field.
     """
-    texts = _environment() if environ is None else dict(environ)
-    for field, value in overrides.items():
-        if field not in Settings.__struct_fields__:
-            raise TypeError(f"no setting is called {field!r}")
-        if value is not None:
-            texts[_variable(field)] = _as_text(value)
+    reading = read_settings(environ, **overrides)
+    for error in reading.errors:
+        raise error
+    return reading.settings
+
+
+def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Reading:
+    """Reads like `load_settings`, but goes on after a setting that cannot be used.
+
+    Raises SettingsError when `.env` cannot be read, and TypeError for an override that is no field.
+    """
+    texts = _environment() if environ is None else environ
     values: dict[str, Any] = {}
+    errors: list[SettingsError] = []
     for setting in SETTINGS:
-        text = texts.get(setting.variable, "").strip()
-        if not text:
-            continue
-        try:
-            values[setting.field] = setting.parse(text)
-        except ValueError as error:
-            raise SettingsError(setting.variable, str(error)) from None
+        given = (texts.get(setting.variable, ""), text_of(overrides.pop(setting.field, None)))
+        for text in (text.strip() for text in given):
+            if not text:
+                continue
+            try:
+                values[setting.field] = setting.parse(text)
+            except ValueError as error:
+                # Its cause may repeat a secret, so it is left out.
+                errors.append(SettingsError(setting.variable, str(error)))
+                errors[-1].__suppress_context__ = True
+    if overrides:
+        raise TypeError(f"no setting is called {min(overrides)!r}")
     settings = Settings(**values)
-    _check_together(settings)
-    return settings
+    known = {setting.variable for setting in SETTINGS}
+    return Reading(
+        settings=settings,
+        errors=(*errors, *_disagreements(settings)),
+        unknown=tuple(sorted(name for name in texts if name.startswith(PREFIX) and name not in known)),
+    )
+
+
+def text_of(value: object) -> str:
+    """Returns a setting's value as a variable would have it; one that is not set as the empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 def mask_url(url: str) -> str:
@@ -193,99 +248,54 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     return values
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value)
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"must be {' or '.join(allowed)}, not {text!r}")
-        return text
-
-    return parse
-
-
-def _switch(text: str) -> bool:
-    return _choice("on", "off")(text) == "on"
-
-
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        # int() alone would also take "1_000" and other alphabets' digits.
-        if re.fullmatch(r"[+-]?[0-9]{1,18}", text) is None or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}, not {text!r}")
-        return int(text)
-
-    return parse
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        # A URL can hold a password, so the reasons here never repeat it.
-        expected = " or ".join(f"{scheme}://" for scheme in schemes)
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-        except ValueError as error:
-            raise ValueError("is not a valid URL; check its host and port") from error
-        if parts.scheme not in schemes or not text.lower().startswith(f"{parts.scheme}://"):
-            raise ValueError(f"must start with {expected}")
-        if port == 0 or any(character.isspace() for character in text):
-            raise ValueError("is not a valid URL; check its host and port, and encode spaces")
-        return text
-
-    return parse
-
-
-def _web_origin(text: str) -> str:
-    url = _url("https", "http")(text)
-    parts = urlsplit(url)
-    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(
-            "must be a plain address such as https://shop.example, without user, query or fragment"
-        )
-    return url.rstrip("/")
+def _secret_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(part.strip() for part in text.split(","))
+    for place, key in enumerate(keys, start=1):
+        # The key itself is a secret, so its place must do.
+        if len(key) < SECRET_KEY_LENGTH_MIN:
+            raise ValueError(f"key {place} of {len(keys)} has fewer than {SECRET_KEY_LENGTH_MIN} characters")
+    if len(keys) > SECRET_KEYS_ACCEPTED_MAX:
+        raise ValueError(f"has {len(keys)} keys; at most {SECRET_KEYS_ACCEPTED_MAX} are accepted")
+    return keys
 
 
 def _gateway(text: str) -> str:
-    name = _choice("sandbox", "stripe")(text)
+    name = choice("sandbox", "stripe")(text)
     if name == "stripe":
         raise ValueError("stripe is not available in this version; use sandbox")
     return name
 
 
-def _check_together(settings: Settings) -> None:
-    """Refuses combinations that no single value shows."""
-    if (settings.redis_url or "").startswith("redis+cluster:") and settings.queue_redis_url is None:
-        raise SettingsError(
-            _variable("queue_redis_url"), "needed beside a cluster, because the job queue uses a single Redis"
-        )
+def _placement_redis(text: str) -> str:
+    if text.startswith("redis+cluster:"):
+        raise ValueError("placing in a cluster is not supported yet; name a single Redis")
+    return url(*_REDIS_SCHEMES)(text)
+
+
+def _disagreements(settings: Settings) -> Iterator[SettingsError]:
+    """Yields what is wrong with combinations, which no single value shows."""
     if settings.env == "dev":
         return
     for field in ("clock_offset_ms", "sim_offset_ms"):
         if getattr(settings, field) != 0:
-            raise SettingsError(_variable(field), "only dev may shift time; leave it out in production")
+            yield SettingsError(_variable(field), "only dev may shift time; leave it out in production")
     if not settings.rate_limits:
-        raise SettingsError(_variable("rate_limits"), "only dev may switch rate limits off")
+        yield SettingsError(_variable("rate_limits"), "only dev may switch rate limits off")
     if settings.secret_key is None:
-        raise SettingsError(_variable("secret_key"), "required in production")
-    if len(settings.secret_key) < SECRET_KEY_LENGTH_MIN:
-        raise SettingsError(
-            _variable("secret_key"), f"must have at least {SECRET_KEY_LENGTH_MIN} characters in production"
-        )
+        yield SettingsError(_variable("secret_key"), "required in production")
+    elif len(settings.secret_key) < SECRET_KEY_LENGTH_MIN:
+        reason = f"must have at least {SECRET_KEY_LENGTH_MIN} characters in production"
+        yield SettingsError(_variable("secret_key"), reason)
 
 
 def _shown(setting: Setting, value: object) -> str:
-    if value is None:
+    if value is None or value == ():
         return "not set"
     if setting.secret:
         return _MASK
     if setting.field.endswith("_url"):
         return mask_url(str(value))
-    return _as_text(value)
+    return text_of(value)
 
 
 def _create_secret_key(path: Path) -> None:
@@ -307,35 +317,46 @@ def _create_secret_key(path: Path) -> None:
 
 
 SETTINGS = (
-    Setting(
-        "env", _choice("dev", "production"), "production demands a secret key and forbids shifted clocks"
-    ),
-    Setting("http_port", _whole_number(1, 65_535), "the port the API listens on"),
-    Setting("public_url", _web_origin, "the address shoppers reach, put into share links"),
+    Setting("env", choice("dev", "production"), "production demands a secret key and forbids shifted clocks"),
+    Setting("http_port", whole_number(1, 65_535), "the port the API listens on"),
+    Setting("public_url", web_origin, "the address shoppers reach, put into share links"),
     Setting("data_dir", lambda text: Path(text).expanduser(), "where embedded stores and the dev key live"),
-    Setting("database_url", _url(*_POSTGRES_SCHEMES), "your own Postgres; without it an embedded one starts"),
-    Setting(
-        "redis_url",
-        _url(*_REDIS_SCHEMES, *_CLUSTER_SCHEMES),
-        "your own Redis or Redis Cluster for placement; without it an embedded one starts",
-    ),
-    Setting(
-        "queue_redis_url",
-        _url(*_REDIS_SCHEMES),
-        "a single Redis for the job queue, which cannot use a cluster; else PINTUAN_REDIS_URL",
-    ),
+    Setting("database_url", url(*_POSTGRES_SCHEMES), "your own Postgres; without it an embedded one starts"),
+    Setting("redis_url", _placement_redis, "your own Redis for placement; without it an embedded one starts"),
+    Setting("queue_redis_url", url(*_REDIS_SCHEMES), "a Redis for the job queue; else PINTUAN_REDIS_URL"),
     Setting("secret_key", str, "signs access tokens; in dev one is made in the data directory", secret=True),
+    Setting(
+        "secret_keys_accepted",
+        _secret_keys,
+        "former or coming secret keys, comma separated, which verify and sign nothing; for rotation",
+        secret=True,
+    ),
     Setting("payment_gateway", _gateway, "who authorises and captures payments"),
     Setting(
         "clock_offset_ms",
-        _whole_number(-OFFSET_MS_MAX, OFFSET_MS_MAX),
+        whole_number(-OFFSET_MS_MAX, OFFSET_MS_MAX),
         "dev only: shifts this process' clock, to show that nothing depends on it",
     ),
     Setting(
         "sim_offset_ms",
-        _whole_number(-OFFSET_MS_MAX, OFFSET_MS_MAX),
+        whole_number(-OFFSET_MS_MAX, OFFSET_MS_MAX),
         "dev only: shifts the database's now, to simulate other days",
     ),
-    Setting("rate_limits", _switch, "off only in dev, for load tests"),
+    Setting("rate_limits", switch, "off only in dev, for load tests"),
+    Setting(
+        "metrics_port",
+        whole_number(1, 65_535),
+        "where `pintuan up --api-workers 0` serves /metrics and /health; else the port of the API",
+    ),
+    Setting(
+        "otlp_endpoint",
+        web_origin,
+        "an OpenTelemetry collector (OTLP over HTTP); without it nothing is traced",
+    ),
+    Setting(
+        "trace_sample_ratio",
+        fraction,
+        "the share of requests that are traced; else all in dev, 0.01 in production",
+    ),
 )
 _DEFAULTS = Settings()

@@ -19,7 +19,7 @@ BAD_VALUES: list[dict[str, str]] = [
     {"PINTUAN_DATABASE_URL": "postgresql://ann:swordfish@localhost:99999/shop"},
     {"PINTUAN_REDIS_URL": "http://:swordfish@localhost"},
     {"PINTUAN_QUEUE_REDIS_URL": "redis+cluster://localhost"},
-    {"PINTUAN_QUEUE_REDIS_URL": "", "PINTUAN_REDIS_URL": "redis+cluster://localhost"},
+    {"PINTUAN_REDIS_URL": "redis+cluster://localhost"},
     {"PINTUAN_PAYMENT_GATEWAY": "barter"},
     {"PINTUAN_CLOCK_OFFSET_MS": "1h"},
     {"PINTUAN_SIM_OFFSET_MS": "9" * 17},

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pintuan.settings import SETTINGS, Settings
+from pintuan.settings import SETTINGS, Settings, text_of
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -15,14 +15,6 @@ def child_environment(settings: Settings, metrics: Path) -> dict[str, str]:
     """
     environ = dict(os.environ)
     for setting in SETTINGS:
-        environ[setting.variable] = _as_text(getattr(settings, setting.field))
+        environ[setting.variable] = text_of(getattr(settings, setting.field))
     environ[METRICS_VARIABLE] = str(metrics)
     return environ
-
-
-def _as_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value)

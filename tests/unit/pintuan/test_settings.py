@@ -18,6 +18,7 @@ from pintuan.settings import (
     SettingsError,
     load_settings,
     mask_url,
+    read_settings,
 )
 
 KEY = "k" * SECRET_KEY_LENGTH_MIN
@@ -37,13 +38,16 @@ def test_every_variable_reaches_its_field() -> None:
             "PINTUAN_PUBLIC_URL": "https://shop.example/",
             "PINTUAN_DATA_DIR": "/var/lib/pintuan",
             "PINTUAN_DATABASE_URL": "postgresql:///shop?host=/run/postgresql",
-            "PINTUAN_REDIS_URL": "redis+cluster://cache:7000",
+            "PINTUAN_REDIS_URL": "rediss://cache:7000",
             "PINTUAN_QUEUE_REDIS_URL": "unix:///run/redis.sock",
             "PINTUAN_SECRET_KEY": KEY,
             "PINTUAN_PAYMENT_GATEWAY": "sandbox",
             "PINTUAN_CLOCK_OFFSET_MS": "-5000",
             "PINTUAN_SIM_OFFSET_MS": "+86400000",
             "PINTUAN_RATE_LIMITS": "off",
+            "PINTUAN_METRICS_PORT": "9100",
+            "PINTUAN_OTLP_ENDPOINT": "http://collector:4318/",
+            "PINTUAN_TRACE_SAMPLE_RATIO": "0.25",
         }
     )
 
@@ -53,13 +57,16 @@ def test_every_variable_reaches_its_field() -> None:
         public_url="https://shop.example",
         data_dir=Path("/var/lib/pintuan"),
         database_url="postgresql:///shop?host=/run/postgresql",
-        redis_url="redis+cluster://cache:7000",
+        redis_url="rediss://cache:7000",
         queue_redis_url="unix:///run/redis.sock",
         secret_key=KEY,
         payment_gateway="sandbox",
         clock_offset_ms=-5000,
         sim_offset_ms=86_400_000,
         rate_limits=False,
+        metrics_port=9100,
+        otlp_endpoint="http://collector:4318",
+        trace_sample_ratio=0.25,
     )
 
 
@@ -79,7 +86,8 @@ def test_every_variable_reaches_its_field() -> None:
         ("DATABASE_URL", "postgresql://db:0/shop", "is not a valid URL"),
         ("DATABASE_URL", "postgresql://a b@db/shop", "is not a valid URL"),
         ("DATABASE_URL", "postgresql:shop", "must start with postgresql://"),
-        ("REDIS_URL", "http://cache", "must start with redis:// or rediss:// or unix:// or redis+cluster://"),
+        ("REDIS_URL", "http://cache", "must start with redis:// or rediss:// or unix://"),
+        ("REDIS_URL", "redis+cluster://cache", "placing in a cluster is not supported yet"),
         ("QUEUE_REDIS_URL", "redis+cluster://cache", "must start with redis:// or rediss:// or unix://"),
         ("PAYMENT_GATEWAY", "paypal", "must be sandbox or stripe, not 'paypal'"),
         ("PAYMENT_GATEWAY", "stripe", "stripe is not available in this version"),
@@ -87,6 +95,10 @@ def test_every_variable_reaches_its_field() -> None:
         ("CLOCK_OFFSET_MS", str(OFFSET_MS_MAX + 1), "must be a whole number"),
         ("SIM_OFFSET_MS", "a day", "must be a whole number"),
         ("RATE_LIMITS", "true", "must be on or off, not 'true'"),
+        ("METRICS_PORT", "0", "must be a whole number from 1 to 65535, not '0'"),
+        ("OTLP_ENDPOINT", "collector:4318", "must start with https:// or http://"),
+        ("TRACE_SAMPLE_RATIO", "1.01", "must be a number from 0 to 1, not '1.01'"),
+        ("TRACE_SAMPLE_RATIO", "half", "must be a number from 0 to 1, not 'half'"),
     ],
 )
 def test_a_bad_value_names_its_variable(variable: str, text: str, reason: str) -> None:
@@ -106,7 +118,6 @@ def test_a_bad_value_names_its_variable(variable: str, text: str, reason: str) -
         (PRODUCTION | {"PINTUAN_CLOCK_OFFSET_MS": "1"}, "PINTUAN_CLOCK_OFFSET_MS", "only dev"),
         (PRODUCTION | {"PINTUAN_SIM_OFFSET_MS": "1"}, "PINTUAN_SIM_OFFSET_MS", "only dev"),
         (PRODUCTION | {"PINTUAN_RATE_LIMITS": "off"}, "PINTUAN_RATE_LIMITS", "only dev"),
-        ({"PINTUAN_REDIS_URL": "redis+cluster://cache"}, "PINTUAN_QUEUE_REDIS_URL", "beside a cluster"),
     ],
 )
 def test_a_combination_that_cannot_work_names_the_variable_to_change(
@@ -138,6 +149,32 @@ def test_overrides_win_over_the_environment_and_pass_the_same_checks() -> None:
         load_settings(environ, http_port=70_000)
     with pytest.raises(TypeError, match="no setting is called 'port'"):
         load_settings(environ, port=1)
+
+
+def test_a_bad_variable_is_refused_even_where_an_option_overrides_it() -> None:
+    with pytest.raises(SettingsError, match="PINTUAN_HTTP_PORT: must be a whole number"):
+        load_settings({"PINTUAN_HTTP_PORT": "abc"}, http_port=9001)
+
+
+def test_reading_goes_on_after_a_setting_that_cannot_be_used() -> None:
+    reading = read_settings(
+        {"PINTUAN_HTTP_PORT": "abc", "PINTUAN_RATE_LIMITS": "maybe", "PINTUAN_DATA_DIR": "here"}
+    )
+
+    assert [error.variable for error in reading.errors] == ["PINTUAN_HTTP_PORT", "PINTUAN_RATE_LIMITS"]
+    assert reading.settings == Settings(data_dir=Path("here"))
+
+
+def test_variables_that_set_nothing_are_named() -> None:
+    environ = {"PINTUAN_HTTP_PROT": "9000", "PINTUAN_HTTP_PORT": "9000", "OTHER_PORT": "1", "PINTUAN_A": ""}
+
+    assert read_settings(environ).unknown == ("PINTUAN_A", "PINTUAN_HTTP_PROT")
+
+
+def test_all_is_traced_in_dev_and_one_in_a_hundred_in_production_unless_set() -> None:
+    assert load_settings({}).trace_share == 1.0
+    assert load_settings(PRODUCTION).trace_share == 0.01
+    assert load_settings(PRODUCTION | {"PINTUAN_TRACE_SAMPLE_RATIO": "0"}).trace_share == 0.0
 
 
 def test_a_dotenv_file_fills_what_the_environment_leaves_out(

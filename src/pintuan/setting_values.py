@@ -1,0 +1,76 @@
+"""How the text of a setting is read: each function takes it and returns the value, or raises ValueError.
+
+The reasons end up in front of an operator, after the name of the variable. A URL can hold a password, so no
+reason repeats one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    """Takes one of the words."""
+
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be {' or '.join(allowed)}, not {text!r}")
+        return text
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """Reads `on` or `off`."""
+    return choice("on", "off")(text) == "on"
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Takes decimal numbers from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        # int() alone would also take "1_000" and other alphabets' digits.
+        if re.fullmatch(r"[+-]?[0-9]{1,18}", text) is None or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def fraction(text: str) -> float:
+    """Reads a share from 0 to 1."""
+    if re.fullmatch(r"[01](\.[0-9]{1,12})?", text) is None or not 0 <= float(text) <= 1:
+        raise ValueError(f"must be a number from 0 to 1, not {text!r}")
+    return float(text)
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    """Takes URLs of these schemes."""
+
+    def parse(text: str) -> str:
+        expected = " or ".join(f"{scheme}://" for scheme in schemes)
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError("is not a valid URL; check its host and port") from error
+        if parts.scheme not in schemes or not text.lower().startswith(f"{parts.scheme}://"):
+            raise ValueError(f"must start with {expected}")
+        if port == 0 or any(character.isspace() for character in text):
+            raise ValueError("is not a valid URL; check its host and port, and encode spaces")
+        return text
+
+    return parse
+
+
+def web_origin(text: str) -> str:
+    """Takes a web address and returns it without a slash at its end."""
+    address = url("https", "http")(text)
+    parts = urlsplit(address)
+    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(
+            "must be a plain address such as https://shop.example, without user, query or fragment"
+        )
+    return address.rstrip("/")
