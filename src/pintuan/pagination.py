@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
 
 from pintuan.errors import InvalidInput
+from pintuan.page import Page as Page
 from pintuan.times import Instant, has_utc
 
 if TYPE_CHECKING:
@@ -39,19 +40,6 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
     created_at: Instant
     id: CursorId
-
-
-class Page(msgspec.Struct, Generic[T]):
-    """Some items, and the cursor of the next ones if there are any."""
-
-    items: list[T]
-    next_cursor: Annotated[
-        str | None,
-        msgspec.Meta(
-            description="Cursor of the next page, or null on the last one.",
-            examples=["WyIyMDI2LTA1LTAxVDE4OjMwOjAwWiIsImRlYV8wMTlhMmIiXQ"],
-        ),
-    ]
 
 
 def encode_token(place: msgspec.Struct) -> str:

@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pintuan.catalog.limits import TITLE_CHARS_MAX
 from pintuan.catalog.schemas import TEXT_PATTERN, Title
 from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
 from pintuan.money import Money
@@ -31,17 +30,12 @@ def _number(high: int, description: str, example: int) -> Meta:
     return Meta(
         description=description,
         examples=[example],
-        extra_json_schema={"extra": {"minimum": 1, "maximum": high}},
+        extra_json_schema={"minimum": 1, "maximum": high},
     )
 
 
 def _title(description: str) -> Meta:
-    # Litestar's schema of a union leaves out what its members say about their length.
-    return Meta(
-        description=description,
-        examples=["Kettle"],
-        extra_json_schema={"extra": {"min_length": 1, "max_length": TITLE_CHARS_MAX}},
-    )
+    return Meta(description=description, examples=["Kettle"])
 
 
 def _moment(description: str, example: str) -> Meta:
@@ -81,7 +75,7 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             description="The price ladder: headcounts rise, prices fall, the first step is within reach of "
             "min_headcount and the last one of max_headcount.",
             examples=[_LADDER_EXAMPLE],
-            extra_json_schema={"extra": {"min_items": 1, "max_items": TIERS_MAX}},
+            extra_json_schema={"minItems": 1, "maxItems": TIERS_MAX},
         ),
     ]
     min_headcount: Annotated[int, _number(HEADCOUNT_MAX, "A group that closes with fewer fails.", 3)]
