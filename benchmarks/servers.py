@@ -24,6 +24,7 @@ import httpx
 import psutil
 
 from benchmarks.load import drive, request_bytes
+from pintuan.auth.keyring import Keyring
 from pintuan.auth.tokens import TokenIssuer
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
@@ -96,7 +97,7 @@ async def _measure(server: str, environment: dict[str, str], requests: int) -> d
     try:
         async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=5) as client:
             await _ready(client)
-            issuer = TokenIssuer(SECRET_KEY)
+            issuer = TokenIssuer(Keyring(SECRET_KEY))
             now_s = time.time()
             deal_id = await _make_deal(client, issuer.issue("bench", "merchant", now_s=now_s))
         tokens = [issuer.issue(f"buyer-{port}-{n}", "buyer", now_s=now_s) for n in range(requests)]

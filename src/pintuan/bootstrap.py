@@ -10,6 +10,7 @@ from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
 from groups.listeners import Listeners
 from pintuan import metrics
+from pintuan.auth.keyring import Keyring, keyring_of
 from pintuan.auth.tokens import TokenVerifier
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
@@ -39,6 +40,7 @@ class Resources:
     engine: GroupEngine
     doorbells: Doorbells
     clock: ServerClock
+    keyring: Keyring
     token_verifier: TokenVerifier
 
 
@@ -52,7 +54,7 @@ async def open_resources(
         SettingsError: a URL or the secret key is missing.
         OSError, asyncpg.PostgresError: Postgres cannot be reached or refuses us.
     """
-    secret_key = settings.resolve_secret_key()
+    keyring = keyring_of(settings)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             open_pool(
@@ -73,7 +75,8 @@ async def open_resources(
             engine=engine,
             doorbells=doorbells,
             clock=clock,
-            token_verifier=TokenVerifier(secret_key, clock.now_s),
+            keyring=keyring,
+            token_verifier=TokenVerifier(keyring, clock.now_s),
         )
 
 

@@ -24,6 +24,7 @@ import uvicorn
 
 from pintuan.app import create_app
 from pintuan.auth import Role
+from pintuan.auth.keyring import Keyring
 from pintuan.auth.tokens import TokenIssuer
 from pintuan.settings import Settings
 from tests.acceptance.contract.documented import Contract
@@ -91,7 +92,7 @@ def shoppers(api: httpx.AsyncClient, bearer: Bearer) -> Shoppers:
 @pytest.fixture
 def token_for() -> Callable[[Role, str], str]:
     """Issues tokens with the key of `settings` by this machine's clock, which Postgres shares here."""
-    issuer = TokenIssuer(SECRET_KEY)
+    issuer = TokenIssuer(Keyring(SECRET_KEY))
 
     def token_for(role: Role, subject: str) -> str:
         return issuer.issue(subject, role, now_s=time.time())

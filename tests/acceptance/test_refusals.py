@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from pintuan.auth import Role
+from pintuan.auth.keyring import Keyring, keyring_of
 from pintuan.auth.tokens import AUDIENCE, ISSUER, LIFETIME_S, TokenIssuer
 from pintuan.bodies import BODY_SIZE_MAX
 from pintuan.settings import Settings
@@ -67,8 +68,9 @@ def forged(settings: Settings, **changes: Any) -> str:
         "iat": now_s,
         "exp": now_s + LIFETIME_S,
     }
-    assert settings.secret_key is not None
-    return jwt.encode(claims | changes, settings.secret_key, algorithm="HS256")
+    keyring = keyring_of(settings)
+    key = keyring.subkey("access-token")
+    return jwt.encode(claims | changes, key, algorithm="HS256", headers={"kid": keyring.kid})
 
 
 def unsigned() -> str:
@@ -87,7 +89,7 @@ async def test_a_token_that_does_not_verify_ends_even_a_public_call(
 ) -> None:
     now_s = int(time.time())
     headers = {
-        "other key": f"Bearer {TokenIssuer('k' * 40).issue('ann', 'admin', now_s=now_s)}",
+        "other key": f"Bearer {TokenIssuer(Keyring('k' * 40)).issue('ann', 'admin', now_s=now_s)}",
         "unsigned": f"Bearer {unsigned()}",
         "expired": f"Bearer {forged(settings, iat=now_s - 1000, exp=now_s - 100)}",
         "future": f"Bearer {forged(settings, iat=now_s + 100, exp=now_s + 200)}",

@@ -18,6 +18,9 @@ from pintuan.errors import Unauthenticated
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pintuan.auth.keyring import Keyring, Purpose
+
+PURPOSE: Final[Purpose] = "access-token"
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "pintuan"
 AUDIENCE: Final = "pintuan-api"
@@ -30,10 +33,11 @@ _JTI_BYTES: Final = 12
 
 
 class TokenIssuer:
-    """Signs access tokens with the deployment's secret key."""
+    """Signs access tokens with the current key of a keyring, and names it in the header's `kid`."""
 
-    def __init__(self, secret_key: str) -> None:
-        self._secret_key = secret_key
+    def __init__(self, keyring: Keyring) -> None:
+        self._key = keyring.subkey(PURPOSE)
+        self._header = {"kid": keyring.kid}
         self._jwt = jwt.PyJWT()
 
     def issue(self, subject: str, role: Role, *, now_s: float, lifetime_s: int = LIFETIME_S) -> str:
@@ -56,14 +60,14 @@ class TokenIssuer:
             "iat": issued_s,
             "exp": issued_s + lifetime_s,
         }
-        return self._jwt.encode(claims, self._secret_key, algorithm=ALGORITHM)
+        return self._jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=self._header)
 
 
 class TokenVerifier:
     """Verifies access tokens; `now_s` answers the server's time in Unix seconds, never the process' own."""
 
-    def __init__(self, secret_key: str, now_s: Callable[[], float]) -> None:
-        self._secret_key = secret_key
+    def __init__(self, keyring: Keyring, now_s: Callable[[], float]) -> None:
+        self._keys = keyring.subkeys(PURPOSE)
         self._now_s = now_s
         self._jwt = jwt.PyJWT()
         self._verified: OrderedDict[str, tuple[Principal, int]] = OrderedDict()
@@ -110,10 +114,11 @@ class TokenVerifier:
         if len(token) > TOKEN_LENGTH_MAX:
             raise Unauthenticated("The access token is too long.")
         try:
+            key = self._keys[jwt.get_unverified_header(token)["kid"]]
             # PyJWT would compare the times with this process' own clock; `_decode` does it by the server's.
             return self._jwt.decode(
                 token,
-                self._secret_key,
+                key,
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
                 audience=AUDIENCE,
@@ -124,5 +129,5 @@ class TokenVerifier:
                     "verify_nbf": False,
                 },
             )
-        except (jwt.PyJWTError, ValueError, UnicodeError) as error:
+        except (jwt.PyJWTError, LookupError, TypeError, ValueError) as error:
             raise Unauthenticated("The access token does not verify.") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import click
 
+from pintuan.auth.keyring import keyring_of
 from pintuan.auth.principal import ROLES, SUBJECT_LENGTH_MAX, Role, is_subject
 from pintuan.auth.tokens import LIFETIME_S, TokenIssuer
 from pintuan.settings import load_settings
@@ -43,7 +44,7 @@ def command(*, role: str, subject: str, count: int, lifetime_minutes: int) -> No
             param_hint="--subject",
         )
     settings = load_settings()
-    issuer = TokenIssuer(settings.resolve_secret_key())
+    issuer = TokenIssuer(keyring_of(settings))
     now_s = asyncio.run(_server_now_s(settings))
     lifetime_s = lifetime_minutes * 60
     tokens = (issuer.issue(name, cast("Role", role), now_s=now_s, lifetime_s=lifetime_s) for name in names)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import msgspec
 
+from pintuan.auth.keyring import keyring_of
 from pintuan.auth.tokens import TokenIssuer
 from pintuan.catalog.feed import BadRow, FeedItem, read_feed
 from pintuan.catalog.feed_import import FeedImport
@@ -102,7 +103,7 @@ async def prepare(
 
     Raises VenueError when the database cannot be used, and SettingsError when the secret key cannot.
     """
-    issuer = TokenIssuer(venue.settings.resolve_secret_key())
+    issuer = TokenIssuer(keyring_of(venue.settings))
     try:
         async with open_pool(venue.settings, size_max=POOL_SIZE_MAX, application_name="pintuan-demo") as pool:
             clock = ServerClock(pool)

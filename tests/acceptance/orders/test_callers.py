@@ -7,6 +7,7 @@ import time
 import httpx
 import pytest
 
+from pintuan.auth.keyring import Keyring, keyring_of
 from pintuan.auth.tokens import LIFETIME_S, TokenIssuer
 from pintuan.settings import Settings
 from tests.acceptance.shoppers import ORDER, Bearer, Shoppers, placed, refused
@@ -77,7 +78,7 @@ async def test_expired_and_forged_tokens_are_refused(
     token = bearer("buyer", "ann")["Authorization"].removeprefix("Bearer ")
     head, claims, signature = token.split(".")
     forgeries = [
-        TokenIssuer("somebody else's key, as long as ours is").issue("ann", "buyer", now_s=time.time()),
+        TokenIssuer(Keyring("somebody else's key")).issue("ann", "buyer", now_s=time.time()),
         f"{head}.{claims}.{signature[::-1]}",
         f"{head}.{claims}.",
         f"{head}.{claims}",
@@ -97,8 +98,8 @@ async def test_expired_and_forged_tokens_are_refused(
 async def test_a_token_ends_when_it_says(
     api: httpx.AsyncClient, settings: Settings, order: dict[str, str]
 ) -> None:
-    assert settings.secret_key is not None
-    stale = TokenIssuer(settings.secret_key).issue("ann", "buyer", now_s=time.time() - LIFETIME_S - 60)
+    issuer = TokenIssuer(keyring_of(settings))
+    stale = issuer.issue("ann", "buyer", now_s=time.time() - LIFETIME_S - 60)
     response = await api.get(f"/v1/orders/{order['id']}", headers={"Authorization": f"Bearer {stale}"})
     refused(response, 401, "unauthenticated")
 

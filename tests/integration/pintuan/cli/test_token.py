@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pintuan.auth import Principal
+from pintuan.auth.keyring import Keyring
 from pintuan.auth.tokens import LIFETIME_S, TokenVerifier
 from pintuan.cli import main
 
@@ -30,13 +31,14 @@ def test_one_token_is_the_subjects_own(environ: dict[str, str]) -> None:
     result = run(environ, "--role", "merchant", "--subject", "teahouse")
 
     (token,) = result.stdout.splitlines()
-    assert TokenVerifier(SECRET_KEY, time.time).verify(token) == Principal("teahouse", "merchant")
+    assert TokenVerifier(Keyring(SECRET_KEY), time.time).verify(token) == Principal("teahouse", "merchant")
+    assert jwt.get_unverified_header(token)["kid"] == Keyring(SECRET_KEY).kid
 
 
 def test_several_tokens_are_numbered(environ: dict[str, str]) -> None:
     result = run(environ, "--role", "buyer", "--subject", "ann", "--count", "3")
 
-    verifier = TokenVerifier(SECRET_KEY, time.time)
+    verifier = TokenVerifier(Keyring(SECRET_KEY), time.time)
     subjects = [verifier.verify(token).subject for token in result.stdout.splitlines()]
     assert subjects == ["ann-0", "ann-1", "ann-2"]
 

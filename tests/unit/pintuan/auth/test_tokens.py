@@ -1,6 +1,7 @@
 """Tokens are verified strictly, by the server's clock alone."""
 
 import base64
+import hmac
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ import jwt
 import pytest
 
 from pintuan.auth import Principal
+from pintuan.auth.keyring import Keyring
 from pintuan.auth.tokens import (
     AUDIENCE,
     ISSUER,
@@ -20,8 +22,8 @@ from pintuan.auth.tokens import (
 )
 from pintuan.errors import Unauthenticated
 
-SECRET_KEY = "a key that is long enough for HS256 to be content"
-OTHER_KEY = "another key that is long enough for HS256 as well"
+KEYRING = Keyring("a key that is long enough for HS256 to be content")
+OTHER = Keyring("another key that is long enough for HS256 as well")
 NOW_S = 1_800_000_000
 
 
@@ -42,7 +44,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def verifier(clock: Clock) -> TokenVerifier:
-    return TokenVerifier(SECRET_KEY, clock.now_s)
+    return TokenVerifier(KEYRING, clock.now_s)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -57,19 +59,29 @@ def claims(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def signed(claims: dict[str, Any], *, key: str = SECRET_KEY, algorithm: str = "HS256") -> str:
-    return jwt.encode(claims, key, algorithm=algorithm)
+def signed(
+    claims: dict[str, Any],
+    *,
+    key: bytes = KEYRING.subkey("access-token"),
+    algorithm: str = "HS256",
+    **header: Any,
+) -> str:
+    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": KEYRING.kid} | header)
+
+
+def part(value: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 def test_a_token_we_issued_names_its_principal(verifier: TokenVerifier) -> None:
-    token = TokenIssuer(SECRET_KEY).issue("ann", "buyer", now_s=NOW_S)
+    token = TokenIssuer(KEYRING).issue("ann", "buyer", now_s=NOW_S)
 
     assert verifier.verify(token) == Principal("ann", "buyer")
     assert verifier.verify(token) == Principal("ann", "buyer")
 
 
 def test_two_tokens_of_one_subject_differ() -> None:
-    issuer = TokenIssuer(SECRET_KEY)
+    issuer = TokenIssuer(KEYRING)
 
     assert issuer.issue("ann", "buyer", now_s=NOW_S) != issuer.issue("ann", "buyer", now_s=NOW_S)
 
@@ -77,7 +89,7 @@ def test_two_tokens_of_one_subject_differ() -> None:
 def test_a_token_expires_by_the_servers_clock_even_when_it_was_verified_before(
     verifier: TokenVerifier, clock: Clock
 ) -> None:
-    token = TokenIssuer(SECRET_KEY).issue("ann", "buyer", now_s=NOW_S)
+    token = TokenIssuer(KEYRING).issue("ann", "buyer", now_s=NOW_S)
     verifier.verify(token)
 
     clock.s = NOW_S + LIFETIME_S + LEEWAY_S - 0.1
@@ -87,22 +99,74 @@ def test_a_token_expires_by_the_servers_clock_even_when_it_was_verified_before(
         verifier.verify(token)
 
 
-def test_a_token_signed_with_another_key_is_refused(verifier: TokenVerifier) -> None:
+def test_the_tokens_of_these_tests_verify_where_nothing_is_wrong(verifier: TokenVerifier) -> None:
+    assert verifier.verify(signed(claims())) == Principal("ann", "buyer")
+
+
+def test_a_token_names_the_key_it_is_signed_with() -> None:
+    token = TokenIssuer(KEYRING).issue("ann", "buyer", now_s=NOW_S)
+
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT", "kid": KEYRING.kid}
+
+
+def test_a_token_signed_before_a_rotation_verifies_until_its_key_is_dropped(clock: Clock) -> None:
+    old, new = "the old key of this deployment", "the new key of this deployment"
+    token = TokenIssuer(Keyring(old)).issue("ann", "buyer", now_s=NOW_S)
+
+    assert TokenVerifier(Keyring(old, [new]), clock.now_s).verify(token).subject == "ann"
+    assert TokenVerifier(Keyring(new, [old]), clock.now_s).verify(token).subject == "ann"
     with pytest.raises(Unauthenticated):
-        verifier.verify(signed(claims(), key=OTHER_KEY))
+        TokenVerifier(Keyring(new), clock.now_s).verify(token)
+
+
+@pytest.mark.parametrize("kid", [KEYRING.kid, OTHER.kid])
+def test_a_token_signed_with_another_key_is_refused(verifier: TokenVerifier, kid: str) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(signed(claims(), key=OTHER.subkey("access-token"), kid=kid))
+
+
+def test_a_token_signed_with_the_key_of_another_kid_is_refused(clock: Clock) -> None:
+    both = Keyring("the current key", ["the former key"])
+    verifier = TokenVerifier(both, clock.now_s)
+    current, former = both.kids
+
+    verifier.verify(signed(claims(), key=both.subkeys("access-token")[former], kid=former))
+    with pytest.raises(Unauthenticated):
+        verifier.verify(signed(claims(), key=both.subkeys("access-token")[former], kid=current))
+
+
+def test_a_token_signed_with_the_key_of_another_purpose_is_refused(verifier: TokenVerifier) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(signed(claims(), key=KEYRING.subkey("otp")))
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"kid": 1}, {"kid": None}, {"kid": [KEYRING.kid]}, {"kid": ""}], ids=str
+)
+def test_a_token_that_names_no_key_of_ours_is_refused(
+    verifier: TokenVerifier, header: dict[str, Any]
+) -> None:
+    head = part({"alg": "HS256", "typ": "JWT"} | header)
+    _, body, _ = signed(claims()).split(".")
+    key = KEYRING.subkey("access-token")
+    signature = hmac.digest(key, f"{head}.{body}".encode(), "sha256")
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(f"{head}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}")
 
 
 def test_an_unsigned_token_is_refused(verifier: TokenVerifier) -> None:
-    def part(value: dict[str, Any]) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    head = part({"alg": "none", "typ": "JWT", "kid": KEYRING.kid})
 
     with pytest.raises(Unauthenticated):
-        verifier.verify(f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims())}.")
+        verifier.verify(f"{head}.{part(claims())}.")
 
 
 def test_a_token_signed_with_another_algorithm_is_refused(verifier: TokenVerifier) -> None:
+    key = KEYRING.subkey("access-token")
+
     with pytest.raises(Unauthenticated):
-        verifier.verify(signed(claims(), key=SECRET_KEY * 2, algorithm="HS512"))
+        verifier.verify(signed(claims(), key=key * 2, algorithm="HS512"))
 
 
 @pytest.mark.parametrize("missing", ["iss", "aud", "sub", "role", "jti", "iat", "exp"])
@@ -149,7 +213,7 @@ def test_the_table_of_verified_tokens_is_bounded(
     verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pintuan.auth.tokens.VERIFIED_COUNT_MAX", 3)
-    issuer = TokenIssuer(SECRET_KEY)
+    issuer = TokenIssuer(KEYRING)
     tokens = [issuer.issue(f"ann-{number}", "buyer", now_s=NOW_S) for number in range(5)]
 
     for token in tokens:
@@ -162,4 +226,4 @@ def test_the_table_of_verified_tokens_is_bounded(
 @pytest.mark.parametrize("subject", ["", " ", "ann ", "a" * 129, "a\tb"])
 def test_no_token_is_issued_for_a_subject_that_would_be_refused(subject: str) -> None:
     with pytest.raises(ValueError, match="subject"):
-        TokenIssuer(SECRET_KEY).issue(subject, "buyer", now_s=NOW_S)
+        TokenIssuer(KEYRING).issue(subject, "buyer", now_s=NOW_S)
