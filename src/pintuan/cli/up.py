@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import sql
-from pintuan.embedded import EmbeddedError
+from pintuan.embedded import EmbeddedError, MissingServerError
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.embedded.process import open_log
 from pintuan.settings import SettingsError, load_settings
@@ -50,6 +50,8 @@ def command(
     )
     try:
         asyncio.run(_run(plan))
+    except MissingServerError as error:
+        raise SettingsError(error.variable, str(error)) from error
     except EmbeddedError as error:
         # The embedded servers have nothing an operator sets but where their data is.
         raise SettingsError("PINTUAN_DATA_DIR", str(error)) from error

@@ -6,11 +6,12 @@ can wait until a predecessor that was killed has truly gone.
 
 Errors:
 
-    EmbeddedError    the server cannot be prepared or started; its text is one line for the operator
+    EmbeddedError              the server cannot be prepared or started; its text is one line for the operator
+        MissingServerError     its wheel, part of the extra `embedded`, is not installed
 """
 
 from pintuan.embedded.postgres import EmbeddedPostgres
-from pintuan.embedded.process import EmbeddedError
+from pintuan.embedded.process import EmbeddedError, MissingServerError
 from pintuan.embedded.redis import EmbeddedRedis
 
-__all__ = ["EmbeddedError", "EmbeddedPostgres", "EmbeddedRedis"]
+__all__ = ["EmbeddedError", "EmbeddedPostgres", "EmbeddedRedis", "MissingServerError"]

