@@ -21,6 +21,7 @@ from pintuan.auth.middleware import AuthMiddleware
 from pintuan.bodies import BODY_SIZE_MAX, ApiRequest
 from pintuan.bootstrap import Resources, open_resources
 from pintuan.catalog.routes import ROUTES as CATALOG_ROUTES
+from pintuan.client_address import behind_proxies
 from pintuan.deals.routes import ROUTES as DEAL_ROUTES
 from pintuan.documentation.openapi import build_document
 from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     app.state.openapi = cache(partial(_document, settings, dependencies))
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
-    app.asgi_handler = RequestScope(app.asgi_handler, request_log)
+    app.asgi_handler = behind_proxies(RequestScope(app.asgi_handler, request_log), settings.trusted_proxies)
     return app
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 
@@ -74,3 +75,32 @@ def web_origin(text: str) -> str:
             "must be a plain address such as https://shop.example, without user, query or fragment"
         )
     return address.rstrip("/")
+
+
+def secret_keys(*, length_min: int, count_max: int) -> Callable[[str], tuple[str, ...]]:
+    """Takes up to `count_max` keys of at least `length_min` characters, separated by commas."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        keys = tuple(key.strip() for key in text.split(","))
+        if len(keys) > count_max:
+            raise ValueError(f"has {len(keys)} keys; at most {count_max} are accepted")
+        for place, key in enumerate(keys, start=1):
+            # The key itself is a secret, so its place must do.
+            if len(key) < length_min:
+                raise ValueError(f"key {place} of {len(keys)} has fewer than {length_min} characters")
+        return keys
+
+    return parse
+
+
+def proxies(text: str) -> tuple[str, ...]:
+    """Takes addresses and networks separated by commas, or `*` alone."""
+    if text == "*":
+        return (text,)
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError as error:
+            raise ValueError(f"must be addresses or networks separated by commas, or *: {error}") from error
+    return names

@@ -18,7 +18,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from pintuan.setting_values import choice, fraction, switch, url, web_origin, whole_number
+from pintuan.setting_values import (
+    choice,
+    fraction,
+    proxies,
+    secret_keys,
+    switch,
+    url,
+    web_origin,
+    whole_number,
+)
 
 PREFIX = "PINTUAN_"
 DOTENV_FILE = ".env"
@@ -73,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_offset_ms: int = 0
     sim_offset_ms: int = 0
     rate_limits: bool = True
+    trusted_proxies: tuple[str, ...] = ()
     metrics_port: int | None = None
     otlp_endpoint: str | None = None
     trace_sample_ratio: float | None = None
@@ -248,17 +258,6 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     return values
 
 
-def _secret_keys(text: str) -> tuple[str, ...]:
-    keys = tuple(part.strip() for part in text.split(","))
-    for place, key in enumerate(keys, start=1):
-        # The key itself is a secret, so its place must do.
-        if len(key) < SECRET_KEY_LENGTH_MIN:
-            raise ValueError(f"key {place} of {len(keys)} has fewer than {SECRET_KEY_LENGTH_MIN} characters")
-    if len(keys) > SECRET_KEYS_ACCEPTED_MAX:
-        raise ValueError(f"has {len(keys)} keys; at most {SECRET_KEYS_ACCEPTED_MAX} are accepted")
-    return keys
-
-
 def _gateway(text: str) -> str:
     name = choice("sandbox", "stripe")(text)
     if name == "stripe":
@@ -327,7 +326,7 @@ SETTINGS = (
     Setting("secret_key", str, "signs access tokens; in dev one is made in the data directory", secret=True),
     Setting(
         "secret_keys_accepted",
-        _secret_keys,
+        secret_keys(length_min=SECRET_KEY_LENGTH_MIN, count_max=SECRET_KEYS_ACCEPTED_MAX),
         "former or coming secret keys, comma separated, which verify and sign nothing; for rotation",
         secret=True,
     ),
@@ -343,6 +342,11 @@ SETTINGS = (
         "dev only: shifts the database's now, to simulate other days",
     ),
     Setting("rate_limits", switch, "off only in dev, for load tests"),
+    Setting(
+        "trusted_proxies",
+        proxies,
+        "addresses or networks, comma separated, whose X-Forwarded-For is believed; * for any",
+    ),
     Setting(
         "metrics_port",
         whole_number(1, 65_535),

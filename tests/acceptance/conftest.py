@@ -66,7 +66,13 @@ async def another_api(settings: Settings, contract: Contract) -> AsyncIterator[h
 async def serving(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
     """Serves an API on a free port for the life of the block."""
     config = uvicorn.Config(
-        create_app(settings), host=HOST, port=0, log_config=None, access_log=False, lifespan="on"
+        create_app(settings),
+        host=HOST,
+        port=0,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

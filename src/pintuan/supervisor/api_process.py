@@ -32,6 +32,8 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # The application reads them itself, and only from the proxies an operator names.
+        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S_MAX,
     )

@@ -21,6 +21,8 @@ from pintuan.supervisor.environment import child_environment
             redis_url="redis://r:1/2",
             queue_redis_url="redis://q:1/2",
             secret_key="s" * 32,
+            secret_keys_accepted=("t" * 32, "u" * 32),
+            trusted_proxies=("10.0.0.0/8", "2001:db8::7"),
         ),
         Settings(clock_offset_ms=-5, sim_offset_ms=86_400_000, rate_limits=False),
     ],

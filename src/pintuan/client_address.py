@@ -1,0 +1,59 @@
+"""Which address a request came from, as far as limits are concerned.
+
+An address is easy to lie about: `X-Forwarded-For` is believed only from the proxies an operator names in
+`PINTUAN_TRUSTED_PROXIES`. Without any, the address is the connection's own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final, cast
+
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from litestar.types import ASGIApp
+
+# What one subscriber is commonly given (RFC 6177 section 2); a single address of it costs them nothing.
+IPV6_PREFIX_LENGTH: Final = 64
+# A Unix socket has no address, and a proxy may forward a word such as `unknown`: all of these share a limit.
+UNKNOWN: Final = "unknown"
+_KEY_COUNT_MAX: Final = 4096
+_HOST_LENGTH_MAX: Final = 64
+
+
+def limit_key_of(scope: Mapping[str, Any]) -> str:
+    """Returns what a limit by address counts under, for an ASGI scope: an IPv4 address or an IPv6 /64."""
+    client = scope.get("client")
+    host = client[0] if client else ""
+    return _key_of(host) if len(host) <= _HOST_LENGTH_MAX else UNKNOWN
+
+
+def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
+    """Returns `app` with the client's address as the proxies `trusted` tell it; without any, `app` itself.
+
+    Each is an address, a network or `*`. The client is the last address that no trusted proxy has; under `*`
+    it is the first one named, which is safe only where nobody reaches the server past the proxy.
+    """
+    if not trusted:
+        return app
+    # uvicorn and litestar each describe the same ASGI in types of their own.
+    return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(trusted)))
+
+
+@lru_cache(maxsize=_KEY_COUNT_MAX)
+def _key_of(host: str) -> str:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return UNKNOWN
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    # Through its number, because a link-local address may carry the name of an interface.
+    return str(IPv6Network((int(address), IPV6_PREFIX_LENGTH), strict=False))
