@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from email.utils import parseaddr
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -91,6 +92,17 @@ def secret_keys(*, length_min: int, count_max: int) -> Callable[[str], tuple[str
         return keys
 
     return parse
+
+
+def mailbox(text: str) -> str:
+    """Takes an e-mail address, alone or as `Name <address>` (RFC 5322 section 3.4)."""
+    _, address = parseaddr(text)
+    local, _, domain = address.rpartition("@")
+    if not local or "." not in domain or not text.isprintable():
+        raise ValueError(
+            f"must be an address such as hello@shop.example or Shop <hello@shop.example>, not {text!r}"
+        )
+    return text
 
 
 def proxies(text: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ import msgspec
 from pintuan.setting_values import (
     choice,
     fraction,
+    mailbox,
     proxies,
     secret_keys,
     switch,
@@ -82,6 +83,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_offset_ms: int = 0
     sim_offset_ms: int = 0
     rate_limits: bool = True
+    smtp_url: str | None = None
+    mail_from: str | None = None
+    sms_webhook_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     metrics_port: int | None = None
     otlp_endpoint: str | None = None
@@ -273,6 +277,10 @@ def _placement_redis(text: str) -> str:
 
 def _disagreements(settings: Settings) -> Iterator[SettingsError]:
     """Yields what is wrong with combinations, which no single value shows."""
+    if settings.smtp_url is not None and settings.mail_from is None:
+        yield SettingsError(
+            _variable("mail_from"), "needed beside PINTUAN_SMTP_URL: mail comes from somebody"
+        )
     if settings.env == "dev":
         return
     for field in ("clock_offset_ms", "sim_offset_ms"):
@@ -342,6 +350,17 @@ SETTINGS = (
         "dev only: shifts the database's now, to simulate other days",
     ),
     Setting("rate_limits", switch, "off only in dev, for load tests"),
+    Setting(
+        "smtp_url",
+        url("smtp", "smtps"),
+        "who delivers e-mail; without it none is sent, and dev shows it in the log and at /dev/outbox",
+    ),
+    Setting("mail_from", mailbox, "whom e-mail comes from, such as Tea House <hello@shop.example>"),
+    Setting(
+        "sms_webhook_url",
+        url("https", "http"),
+        'who delivers texts, by POST of {"to", "text"}; without it dev shows them as it does e-mail',
+    ),
     Setting(
         "trusted_proxies",
         proxies,
