@@ -12,7 +12,7 @@ PIP_PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.tx
 NO_TESTS := 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all check lint format clean
+.PHONY: help install run test test-all check lint format docs clean
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ lint: install ## Check style alone
 format: install ## Rewrite the code in the project's style
 	@$(BIN)/python -m ruff format .
 	@$(BIN)/python -m ruff check --fix .
+
+docs: install ## Build the documentation site into build/site
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/site
 
 clean: ## Remove .venv and caches; the data in .pintuan stays
 	@rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-EXPECTED = {"install", "run", "test", "test-all", "check", "format", "lint", "clean", "help"}
+EXPECTED = {"install", "run", "test", "test-all", "check", "format", "lint", "docs", "clean", "help"}
 MAKE_TIMEOUT_S = 20
 
 
