@@ -24,8 +24,15 @@ import msgspec
 class FieldError(msgspec.Struct, frozen=True):
     """One field that does not fit, named by its path in the request (`variants[0].list_price.amount`)."""
 
-    field: Annotated[str, msgspec.Meta(examples=["ladder[1].unit_price"])]
-    message: Annotated[str, msgspec.Meta(examples=["must be below the price of the tier before it"])]
+    field: Annotated[
+        str, msgspec.Meta(description="Path of the field in the request.", examples=["ladder[1].unit_price"])
+    ]
+    message: Annotated[
+        str,
+        msgspec.Meta(
+            description="What is wrong with it.", examples=["must be below the price of the tier before it"]
+        ),
+    ]
 
 
 class RequestError(Exception):

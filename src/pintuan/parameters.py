@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, TypeAlias
 
 from litestar.di import Dependency
@@ -11,6 +12,9 @@ from pintuan.bootstrap import Resources
 from pintuan.errors import IdempotencyKeyMissing, InvalidInput
 
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
+# The printable characters that a header can hold (ISO 8859-1), with spaces inside only.
+_PRINTABLE: Final = r"!-~\u00a1-\u00ac\u00ae-\u00ff"
+IDEMPOTENCY_KEY_PATTERN: Final = f"^[{_PRINTABLE}]([ {_PRINTABLE}]*[{_PRINTABLE}])?$"
 
 # `resources: InjectedResources` in a handler; there is nothing to validate in what we opened ourselves.
 InjectedResources: TypeAlias = Annotated[Resources, Dependency(kind="named"), SkipValidationMarker()]
@@ -36,7 +40,7 @@ def require_idempotency_key(value: str | None) -> str:
     """
     if not value:
         raise IdempotencyKeyMissing
-    if len(value) > IDEMPOTENCY_KEY_LENGTH_MAX or not value.isprintable():
+    if len(value) > IDEMPOTENCY_KEY_LENGTH_MAX or not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, value):
         raise InvalidInput.of(
             "Idempotency-Key", f"must be 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable characters"
         )

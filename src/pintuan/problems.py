@@ -61,6 +61,10 @@ STORE_RETRY_AFTER_S: Final = 1
 _logger = structlog.get_logger("pintuan.problems")
 
 
+def _member(description: str, example: object) -> msgspec.Meta:
+    return msgspec.Meta(description=description, examples=[example])
+
+
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A problem document, RFC 9457 section 3.1, with a stable `code` and two extension members.
 
@@ -68,14 +72,21 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     logs when the fault is the server's.
     """
 
-    type: Annotated[str, msgspec.Meta(examples=["/docs/problems#group_full"])]
-    title: Annotated[str, msgspec.Meta(examples=["The group is full"])]
-    status: Annotated[int, msgspec.Meta(examples=[409])]
-    detail: Annotated[str, msgspec.Meta(examples=["Every seat of the group is held or taken."])]
-    code: Annotated[str, msgspec.Meta(examples=["group_full"])]
-    instance: str | msgspec.UnsetType = msgspec.UNSET
-    errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET
-    order_id: str | msgspec.UnsetType = msgspec.UNSET
+    type: Annotated[str, _member("Where the code is explained.", "/docs/problems#group_full")]
+    title: Annotated[str, _member("What the code means, in a few words.", "The group is full")]
+    status: Annotated[int, _member("The HTTP status.", 409)]
+    detail: Annotated[str, _member("What was wrong this time.", "Every seat of the group is held or taken.")]
+    code: Annotated[str, _member("What a program decides by; it stays the same.", "group_full")]
+    instance: Annotated[
+        str | msgspec.UnsetType,
+        _member("Names the request in the logs.", "urn:pintuan:request:5f0c1b2a3d4e5f6071829304"),
+    ] = msgspec.UNSET
+    errors: Annotated[
+        list[FieldError] | msgspec.UnsetType, msgspec.Meta(description="Every field that does not fit.")
+    ] = msgspec.UNSET
+    order_id: Annotated[
+        str | msgspec.UnsetType, _member("The order of the seat one has already.", "ord_0192f0c1a2b3")
+    ] = msgspec.UNSET
 
 
 class Kind(msgspec.Struct, frozen=True):

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pintuan.auth.middleware import PUBLIC_OPTION
+from pintuan.documentation.parameters import IDEMPOTENCY_HEADER
 from pintuan.problems import kinds
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
 PROBLEM_CODES_OPTION: Final = "problem_codes"
-IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 _KNOWN: Final = frozenset(kind.code for kind in kinds())
 
 

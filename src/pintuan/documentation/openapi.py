@@ -8,20 +8,19 @@ carries none of the framework's own pages, which load scripts from other hosts.
 from __future__ import annotations
 
 from importlib.metadata import version
-from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
+from litestar.openapi.spec import Components, Reference, SecurityScheme, Server, Tag
 from litestar.routes import HTTPRoute
 
 from pintuan.auth.middleware import PUBLIC_OPTION
 from pintuan.bodies import ApiRequest
-from pintuan.documentation.codes import IDEMPOTENCY_HEADER, codes_of
-from pintuan.documentation.examples import example_of
+from pintuan.documentation.bodies import REF, describe_bodies
+from pintuan.documentation.codes import codes_of
+from pintuan.documentation.parameters import HEADERS, describe_headers, describe_parameters
 from pintuan.problems import MEDIA_TYPE, TYPE_PREFIX, Kind, Problem, kinds
 
 if TYPE_CHECKING:
@@ -31,13 +30,27 @@ if TYPE_CHECKING:
     from litestar.types import AnyCallable, ControllerRouterHandler
 
 BEARER: Final = "bearer"
-_REF: Final = "#/components/schemas/{name}"
+API_KEY: Final = "api_key"
 _DESCRIPTION: Final = """Group buying: prices fall as more people join.
 
 Times are RFC 3339 in UTC, money is integer minor units with an ISO 4217 code, ids are opaque. Errors are
 `application/problem+json` (RFC 9457) with a stable `code`; [all codes](/docs/problems). Calls that place or
 release a seat or move money need an `Idempotency-Key`; repeating one with the same key and body is safe."""
 
+_SECURITY_SCHEMES: Final[dict[str, SecurityScheme | Reference]] = {
+    BEARER: SecurityScheme(
+        type="http",
+        scheme="bearer",
+        bearer_format="JWT",
+        description="An access token of `POST /v1/auth/token`; good for 15 minutes.",
+    ),
+    API_KEY: SecurityScheme(
+        type="http",
+        scheme="bearer",
+        bearer_format="ptk_…",
+        description="A merchant's API key, sent the same way, for calls that merchants may make.",
+    ),
+}
 _TAGS: Final = (
     Tag("products", "What merchants sell, and its variants."),
     Tag("deals", "Offers whose unit price falls with the headcount."),
@@ -69,27 +82,23 @@ def build_document(
             servers=[Server(url=public_url or "/")],
             tags=list(_TAGS),
             use_handler_docstrings=True,
-            components=Components(
-                security_schemes={BEARER: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
-            ),
+            operation_id_creator=_name_of,
+            components=Components(security_schemes=_SECURITY_SCHEMES),
         ),
     )
     document: dict[str, Any] = app.openapi_schema.to_schema()
-    schemas = document["components"].setdefault("schemas", {})
-    schemas.update(_problem_schemas())
     handlers = _handlers_of(app)
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            _complete(operation, handlers[path, method.upper()], schemas)
-    return document
-
-
-def _problem_schemas() -> dict[str, Any]:
-    _, schemas = msgspec.json.schema_components((Problem,), ref_template=_REF)
-    for schema in schemas.values():
-        schema["description"] = cleandoc(schema["description"])
+    operations = [
+        (handlers[path, method.upper()], operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+    schemas = describe_bodies(operations, besides=[Problem])
     schemas["Problem"]["properties"]["code"]["enum"] = [kind.code for kind in kinds()]
-    return schemas
+    document["components"] |= {"schemas": dict(sorted(schemas.items())), "headers": HEADERS}
+    for handler, operation in operations:
+        _complete(operation, handler)
+    return document
 
 
 def _handlers_of(app: Litestar) -> dict[tuple[str, str], HTTPRouteHandler]:
@@ -101,43 +110,32 @@ def _handlers_of(app: Litestar) -> dict[tuple[str, str], HTTPRouteHandler]:
     }
 
 
-def _complete(operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
-    """Adds to an operation its security, its problems and an example for each JSON body."""
+def _name_of(handler: HTTPRouteHandler, _method: str, _path: Sequence[object]) -> str:
+    """An operation is called what its handler is called, and so is the client's method for it."""
+    return handler.handler_name
+
+
+def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """Adds to an operation its security, its problems, and what describes its parameters and headers."""
     if not handler.opt.get(PUBLIC_OPTION):
-        operation["security"] = [{BEARER: []}] if handler.resolve_guards() else [{}, {BEARER: []}]
-    for parameter in operation.get("parameters", []):
-        if parameter["name"] == IDEMPOTENCY_HEADER:
-            parameter["required"] = True
-            parameter["schema"] = {"type": "string", "minLength": 1, "maxLength": 255}
-            parameter["example"] = "f3b1c2a4-join-1"
+        schemes: list[dict[str, list[str]]] = [{BEARER: []}, {API_KEY: []}]
+        operation["security"] = schemes if handler.resolve_guards() else [{}, *schemes]
     responses = operation["responses"]
     # Litestar describes its own shape of a validation error, which nobody ever gets.
     responses.pop("400", None)
-    bodies = [
-        response.get("content", {}) for response in (*responses.values(), operation.get("requestBody", {}))
-    ]
-    for media in (content["application/json"] for content in bodies if "application/json" in content):
-        example = example_of(media.get("schema", {}), schemas)
-        if example is not None:
-            media.setdefault("example", example)
     codes = codes_of(handler, operation)
     for kind in kinds():
         if kind.code in codes:
             _add_problem(responses, kind)
+    describe_parameters(operation)
+    describe_headers(responses)
 
 
 def _add_problem(responses: dict[str, Any], kind: Kind) -> None:
-    response = responses.setdefault(
-        str(kind.status),
-        {
-            "description": kind.title,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}, "examples": {}}},
-        },
+    response = responses.setdefault(str(kind.status), {"description": kind.title, "content": {}})
+    media = response["content"].setdefault(
+        MEDIA_TYPE, {"schema": {"$ref": REF.format(name="Problem")}, "examples": {}}
     )
-    if kind.status in (429, 503):
-        response["headers"] = {
-            "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
-        }
     example = {
         "type": TYPE_PREFIX + kind.code,
         "title": kind.title,
@@ -145,9 +143,7 @@ def _add_problem(responses: dict[str, Any], kind: Kind) -> None:
         "detail": kind.detail,
         "code": kind.code,
     }
-    response["content"].setdefault(
-        MEDIA_TYPE, {"schema": {"$ref": _REF.format(name="Problem")}, "examples": {}}
-    )["examples"][kind.code] = {"value": example | _EXTRA.get(kind.code, {})}
+    media["examples"][kind.code] = {"summary": kind.title, "value": example | _EXTRA.get(kind.code, {})}
 
 
 _EXTRA: Final[dict[str, dict[str, Any]]] = {

@@ -18,13 +18,17 @@ from pintuan.parameters import InjectedResources
 class Liveness(msgspec.Struct):
     """The process answers; nothing more is promised."""
 
-    status: Annotated[Literal["live"], msgspec.Meta(examples=["live"])] = "live"
+    status: Annotated[Literal["live"], msgspec.Meta(description="Always the same.", examples=["live"])] = (
+        "live"
+    )
 
 
 class Readiness(msgspec.Struct):
     """The process can serve: its stores answer and the schema is the one it was built for."""
 
-    status: Annotated[Literal["ready"], msgspec.Meta(examples=["ready"])] = "ready"
+    status: Annotated[Literal["ready"], msgspec.Meta(description="Always the same.", examples=["ready"])] = (
+        "ready"
+    )
 
 
 @get("/health/live", summary="Is the process alive?")
@@ -48,6 +52,7 @@ async def ready(resources: InjectedResources, state: State) -> Readiness:
     "/metrics",
     summary="Metrics in the Prometheus text format",
     media_type=MediaType.TEXT,
+    response_description="Counters, gauges and histograms of all API processes.",
     sync_to_thread=True,
 )
 def read_metrics() -> Response[bytes]:
