@@ -51,7 +51,8 @@ format: install ## Rewrite the code in the project's style
 	@$(BIN)/python -m ruff check --fix .
 
 docs: install ## Build the documentation site into build/site
-	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/site
+	@rm -rf build/site
+	@$(BIN)/python -m sphinx -E -W --keep-going -q -b html -d build/doctrees docs build/site
 
 clean: ## Remove .venv and caches; the data in .pintuan stays
 	@rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
