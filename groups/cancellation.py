@@ -25,8 +25,8 @@ class Cancellation:
     body_digest: bytes
 
 
-async def cancel_order(pool: asyncpg.Pool, cancellation: Cancellation) -> str:
-    """Cancels an order and returns its id; a repeated call with the same key changes nothing.
+async def cancel_order(pool: asyncpg.Pool, cancellation: Cancellation) -> str | None:
+    """Cancels an order and returns its group's id, or None; a repeated call with the same key changes nothing.
 
     The seat reaches Redis by its row in `seat_releases`, written in the same transaction.
 
@@ -36,21 +36,22 @@ async def cancel_order(pool: asyncpg.Pool, cancellation: Cancellation) -> str:
     return await retry_serialization(lambda: _cancel(pool, cancellation))
 
 
-async def _cancel(pool: asyncpg.Pool, cancellation: Cancellation) -> str:
+async def _cancel(pool: asyncpg.Pool, cancellation: Cancellation) -> str | None:
     order_id = cancellation.order_id
     async with pool.acquire() as connection, connection.transaction():
         found = await connection.fetchrow(LIFECYCLE["order_to_cancel"], order_id, cancellation.buyer_id)
         if found is None:
             raise OrderNotFound(f"no order {order_id}")
+        group_id: str | None = found["group_id"]
         # Group before order, as everywhere; what others committed meanwhile is read after both locks.
-        if found["group_id"] is not None:
-            await connection.fetchrow(LIFECYCLE["lock_group_of_order"], found["group_id"])
+        if group_id is not None:
+            await connection.fetchrow(LIFECYCLE["lock_group_of_order"], group_id)
         await connection.fetchrow(LIFECYCLE["lock_order"], order_id)
         if not await _is_first(connection, cancellation):
-            return order_id
+            return group_id
         _check(await connection.fetchrow(LIFECYCLE["cancel_verdict"], order_id))
         await connection.execute(LIFECYCLE["cancel_order"], order_id)
-    return order_id
+    return group_id
 
 
 async def _is_first(connection: Any, cancellation: Cancellation) -> bool:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass
 
 from groups.errors import GroupsError, Overloaded
 from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneCold, LaneStore, PlaceResult
+from groups.listeners import Listeners, Stage
 from groups.placement import Placement, Recorded, Seat, item_of, refusal_of, seat_of
 from groups.rebuild import Rebuilder
 from groups.record import LaneLied, Recorder, Verdicts
@@ -42,10 +45,12 @@ class RememberedRequest(GroupsError):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A placement and the caller that waits for it."""
+    """A placement and the caller that waits for it; `caller` names the caller's trace, if it has one."""
 
     placement: Placement
     answer: asyncio.Future[Recorded]
+    queued_at_s: float
+    caller: object | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,7 @@ class Tools:
     store: LaneStore
     recorder: Recorder
     rebuilder: Rebuilder
-    on_recorded: Callable[[int], None]
-    on_batch: Callable[[int], None]
+    listeners: Listeners
 
 
 class LaneRunner:
@@ -86,11 +90,13 @@ class LaneRunner:
         if self._queued_of[placement.buyer_id] >= QUEUED_PER_BUYER_MAX:
             raise Overloaded("too many joins of this buyer are waiting")
         self._queued_of[placement.buyer_id] += 1
-        answer: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
-        self._queue.append(Waiting(placement, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Recorded] = loop.create_future()
+        self._queue.append(Waiting(placement, answer, loop.time(), self._tools.listeners.tracer.caller()))
         if self._task is None:
+            # A context of its own: a batch serves many callers and must not log as the first of them.
             self._task = asyncio.create_task(
-                self._run(), name=f"lane {self.lane.deal_id}:{self.lane.lane_no}"
+                self._run(), name=f"lane {self.lane.deal_id}:{self.lane.lane_no}", context=Context()
             )
         return answer
 
@@ -104,7 +110,7 @@ class LaneRunner:
             while self._queue:
                 batch = self._take_batch()
                 try:
-                    await self._settle_batch(batch)
+                    await self._see_through(batch)
                 except Exception as error:  # noqa: BLE001 - every waiting caller gets it, whatever it is
                     for waiting in batch:
                         _fail(waiting, error)
@@ -134,9 +140,28 @@ class LaneRunner:
         if not self._queued_of[buyer_id]:
             del self._queued_of[buyer_id]
 
+    async def _see_through(self, batch: list[Waiting]) -> None:
+        """Settles a batch before the eyes of those who listen."""
+        listeners = self._tools.listeners
+        listeners.on_batch(len(batch))
+        # The first has waited longest, for nothing overtakes it.
+        listeners.on_stage("queue", asyncio.get_running_loop().time() - batch[0].queued_at_s)
+        callers = [waiting.caller for waiting in batch if waiting.caller is not None]
+        with listeners.tracer.batch(len(batch), callers):
+            await self._settle_batch(batch)
+
+    @contextmanager
+    def _stage(self, stage: Stage) -> Iterator[None]:
+        clock = asyncio.get_running_loop().time
+        started_s = clock()
+        try:
+            with self._tools.listeners.tracer.stage(stage):
+                yield
+        finally:
+            self._tools.listeners.on_stage(stage, clock() - started_s)
+
     async def _settle_batch(self, batch: list[Waiting]) -> None:
         """Places and records a batch, again after a rebuild where the lane turned out cold or wrong."""
-        self._tools.on_batch(len(batch))
         for _ in range(PLACE_ATTEMPTS_MAX):
             try:
                 results = await self._place(batch)
@@ -174,7 +199,8 @@ class LaneRunner:
     async def _place(self, batch: list[Waiting]) -> list[PlaceResult]:
         confirmed, self._confirmed = self._confirmed, Confirmations()
         items = [item_of(waiting.placement) for waiting in batch]
-        return await self._tools.store.place(self.lane, self.epoch, items, confirmed)
+        with self._stage("script"):
+            return await self._tools.store.place(self.lane, self.epoch, items, confirmed)
 
     async def _record(self, batch: list[Waiting], results: list[PlaceResult]) -> None:
         seats: list[Seat] = []
@@ -184,7 +210,10 @@ class LaneRunner:
                 seat = seat_of(waiting.placement, self.lane.lane_no, result)
                 seats.append(seat)
                 seated[seat.order_id] = waiting
-        verdicts = await self._tools.recorder.record(seats, epoch=self.epoch) if seats else Verdicts()
+        verdicts = Verdicts()
+        if seats:
+            with self._stage("record"):
+                verdicts = await self._tools.recorder.record(seats, epoch=self.epoch)
         for waiting, result in zip(batch, results, strict=True):
             if result[0] not in ("placed", "replayed"):
                 _fail(waiting, _reason(result))
@@ -196,7 +225,9 @@ class LaneRunner:
         for order_id, refusal in verdicts.refused.items():
             _fail(seated[order_id], refusal)
         if verdicts.written_count:
-            self._tools.on_recorded(verdicts.written_count)
+            self._tools.listeners.on_recorded(verdicts.written_count)
+            groups = {seat.group_id for seat in seats if seat.order_id in verdicts.recorded}
+            self._tools.listeners.on_changed([group_id for group_id in groups if group_id is not None])
 
     async def _tell_lane(self, verdicts: Verdicts) -> None:
         """Gives refused seats back and closes closed groups; what Redis misses here, the reconciler mends."""

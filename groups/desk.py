@@ -60,9 +60,7 @@ class PlacementDesk:
         self._pool = pool
         self._rebuilder = rebuilder
         self._stock = StockMover(pool)
-        self._tools = Tools(
-            store, Recorder(pool, hold_ms=hold_ms), rebuilder, listeners.on_recorded, listeners.on_batch
-        )
+        self._tools = Tools(store, Recorder(pool, hold_ms=hold_ms), rebuilder, listeners)
         self._runners: dict[Lane, LaneRunner] = {}
         self._lane_counts: BoundedCache[str, int] = BoundedCache(DEALS_CACHED_MAX)
         self._lanes_of_groups: BoundedCache[str, Lane] = BoundedCache(GROUPS_CACHED_MAX)

@@ -31,12 +31,18 @@ class GroupEngine:
     """Places, cancels, closes and settles. Built by `open_engine`."""
 
     def __init__(
-        self, desk: PlacementDesk, lifecycle: Lifecycle, reconciler: Reconciler, pool: asyncpg.Pool
+        self,
+        desk: PlacementDesk,
+        lifecycle: Lifecycle,
+        reconciler: Reconciler,
+        pool: asyncpg.Pool,
+        listeners: Listeners,
     ) -> None:
         self._desk = desk
         self._lifecycle = lifecycle
         self._reconciler = reconciler
         self._pool = pool
+        self._listeners = listeners
 
     async def place(self, placement: Placement) -> Recorded:
         """Places one buyer; see `PlacementDesk.place`."""
@@ -44,13 +50,15 @@ class GroupEngine:
 
     async def cancel(self, cancellation: Cancellation) -> str:
         """Cancels an order and frees its seat for the next buyer; see `cancel_order`."""
-        order_id = await cancel_order(self._pool, cancellation)
+        group_id = await cancel_order(self._pool, cancellation)
+        if group_id is not None:
+            self._listeners.on_changed([group_id])
         try:
             await self._reconciler.apply_seat_releases(RELEASES_AT_ONCE_MAX)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             # The order is cancelled all the same, and the workers free its seat.
-            _log.warning("the seat of %s is freed later: %r", order_id, error)
-        return order_id
+            _log.warning("the seat of %s is freed later: %r", cancellation.order_id, error)
+        return cancellation.order_id
 
     async def deal_changed(self, deal_id: str) -> None:
         """Brings Redis up to a deal's changed terms, in every process at once; see `PlacementDesk`.
@@ -100,7 +108,8 @@ async def open_engine(
     rebuilder = Rebuilder(pool, store, listeners)
     desk = PlacementDesk(pool, store, rebuilder, hold_ms=hold_ms, listeners=listeners)
     try:
-        yield GroupEngine(desk, Lifecycle(pool, store), Reconciler(pool, store, listeners), pool)
+        lifecycle = Lifecycle(pool, store, listeners)
+        yield GroupEngine(desk, lifecycle, Reconciler(pool, store, listeners), pool, listeners)
     finally:
         await desk.close()
         await rebuilder.close()

@@ -12,6 +12,7 @@ import asyncpg
 from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import LaneCold, LaneStore
+from groups.listeners import Listeners, Outcome
 from groups.settlement import decide
 from sql import load_queries
 from sql.retry import retry_serialization
@@ -39,12 +40,26 @@ class Closed:
     reason: str
 
 
+@dataclass(slots=True)
+class Advance:
+    """What one look at a group changed, told once it is committed.
+
+    `settled_late_s` is by how much the decision came after it was due; None when there was none.
+    """
+
+    changed: bool = False
+    closed: Closed | None = None
+    settled_late_s: float | None = None
+    outcome: Outcome | None = None
+
+
 class Lifecycle:
     """Closes, settles and ends groups that are due."""
 
-    def __init__(self, pool: asyncpg.Pool, store: LaneStore) -> None:
+    def __init__(self, pool: asyncpg.Pool, store: LaneStore, listeners: Listeners) -> None:
         self._pool = pool
         self._store = store
+        self._listeners = listeners
 
     async def advance_due(self, limit: int) -> int:
         """Advances up to `limit` due groups as far as they can go now; returns how many changed state.
@@ -68,31 +83,40 @@ class Lifecycle:
 
     async def advance(self, group_id: str) -> bool:
         """Advances one group; returns whether its state changed."""
-        changed, closed = await retry_serialization(lambda: self._advance(group_id))
-        if closed is not None:
-            await self._tell_lane(closed)
-        return changed
+        advance = await retry_serialization(lambda: self._advance(group_id))
+        if advance.settled_late_s is not None:
+            self._listeners.on_settled(advance.settled_late_s)
+        if advance.outcome is not None:
+            self._listeners.on_ended(advance.outcome)
+        if advance.changed:
+            self._listeners.on_changed([group_id])
+        if advance.closed is not None:
+            await self._tell_lane(advance.closed)
+        return advance.changed
 
-    async def _advance(self, group_id: str) -> tuple[bool, Closed | None]:
+    async def _advance(self, group_id: str) -> Advance:
+        advance = Advance()
         async with self._pool.acquire() as connection, connection.transaction():
             if not await connection.fetchval(QUERIES["try_group_lock"], group_id):
-                return False, None
+                return advance
             group: Any = await connection.fetchrow(QUERIES["lock_group"], group_id, ESCALATION_MS)
-            changed, closed, status = False, None, group["status"]
+            status = group["status"]
             if status == "open":
-                closed = await self._close(connection, group)
-                if closed is None:
-                    return False, None
-                changed, status = True, "closing"
+                advance.closed = await self._close(connection, group)
+                if advance.closed is None:
+                    return advance
+                advance.changed, status = True, "closing"
             if status == "closing":
                 grace_over = bool(group["grace_over"])
-                if not await self._settle(connection, group, grace_over=grace_over):
+                advance.settled_late_s = await self._settle(connection, group, grace_over=grace_over)
+                if advance.settled_late_s is None:
                     await connection.execute(QUERIES["watch_closing"], group_id)
-                    return changed, closed
-                changed, status = True, "settling"
+                    return advance
+                advance.changed, status = True, "settling"
             if status == "settling":
-                changed = await self._end(connection, group) or changed
-            return changed, closed
+                advance.outcome = await self._end(connection, group)
+                advance.changed = advance.changed or advance.outcome is not None
+        return advance
 
     async def _close(self, connection: Any, group: asyncpg.Record) -> Closed | None:
         headcount = await connection.fetchval(QUERIES["group_headcount"], group["id"])
@@ -102,12 +126,15 @@ class Lifecycle:
         await connection.execute(QUERIES["close_group"], group["id"], CLOSING_GRACE_MS)
         return Closed(Lane(group["deal_id"], group["lane_no"]), group["id"], "full" if full else "closed")
 
-    async def _settle(self, connection: Any, group: asyncpg.Record, *, grace_over: bool) -> bool:
-        """Fixes headcount, price and every payment to make; false while held seats may still resolve."""
+    async def _settle(self, connection: Any, group: asyncpg.Record, *, grace_over: bool) -> float | None:
+        """Fixes headcount, price and every payment to make; answers by how many seconds that was late.
+
+        Answers None while held seats may still resolve.
+        """
         await connection.execute(QUERIES["lock_members"], group["id"])
         members = await connection.fetchrow(QUERIES["count_members"], group["id"])
         if members["held"] and not grace_over:
-            return False
+            return None
         decision = decide(
             group["tier_headcounts"],
             group["tier_prices_minor"],
@@ -124,9 +151,10 @@ class Lifecycle:
         await connection.execute(
             QUERIES["settle_group"], group["id"], decision.headcount, decision.unit_price_minor
         )
-        return True
+        late_s: float = members["late_s"]
+        return late_s
 
-    async def _end(self, connection: Any, group: asyncpg.Record) -> bool:
+    async def _end(self, connection: Any, group: asyncpg.Record) -> Outcome | None:
         # The next look is set before payments are counted, so that one that ends meanwhile brings it forward;
         # and it is set at all so that groups that wait for payments do not crowd out those that are due.
         await connection.execute(
@@ -134,12 +162,12 @@ class Lifecycle:
         )
         open_count = await connection.fetchval(QUERIES["count_open_operations"], group["id"])
         if open_count and not group["escalation_due"]:
-            return False
+            return None
         if open_count:
             _log.warning("group %s ended with %d payments still open", group["id"], open_count)
-        await connection.fetchval(QUERIES["end_group"], group["id"])
+        outcome: Outcome = await connection.fetchval(QUERIES["end_group"], group["id"])
         await connection.execute(QUERIES["unwatch_group"], group["id"])
-        return True
+        return outcome
 
     async def _tell_lane(self, closed: Closed) -> None:
         """Spares joins a way to Postgres; a lane that misses this learns it from the first refusal."""
@@ -152,4 +180,5 @@ class Lifecycle:
     async def expire_unpaid(self, limit: int) -> int:
         """Expires up to `limit` orders that were not paid in their hold time; returns how many."""
         rows = await retry_serialization(lambda: self._pool.fetch(QUERIES["expire_unpaid"], limit))
+        self._listeners.on_changed([row["group_id"] for row in rows if row["group_id"] is not None])
         return len(rows)

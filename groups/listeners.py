@@ -1,24 +1,70 @@
-"""Whom the engine tells what it did. Nobody is waited for: a listener must return at once."""
+"""Whom the engine tells what it did. Nobody is waited for: a listener must return at once and not raise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+# `queue`: a batch's first placement waits for the batch to leave; `script`: the call to Redis; `record`: what
+# Postgres takes to make the batch durable, with the rounds that tell why a seat was not recorded.
+Stage = Literal["queue", "script", "record"]
+Outcome = Literal["succeeded", "failed"]
 
 
-def _nobody(_: int) -> None:
+def _nobody(*_: object) -> None:
     """Listens to nothing."""
+
+
+class Tracer(Protocol):
+    """Whoever follows placements through their batch."""
+
+    def caller(self) -> object | None:
+        """Returns what names the trace of whoever calls now; None when it is not followed."""
+
+    def batch(self, size: int, callers: Sequence[object]) -> AbstractContextManager[object]:
+        """Surrounds a batch of `size` placements, of which those of `callers` are followed."""
+
+    def stage(self, stage: Stage) -> AbstractContextManager[object]:
+        """Surrounds one stage of the batch around it."""
+
+
+class Untraced:
+    """Follows nothing."""
+
+    _NOTHING = nullcontext()
+
+    def caller(self) -> None:
+        """Names nobody."""
+
+    def batch(self, size: int, callers: Sequence[object]) -> AbstractContextManager[object]:  # noqa: ARG002 - the protocol's.
+        """Surrounds with nothing."""
+        return self._NOTHING
+
+    def stage(self, stage: Stage) -> AbstractContextManager[object]:  # noqa: ARG002 - the protocol's.
+        """Surrounds with nothing."""
+        return self._NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Each is called with a count."""
+    """Each callable listens to one thing; times are in seconds."""
 
-    # Orders that were just made durable; their payments are due.
+    # How many orders were just made durable; their payments are due.
     on_recorded: Callable[[int], None] = _nobody
-    # Placements that left together in one batch.
+    # How many placements left together in one batch.
     on_batch: Callable[[int], None] = _nobody
-    # Lanes rebuilt.
+    # How many lanes were rebuilt.
     on_rebuild: Callable[[int], None] = _nobody
-    # Seats freed because nobody ever recorded them.
+    # How many seats were freed because nobody ever recorded them.
     on_orphans: Callable[[int], None] = _nobody
+    # What a stage of a batch took.
+    on_stage: Callable[[Stage, float], None] = _nobody
+    # By Postgres' clock, how long after it was due a group was settled.
+    on_settled: Callable[[float], None] = _nobody
+    # What a group came to.
+    on_ended: Callable[[Outcome], None] = _nobody
+    # Which groups' members or state a commit just changed.
+    on_changed: Callable[[Sequence[str]], None] = _nobody
+    tracer: Tracer = field(default_factory=Untraced)

@@ -91,6 +91,10 @@ class Jobs:
         await self._executor.measure()
         await self._executor.drain()
 
+    async def sample_payments(self) -> None:
+        """Shows how many payment operations have not ended."""
+        await self._executor.sample()
+
     def stop(self) -> None:
         """Takes no more payments; those on their way are still recorded."""
         self._executor.stop()

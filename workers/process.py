@@ -26,6 +26,7 @@ from pintuan.doorbells import (
     open_queue,
     serialize_job,
 )
+from pintuan.metrics import QUEUE_LAG
 from pintuan.payments.sandbox import SandboxGateway
 from workers.failures import report_failure
 from workers.jobs import Jobs, Stores
@@ -115,24 +116,28 @@ def _sweeps(jobs: Jobs) -> list[CronJob]:
             for number, (name, job) in enumerate(every_second.items())
         ),
         cron(_counted("orphans", jobs.orphans.run), name="sweep:orphans", second=EVERY_FIVE_SECONDS),
+        cron(_counted("samples", jobs.sample_payments), name="sweep:samples", second=EVERY_FIVE_SECONDS),
         cron(_counted("keys", jobs.keys.run), name="sweep:keys", minute=0, second=0),
     ]
 
 
 def _answering(queue: ArqRedis, doorbell: Doorbell, job: Job) -> WorkerCoroutine:
-    async def answered() -> None:
-        await answer(queue, doorbell)
+    async def answered(rung_at_us: int | None = None, **_later: object) -> None:
+        # What a ring may carry is up to its sender, which during a release may be older or newer than we are.
+        now_us = await answer(queue, doorbell)
+        if rung_at_us is not None:
+            QUEUE_LAG.observe(max(0, now_us - rung_at_us) / 1_000_000)
         await job()
 
     return _counted(doorbell, answered)
 
 
-def _counted(name: str, job: Job) -> WorkerCoroutine:
+def _counted(name: str, job: Callable[..., Awaitable[object]]) -> WorkerCoroutine:
     """Keeps failures from arq, which would log every one with its traceback; it drops the job either way."""
 
-    async def counted(ctx: dict[Any, Any], *_arguments: Any, **_options: Any) -> None:  # noqa: ARG001 - arq's.
+    async def counted(ctx: dict[Any, Any], *_arguments: Any, **options: Any) -> None:  # noqa: ARG001 - arq's.
         try:
-            await job()
+            await job(**options)
         except Exception as error:  # noqa: BLE001 - the sweeps repeat what this job did not do.
             report_failure(name, error)
 

@@ -53,10 +53,14 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: count_members
--- Counts the members whose payment is authorised, and those still held.
+-- Counts the members whose payment is authorised, and those still held; says since when a look at the group was due.
 SELECT
     count(*) FILTER (WHERE status = 'authorised') AS authorised,
-    count(*) FILTER (WHERE status = 'held') AS held
+    count(*) FILTER (WHERE status = 'held') AS held,
+    (
+        SELECT greatest(extract(epoch FROM app_now() - coalesce(check_at, app_now())), 0)
+        FROM group_progress WHERE group_id = $1
+    )::float8 AS late_s
 FROM orders
 WHERE group_id = $1 AND status IN ('held', 'authorised');
 
@@ -119,7 +123,7 @@ WHERE id IN (
     SELECT id FROM orders WHERE status = 'held' AND hold_until <= app_now()
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ) AND status = 'held'
-RETURNING id;
+RETURNING group_id;
 
 -- name: take_seat_releases
 -- Takes up to $1 releases that are due, lane by lane; says which are older than $2 ms, and which groups are closed.

@@ -34,9 +34,19 @@ SELECT (extract(epoch FROM app_now() - min(due_at)) * 1000)::bigint
 FROM payment_operations
 WHERE state IN ('due', 'in_flight', 'unknown');
 
+-- name: count_open_operations_by_state
+-- Counts operations that have not ended, by kind and state; of more than $1 only the $1 due longest.
+SELECT kind, state, count(*) AS count
+FROM (
+    SELECT kind, state FROM payment_operations
+    WHERE state IN ('due', 'in_flight', 'unknown')
+    ORDER BY due_at LIMIT $1
+) open_operations
+GROUP BY kind, state;
+
 -- name: lock_orders
 -- Locks a batch of orders, ascending, and reads what decides about their payments.
-SELECT id, status, group_id IS NULL AS solo, quantity, promised_unit_minor, currency
+SELECT id, status, group_id, quantity, promised_unit_minor, currency
 FROM orders
 WHERE id = ANY ($1::text[])
 ORDER BY id

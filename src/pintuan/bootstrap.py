@@ -97,5 +97,8 @@ def _open_engine(
             on_batch=metrics.PLACEMENT_BATCH_SIZE.observe,
             on_rebuild=metrics.LANE_REBUILDS.inc,
             on_orphans=metrics.ORPHAN_SEATS.inc,
+            on_stage=metrics.observe_stage,
+            on_settled=metrics.SETTLEMENT_LAG.observe,
+            on_ended=metrics.count_ended,
         ),
     )

@@ -130,9 +130,14 @@ class Doorbells:
     async def send(self, doorbell: Doorbell) -> bool:
         """Sees to it that a job waits in the queue; returns whether the queue answered. It does not raise."""
         try:
-            generation = await self._queue.get(_generation_key(doorbell)) or b"0"
+            async with self._queue.pipeline(transaction=False) as pipeline:
+                pipeline.get(_generation_key(doorbell))
+                pipeline.time()
+                generation, time = await pipeline.execute()
+            generation = generation or b"0"
             await self._queue.enqueue_job(
                 doorbell,
+                rung_at_us=_microseconds(time),
                 _job_id=f"{doorbell}:{generation.decode()}",
                 _defer_until=_LONG_AGO,
                 _expires=JOB_EXPIRY,
@@ -147,13 +152,19 @@ class Doorbells:
         return True
 
 
-async def answer(queue: ArqRedis, doorbell: Doorbell) -> None:
+async def answer(queue: ArqRedis, doorbell: Doorbell) -> int:
     """Raises the doorbell's generation; a job does this first, before it looks at Postgres.
+
+    Returns the queue's time in Unix microseconds. Rings are dated by it too, as machines' clocks differ.
 
     Raises:
         redis.exceptions.RedisError: the queue did not answer.
     """
-    await queue.incr(_generation_key(doorbell))
+    async with queue.pipeline(transaction=False) as pipeline:
+        pipeline.incr(_generation_key(doorbell))
+        pipeline.time()
+        _, time = await pipeline.execute()
+    return _microseconds(time)
 
 
 @asynccontextmanager
@@ -177,6 +188,11 @@ async def open_doorbells(settings: Settings) -> AsyncIterator[Doorbells]:
                 carrier.cancel()
             # A cancellation that meets a failing socket can get lost on the way; nobody waits for it long.
             await asyncio.wait(carriers, timeout=CARRIERS_END_S)
+
+
+def _microseconds(time: tuple[int, int]) -> int:
+    seconds, microseconds = time
+    return seconds * 1_000_000 + microseconds
 
 
 def _generation_key(doorbell: Doorbell) -> str:

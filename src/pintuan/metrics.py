@@ -9,6 +9,7 @@ Every metric of the product is declared here, so that this file is the list an o
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -27,6 +28,9 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 UNMATCHED_ROUTE: Final = "unmatched"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DURATION_BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_STAGE_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+# The contract's limits, two seconds and ten more for held seats, are bounds of buckets.
+_LAG_BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 12.0, 30.0, 60.0, 300.0)
 
 HTTP_REQUESTS: Final = Counter(
     "pintuan_http_requests", "Requests answered.", labelnames=("route", "method", "status")
@@ -44,9 +48,32 @@ PLACEMENT_BATCH_SIZE: Final = Histogram(
     "Joins that were placed and recorded together.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
+PLACEMENT_STAGE: Final = Histogram(
+    "pintuan_placement_stage_seconds",
+    "What each stage took a batch of joins: queue (the first join waits for the batch to leave), script (the "
+    "call to Redis), record (the order store makes it durable).",
+    labelnames=("stage",),
+    buckets=_STAGE_BUCKETS_S,
+)
 LANE_REBUILDS: Final = Counter("pintuan_lane_rebuilds", "Lanes whose Redis state was made anew.")
 ORPHAN_SEATS: Final = Counter("pintuan_orphan_seats", "Seats freed because nobody ever recorded them.")
 REFUSALS: Final = Counter("pintuan_refusals", "Requests refused, by problem code.", labelnames=("code",))
+
+SETTLEMENT_LAG: Final = Histogram(
+    "pintuan_settlement_lag_seconds",
+    "By the order store's clock, time from the moment a group's settlement was due to the decision.",
+    buckets=_LAG_BUCKETS_S,
+)
+GROUPS_ENDED: Final = Counter(
+    "pintuan_groups_ended",
+    "Groups that reached their end: succeeded or failed.",
+    labelnames=("outcome",),
+)
+QUEUE_LAG: Final = Histogram(
+    "pintuan_queue_lag_seconds",
+    "By the queue's clock, time from a doorbell's arrival in the queue to the start of its job.",
+    buckets=_LAG_BUCKETS_S,
+)
 
 PAYMENT_OPERATIONS: Final = Counter(
     "pintuan_payment_operations",
@@ -60,8 +87,15 @@ PAYMENT_ESCALATIONS: Final = Counter(
 )
 PAYMENT_OVERDUE: Final = Gauge(
     "pintuan_payment_overdue_seconds",
-    "How long the oldest due payment operation has been waiting.",
-    multiprocess_mode="mostrecent",
+    "How long the oldest due payment operation has been waiting; sampled by workers every second.",
+    multiprocess_mode="livemostrecent",
+)
+PAYMENTS: Final = Gauge(
+    "pintuan_payments",
+    "Payment operations that have not ended, as a worker last counted them; those that ended are counted in "
+    "pintuan_payment_operations_total.",
+    labelnames=("kind", "state"),
+    multiprocess_mode="livemostrecent",
 )
 DOORBELL_FAILURES: Final = Counter(
     "pintuan_doorbell_failures", "Doorbells that could not be rung.", labelnames=("doorbell",)
@@ -70,9 +104,21 @@ JOB_FAILURES: Final = Counter(
     "pintuan_job_failures", "Jobs of the workers that ended with an error.", labelnames=("job",)
 )
 
+# What every batch and every group counts, looked up once.
+PLACEMENT_STAGES: Final[dict[str, Histogram]] = {
+    stage: PLACEMENT_STAGE.labels(stage) for stage in ("queue", "script", "record")
+}
+GROUP_OUTCOMES: Final[dict[str, Counter]] = {
+    outcome: GROUPS_ENDED.labels(outcome) for outcome in ("succeeded", "failed")
+}
+
 # Routes, methods and statuses are few, so the children are looked up once and kept.
 _request_counters: dict[tuple[str, str, int], Counter] = {}
 _request_durations: dict[tuple[str, str], Histogram] = {}
+# Kinds and states are few; all that unfinished operations may have are shown from the first sample on.
+_payments_shown: set[tuple[str, str]] = {
+    (kind, state) for kind in ("authorise", "capture", "void") for state in ("due", "in_flight", "unknown")
+}
 
 
 def count_request(*, route: str, method: str, status: int, duration_s: float) -> None:
@@ -87,6 +133,26 @@ def count_request(*, route: str, method: str, status: int, duration_s: float) ->
     if duration is None:
         duration = _request_durations[route, method] = HTTP_DURATION.labels(route, method)
     duration.observe(duration_s)
+
+
+def observe_stage(stage: str, duration_s: float) -> None:
+    """Notes what one of `PLACEMENT_STAGES` took a batch."""
+    PLACEMENT_STAGES[stage].observe(duration_s)
+
+
+def count_ended(outcome: str) -> None:
+    """Counts a group that came to one of `GROUP_OUTCOMES`."""
+    GROUP_OUTCOMES[outcome].inc()
+
+
+def show_payments(counts: Mapping[tuple[str, str], int]) -> None:
+    """Sets the gauge of payments to counts by (kind, state); a combination that is missing now becomes 0."""
+    for labels in _payments_shown:
+        if labels not in counts:
+            PAYMENTS.labels(*labels).set(0)
+    for labels, count in counts.items():
+        PAYMENTS.labels(*labels).set(count)
+        _payments_shown.add(labels)
 
 
 def render() -> bytes:

@@ -76,10 +76,15 @@ class LockedOrder:
 
     id: str
     status: str
-    solo: bool
+    group_id: str | None
     quantity: int
     promised_unit_minor: int
     currency: str
+
+    @property
+    def solo(self) -> bool:
+        """Whether it was bought alone."""
+        return self.group_id is None
 
     @property
     def authorised_minor(self) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from pintuan.metrics import PAYMENT_OVERDUE
+from pintuan.metrics import PAYMENT_OVERDUE, show_payments
 from pintuan.payments import store
 from pintuan.payments.decision import Claim, GivenUp, NotSent, NotTaken, Result, Unknown, answer_in_books
 from pintuan.payments.gateway import (
@@ -36,6 +36,8 @@ CALLS_IN_FLIGHT_MAX: Final = 1024
 # What one statement takes or one transaction records, so that none holds its locks for long.
 BATCH_SIZE_MAX: Final = 256
 LOOK_UP_DEADLINE_S: Final = 1.0
+# Enough to see that a backlog grows, and some ten milliseconds of Postgres' time.
+SAMPLED_MAX: Final = 20_000
 # Longer than a call and the look-ups around it may take: a row whose lease ran out has nobody working on it.
 LEASE_MS: Final = 7_000
 DRAIN_S_MAX: Final = 20.0
@@ -113,6 +115,10 @@ class PaymentExecutor:
     async def measure(self) -> None:
         """Sets the gauge of the oldest operation that waits."""
         PAYMENT_OVERDUE.set(await store.overdue_ms(self._pool) / 1000)
+
+    async def sample(self) -> None:
+        """Sets the gauge of the operations that have not ended; of a backlog it counts `SAMPLED_MAX`."""
+        show_payments(await store.count_open(self._pool, count_max=SAMPLED_MAX))
 
     async def _claim_until_idle(self, calls: set[asyncio.Task[Finished]]) -> int:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -48,11 +48,12 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a transaction wrote: operations, orders that moved, seats that ended, and the retries' delays."""
+    """What a transaction wrote: operations, orders that moved and their groups, seats that ended, retries."""
 
     operations: int = 0
     orders_moved: int = 0
     seats_ended: int = 0
+    groups: frozenset[str] = frozenset()
     retry_delays_ms: tuple[int, ...] = ()
 
     def __add__(self, other: Recorded) -> Recorded:
@@ -60,6 +61,7 @@ class Recorded:
             self.operations + other.operations,
             self.orders_moved + other.orders_moved,
             self.seats_ended + other.seats_ended,
+            self.groups | other.groups,
             self.retry_delays_ms + other.retry_delays_ms,
         )
 
@@ -101,7 +103,7 @@ def _one_per_order(finished: Sequence[Finished]) -> list[list[Finished]]:
 
 async def _record_batch(pool: asyncpg.Pool, batch: Sequence[Finished]) -> Recorded:
     try:
-        verdicts = await retry_serialization(lambda: _write(pool, batch))
+        verdicts, orders = await retry_serialization(lambda: _write(pool, batch))
     except _ONE_MAY_BE_AT_FAULT as error:
         if len(batch) == 1:
             # Its lease runs out and it comes again; until then it is only this one that waits.
@@ -112,14 +114,16 @@ async def _record_batch(pool: asyncpg.Pool, batch: Sequence[Finished]) -> Record
             PAYMENT_OPERATIONS.labels(claim.kind, "unrecorded").inc()
             return Recorded()
     else:
-        return _account(verdicts)
+        return _account(verdicts, orders)
     recorded = Recorded()
     for one in batch:
         recorded += await _record_batch(pool, [one])
     return recorded
 
 
-async def _write(pool: asyncpg.Pool, batch: Sequence[Finished]) -> list[Verdict]:
+async def _write(
+    pool: asyncpg.Pool, batch: Sequence[Finished]
+) -> tuple[list[Verdict], dict[str, LockedOrder]]:
     async with pool.acquire() as connection, connection.transaction():
         orders = await store.lock_orders(connection, [one.claim.order_id for one in batch])
         still_open = await store.read_open(connection, [one.claim for one in batch])
@@ -132,14 +136,14 @@ async def _write(pool: asyncpg.Pool, batch: Sequence[Finished]) -> list[Verdict]
         await store.end_operations(connection, verdicts)
         await store.postpone_operations(connection, verdicts)
         await store.add_operations(connection, verdicts, orders)
-    return verdicts
+    return verdicts, orders
 
 
 def _verdict(one: Finished, order: LockedOrder) -> Verdict:
     return Verdict(one.claim, decide(one.claim, order, one.result), retry_delay_ms(one.claim.attempts))
 
 
-def _account(verdicts: Sequence[Verdict]) -> Recorded:
+def _account(verdicts: Sequence[Verdict], orders: Mapping[str, LockedOrder]) -> Recorded:
     """Counts what was committed, and tells an operator of what nobody will try again."""
     for verdict in verdicts:
         claim, decision = verdict.claim, verdict.decision
@@ -154,10 +158,12 @@ def _account(verdicts: Sequence[Verdict]) -> Recorded:
                 attempts=claim.attempts,
                 reason=decision.failure,
             )
-    moves = [verdict.decision.order_becomes for verdict in verdicts if verdict.decision.order_becomes]
+    moved = [verdict for verdict in verdicts if verdict.decision.order_becomes]
+    groups = {orders[verdict.claim.order_id].group_id for verdict in moved}
     return Recorded(
         operations=len(verdicts),
-        orders_moved=len(moves),
-        seats_ended=sum(move != "authorised" for move in moves),
+        orders_moved=len(moved),
+        seats_ended=sum(verdict.decision.order_becomes != "authorised" for verdict in moved),
+        groups=frozenset(group_id for group_id in groups if group_id is not None),
         retry_delays_ms=tuple(verdict.delay_ms for verdict in verdicts if verdict.decision.repeats_as),
     )

@@ -38,6 +38,12 @@ async def overdue_ms(pool: asyncpg.Pool) -> int:
     return max(0, longest_ms or 0)
 
 
+async def count_open(pool: asyncpg.Pool, *, count_max: int) -> dict[tuple[str, str], int]:
+    """Returns how many operations of each (kind, state) have not ended, looking at up to `count_max`."""
+    rows = await pool.fetch(QUERIES["count_open_operations_by_state"], count_max)
+    return {(row["kind"], row["state"]): row["count"] for row in rows}
+
+
 async def lock_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, LockedOrder]:
     """Locks the orders until the transaction ends and returns them by id."""
     rows = await connection.fetch(QUERIES["lock_orders"], order_ids)

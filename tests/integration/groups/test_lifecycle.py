@@ -4,8 +4,9 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from groups.engine import GroupEngine
+from groups.engine import GroupEngine, open_engine
 from groups.errors import GroupClosed, GroupFull
+from groups.listeners import Listeners
 from tests.integration.groups.conftest import Sound
 from tests.interleaving import LaneMemory
 from tests.market import LADDER, Market
@@ -50,6 +51,33 @@ async def test_a_group_closes_at_its_deadline_and_not_before(
         await engine.place(market.wish("late", group=group))
     assert await market.operations("capture") == dict.fromkeys(orders, 900)
     await sound()
+
+
+@pytest.mark.parametrize(("headcount", "outcome"), [(3, "succeeded"), (2, "failed")])
+async def test_how_late_a_group_is_settled_and_how_it_ends_are_told_once(
+    pool: asyncpg.Pool, redis_url: str, market: Market, headcount: int, outcome: str
+) -> None:
+    lags: list[float] = []
+    outcomes: list[str] = []
+    listeners = Listeners(on_settled=lags.append, on_ended=outcomes.append)
+    async with open_engine(pool, redis_url, rates=None, listeners=listeners) as engine:
+        group, _ = await founded(engine, market, await market.deal(min_headcount=3), headcount)
+        await engine.place(market.wish("holding", group=group))
+        await market.pass_deadline(group)
+        assert await advance(engine, market, group) == "closing"
+        assert lags == [], "a held seat may still resolve"
+        await market.pass_grace(group)
+        await pool.execute("UPDATE group_progress SET check_at = check_at - interval '1 hour'")
+        await advance(engine, market, group)
+        # The hour is Postgres' own; what the test takes comes on top.
+        assert [round(lag / 3600) for lag in lags] == [1]
+        await market.end_operations("capture")
+        await market.end_operations("void")
+        await market.pass_settling()
+        assert await advance(engine, market, group) == outcome
+
+    assert outcomes == [outcome]
+    assert len(lags) == 1
 
 
 async def test_a_group_closes_as_soon_as_every_seat_is_authorised(

@@ -1,9 +1,10 @@
 import asyncio
 from collections import Counter, defaultdict
 
+import asyncpg
 import pytest
 
-from groups.engine import GroupEngine
+from groups.engine import GroupEngine, open_engine
 from groups.errors import (
     AlreadyJoined,
     DealNotFound,
@@ -13,6 +14,7 @@ from groups.errors import (
     LimitReached,
     SoldOut,
 )
+from groups.listeners import Listeners
 from tests.market import Market
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +30,37 @@ async def test_a_first_buyer_opens_a_group_and_a_second_fills_the_next_seat(
     assert orders[0]["group_id"] == orders[1]["group_id"]
     assert [order["seat"] for order in orders] == [1, 2]
     assert {order["status"] for order in orders} == {"held"}
+
+
+async def test_each_stage_of_a_batch_is_timed_once_however_many_leave_together(
+    pool: asyncpg.Pool, redis_url: str, market: Market
+) -> None:
+    deal = await market.deal(stock=100)
+    stages: list[str] = []
+    sizes: list[int] = []
+    listeners = Listeners(on_stage=lambda stage, _: stages.append(stage), on_batch=sizes.append)
+    async with open_engine(pool, redis_url, rates=None, listeners=listeners) as engine:
+        await engine.place(market.wish("first", deal=deal))
+        stages.clear()
+        sizes.clear()
+        await asyncio.gather(*(engine.place(market.wish(f"buyer-{n}", deal=deal)) for n in range(20)))
+
+    assert sum(sizes) == 20
+    assert len(sizes) < 20
+    assert Counter(stages) == {"queue": len(sizes), "script": len(sizes), "record": len(sizes)}
+
+
+async def test_a_refusal_is_not_timed_as_recorded(pool: asyncpg.Pool, redis_url: str, market: Market) -> None:
+    deal = await market.deal(stock=1)
+    stages: list[str] = []
+    listeners = Listeners(on_stage=lambda stage, _: stages.append(stage))
+    async with open_engine(pool, redis_url, rates=None, listeners=listeners) as engine:
+        await engine.place(market.wish("first", deal=deal))
+        stages.clear()
+        with pytest.raises(SoldOut):
+            await engine.place(market.wish("second", deal=deal))
+
+    assert stages == ["queue", "script"]
 
 
 async def test_the_last_of_the_stock_is_sold_exactly_once(engine: GroupEngine, market: Market) -> None:

@@ -64,6 +64,18 @@ async def test_a_ring_after_the_job_began_to_look_makes_another_job(queue: ArqRe
     assert await queued(queue) == ["payments", "payments"]
 
 
+async def test_a_ring_and_its_answer_are_dated_by_the_queues_own_clock(queue: ArqRedis) -> None:
+    doorbells = Doorbells(queue)
+    before_s, _ = await queue.time()
+
+    await doorbells.send("payments")
+    await doorbells.send("payments")
+    (job,) = await queue.queued_jobs()
+    answered_us = await answer(queue, "payments")
+
+    assert before_s * 1_000_000 <= job.kwargs["rung_at_us"] <= answered_us
+
+
 async def test_no_machines_clock_delays_a_job(queue: ArqRedis) -> None:
     await Doorbells(queue).send("lifecycle")
 

@@ -5,6 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from prometheus_client.multiprocess import mark_process_dead
+
+SHOW_PAYMENTS = """
+from pintuan import metrics
+metrics.show_payments({("capture", "due"): 3, ("refund", "unknown"): 1})
+metrics.show_payments({("capture", "in_flight"): 2})
+print(metrics.render().decode())
+"""
 COUNT_ONE = """
 from pintuan import metrics
 metrics.count_request(route="/v1/deals", method="GET", status=200, duration_s=0.003)
@@ -13,9 +21,9 @@ print(metrics.render().decode())
 """
 
 
-def count_in_a_process(directory: Path) -> str:
+def count_in_a_process(directory: Path, program: str = COUNT_ONE) -> str:
     return subprocess.run(  # noqa: S603  The interpreter runs a program written above.
-        [sys.executable, "-c", COUNT_ONE],
+        [sys.executable, "-c", program],
         env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(directory)},
         check=True,
         capture_output=True,
@@ -30,6 +38,27 @@ def test_any_process_answers_for_all(tmp_path: Path) -> None:
 
     assert 'pintuan_http_requests_total{method="GET",route="/v1/deals",status="200"} 2.0' in text
     assert 'pintuan_http_request_duration_seconds_count{method="GET",route="/v1/deals"} 2.0' in text
+
+
+def test_payments_that_moved_on_are_not_shown_where_they_were(tmp_path: Path) -> None:
+    text = count_in_a_process(tmp_path, SHOW_PAYMENTS)
+
+    shown = {line.partition("{")[2] for line in text.splitlines() if line.startswith("pintuan_payments{")}
+    assert 'kind="capture",state="in_flight"} 2.0' in shown
+    assert 'kind="capture",state="due"} 0.0' in shown
+    assert 'kind="refund",state="unknown"} 0.0' in shown
+    assert len(shown) == 10
+
+
+def test_what_a_dead_process_showed_is_forgotten_and_what_it_counted_is_not(tmp_path: Path) -> None:
+    count_in_a_process(tmp_path)
+    count_in_a_process(tmp_path, SHOW_PAYMENTS)
+    for file in tmp_path.glob("gauge_*.db"):
+        mark_process_dead(int(file.stem.rpartition("_")[2]), str(tmp_path))  # type: ignore[no-untyped-call]
+    text = count_in_a_process(tmp_path)
+
+    assert 'kind="capture",state="in_flight"} 2.0' not in text
+    assert 'pintuan_http_requests_total{method="GET",route="/v1/deals",status="200"} 2.0' in text
 
 
 def test_a_method_nobody_knows_makes_no_series_of_its_own(tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 """Due operations reach the gateway once each, and their answers move orders the one way they may."""
 
 import pytest
+from prometheus_client import REGISTRY
 
 from pintuan.payments.operations import PaymentExecutor
 from tests.integration.pintuan.payments.watching import Progress, WatchedGateway
 from tests.rows import Rows
 
 pytestmark = pytest.mark.anyio
+
+
+def shown(kind: str, state: str) -> float | None:
+    return REGISTRY.get_sample_value("pintuan_payments", {"kind": kind, "state": state})
 
 
 async def test_a_group_order_is_authorised_and_raises_the_headcount(
@@ -20,6 +25,19 @@ async def test_a_group_order_is_authorised_and_raises_the_headcount(
     assert await rows.operations(order) == {"authorise": "succeeded"}
     progress = await rows.one("SELECT headcount FROM group_progress WHERE group_id = $1", group)
     assert progress["headcount"] == 1
+
+
+async def test_operations_that_have_not_ended_are_shown_until_they_have(
+    rows: Rows, executor: PaymentExecutor
+) -> None:
+    for _ in range(3):
+        await rows.order(group=await rows.group())
+
+    await executor.sample()
+    assert shown("authorise", "due") == 3
+    await executor.drain()
+    await executor.sample()
+    assert (shown("authorise", "due"), shown("authorise", "in_flight")) == (0, 0)
 
 
 async def test_a_solo_order_is_authorised_and_captured_at_the_promised_price(
