@@ -97,6 +97,11 @@ PAYMENTS: Final = Gauge(
     labelnames=("kind", "state"),
     multiprocess_mode="livemostrecent",
 )
+NOTIFICATIONS: Final = Counter(
+    "pintuan_notifications",
+    "Messages to people by what became of them: sent, retried, expired or failed.",
+    labelnames=("channel", "outcome"),
+)
 DOORBELL_FAILURES: Final = Counter(
     "pintuan_doorbell_failures", "Doorbells that could not be rung.", labelnames=("doorbell",)
 )
