@@ -37,7 +37,12 @@ def claim(kind: OperationKind, *, attempts: int = 1) -> Claim:
 
 def order(status: str, *, solo: bool = False) -> LockedOrder:
     return LockedOrder(
-        id="ord_1", status=status, solo=solo, quantity=2, promised_unit_minor=900, currency="USD"
+        id="ord_1",
+        status=status,
+        group_id=None if solo else "grp_1",
+        quantity=2,
+        promised_unit_minor=900,
+        currency="USD",
     )
 
 
