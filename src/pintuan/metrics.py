@@ -102,6 +102,14 @@ NOTIFICATIONS: Final = Counter(
     "Messages to people by what became of them: sent, retried, expired or failed.",
     labelnames=("channel", "outcome"),
 )
+EVENT_STREAMS: Final = Gauge(
+    "pintuan_event_streams", "Live streams of groups that are open.", multiprocess_mode="livesum"
+)
+EVENT_STREAMS_DROPPED: Final = Counter(
+    "pintuan_event_streams_dropped",
+    "Live streams ended before their group was: `slow` readers, and those `drained` by a process that ends.",
+    labelnames=("reason",),
+)
 DOORBELL_FAILURES: Final = Counter(
     "pintuan_doorbell_failures", "Doorbells that could not be rung.", labelnames=("doorbell",)
 )

@@ -83,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_offset_ms: int = 0
     sim_offset_ms: int = 0
     rate_limits: bool = True
+    streams_per_address: int = 200
     smtp_url: str | None = None
     mail_from: str | None = None
     sms_webhook_url: str | None = None
@@ -350,6 +351,11 @@ SETTINGS = (
         "dev only: shifts the database's now, to simulate other days",
     ),
     Setting("rate_limits", switch, "off only in dev, for load tests"),
+    Setting(
+        "streams_per_address",
+        whole_number(1, 1_000_000),
+        "how many live streams of groups a process keeps open for one client address",
+    ),
     Setting(
         "smtp_url",
         url("smtp", "smtps"),
