@@ -1,7 +1,8 @@
 """The HTTP application: routes, layers and error handling, and nothing that belongs to a noun.
 
-A request passes `RequestScope` (id, log line, metrics), Litestar's router, `AuthMiddleware` (who is calling),
-the route's guard (may they), then its handler. Every exception on the way ends in `pintuan.problems`.
+A request passes `RequestScope` (id, log line, metrics), `Methods` (HEAD and OPTIONS), Litestar's router,
+`AuthMiddleware` (who is calling), `KnownQuery` (query parameters), the route's guard (may they), then its
+handler. Every exception on the way ends in `pintuan.problems`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
 from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
+from pintuan.methods import Methods, allowed_methods
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.problems import handle_exception
+from pintuan.query import KnownQuery, note_parameters
 from pintuan.request_scope import RequestScope
 from pintuan.settings import Settings, load_settings
 
@@ -67,15 +70,18 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lifespan=[_lifespan(settings)],
         # Our own log configuration stays in force, and exceptions are logged where they are answered.
         logging_config=None,
-        middleware=[AuthMiddleware],
+        middleware=[AuthMiddleware, KnownQuery],
         # The document is made from the same routes, by `pintuan.documentation`.
         openapi_config=None,
         request_class=ApiRequest,
         request_max_body_size=BODY_SIZE_MAX,
     )
+    note_parameters(app)
     app.state.openapi = cache(partial(_document, settings, dependencies))
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
-    app.asgi_handler = behind_proxies(RequestScope(app.asgi_handler, request_log), settings.trusted_proxies)
+    app.asgi_handler = behind_proxies(
+        RequestScope(Methods(app.asgi_handler, allowed_methods(app)), request_log), settings.trusted_proxies
+    )
     return app
 
 

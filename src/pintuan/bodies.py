@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import msgspec
 from litestar import Request
 from litestar.datastructures.state import State
+from litestar.exceptions import InternalServerException
 
 from pintuan.auth.principal import Principal
-from pintuan.errors import FieldError, InvalidInput, UnsupportedMediaType
+from pintuan.errors import ClientGone, FieldError, InvalidInput, UnsupportedMediaType
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -88,10 +89,25 @@ class NoFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ApiRequest(Request[Principal | None, None, State]):
     """The request every handler sees: `user` is the caller or None, `json()` is strict and typed."""
 
+    async def body(self) -> bytes:
+        """Returns the body's bytes.
+
+        Raises:
+            ClientGone: the client hung up in the middle.
+        """
+        try:
+            return await super().body()
+        except InternalServerException as error:
+            # The other reason for it, a body read twice as a stream, leaves the request disconnected.
+            if self.is_connected:
+                raise ClientGone from error
+            raise
+
     async def json(self) -> Any:
         """Returns the body as the type of the handler's `data` parameter.
 
         Raises:
+            ClientGone: see `body`.
             UnsupportedMediaType, InvalidInput: see `require_json` and `decode_body`.
         """
         require_json(self.headers.get("content-type", ""))

@@ -1,6 +1,7 @@
 """What the application itself refuses a request with; the group engine's refusals are in `groups.errors`.
 
     RequestError
+    ├── ClientGone                        the body did not arrive in full
     └── Rejected
         ├── InvalidInput(errors)          a field, a parameter or the whole body does not fit the contract
         ├── IdempotencyKeyMissing
@@ -37,6 +38,10 @@ class FieldError(msgspec.Struct, frozen=True):
 
 class RequestError(Exception):
     """Base of everything the application refuses a request with."""
+
+
+class ClientGone(RequestError):
+    """The client hung up before its body had arrived; whatever is answered, nobody receives it."""
 
 
 class Rejected(RequestError):

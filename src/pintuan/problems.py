@@ -19,6 +19,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from groups import errors as refusals
 from pintuan.errors import (
+    ClientGone,
     FieldError,
     Forbidden,
     IdempotencyKeyMissing,
@@ -29,6 +30,7 @@ from pintuan.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from pintuan.methods import allow_of
 from pintuan.metrics import REFUSALS
 
 if TYPE_CHECKING:
@@ -114,6 +116,9 @@ _NOT_READY = Kind(503, "overloaded", "Not ready", "This process cannot serve for
 _RATE_LIMITED = Kind(429, "rate_limited", "Too many requests", "The rate allowed is used up for the moment.")
 _INTERNAL = Kind(500, "internal", "Something went wrong", "The fault is on our side and has been logged.")
 
+# Nobody receives it; the status is what the request's log line and the metrics call such an end.
+_CLIENT_GONE: Final = Kind(499, "client_gone", "The client hung up", "The body did not arrive in full.")
+
 _KINDS: Final[Mapping[type[BaseException], Kind]] = {
     InvalidInput: _INVALID,
     IdempotencyKeyMissing: Kind(
@@ -129,6 +134,7 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
         415, "unsupported_media_type", "Unsupported media type", "The body must be application/json."
     ),
     NotReady: _NOT_READY,
+    ClientGone: _CLIENT_GONE,
     # What the group engine refuses.
     refusals.DealNotFound: _NOT_FOUND,
     refusals.GroupNotFound: _NOT_FOUND,
@@ -216,7 +222,8 @@ _encoder = msgspec.json.Encoder()
 
 def kinds() -> list[Kind]:
     """Returns every row of the table once, by status and code; the docs page and OpenAPI are made from it."""
-    rows = {kind.code: kind for kind in (*_KINDS.values(), _INTERNAL) if kind is not _NOT_READY}
+    unlisted = (_NOT_READY, _CLIENT_GONE)
+    rows = {kind.code: kind for kind in (*_KINDS.values(), _INTERNAL) if kind not in unlisted}
     return sorted(rows.values(), key=lambda kind: (kind.status, kind.code))
 
 
@@ -283,7 +290,7 @@ def _headers_of(exc: BaseException, kind: Kind) -> dict[str, str]:
         # RFC 6750 section 3.1: a request without a token is not told about an invalid one.
         headers["www-authenticate"] = 'Bearer error="invalid_token"' if str(exc) else "Bearer"
     if isinstance(exc, http.MethodNotAllowedException) and exc.headers:
-        headers["allow"] = exc.headers.get("allow", "")
+        headers["allow"] = allow_of(exc.headers.get("allow", "").split(", "))
     return headers
 
 

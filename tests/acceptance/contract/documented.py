@@ -48,16 +48,24 @@ class Contract:
         await response.aread()
         request = response.request
         where = f"{request.method} {request.url.raw_path.decode()} -> {response.status_code}"
+        if request.method == "OPTIONS" and response.status_code == httpx.codes.NO_CONTENT:
+            assert "allow" in response.headers, where
+            return
         operation = self._operation_of(request)
         if operation is None:
             known = response.status_code < 400 and request.url.path.startswith(UNDOCUMENTED)
-            if not known:
+            if not known and request.method == "HEAD":
+                assert (response.status_code in UNROUTED, response.content) == (True, b""), where
+            elif not known:
                 assert response.status_code in UNROUTED, f"{where} is not documented"
                 self._check_body(where, response, {PROBLEM_TYPE: {"schema": PROBLEM}})
             return
         documented = operation["responses"].get(str(response.status_code))
         assert documented is not None, f"{where} is not a documented status: {response.text[:500]}"
-        self._check_body(where, response, documented.get("content", {}))
+        if request.method == "HEAD":
+            assert response.content == b"", f"{where} has a body"
+        else:
+            self._check_body(where, response, documented.get("content", {}))
         for name in documented.get("headers", {}):
             assert name in response.headers, f"{where} lacks {name}"
 
@@ -76,7 +84,9 @@ class Contract:
         matches = [template for template, pattern in self._patterns if pattern.fullmatch(path)]
         if not matches:
             return None
-        return self._operations.get((min(matches, key=lambda template: template.count("{")), request.method))
+        template = min(matches, key=lambda template: template.count("{"))
+        # HEAD answers what GET does, but for the body.
+        return self._operations.get((template, "GET" if request.method == "HEAD" else request.method))
 
     @cached_property
     def _patterns(self) -> list[tuple[str, re.Pattern[str]]]:

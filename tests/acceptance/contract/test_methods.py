@@ -1,0 +1,102 @@
+"""HEAD, OPTIONS, methods that are not allowed, query parameters nobody knows, and clients that hang up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+import structlog
+
+from tests.acceptance.contract.documented import Contract
+from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
+from tests.market import Market
+from tests.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_head_answers_what_get_does_without_the_content(
+    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, bearer: Bearer
+) -> None:
+    deal = await market.deal()
+    order = placed(await shoppers.join(deal, "ann"))
+    paths = ["/health/live", "/v1/deals?limit=1", f"/v1/deals/{deal}", "/v1/deals/none", "/docs"]
+    paths += [f"/v1/groups/{order['group_id']}", f"/v1/orders/{order['id']}", "/v1/orders", "/v1/nothing"]
+    for path in paths:
+        seen = await api.get(path, headers=bearer("buyer", "ann"))
+        head = await api.head(path, headers=bearer("buyer", "ann"))
+        assert (head.status_code, head.content) == (seen.status_code, b""), path
+        for name in ("content-type", "content-length", "etag"):
+            # A group tells the server's time, whose length varies with its fraction.
+            if name != "content-length" or "server_time" not in seen.text:
+                assert head.headers.get(name) == seen.headers.get(name), (path, name)
+
+
+async def test_head_is_asked_of_the_metrics_as_the_route_it_is(api: httpx.AsyncClient) -> None:
+    await api.head("/v1/deals/none")
+    metrics = (await api.get("/metrics")).text
+    assert 'method="HEAD",route="/v1/deals/{deal_id}"' in metrics
+
+
+async def test_options_names_every_method_of_a_path(api: httpx.AsyncClient, contract: Contract) -> None:
+    for path, item in contract.document["paths"].items():
+        expected = {method.upper() for method in item} | {"OPTIONS"}
+        expected |= {"HEAD"} if "GET" in expected else set()
+        response = await api.options(path.replace("{", "").replace("}", ""))
+        assert response.status_code == 204, path
+        assert response.headers["allow"] == ", ".join(sorted(expected)), path
+
+
+async def test_a_method_a_path_does_not_have_is_answered_with_those_it_has(
+    api: httpx.AsyncClient, contract: Contract
+) -> None:
+    for path, item in contract.document["paths"].items():
+        target = path.replace("{", "").replace("}", "")
+        allowed = (await api.options(target)).headers["allow"]
+        for method in {"get", "head", "put", "patch", "post", "delete"} - set(item):
+            if method == "head" and "get" in item:
+                continue
+            response = await api.request(method.upper(), target)
+            assert response.status_code == 405, (method, path)
+            assert response.headers["allow"] == allowed, (method, path)
+            if method != "head":
+                refused(response, 405, "method_not_allowed")
+
+
+async def test_a_query_parameter_nobody_knows_is_named(api: httpx.AsyncClient) -> None:
+    problem = refused(await api.get("/v1/deals?limit=2&stauts=active&x="), 400, "invalid")
+    assert [error["field"] for error in problem["errors"]] == ["stauts", "x"]
+    problem = refused(await api.get("/v1/deals/none?limit=2"), 400, "invalid")
+    assert [error["field"] for error in problem["errors"]] == ["limit"]
+    problem = refused(await api.get("/v1/deals?limit=2&limit=3"), 400, "invalid")
+    assert problem["errors"] == [{"field": "limit", "message": "is given more than once"}]
+    crowd = "&".join(f"p{number}=1" for number in range(65))
+    refused(await api.get(f"/v1/deals?{crowd}"), 400, "invalid")
+
+
+async def test_pages_ignore_parameters_that_links_pick_up_on_the_way(api: httpx.AsyncClient) -> None:
+    for path in ("/docs", "/docs/problems", "/health/live"):
+        assert (await api.get(f"{path}?utm_source=chat")).status_code == 200
+
+
+async def test_a_client_that_hangs_up_within_its_body_is_no_fault_of_the_server(
+    api: httpx.AsyncClient, bearer: Bearer
+) -> None:
+    token = bearer("merchant", "acme")["Authorization"]
+    head = (
+        "POST /v1/products HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
+        f"Authorization: {token}\r\nContent-Length: 100\r\n\r\n{{"
+    )
+
+    async def is_counted() -> bool:
+        metrics = (await api.get("/metrics")).text
+        return 'method="POST",route="/v1/products",status="499"' in metrics
+
+    with structlog.testing.capture_logs() as logs:
+        _, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
+        writer.write(head.encode())
+        await writer.drain()
+        writer.close()
+        await until(is_counted)
+    assert [entry for entry in logs if entry["log_level"] in ("error", "critical")] == []
