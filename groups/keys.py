@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PREFIX = "pt"
+ALL_KEYS = f"{PREFIX}:*"
+"""A pattern that takes in every key of the engine."""
+HISTORY = f"{PREFIX}:history"
+"""How far Postgres had come when somebody last looked: a hash of its history's name and a position."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from groups.errors import Overloaded
+from groups.history import follow_history
 from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneCold, LaneStore
 from groups.leaders import pass_lead
@@ -91,7 +92,11 @@ class Reconciler:
         return [row["order_id"] for row in rows]
 
     async def reconcile_orphans(self) -> int:
-        """Frees seats that were placed and never recorded, in every watched lane; returns how many."""
+        """Frees seats that were placed and never recorded, in every watched lane; returns how many.
+
+        Before that, where Postgres has gone back to an earlier state, Redis forgets the later one.
+        """
+        await follow_history(self._pool, self._store)
         freed, after = 0, ("", -1)
         slots = asyncio.Semaphore(LANES_AT_ONCE_MAX)
 

@@ -19,6 +19,7 @@ from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.embedded.data_directory import DataDirectory, RunningMarketplace
 from pintuan.redis_connection import placement_url
+from pintuan.restored import forget_what_was_undone
 from pintuan.settings import Settings
 from pintuan.supervisor.children import PythonProcess, api_process, demo_process, worker_process
 from pintuan.supervisor.environment import child_environment
@@ -104,6 +105,8 @@ class Marketplace:
         await check_durability(settings)
         await check_queue(settings)
         await sql.migrate(_set(settings.database_url))
+        if await forget_what_was_undone(settings):
+            self._report("Postgres is at an earlier state than Redis remembers; every lane is rebuilt")
         await self._start_children(settings, self._listener)
         await self._wait_ready(url)
         for keeper in self._keepers():
