@@ -119,7 +119,7 @@ def _type_of(schema: dict[str, Any]) -> str:
 
 
 def _sentence(schema: dict[str, Any]) -> str:
-    return " ".join(str(schema.get("description", "")).split()) or "as in the path"
+    return " ".join(str(schema.get("description", "")).split())
 
 
 def _cell(text: str) -> str:
