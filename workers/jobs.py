@@ -17,7 +17,7 @@ from workers.failures import report_failure
 from workers.passes import Passes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     import asyncpg
 
@@ -61,11 +61,12 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What the jobs work on."""
+    """What the jobs work on; `tell_changed` is told which groups recorded payments changed."""
 
     pool: asyncpg.Pool
     engine: Engine
     gateway: Gateway
+    tell_changed: Callable[[Iterable[str]], None]
 
 
 class Jobs:
@@ -74,6 +75,7 @@ class Jobs:
     def __init__(self, stores: Stores) -> None:
         self._pool = stores.pool
         self._engine = stores.engine
+        self._tell_changed = stores.tell_changed
         self._executor = PaymentExecutor(stores.pool, stores.gateway, on_recorded=self._payments_recorded)
         self.lifecycle = Passes("lifecycle", self._advance_groups)
         self.expiry = Passes("expiry", self._expire_unpaid)
@@ -108,6 +110,7 @@ class Jobs:
             await passes.close()
 
     def _payments_recorded(self, recorded: Recorded) -> None:
+        self._tell_changed(recorded.groups)
         if recorded.operations:
             self.lifecycle.ask()
         if recorded.seats_ended:

@@ -62,7 +62,10 @@ async def run(settings: Settings) -> None:
         open_resources(settings, application_name="pintuan-worker") as resources,
         open_queue(settings) as queue,
     ):
-        jobs = Jobs(Stores(resources.pool, resources.engine, SandboxGateway(resources.pool)))
+        stores = Stores(
+            resources.pool, resources.engine, SandboxGateway(resources.pool), resources.signals.tell
+        )
+        jobs = Jobs(stores)
         try:
             await _work(make_worker(queue, jobs), jobs)
         finally:

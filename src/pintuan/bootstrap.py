@@ -15,6 +15,7 @@ from pintuan.auth.tokens import TokenVerifier
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
 from pintuan.doorbells import Doorbells, open_doorbells
+from pintuan.live.signals import ChangeSignals, open_signals
 from pintuan.redis_connection import RedisClient, open_redis, placement_url
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Resources:
     redis: RedisClient
     engine: GroupEngine
     doorbells: Doorbells
+    signals: ChangeSignals
     clock: ServerClock
     keyring: Keyring
     token_verifier: TokenVerifier
@@ -66,7 +68,8 @@ async def open_resources(
         )
         redis = await stack.enter_async_context(open_redis(settings))
         doorbells = await stack.enter_async_context(open_doorbells(settings))
-        engine = await stack.enter_async_context(_open_engine(settings, pool, doorbells))
+        signals = await stack.enter_async_context(open_signals(settings))
+        engine = await stack.enter_async_context(_open_engine(settings, pool, doorbells, signals))
         clock = await stack.enter_async_context(open_clock(pool))
         yield Resources(
             settings=settings,
@@ -74,6 +77,7 @@ async def open_resources(
             redis=redis,
             engine=engine,
             doorbells=doorbells,
+            signals=signals,
             clock=clock,
             keyring=keyring,
             token_verifier=TokenVerifier(keyring, clock.now_s),
@@ -81,7 +85,7 @@ async def open_resources(
 
 
 def _open_engine(
-    settings: Settings, pool: asyncpg.Pool, doorbells: Doorbells
+    settings: Settings, pool: asyncpg.Pool, doorbells: Doorbells, signals: ChangeSignals
 ) -> AbstractAsyncContextManager[GroupEngine]:
     def recorded(count: int) -> None:
         metrics.PLACEMENTS.inc(count)
@@ -100,5 +104,6 @@ def _open_engine(
             on_stage=metrics.observe_stage,
             on_settled=metrics.SETTLEMENT_LAG.observe,
             on_ended=metrics.count_ended,
+            on_changed=signals.tell,
         ),
     )

@@ -55,21 +55,29 @@ def engine() -> ScriptedEngine:
 
 
 @pytest.fixture
-def jobs(pool: asyncpg.Pool, engine: ScriptedEngine) -> Jobs:
-    return Jobs(Stores(pool, engine, SandboxGateway(pool)))
+def changed() -> list[str]:
+    """The groups that watchers were told of."""
+    return []
 
 
-async def test_a_recorded_payment_makes_groups_advance(
-    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine
+@pytest.fixture
+def jobs(pool: asyncpg.Pool, engine: ScriptedEngine, changed: list[str]) -> Jobs:
+    return Jobs(Stores(pool, engine, SandboxGateway(pool), changed.extend))
+
+
+async def test_a_recorded_payment_makes_groups_advance_and_is_told_to_watchers(
+    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine, changed: list[str]
 ) -> None:
     rows = await Rows.open(pool)
-    await rows.order(group=await rows.group())
+    group = await rows.group()
+    await rows.order(group=group)
 
     await jobs.drain_payments()
     await engine.called["advance"].wait()
     await jobs.close()
 
     assert engine.calls["seats"] == 0
+    assert set(changed) == {group}
 
 
 async def test_an_order_that_ended_makes_its_seat_free(

@@ -1,0 +1,104 @@
+"""One watcher's open response.
+
+A stream keeps no queue: what it must still send is one slot, and a newer state takes the place of an older
+one that was not sent yet. Its server's buffer is bounded too (uvicorn lets `send` wait above 64 KiB), so a
+reader that does not read costs that much at most, and only until the deadline of a send is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from pintuan.live.events import HEARTBEAT, Snapshot, retry_hint
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Send
+
+SEND_DEADLINE_S: Final = 10.0
+_OK: Final = 200
+_HEADERS: Final = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    # A proxy such as nginx must not collect what should arrive at once.
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class Stream:
+    """Sends from a task that exists only while there is something to send."""
+
+    __slots__ = ("_last", "_leave", "_next", "_send", "_sender", "_started", "drained", "slow", "tag")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._next: bytes | None = None
+        self._last = False
+        self._started = False
+        self._sender: asyncio.Task[None] | None = None
+        self._leave: asyncio.Timeout | None = None
+        self.tag: str | None = None
+        self.drained = False
+        self.slow = False
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Sends a state unless it is the one shown last; after a terminal one the response ends."""
+        if self._last or snapshot.tag == self.tag:
+            return
+        self.tag = snapshot.tag
+        self._last = snapshot.ended
+        self._offer(snapshot.event if self._started else retry_hint() + snapshot.event)
+
+    def beat(self) -> None:
+        """Sends a comment, so that nobody between here and the reader takes the connection for idle."""
+        if self._sender is None and not self._last:
+            self._offer(HEARTBEAT)
+
+    def end(self) -> None:
+        """Ends the response; what waits is still sent, and the client is told when to come back."""
+        if not self._last:
+            self._last = self.drained = True
+            self._offer((self._next or b"") + retry_hint())
+
+    async def until_gone(self, receive: Receive) -> None:
+        """Returns when the response has ended, its reader went away, or a send took too long."""
+        try:
+            async with asyncio.timeout(None) as self._leave:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            if not self.slow:
+                raise
+            # The server closes a connection whose response never ended.
+        finally:
+            self._last = True
+            if self._sender is not None:
+                self._sender.cancel()
+
+    def _offer(self, chunk: bytes) -> None:
+        self._next = chunk
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._deliver())
+
+    async def _deliver(self) -> None:
+        try:
+            while self._next is not None:
+                async with asyncio.timeout(SEND_DEADLINE_S):
+                    if not self._started:
+                        self._started = True
+                        await self._send(
+                            {"type": "http.response.start", "status": _OK, "headers": list(_HEADERS)}
+                        )
+                    chunk, last, self._next = self._next, self._last, None
+                    await self._send({"type": "http.response.body", "body": chunk, "more_body": not last})
+        except TimeoutError:
+            self.slow = True
+            self._give_up()
+        finally:
+            self._sender = None
+
+    def _give_up(self) -> None:
+        self._last = True
+        self._next = None
+        if self._leave is not None:
+            self._leave.reschedule(asyncio.get_running_loop().time())
