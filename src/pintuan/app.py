@@ -29,6 +29,9 @@ from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
 from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
+from pintuan.live.routes import DOCUMENTED as LIVE_DOCUMENTED
+from pintuan.live.routes import ROUTES as LIVE_ROUTES
+from pintuan.live.service import open_live
 from pintuan.methods import Methods, allowed_methods
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.problems import handle_exception
@@ -37,7 +40,7 @@ from pintuan.request_scope import RequestScope
 from pintuan.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from litestar.types import ControllerRouterHandler
@@ -49,13 +52,18 @@ ROUTES: list[ControllerRouterHandler] = [
     *DEAL_ROUTES,
     # One router for both: a path may not be registered from two, and both have calls on a deal's groups.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS]),
+    *LIVE_ROUTES,
 ]
 # Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.
-DOCUMENTED: list[ControllerRouterHandler] = []
+DOCUMENTED: list[ControllerRouterHandler] = [*LIVE_DOCUMENTED]
 
 
-def create_app(settings: Settings | None = None) -> Litestar:
+def create_app(
+    settings: Settings | None = None, *, routes: Sequence[ControllerRouterHandler] = ROUTES
+) -> Litestar:
     """Returns the application; its stores are opened when the server starts it, and closed when it ends.
+
+    `routes` is for a process that answers an operator alone.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -64,7 +72,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     request_log = logs.configure(settings)
     dependencies = {"resources": Provide(provide_resources, sync_to_thread=False)}
     app = Litestar(
-        route_handlers=ROUTES,
+        route_handlers=routes,
         dependencies=dependencies,
         exception_handlers={Exception: handle_exception},
         lifespan=[_lifespan(settings)],
@@ -103,10 +111,11 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         draining = Draining()
-        async with open_resources(settings) as resources:
+        async with open_resources(settings) as resources, open_live(resources, draining) as live:
             app.state.resources = resources
             app.state.tokens = resources.token_verifier
             app.state.draining = draining
+            app.state.live = live
             with drain_on_sigterm(draining):
                 yield
             draining.begin()

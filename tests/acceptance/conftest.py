@@ -21,6 +21,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from litestar import Litestar
 
 from pintuan.app import create_app
 from pintuan.auth import Role
@@ -65,8 +66,15 @@ async def another_api(settings: Settings, contract: Contract) -> AsyncIterator[h
 @asynccontextmanager
 async def serving(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
     """Serves an API on a free port for the life of the block."""
+    async with serving_app(create_app(settings), contract) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving_app(app: Litestar, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
+    """The same for an application whose state the test looks into."""
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=HOST,
         port=0,
         log_config=None,

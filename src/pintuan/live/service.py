@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pintuan.bootstrap import Resources
     from pintuan.health.draining import Draining
 
+PACE: Final = Pace()
 # A cancelled task that waits for a failing socket is not waited for longer than this.
-END_S: float = 3.0
+END_S: Final = 3.0
 
 _logger = structlog.get_logger("pintuan.live")
 
@@ -36,11 +37,11 @@ class Live:
 
 
 @asynccontextmanager
-async def open_live(resources: Resources, draining: Draining, pace: Pace) -> AsyncIterator[Live]:
+async def open_live(resources: Resources, draining: Draining) -> AsyncIterator[Live]:
     """Shows groups for the life of the block; streams end when it does, or when draining begins."""
     settings = resources.settings
     read = partial(select_groups, resources.pool, share_base=settings.share_base)
-    hub = Hub(read, pace=pace)
+    hub = Hub(read, pace=PACE)
     tasks = [
         _start(hub.look_in_rounds(), "live rounds"),
         _start(hub.sweep_now_and_then(), "live sweep"),
