@@ -37,7 +37,7 @@ Times are RFC 3339 in UTC, money is integer minor units with an ISO 4217 code, i
 `application/problem+json` (RFC 9457) with a stable `code`; [all codes](/docs/problems). Calls that place or
 release a seat or move money need an `Idempotency-Key`; repeating one with the same key and body is safe.
 Fields and query parameters a call does not have are refused. HEAD answers what GET does, without the body.
-People call with an access token, merchants' programs with an API key; both go into `Authorization: Bearer`."""
+People call with an access token, merchants' programs with an API key, both in `Authorization: Bearer`."""
 
 _SECURITY_SCHEMES: Final[dict[str, SecurityScheme | Reference]] = {
     BEARER: SecurityScheme(
