@@ -26,7 +26,7 @@ from pintuan.doorbells import (
     open_queue,
     serialize_job,
 )
-from pintuan.metrics import QUEUE_LAG
+from pintuan.metrics import JOB_FAILURES, QUEUE_LAG
 from pintuan.payments.sandbox import SandboxGateway
 from workers.failures import report_failure
 from workers.jobs import Jobs, Stores
@@ -51,8 +51,10 @@ EVERY_FIVE_SECONDS: Final = set(range(0, 60, 5))
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, *, working: Callable[[], None] = lambda: None) -> None:
     """Works until SIGTERM or SIGINT, then finishes what is under way within `STOP_WAIT_S`.
+
+    `working` is called once the stores are open and jobs are about to be taken.
 
     Raises:
         SettingsError: a URL is missing or cannot be used.
@@ -67,7 +69,9 @@ async def run(settings: Settings) -> None:
         )
         jobs = Jobs(stores)
         try:
-            await _work(make_worker(queue, jobs), jobs)
+            worker = make_worker(queue, jobs)
+            working()
+            await _work(worker, jobs)
         finally:
             await jobs.close()
 
@@ -137,6 +141,8 @@ def _answering(queue: ArqRedis, doorbell: Doorbell, job: Job) -> WorkerCoroutine
 
 def _counted(name: str, job: Callable[..., Awaitable[object]]) -> WorkerCoroutine:
     """Keeps failures from arq, which would log every one with its traceback; it drops the job either way."""
+    # There from the start, so that a graph says 0 as long as none failed.
+    JOB_FAILURES.labels(name)
 
     async def counted(ctx: dict[Any, Any], *_arguments: Any, **options: Any) -> None:  # noqa: ARG001 - arq's.
         try:

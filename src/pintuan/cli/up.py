@@ -31,14 +31,32 @@ WORKERS_MAX = 64
     "--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.  [default: .pintuan]"
 )
 @click.option(
-    "--api-workers", type=click.IntRange(1, API_WORKERS_MAX), default=1, show_default=True, metavar="N"
+    "--api-workers",
+    type=click.IntRange(0, API_WORKERS_MAX),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="API processes; 0 runs only workers, and serves /metrics and /health.",
 )
-@click.option("--workers", type=click.IntRange(0, WORKERS_MAX), default=1, show_default=True, metavar="N")
+@click.option(
+    "--workers",
+    type=click.IntRange(0, WORKERS_MAX),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Worker processes; 0 runs only the API.",
+)
 @click.option("--demo", is_flag=True, help="Fill the marketplace with live shoppers once it is ready.")
 def command(
     *, host: str, port: int | None, data_dir: Path | None, api_workers: int, workers: int, demo: bool
 ) -> None:
-    """Run the marketplace: servers, API and workers, until SIGTERM or Ctrl-C."""
+    """Run the marketplace: servers, API and workers, until SIGTERM or Ctrl-C.
+
+    SIGHUP puts new API and worker processes in the place of the old ones, one by one, and loses no request.
+    """
+    if not api_workers and (demo or not workers):
+        missing = "the demo needs an API" if demo else "there is nothing to run"
+        raise click.UsageError(f"{missing}: let --api-workers be 1 or more")
     plan = Plan(
         settings=load_settings(http_port=port, data_dir=data_dir),
         host=host,

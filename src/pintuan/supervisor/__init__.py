@@ -6,7 +6,8 @@
     children.py       the API, worker and demo processes
     environment.py    how settings reach the children
     listener.py       the listening socket, which outlives every API process
-    stop_signals.py   SIGTERM, SIGINT and SIGHUP, once and again
+    readiness.py      how a child tells that it serves
+    signals.py        SIGTERM, SIGINT and SIGHUP, once and again
     api_process.py    what an API child runs
 
 Errors:

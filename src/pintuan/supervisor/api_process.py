@@ -1,13 +1,20 @@
-"""One API process, `python -m pintuan.supervisor.api_process --fd N`, on the supervisor's socket."""
+"""One API process, `python -m pintuan.supervisor.api_process --fd N`, on the supervisor's socket.
+
+With `--operator-only` it serves `/health/…` and `/metrics` and nothing else.
+"""
 
 import argparse
 import socket
 import sys
+from functools import partial
 
 import uvicorn
 
-from pintuan.app import create_app
+from pintuan.app import ROUTES, create_app
+from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.settings import SettingsError
+from pintuan.supervisor.readiness import tell_ready
+from pintuan.supervisor.serving import PoliteServer
 
 GRACEFUL_SHUTDOWN_S_MAX = 8
 """Less than the supervisor waits before it kills."""
@@ -18,9 +25,12 @@ def main() -> None:
     """Serves until SIGTERM, then finishes what it is doing; exits 1 with one line when it cannot start."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket")
-    listener = socket.socket(fileno=parser.parse_args().fd)
+    parser.add_argument("--ready-fd", type=int, help="descriptor of a pipe that is told once this serves")
+    parser.add_argument("--operator-only", action="store_true", help="serve only what an operator asks")
+    options = parser.parse_args()
+    listener = socket.socket(fileno=options.fd)
     try:
-        app = create_app()
+        app = create_app(routes=HEALTH_ROUTES if options.operator_only else ROUTES)
     except SettingsError as error:
         sys.exit(f"pintuan: {error}")
     config = uvicorn.Config(
@@ -37,7 +47,7 @@ def main() -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S_MAX,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    PoliteServer(config, serving=partial(tell_ready, options.ready_fd)).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""The Python processes of a marketplace: API, workers and the demo."""
+"""The Python processes of a marketplace: API, workers, the operator's endpoints and the demo."""
 
 import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pintuan.embedded.process import ChildCommand, ChildProcess
+from pintuan.supervisor.readiness import ReadyPipe
 
-API_STOP_STEPS = ((signal.SIGTERM, 10.0),)
+API_STOP_STEPS = ((signal.SIGTERM, 12.0),)
 WORKER_STOP_STEPS = ((signal.SIGTERM, 10.0),)
 
 
@@ -30,6 +32,24 @@ class PythonProcess:
         """Spawns the process. Raises OSError."""
         self._child = await ChildProcess.spawn(self._command)
 
+    async def start_serving(self, within_s: float) -> None:
+        """Spawns a process that tells when it serves, and waits until it does.
+
+        Only API processes, workers and the operator's endpoints tell. Raises OSError and NeverReadyError.
+        """
+        pipe = ReadyPipe()
+        try:
+            fd = pipe.child_end
+            arguments = [*self._command.arguments, "--ready-fd", str(fd)]
+            command = replace(self._command, arguments=arguments, pass_fds=(*self._command.pass_fds, fd))
+            try:
+                self._child = await ChildProcess.spawn(command)
+            finally:
+                pipe.started()
+            await pipe.wait(within_s)
+        finally:
+            pipe.close()
+
     async def wait_ready(self) -> None:
         """Returns at once; the marketplace asks the API itself whether it is ready."""
 
@@ -50,10 +70,14 @@ class PythonProcess:
             await self._child.stop(())
 
 
-def api_process(listener: socket.socket, environ: Mapping[str, str], log: Path | None) -> PythonProcess:
-    """An API process that serves the connections of `listener`."""
+def api_process(
+    listener: socket.socket, environ: Mapping[str, str], log: Path | None, *, operator_only: bool = False
+) -> PythonProcess:
+    """A process that serves the connections of `listener`: the whole API, or only what an operator asks."""
     fd = listener.fileno()
     arguments = [sys.executable, "-m", "pintuan.supervisor.api_process", "--fd", str(fd)]
+    if operator_only:
+        arguments.append("--operator-only")
     command = ChildCommand(arguments=arguments, environ=environ, log=log, pass_fds=(fd,))
     return PythonProcess(command, API_STOP_STEPS)
 

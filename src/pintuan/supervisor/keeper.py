@@ -18,6 +18,8 @@ from pintuan.supervisor.backoff import (
 from pintuan.supervisor.errors import CrashLoopError
 
 SHOWN_LOG_LINES_MAX = 20
+SERVING_WAIT_S_MAX = 30.0
+"""Far longer than a process takes to open its stores, also on a machine that is busy."""
 
 
 class Restartable(Protocol):
@@ -47,6 +49,13 @@ class Restartable(Protocol):
         """Ends it now."""
 
 
+class Successor(Restartable, Protocol):
+    """A process that can tell when it serves, so that it may take another's place."""
+
+    async def start_serving(self, within_s: float) -> None:
+        """Starts the process and waits until it serves; raises OSError or NeverReadyError."""
+
+
 class Keeper:
     """Starts a process and starts it again whenever it dies, with growing pauses.
 
@@ -69,6 +78,7 @@ class Keeper:
         self._stopping = asyncio.Event()
         self._starting = asyncio.Lock()
         self._boot = True
+        self._retiring: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Starts the process for the first time and waits until it is ready.
@@ -88,18 +98,41 @@ class Keeper:
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
-            status = await self.process.wait()
-            if self.process.pid is not None:
-                self._died(self.process.pid)
+            process = self.process
+            status = await process.wait()
+            if process.pid is not None:
+                self._died(process.pid)
             if self._stopping.is_set():
                 return
+            if process is not self.process:
+                continue
             delay_s = self._backoff.next_delay_s(loop.time() - started_s, self._restarts_max(status))
             if delay_s is None:
                 raise CrashLoopError(self._last_words(status))
             self._report(f"{self.name} {ending(status)}; starting it again in {delay_s:.1f} s")
             if await self._stopped_within(delay_s):
                 return
-            await self._restart()
+            await self._restart(process)
+
+    async def replace(self, successor: Successor) -> None:
+        """Puts a successor, not started yet, in the process' place; the old one ends once the new one serves.
+
+        Raises OSError or NeverReadyError when the successor does not come to serve; then the old one stays.
+        """
+        replaced = False
+        try:
+            await successor.start_serving(SERVING_WAIT_S_MAX)
+            async with self._starting:
+                if not self._stopping.is_set():
+                    self._retiring = asyncio.create_task(self.process.stop())
+                    self.process = successor
+                    replaced = True
+        finally:
+            if not replaced:
+                await successor.kill()
+        if self._retiring:
+            # Shielded: whoever has enough of waiting must not leave a process that was asked to end half-way.
+            await asyncio.shield(self._retiring)
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """Ends the process for good: in order, or by kill once `hurry` is set. No-op if it never ran."""
@@ -113,23 +146,25 @@ class Keeper:
             await self.process.kill()
         hurried.cancel()
         await orderly
+        if self._retiring:
+            await self._retiring
 
     def _restarts_max(self, status: int) -> int:
         if self._boot:
             return BOOT_RESTARTS_MAX
         return STORE_AWAY_RESTARTS_MAX if status == STORE_AWAY_STATUS else RESTARTS_MAX
 
-    async def _restart(self) -> None:
+    async def _restart(self, process: Restartable) -> None:
         try:
             async with self._starting:
-                if self._stopping.is_set():
+                if self._stopping.is_set() or process is not self.process:
                     return
-                await self.process.start()
-            await self.process.wait_ready()
+                await process.start()
+            await process.wait_ready()
         except (EmbeddedError, OSError) as error:
             # Counted like a death: the loop sees the ended process and tries again, or gives up.
             self._report(f"{self.name} did not start: {error}")
-            await self.process.stop()
+            await process.stop()
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from pintuan.supervisor.environment import child_environment
 from pintuan.supervisor.errors import NotReadyError
 from pintuan.supervisor.keeper import Keeper, Restartable, ending
 from pintuan.supervisor.listener import listen, url_of
-from pintuan.supervisor.stop_signals import StopSignals
+from pintuan.supervisor.readiness import NeverReadyError
+from pintuan.supervisor.signals import Signals
 
 READY_WAIT_S_MAX = 60.0
 READY_POLL_S = 0.05
@@ -44,6 +46,17 @@ class Plan:
     demo: bool
     log_to_files: bool
 
+    @property
+    def operator_port(self) -> int | None:
+        """Where the operator's endpoints are served on their own; None where the API's port is enough."""
+        return self.settings.metrics_port or (None if self.api_workers else self.settings.http_port)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports to listen on: first the API's, if there is one, last the operator's own, if any."""
+        api = (self.settings.http_port,) if self.api_workers else ()
+        return api if self.operator_port is None else (*api, self.operator_port)
+
 
 class Marketplace:
     """Starts everything, keeps it alive, and stops it in order.
@@ -56,9 +69,11 @@ class Marketplace:
         self._announce = announce
         self._report = report
         self._directory = DataDirectory(plan.settings.data_dir)
-        self._signals = StopSignals()
+        self._signals = Signals()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._listener: socket.socket | None = None
+        self._listeners: list[socket.socket] = []
+        # How to make another child like those of a keeper, in the order in which they are replaced.
+        self._makers: list[tuple[str, Callable[[], PythonProcess]]] = []
         self._stages: list[list[Keeper]] = []
         self._keeping: list[asyncio.Task[None]] = []
         self._demo: PythonProcess | None = None
@@ -78,27 +93,28 @@ class Marketplace:
     async def _run_until_stopped(self) -> None:
         boot = asyncio.create_task(self._boot())
         stop = asyncio.create_task(self._signals.stop.wait())
+        rolling = asyncio.create_task(self._roll_when_asked(boot))
         try:
-            ends: set[asyncio.Future[Any]] = {stop, self._failure}
+            ends: set[asyncio.Future[Any]] = {stop, self._failure, rolling}
             await asyncio.wait({boot, *ends}, return_when=asyncio.FIRST_COMPLETED)
             if boot.done():
                 boot.result()
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if self._failure.done():
-                self._failure.result()
+            for ended in (self._failure, rolling):
+                if ended.done():
+                    ended.result()
         finally:
-            boot.cancel()
-            stop.cancel()
-            await asyncio.gather(boot, stop, return_exceptions=True)
+            for task in (boot, stop, rolling):
+                task.cancel()
+            await asyncio.gather(boot, stop, rolling, return_exceptions=True)
 
     async def _boot(self) -> None:
         plan = self._plan
         self._directory.withdraw()
         # First of all, because a taken port is the likeliest trouble and should show at once.
-        self._listener = await listen(
-            plan.host, plan.settings.http_port, after_crash=self._directory.after_crash
-        )
-        url = url_of(plan.host, plan.settings.http_port)
+        for port in plan.ports:
+            self._listeners.append(await listen(plan.host, port, after_crash=self._directory.after_crash))
+        url = url_of(plan.host, plan.ports[0])
         settings = await self._start_servers()
         # Before anything is written, and because these name the variable that is wrong.
         placement_url(settings)
@@ -107,8 +123,9 @@ class Marketplace:
         await sql.migrate(_set(settings.database_url))
         if await forget_what_was_undone(settings):
             self._report("Postgres is at an earlier state than Redis remembers; every lane is rebuilt")
-        await self._start_children(settings, self._listener)
-        await self._wait_ready(url)
+        await self._start_children(settings)
+        for port in plan.ports:
+            await self._wait_ready(url_of(plan.host, port))
         for keeper in self._keepers():
             keeper.booted()
         self._directory.publish(
@@ -138,14 +155,25 @@ class Marketplace:
             settings = msgspec.structs.replace(settings, redis_url=redis.url)
         return settings
 
-    async def _start_children(self, settings: Settings, listener: socket.socket) -> None:
+    async def _start_children(self, settings: Settings) -> None:
         shutil.rmtree(self._directory.metrics, ignore_errors=True)
         self._directory.metrics.mkdir(parents=True)
         environ = child_environment(settings, self._directory.metrics)
-        workers = [_numbered("worker", number, self._plan.workers) for number in range(self._plan.workers)]
-        apis = [_numbered("api", number, self._plan.api_workers) for number in range(self._plan.api_workers)]
-        await self._start_stage([(name, worker_process(environ, self._log(name))) for name in workers])
-        await self._start_stage([(name, api_process(listener, environ, self._log(name))) for name in apis])
+        workers = [
+            (name, partial(worker_process, environ, self._log(name)))
+            for name in _numbered("worker", self._plan.workers)
+        ]
+        apis = [
+            (name, partial(api_process, self._listeners[0], environ, self._log(name)))
+            for name in _numbered("api", self._plan.api_workers)
+        ]
+        if self._plan.operator_port is not None:
+            log = self._log("operator")
+            serve = partial(api_process, self._listeners[-1], environ, log, operator_only=True)
+            apis.append(("operator", serve))
+        self._makers = [*apis, *workers]
+        for stage in (workers, apis):
+            await self._start_stage([(name, make()) for name, make in stage])
 
     async def _start_stage(self, named: Sequence[tuple[str, Restartable]]) -> None:
         """Starts processes that are stopped together; stages stop in the opposite order of their start."""
@@ -179,6 +207,24 @@ class Marketplace:
         except TimeoutError:
             raise NotReadyError(f"the API was not ready in {READY_WAIT_S_MAX:.0f} s: {answer}") from None
 
+    async def _roll_when_asked(self, boot: asyncio.Task[None]) -> None:
+        """Replaces the children, one after the other, each time somebody asks; after the start."""
+        await asyncio.wait({boot})
+        while True:
+            await self._signals.roll.wait()
+            self._signals.roll.clear()
+            await self._roll()
+
+    async def _roll(self) -> None:
+        keepers = {keeper.name: keeper for keeper in self._keepers()}
+        for name, make in self._makers:
+            try:
+                await keepers[name].replace(make())
+            except (NeverReadyError, OSError) as error:
+                self._report(f"the new {name} {error}; the old one stays, and so do those after it")
+                return
+        self._announce(f"Pintuan runs on {len(self._makers)} new processes")
+
     async def _run_demo(self, settings: Settings) -> None:
         """Runs the demo to its end; the marketplace goes on without it."""
         self._demo = demo_process(child_environment(settings, self._directory.metrics))
@@ -190,8 +236,8 @@ class Marketplace:
     async def _drain(self) -> None:
         """Stops everything: first what lets work in, last what remembers it. Bounded; stops all it can."""
         self._directory.withdraw()
-        if self._listener:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         if self._demo:
             await self._demo.stop()
         for stage in reversed(self._stages):
@@ -218,8 +264,8 @@ class Marketplace:
         return self._directory.log(name) if self._plan.log_to_files else None
 
 
-def _numbered(name: str, number: int, count: int) -> str:
-    return name if count == 1 else f"{name}-{number + 1}"
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}-{number + 1}" for number in range(count)]
 
 
 def _set(url: str | None) -> str:
