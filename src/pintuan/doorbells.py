@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 Doorbell: TypeAlias = Literal["payments", "lifecycle", "seats"]
 DOORBELLS: Final[tuple[Doorbell, ...]] = get_args(Doorbell)
 
+for _doorbell in DOORBELLS:
+    # There from the start, so that a graph says 0 as long as none failed.
+    DOORBELL_FAILURES.labels(_doorbell)
+
 QUEUE_NAME: Final = "pintuan:queue"
 # Workers look at the queue every 50 ms, so ringing more often than this gains nothing.
 RING_GAP_S: Final = 0.02

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import product
 from typing import Final
 
 from prometheus_client import (
@@ -116,6 +117,20 @@ DOORBELL_FAILURES: Final = Counter(
 JOB_FAILURES: Final = Counter(
     "pintuan_job_failures", "Jobs of the workers that ended with an error.", labelnames=("job",)
 )
+
+# Counters whose labels are few are there from the start: graphs show 0, and rates do not miss a first event.
+# Those of refusals, doorbells and jobs are made where codes, doorbells and jobs are listed.
+for _counter, _values in {
+    PAYMENT_OPERATIONS: (
+        ("authorise", "capture", "void"),
+        ("succeeded", "declined", "failed", "due", "unknown", "unrecorded"),
+    ),
+    PAYMENT_ESCALATIONS: (("authorise", "capture", "void"),),
+    NOTIFICATIONS: (("email", "sms"), ("sent", "retried", "expired", "failed")),
+    EVENT_STREAMS_DROPPED: (("slow", "drained"),),
+}.items():
+    for _labels in product(*_values):
+        _counter.labels(*_labels)
 
 # What every batch and every group counts, looked up once.
 PLACEMENT_STAGES: Final[dict[str, Histogram]] = {

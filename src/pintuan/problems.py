@@ -237,6 +237,11 @@ def _kind_of(exc: BaseException) -> Kind:
     return _INTERNAL
 
 
+for _kind in kinds():
+    # There from the start, so that a graph of a code nobody met yet says 0.
+    REFUSALS.labels(_kind.code)
+
+
 def problem_of(exc: BaseException) -> tuple[Problem, dict[str, str]]:
     """Returns the document for `exc` and its headers; counts it, and logs what an operator must see."""
     kind = _kind_of(exc)

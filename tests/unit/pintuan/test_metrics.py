@@ -19,6 +19,14 @@ metrics.count_request(route="/v1/deals", method="GET", status=200, duration_s=0.
 metrics.count_request(route="/v1/deals", method="BREW", status=405, duration_s=0.003)
 print(metrics.render().decode())
 """
+NEVER_HAPPENED = """
+from unittest.mock import Mock
+import pintuan.problems
+from pintuan import metrics
+from workers.process import _functions
+_functions(Mock(), Mock())
+print(metrics.render().decode())
+"""
 
 
 def count_in_a_process(directory: Path, program: str = COUNT_ONE) -> str:
@@ -66,3 +74,18 @@ def test_a_method_nobody_knows_makes_no_series_of_its_own(tmp_path: Path) -> Non
 
     assert "BREW" not in text
     assert 'method="other"' in text
+
+
+def test_what_never_happened_is_counted_as_zero(tmp_path: Path) -> None:
+    text = count_in_a_process(tmp_path, NEVER_HAPPENED)
+
+    for sample in (
+        'pintuan_refusals_total{code="group_full"}',
+        'pintuan_payment_operations_total{kind="void",outcome="unknown"}',
+        'pintuan_payment_escalations_total{kind="capture"}',
+        'pintuan_notifications_total{channel="sms",outcome="failed"}',
+        'pintuan_event_streams_dropped_total{reason="slow"}',
+        'pintuan_doorbell_failures_total{doorbell="payments"}',
+        'pintuan_job_failures_total{job="lifecycle"}',
+    ):
+        assert f"{sample} 0.0" in text
