@@ -119,7 +119,7 @@ class Jobs:
     async def _advance_groups(self) -> None:
         advanced = 0
         try:
-            advanced = await _until_nothing_left(self._engine.advance_due_groups, GROUPS_PER_ROUND)
+            advanced = await until_nothing_left(self._engine.advance_due_groups, GROUPS_PER_ROUND)
         except ExceptionGroup:
             # Some groups failed, and others may well have payments to make now.
             advanced = 1
@@ -146,21 +146,21 @@ class Jobs:
             report_failure("payments", error)
 
     async def _expire_unpaid(self) -> None:
-        if await _until_nothing_left(self._engine.expire_unpaid, ORDERS_PER_ROUND):
+        if await until_nothing_left(self._engine.expire_unpaid, ORDERS_PER_ROUND):
             self.lifecycle.ask()
             self.seats.ask()
 
     async def _apply_seat_releases(self) -> None:
-        await _until_nothing_left(self._engine.apply_seat_releases, SEATS_PER_ROUND)
+        await until_nothing_left(self._engine.apply_seat_releases, SEATS_PER_ROUND)
 
     async def _reconcile_orphans(self) -> None:
         await self._engine.reconcile_orphans()
 
     async def _purge_keys(self) -> None:
-        await _until_nothing_left(self._engine.purge_expired_keys, KEYS_PER_ROUND)
+        await until_nothing_left(self._engine.purge_expired_keys, KEYS_PER_ROUND)
 
 
-async def _until_nothing_left(work: Callable[[int], Awaitable[int]], limit: int) -> int:
+async def until_nothing_left(work: Callable[[int], Awaitable[int]], limit: int) -> int:
     """Repeats `work` until it handles nothing; returns how many rows it handled.
 
     After `ROUNDS_MAX` rounds the rest is left to the next sweep.

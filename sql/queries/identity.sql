@@ -1,0 +1,149 @@
+-- Accounts and how people sign in. Locks: a code or a session first, then the account, then its contacts.
+
+-- name: lock_window
+-- Takes the right to count under one key of a scope; a row not there yet is made, empty.
+INSERT INTO limit_windows AS w (scope, key_digest, moments, idle_at)
+VALUES ($1, $2, '{}', app_now())
+ON CONFLICT (scope, key_digest) DO UPDATE SET idle_at = w.idle_at;
+
+-- name: count_in_window
+-- Counts one more in a locked window of $3 ms if fewer than $4 are in it; nothing is returned for one too many.
+UPDATE limit_windows w
+SET moments = recent.moments || app_now(), idle_at = app_now() + $3::bigint * interval '1 millisecond'
+FROM (
+    SELECT array(
+        SELECT m FROM unnest(l.moments) AS m
+        WHERE m > app_now() - $3::bigint * interval '1 millisecond'
+        ORDER BY m
+    ) AS moments
+    FROM limit_windows l
+    WHERE l.scope = $1 AND l.key_digest = $2
+) recent
+WHERE w.scope = $1 AND w.key_digest = $2 AND cardinality(recent.moments) < $4::integer
+RETURNING cardinality(w.moments);
+
+-- name: window_wait_ms
+-- Says in how many ms a window of $3 ms has room again under a limit of $4; null when it has now.
+SELECT ceil(extract(epoch FROM m + $3::bigint * interval '1 millisecond' - app_now()) * 1000)::bigint
+FROM limit_windows w CROSS JOIN LATERAL unnest(w.moments) AS m
+WHERE w.scope = $1 AND w.key_digest = $2 AND m > app_now() - $3::bigint * interval '1 millisecond'
+ORDER BY m DESC
+OFFSET $4::integer - 1
+LIMIT 1;
+
+-- name: put_code
+-- Makes a code the only one that works for a contact, for $3 ms.
+INSERT INTO sign_in_codes AS c (contact_digest, code_digest, expires_at)
+VALUES ($1, $2, app_now() + $3::bigint * interval '1 millisecond')
+ON CONFLICT (contact_digest) DO UPDATE
+SET code_digest = excluded.code_digest, attempts = 0, expires_at = excluded.expires_at, created_at = app_now();
+
+-- name: lock_code
+-- Locks the code of a contact, under any of the digests its keys make, while it can still be used.
+SELECT contact_digest, code_digest
+FROM sign_in_codes
+WHERE contact_digest = ANY($1::bytea[]) AND expires_at > app_now() AND attempts < $2::integer
+ORDER BY created_at DESC
+LIMIT 1
+FOR UPDATE;
+
+-- name: count_attempt
+-- Counts a wrong answer against a locked code.
+UPDATE sign_in_codes SET attempts = attempts + 1 WHERE contact_digest = $1;
+
+-- name: drop_codes
+-- Forgets the codes of a contact: the right one was told, or the person asked to be forgotten.
+DELETE FROM sign_in_codes WHERE contact_digest = ANY($1::bytea[]);
+
+-- name: account_of_contact
+-- Finds the account of a contact, and keeps it from being erased until the transaction ends.
+SELECT a.id, a.role
+FROM contacts c JOIN accounts a ON a.id = c.account_id
+WHERE c.kind = $1 AND c.address = $2
+FOR SHARE OF a;
+
+-- name: insert_account
+-- Adds an account.
+INSERT INTO accounts (id, role) VALUES ($1, $2);
+
+-- name: claim_contact
+-- Gives a contact to an account unless another one has it; answers whose it is.
+INSERT INTO contacts AS c (kind, address, account_id)
+VALUES ($1, $2, $3)
+ON CONFLICT (kind, address) DO UPDATE SET address = excluded.address
+RETURNING account_id;
+
+-- name: drop_account
+-- Removes an account with its contacts and sessions; answers nothing when there is none.
+DELETE FROM accounts WHERE id = $1 RETURNING id;
+
+-- name: set_role
+-- Gives an account a role; refresh tokens carry it from their next use on.
+UPDATE accounts SET role = $2 WHERE id = $1 RETURNING id;
+
+-- name: select_account
+-- Reads an account with its contacts, or nothing for a subject that has none.
+SELECT a.id, a.created_at,
+    (SELECT c.address FROM contacts c WHERE c.account_id = a.id AND c.kind = 'email') AS email,
+    (SELECT c.address FROM contacts c WHERE c.account_id = a.id AND c.kind = 'phone') AS phone
+FROM accounts a
+WHERE a.id = $1;
+
+-- name: insert_session
+-- Begins a session that lasts $5 ms unless it is refreshed.
+INSERT INTO refresh_sessions (id, account_id, family, secret_digest, expires_at)
+VALUES ($1, $2, $3, $4, app_now() + $5::bigint * interval '1 millisecond');
+
+-- name: lock_session
+-- Locks the session a token names, if it still runs, and reads which token is its newest.
+SELECT s.id, s.account_id, s.secret_digest
+FROM refresh_sessions s
+WHERE s.family = $1 AND s.revoked_at IS NULL AND s.expires_at > app_now()
+FOR UPDATE;
+
+-- name: role_of_account
+-- Reads the role an account has now.
+SELECT role FROM accounts WHERE id = $1;
+
+-- name: rotate_session
+-- Makes a token the session's newest; it lasts $3 ms more, and never beyond $4 ms after the sign-in.
+UPDATE refresh_sessions
+SET secret_digest = $2, rotations = rotations + 1, refreshed_at = app_now(),
+    expires_at = least(
+        app_now() + $3::bigint * interval '1 millisecond', created_at + $4::bigint * interval '1 millisecond'
+    )
+WHERE id = $1
+RETURNING ceil(extract(epoch FROM expires_at - app_now()))::bigint AS expires_in_s;
+
+-- name: revoke_session
+-- Ends a session for good.
+UPDATE refresh_sessions SET revoked_at = app_now() WHERE id = $1 AND revoked_at IS NULL;
+
+-- name: list_sessions
+-- Lists an account's newest sessions, at most $2.
+SELECT id, created_at, refreshed_at, expires_at, revoked_at
+FROM refresh_sessions
+WHERE account_id = $1
+ORDER BY created_at DESC, id DESC
+LIMIT $2;
+
+-- name: purge_sessions
+-- Forgets up to $2 sessions that expired more than $1 ms ago.
+DELETE FROM refresh_sessions
+WHERE id IN (
+    SELECT id FROM refresh_sessions
+    WHERE expires_at < app_now() - $1::bigint * interval '1 millisecond'
+    LIMIT $2
+);
+
+-- name: purge_codes
+-- Forgets up to $1 codes that have expired.
+DELETE FROM sign_in_codes
+WHERE contact_digest IN (SELECT contact_digest FROM sign_in_codes WHERE expires_at < app_now() LIMIT $1);
+
+-- name: purge_windows
+-- Forgets up to $1 windows in which nothing counts any more; one that is being counted in is left.
+DELETE FROM limit_windows
+WHERE (scope, key_digest) IN (
+    SELECT scope, key_digest FROM limit_windows WHERE idle_at < app_now() LIMIT $1 FOR UPDATE SKIP LOCKED
+);

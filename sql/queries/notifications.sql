@@ -1,0 +1,76 @@
+-- Messages to people: taking those that are due, and recording what became of them.
+
+-- name: insert_notification
+-- Adds a message that is due now and worth delivering for $6 ms.
+INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at)
+VALUES ($1, $2, $3, $4, $5, app_now() + $6::bigint * interval '1 millisecond');
+
+-- name: supersede_notifications
+-- Gives up messages of a kind to a recipient that were not delivered, because a newer one takes their place.
+UPDATE notifications
+SET state = 'expired', ended_at = app_now(), sealed = NULL
+WHERE recipient_digest = ANY($1::bytea[]) AND kind = $2 AND state = 'due';
+
+-- name: take_due_notifications
+-- Takes up to $1 messages that are due, for a lease of $2 ms; those that outlived their use are taken too.
+UPDATE notifications n
+SET state = 'in_flight', attempts = n.attempts + 1, due_at = app_now() + $2::bigint * interval '1 millisecond'
+WHERE n.id = ANY (
+    ARRAY(
+        SELECT d.id FROM notifications d
+        WHERE d.state IN ('due', 'in_flight') AND d.due_at <= app_now()
+        ORDER BY d.due_at
+        LIMIT $1
+        FOR UPDATE SKIP LOCKED
+    )
+)
+RETURNING n.id, n.kind, n.channel, n.sealed, n.attempts, n.expires_at <= app_now() AS outlived;
+
+-- name: end_notification
+-- Ends a message somebody took, unless it was taken again since; wipes what it says unless $5.
+UPDATE notifications
+SET state = $3, failure = $4, ended_at = app_now(), sealed = CASE WHEN $5 THEN sealed END
+WHERE id = $1 AND state = 'in_flight' AND attempts = $2;
+
+-- name: postpone_notification
+-- Makes a message due again after $3 ms, unless it was taken again since.
+UPDATE notifications
+SET state = 'due', failure = $4, due_at = app_now() + $3::bigint * interval '1 millisecond'
+WHERE id = $1 AND state = 'in_flight' AND attempts = $2;
+
+-- name: wipe_notifications
+-- Wipes up to $2 ended messages that were kept readable for $1 ms.
+UPDATE notifications SET sealed = NULL
+WHERE id IN (
+    SELECT id FROM notifications
+    WHERE sealed IS NOT NULL AND ended_at < app_now() - $1::bigint * interval '1 millisecond'
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+);
+
+-- name: purge_notifications
+-- Forgets up to $2 messages that ended more than $1 ms ago.
+DELETE FROM notifications
+WHERE id IN (
+    SELECT id FROM notifications WHERE ended_at < app_now() - $1::bigint * interval '1 millisecond' LIMIT $2
+);
+
+-- name: drop_notifications
+-- Forgets every message to a recipient.
+DELETE FROM notifications WHERE recipient_digest = ANY($1::bytea[]);
+
+-- name: list_notifications
+-- Lists the newest messages to a recipient without what they say, at most $2.
+SELECT id, kind, channel, state, created_at, ended_at
+FROM notifications
+WHERE recipient_digest = ANY($1::bytea[])
+ORDER BY created_at DESC, id DESC
+LIMIT $2;
+
+-- name: readable_notifications
+-- Lists the newest messages that can still be read, at most $2, all of them or those to one recipient.
+SELECT channel, sealed, created_at
+FROM notifications
+WHERE sealed IS NOT NULL AND ($1::bytea[] IS NULL OR recipient_digest = ANY($1))
+ORDER BY created_at DESC, id DESC
+LIMIT $2;

@@ -1,0 +1,79 @@
+"""Signing in and out, and `/v1/me`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Router, post
+from litestar.params import JSONBody
+
+from pintuan.auth.middleware import PUBLIC_OPTION
+from pintuan.bodies import ApiRequest
+from pintuan.client_address import limit_key_of
+from pintuan.documentation.codes import problem_codes
+from pintuan.identity import codes, sessions
+from pintuan.identity.contacts import Contact, contact_of
+from pintuan.identity.schemas import (
+    CodeGrant,
+    CodeRequest,
+    CodeSent,
+    RefreshGrant,
+    Revocation,
+    Tokens,
+)
+from pintuan.parameters import InjectedResources
+
+ACCEPTED: Final = 202
+# A stale token in the header must not keep anybody from getting a new one.
+_OPEN: Final[dict[str, Any]] = {PUBLIC_OPTION: True}
+
+
+@post(
+    "/v1/auth/otp",
+    tags=["identity"],
+    status_code=ACCEPTED,
+    summary="Have a sign-in code sent",
+    opt=_OPEN | problem_codes("rate_limited"),
+)
+async def send_code(
+    data: JSONBody[CodeRequest], request: ApiRequest, resources: InjectedResources
+) -> CodeSent:
+    """Sends six digits to an e-mail address or a phone; a new code takes the place of the one before.
+
+    The answer is the same whether or not somebody has an account there.
+    """
+    contact = _contact_of(data, resources)
+    await codes.send_code(resources, contact, client_key=limit_key_of(request.scope))
+    return CodeSent(codes.CODE_LIFETIME_S)
+
+
+@post(
+    "/v1/auth/token",
+    tags=["identity"],
+    status_code=200,
+    summary="Sign in, or refresh a session",
+    opt=_OPEN | problem_codes("rate_limited", "unauthenticated"),
+)
+async def issue_tokens(data: JSONBody[CodeGrant | RefreshGrant], resources: InjectedResources) -> Tokens:
+    """Answers an access token and the session's next refresh token.
+
+    A refresh token works once. One that is used again ends its session: somebody else may have a copy.
+    """
+    match data:
+        case CodeGrant():
+            return await sessions.sign_in(resources, _contact_of(data, resources), data.code)
+        case RefreshGrant():
+            return await sessions.refresh(resources, data.refresh_token)
+
+
+@post("/v1/auth/revoke", tags=["identity"], status_code=204, summary="Sign out", opt=_OPEN)
+async def revoke_session(data: JSONBody[Revocation], resources: InjectedResources) -> None:
+    """Ends the session of a refresh token; a token that is none is no error (RFC 7009)."""
+    await sessions.revoke(resources, data.refresh_token)
+
+
+def _contact_of(data: CodeRequest | CodeGrant, resources: InjectedResources) -> Contact:
+    return contact_of(data.email, data.phone, fictional=resources.settings.env == "dev")
+
+
+ROUTES: Final = [Router("/", route_handlers=[send_code, issue_tokens, revoke_session])]

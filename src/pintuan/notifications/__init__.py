@@ -1,0 +1,1 @@
+"""Messages to people by e-mail and text: written with what they announce, delivered by workers."""

@@ -1,0 +1,156 @@
+"""How a message leaves: by SMTP, by an SMS provider's webhook, or, in development, into the log.
+
+DeliveryFailed(reason, permanent)   the other side did not take the message; the reason names nobody
+"""
+
+from __future__ import annotations
+
+import asyncio
+from email.errors import MessageError
+from email.message import EmailMessage
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+import httpx
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pintuan.notifications.message import Channel, Message
+    from pintuan.settings import Settings
+
+# Shorter than a stopping worker waits for its jobs.
+DELIVERY_TIMEOUT_S: Final = 6.0
+_SUBMISSION_PORT: Final = 587
+_IMPLICIT_TLS_PORT: Final = 465
+# RFC 5321 section 4.2.1: 5yz replies are final, 4yz may be different later.
+_SMTP_PERMANENT: Final = range(500, 600)
+# What a provider says of itself rather than of the message.
+_HTTP_PASSING: Final = frozenset({401, 403, 404, 408, 425, 429})
+
+_logger = structlog.get_logger("pintuan.notifications")
+
+
+class DeliveryFailed(Exception):
+    """A message was not taken; `permanent` says that trying again is of no use."""
+
+    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.permanent = permanent
+
+
+class Notifier(Protocol):
+    """One way for messages to leave."""
+
+    async def deliver(self, message: Message) -> None:
+        """Returns once the other side has taken the message, within `DELIVERY_TIMEOUT_S`.
+
+        Raises:
+            DeliveryFailed: it did not, or gave no answer in time, in which case it may have.
+        """
+        ...
+
+
+class LogNotifier:
+    """Shows messages to a developer; nothing leaves the machine."""
+
+    async def deliver(self, message: Message) -> None:
+        """Writes the message into the log."""
+        shown = {"channel": message.channel, "to": message.to, "text": message.text}
+        if message.code is not None:
+            shown["code"] = message.code
+        _logger.info("notification", **shown)
+
+
+class SmtpNotifier:
+    """Hands e-mail to the server of `PINTUAN_SMTP_URL`.
+
+    `smtps://` is TLS from the first byte. `smtp://` uses STARTTLS where the server offers it, and insists on
+    it where the URL has a password, which must not cross a network in the clear.
+    """
+
+    def __init__(self, url: str, sender: str) -> None:
+        parts = urlsplit(url)
+        self._sender = sender
+        self._host = parts.hostname or "localhost"
+        self._implicit_tls = parts.scheme == "smtps"
+        self._port = parts.port or (_IMPLICIT_TLS_PORT if self._implicit_tls else _SUBMISSION_PORT)
+        self._user = unquote(parts.username) if parts.username else None
+        self._password = unquote(parts.password) if parts.password else None
+
+    async def deliver(self, message: Message) -> None:
+        """Sends one e-mail over a connection of its own; see `Notifier`."""
+        start_tls = False if self._implicit_tls else (True if self._password else None)
+        try:
+            async with asyncio.timeout(DELIVERY_TIMEOUT_S):
+                await aiosmtplib.send(
+                    self._email_of(message),
+                    hostname=self._host,
+                    port=self._port,
+                    username=self._user,
+                    password=self._password,
+                    use_tls=self._implicit_tls,
+                    start_tls=start_tls,
+                    timeout=DELIVERY_TIMEOUT_S,
+                )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            permanent = all(refused.code in _SMTP_PERMANENT for refused in error.recipients)
+            raise DeliveryFailed("recipient refused", permanent=permanent) from None
+        except aiosmtplib.SMTPAuthenticationError as error:
+            # An operator mends this; the message is not to blame.
+            raise DeliveryFailed(f"SMTP {error.code} at sign-in") from None
+        except aiosmtplib.SMTPResponseException as error:
+            # Without the server's text, which may repeat the address.
+            raise DeliveryFailed(f"SMTP {error.code}", permanent=error.code in _SMTP_PERMANENT) from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise DeliveryFailed(type(error).__name__) from None
+        except (MessageError, ValueError) as error:
+            raise DeliveryFailed(
+                f"no e-mail can be made of it: {type(error).__name__}", permanent=True
+            ) from None
+
+    def _email_of(self, message: Message) -> EmailMessage:
+        email = EmailMessage()
+        email["From"] = self._sender
+        email["To"] = message.to
+        email["Subject"] = message.subject
+        # RFC 3834 section 5: nobody's vacation notice is to answer.
+        email["Auto-Submitted"] = "auto-generated"
+        email.set_content(message.text)
+        return email
+
+
+class WebhookNotifier:
+    """Hands texts to a provider, by POST of `{"to", "text"}`; any 2xx answer means taken."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def deliver(self, message: Message) -> None:
+        """Posts one text; see `Notifier`."""
+        try:
+            async with (
+                asyncio.timeout(DELIVERY_TIMEOUT_S),
+                httpx.AsyncClient(timeout=DELIVERY_TIMEOUT_S) as client,
+            ):
+                response = await client.post(self._url, json={"to": message.to, "text": message.text})
+        except (httpx.HTTPError, OSError) as error:
+            raise DeliveryFailed(type(error).__name__) from None
+        if not response.is_success:
+            permanent = response.is_client_error and response.status_code not in _HTTP_PASSING
+            raise DeliveryFailed(f"HTTP {response.status_code}", permanent=permanent)
+
+
+def notifiers_of(settings: Settings) -> Mapping[Channel, Notifier]:
+    """Returns the channels that are set up; in development the log stands in for those that are not."""
+    notifiers: dict[Channel, Notifier] = {}
+    if settings.env == "dev":
+        notifiers = {"email": LogNotifier(), "sms": LogNotifier()}
+    if settings.smtp_url is not None and settings.mail_from is not None:
+        notifiers["email"] = SmtpNotifier(settings.smtp_url, settings.mail_from)
+    if settings.sms_webhook_url is not None:
+        notifiers["sms"] = WebhookNotifier(settings.sms_webhook_url)
+    return notifiers

@@ -1,0 +1,33 @@
+"""What is told to somebody, and how it is found again without keeping the address readable."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pintuan.auth.keyring import Keyring
+
+Channel: TypeAlias = Literal["email", "sms"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One message; `to` is an e-mail address or an E.164 number, `subject` is for e-mail alone.
+
+    `code` repeats a sign-in code that is in the text, for the outbox of a developer.
+    """
+
+    channel: Channel
+    to: str
+    subject: str
+    text: str
+    code: str | None = None
+
+
+def recipient_digests(keyring: Keyring, channel: Channel, address: str) -> list[bytes]:
+    """Returns the keyed hashes (HMAC-SHA-256) an address may be kept under, the current one first."""
+    text = f"{channel}:{address}".encode()
+    return [hmac.digest(key, text, hashlib.sha256) for key in keyring.subkeys("contact").values()]

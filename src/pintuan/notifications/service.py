@@ -1,0 +1,86 @@
+"""Writing messages down, and reading them back while they can be read.
+
+A message is a row before it is anything else, written in the transaction of what it announces: nothing is
+announced that did not happen, and no announcement is lost with a process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from cryptography.fernet import InvalidToken
+
+from groups.ids import new_id
+from pintuan.notifications import store
+from pintuan.notifications.message import Message, recipient_digests
+from pintuan.notifications.schemas import OutboxItem
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from pintuan.auth.keyring import Keyring
+    from pintuan.notifications.store import Connection
+
+OUTBOX_SIZE_MAX: Final = 200
+
+
+async def enqueue(
+    connection: Connection,
+    keyring: Keyring,
+    message: Message,
+    *,
+    kind: str,
+    lifetime_ms: int,
+    supersedes: bool = False,
+) -> None:
+    """Writes a message in the caller's transaction; ring the doorbell `notifications` after its commit.
+
+    After `lifetime_ms` it is not worth delivering. With `supersedes` it takes the place of messages of the
+    same kind to the same recipient that were not delivered yet.
+    """
+    digests = recipient_digests(keyring, message.channel, message.to)
+    if supersedes:
+        await store.supersede(connection, digests, kind)
+    await store.insert_notification(
+        connection,
+        notification_id=new_id("ntf"),
+        kind=kind,
+        channel=message.channel,
+        recipient_digest=digests[0],
+        sealed=seal(keyring, message),
+        lifetime_ms=lifetime_ms,
+    )
+
+
+def seal(keyring: Keyring, message: Message) -> bytes:
+    """Returns the message encrypted under the current key."""
+    return keyring.fernet("notification").encrypt(msgspec.json.encode(message))
+
+
+def unseal(keyring: Keyring, sealed: bytes) -> Message | None:
+    """Returns the message, or None when its key is accepted no more."""
+    try:
+        return msgspec.json.decode(keyring.fernet("notification").decrypt(sealed), type=Message)
+    except InvalidToken:
+        return None
+
+
+async def read_outbox(pool: asyncpg.Pool, keyring: Keyring, to: str | None) -> list[OutboxItem]:
+    """Returns the newest messages that were not wiped, newest first, of everybody or of one recipient."""
+    digests = None
+    if to is not None:
+        digests = [*recipient_digests(keyring, "email", to), *recipient_digests(keyring, "sms", to)]
+    rows = await store.list_readable(pool, digests, limit=OUTBOX_SIZE_MAX)
+    opened = ((row, unseal(keyring, row.sealed)) for row in rows)
+    return [
+        OutboxItem(
+            channel=row.channel,
+            to=message.to,
+            text=message.text,
+            code=message.code,
+            created_at=row.created_at,
+        )
+        for row, message in opened
+        if message is not None
+    ]
