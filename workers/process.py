@@ -27,14 +27,18 @@ from pintuan.doorbells import (
     serialize_job,
 )
 from pintuan.metrics import JOB_FAILURES, QUEUE_LAG
+from pintuan.notifications.channels import notifiers_of
+from pintuan.notifications.courier import Courier
 from pintuan.payments.sandbox import SandboxGateway
 from workers.failures import report_failure
 from workers.jobs import Jobs, Stores
+from workers.people import People
 
 if TYPE_CHECKING:
     from arq.connections import ArqRedis
     from arq.typing import WorkerCoroutine
 
+    from pintuan.bootstrap import Resources
     from pintuan.settings import Settings
 
 Job: TypeAlias = Callable[[], Awaitable[object]]
@@ -68,21 +72,31 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
             resources.pool, resources.engine, SandboxGateway(resources.pool), resources.signals.tell
         )
         jobs = Jobs(stores)
+        people = _people_of(resources)
         try:
-            worker = make_worker(queue, jobs)
+            worker = make_worker(queue, jobs, people)
             working()
             await _work(worker, jobs)
         finally:
             await jobs.close()
+            await people.close()
 
 
-def make_worker(queue: ArqRedis, jobs: Jobs) -> Worker:
+def _people_of(resources: Resources) -> People:
+    settings = resources.settings
+    courier = Courier(
+        resources.pool, resources.keyring, notifiers_of(settings), keeps_readable=settings.env == "dev"
+    )
+    return People(resources.pool, courier)
+
+
+def make_worker(queue: ArqRedis, jobs: Jobs, people: People) -> Worker:
     """Returns an arq worker for the jobs; make it inside the running event loop."""
     # arq reports every start and end of every job, several times a second.
     logging.getLogger("arq.worker").setLevel(logging.WARNING)
     return Worker(
-        functions=_functions(queue, jobs),
-        cron_jobs=_sweeps(jobs),
+        functions=_functions(queue, jobs, people),
+        cron_jobs=_sweeps(jobs, people),
         queue_name=QUEUE_NAME,
         redis_pool=queue,
         job_serializer=serialize_job,
@@ -98,23 +112,25 @@ def make_worker(queue: ArqRedis, jobs: Jobs) -> Worker:
     )
 
 
-def _functions(queue: ArqRedis, jobs: Jobs) -> list[Function]:
+def _functions(queue: ArqRedis, jobs: Jobs, people: People) -> list[Function]:
     """What doorbells ask for, under the doorbells' names."""
     answers: dict[Doorbell, Job] = {
         "payments": jobs.drain_payments,
         "lifecycle": jobs.lifecycle.run,
         "seats": jobs.seats.run,
+        "notifications": people.notifications.run,
     }
     return [func(_answering(queue, doorbell, job), name=doorbell) for doorbell, job in answers.items()]
 
 
-def _sweeps(jobs: Jobs) -> list[CronJob]:
+def _sweeps(jobs: Jobs, people: People) -> list[CronJob]:
     """What is done without being asked for; spread over the second, to spare the stores."""
     every_second: dict[str, Job] = {
         "payments": jobs.sweep_payments,
         "lifecycle": jobs.lifecycle.run,
         "expiry": jobs.expiry.run,
         "seats": jobs.seats.run,
+        "notifications": people.notifications.run,
     }
     step_us = 1_000_000 // len(every_second)
     return [
@@ -125,6 +141,7 @@ def _sweeps(jobs: Jobs) -> list[CronJob]:
         cron(_counted("orphans", jobs.orphans.run), name="sweep:orphans", second=EVERY_FIVE_SECONDS),
         cron(_counted("samples", jobs.sample_payments), name="sweep:samples", second=EVERY_FIVE_SECONDS),
         cron(_counted("keys", jobs.keys.run), name="sweep:keys", minute=0, second=0),
+        cron(_counted("tidying", people.tidying.run), name="sweep:tidying", second=30),
     ]
 
 
