@@ -29,10 +29,12 @@ from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
 from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
+from pintuan.identity.routes import ROUTES as IDENTITY_ROUTES
 from pintuan.live.routes import DOCUMENTED as LIVE_DOCUMENTED
 from pintuan.live.routes import ROUTES as LIVE_ROUTES
 from pintuan.live.service import open_live
 from pintuan.methods import Methods, allowed_methods
+from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
@@ -53,9 +55,12 @@ ROUTES: list[ControllerRouterHandler] = [
     # One router for both: a path may not be registered from two, and both have calls on a deal's groups.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS]),
     *LIVE_ROUTES,
+    *IDENTITY_ROUTES,
 ]
 # Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.
 DOCUMENTED: list[ControllerRouterHandler] = [*LIVE_DOCUMENTED]
+# Pages for developers, which no other environment has.
+DEV_ROUTES: list[ControllerRouterHandler] = [*OUTBOX_ROUTES]
 
 
 def create_app(
@@ -72,7 +77,7 @@ def create_app(
     request_log = logs.configure(settings)
     dependencies = {"resources": Provide(provide_resources, sync_to_thread=False)}
     app = Litestar(
-        route_handlers=routes,
+        route_handlers=[*routes, *(DEV_ROUTES if settings.env == "dev" else ())],
         dependencies=dependencies,
         exception_handlers={Exception: handle_exception},
         lifespan=[_lifespan(settings)],
