@@ -14,7 +14,7 @@ import jsonschema
 PROBLEM_TYPE: Final = "application/problem+json"
 PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 # Pages for people; the document describes the API alone.
-UNDOCUMENTED: Final = ("/docs", "/schema/openapi.json")
+UNDOCUMENTED: Final = ("/docs", "/schema/openapi.json", "/dev/outbox")
 # What no operation answers: there is none of that path or method.
 UNROUTED: Final = (404, 405)
 
