@@ -12,6 +12,8 @@ from email.utils import parseaddr
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from pricing.currency import exponent
+
 
 def choice(*allowed: str) -> Callable[[str], str]:
     """Takes one of the words."""
@@ -103,6 +105,12 @@ def mailbox(text: str) -> str:
             f"must be an address such as hello@shop.example or Shop <hello@shop.example>, not {text!r}"
         )
     return text
+
+
+def currency(text: str) -> str:
+    """Takes an ISO 4217 code in either case."""
+    exponent(text.upper())
+    return text.upper()
 
 
 def proxies(text: str) -> tuple[str, ...]:

@@ -18,8 +18,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from pintuan.auth.trusted_issuer import TrustedIssuer, read_trusted_issuers
 from pintuan.setting_values import (
     choice,
+    currency,
     fraction,
     mailbox,
     proxies,
@@ -83,11 +85,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_offset_ms: int = 0
     sim_offset_ms: int = 0
     rate_limits: bool = True
+    default_currency: str = "USD"
     streams_per_address: int = 200
     smtp_url: str | None = None
     mail_from: str | None = None
     sms_webhook_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
+    trusted_issuers: tuple[TrustedIssuer, ...] = ()
     metrics_port: int | None = None
     otlp_endpoint: str | None = None
     trace_sample_ratio: float | None = None
@@ -225,6 +229,8 @@ def text_of(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
+        if value and isinstance(value[0], TrustedIssuer):
+            return msgspec.json.encode(value).decode()
         return ",".join(map(str, value))
     return str(value)
 
@@ -287,6 +293,10 @@ def _disagreements(settings: Settings) -> Iterator[SettingsError]:
     for field in ("clock_offset_ms", "sim_offset_ms"):
         if getattr(settings, field) != 0:
             yield SettingsError(_variable(field), "only dev may shift time; leave it out in production")
+    for place, issuer in enumerate(settings.trusted_issuers, start=1):
+        if issuer.is_local:
+            reason = f"issuer {place} of {len(settings.trusted_issuers)}: jwks_url must start with https:// in production"
+            yield SettingsError(_variable("trusted_issuers"), reason)
     if not settings.rate_limits:
         yield SettingsError(_variable("rate_limits"), "only dev may switch rate limits off")
     if settings.secret_key is None:
@@ -351,6 +361,7 @@ SETTINGS = (
         "dev only: shifts the database's now, to simulate other days",
     ),
     Setting("rate_limits", switch, "off only in dev, for load tests"),
+    Setting("default_currency", currency, "the currency of feeds whose prices name none"),
     Setting(
         "streams_per_address",
         whole_number(1, 1_000_000),
@@ -366,6 +377,11 @@ SETTINGS = (
         "sms_webhook_url",
         url("https", "http"),
         'who delivers texts, by POST of {"to", "text"}; without it dev shows them as it does e-mail',
+    ),
+    Setting(
+        "trusted_issuers",
+        read_trusted_issuers,
+        "a JSON list of others whose tokens are taken; each has name, issuer, audience and jwks_url",
     ),
     Setting(
         "trusted_proxies",

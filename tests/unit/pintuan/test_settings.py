@@ -45,6 +45,7 @@ def test_every_variable_reaches_its_field() -> None:
             "PINTUAN_CLOCK_OFFSET_MS": "-5000",
             "PINTUAN_SIM_OFFSET_MS": "+86400000",
             "PINTUAN_RATE_LIMITS": "off",
+            "PINTUAN_DEFAULT_CURRENCY": "eur",
             "PINTUAN_METRICS_PORT": "9100",
             "PINTUAN_OTLP_ENDPOINT": "http://collector:4318/",
             "PINTUAN_TRACE_SAMPLE_RATIO": "0.25",
@@ -64,6 +65,7 @@ def test_every_variable_reaches_its_field() -> None:
         clock_offset_ms=-5000,
         sim_offset_ms=86_400_000,
         rate_limits=False,
+        default_currency="EUR",
         metrics_port=9100,
         otlp_endpoint="http://collector:4318",
         trace_sample_ratio=0.25,
@@ -74,6 +76,7 @@ def test_every_variable_reaches_its_field() -> None:
     ("variable", "text", "reason"),
     [
         ("ENV", "staging", "must be dev or production, not 'staging'"),
+        ("DEFAULT_CURRENCY", "QQQ", "'QQQ' is not an active ISO 4217 currency code"),
         ("HTTP_PORT", "http", "must be a whole number from 1 to 65535, not 'http'"),
         ("HTTP_PORT", "0", "must be a whole number from 1 to 65535, not '0'"),
         ("HTTP_PORT", "65536", "must be a whole number from 1 to 65535, not '65536'"),
