@@ -22,12 +22,14 @@ START_S_MAX = 60.0
 STOP_S_MAX = 40.0
 """Each stage of a stop may take ten seconds before it is killed; there are four."""
 COMMAND_S_MAX = 60.0
+ROLL_S_MAX = 120.0
 RECOVERY_S_MAX = 60.0
 SHOW_S_MAX = 200.0
 """A demo takes as long as its groups do."""
 CALL_TIMEOUT_S = 30.0
 CONNECTIONS_MAX = 200
 READY = "Pintuan is ready at "
+ROLLED = "Pintuan runs on "
 DATA_DIR_VARIABLE = "PINTUAN_DATA_DIR"
 PINTUAN = (sys.executable, "-m", "pintuan")
 COMMAND_LINES = {
@@ -105,6 +107,14 @@ class Running:
         self.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_S_MAX):
             return await self.process.wait()
+
+    async def roll(self) -> None:
+        """Sends SIGHUP and waits until every child has been replaced."""
+        assert self.process.stdout is not None
+        self.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(ROLL_S_MAX):
+            line = (await self.process.stdout.readline()).decode()
+        assert line.startswith(ROLLED), line
 
     async def _is_ready(self) -> bool:
         async with self.client() as client:

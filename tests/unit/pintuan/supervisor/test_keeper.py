@@ -12,6 +12,7 @@ from pintuan.supervisor.backoff import BOOT_RESTARTS_MAX
 from pintuan.supervisor.children import PythonProcess
 from pintuan.supervisor.errors import CrashLoopError
 from pintuan.supervisor.keeper import Keeper, ending
+from pintuan.supervisor.readiness import NeverReadyError
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +21,7 @@ IGNORES_SIGTERM = (
     "import signal, time, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     "open(sys.argv[1], 'w').close(); time.sleep(60)"
 )
+SERVES = "import os, sys, time; os.write(int(sys.argv[-1]), b'r'); time.sleep(60)"
 DIES = "import sys; sys.exit('the reason why')"
 LONG_S = 60.0
 
@@ -90,6 +92,44 @@ async def test_a_second_signal_kills_what_does_not_want_to_end(own_directory: Pa
     await stopping
     await keeping
     assert await child.wait() == -signal.SIGKILL
+
+
+async def test_a_successor_takes_over_once_it_serves_and_the_old_process_ends(own_directory: Path) -> None:
+    old, new = process(LIVES, log=own_directory / "log"), process(SERVES, log=own_directory / "log")
+    reports: list[str] = []
+    dead: list[int] = []
+    keeper = Keeper("thing", old, report=reports.append, died=dead.append)
+    await keeper.start()
+    keeping = asyncio.create_task(keeper.keep())
+
+    await keeper.replace(new)
+    assert await old.wait() == -signal.SIGTERM
+    assert keeper.process is new
+
+    await keeper.stop(asyncio.Event())
+    await keeping
+    assert await new.wait() == -signal.SIGTERM
+    assert (reports, dead) == ([], [old.pid, new.pid])
+
+
+@pytest.mark.parametrize(("code", "reason"), [(DIES, "ended before it served"), (LIVES, "did not serve")])
+async def test_a_successor_that_never_serves_leaves_the_old_process_alone(
+    own_directory: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+) -> None:
+    monkeypatch.setattr("pintuan.supervisor.keeper.SERVING_WAIT_S_MAX", 0.5)
+    old, new = process(LIVES, log=own_directory / "log"), process(code, log=own_directory / "log")
+    keeper = Keeper("thing", old, report=lambda _line: None)
+    await keeper.start()
+    keeping = asyncio.create_task(keeper.keep())
+    first_pid = old.pid
+
+    with pytest.raises(NeverReadyError, match=reason):
+        await keeper.replace(new)
+    assert (keeper.process, old.pid) == (old, first_pid)
+    assert await new.wait() != 0, "nothing of it is left"
+
+    await keeper.stop(asyncio.Event())
+    await keeping
 
 
 def test_endings_are_told_in_words() -> None:
