@@ -18,6 +18,7 @@ from litestar.di import Provide
 from litestar.handlers import ASGIRouteHandler
 
 from pintuan import logs
+from pintuan.api_keys.routes import ROUTES as API_KEY_ROUTES
 from pintuan.auth.middleware import AuthMiddleware
 from pintuan.bodies import BODY_SIZE_MAX, ApiRequest
 from pintuan.bootstrap import Resources, open_resources
@@ -52,6 +53,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *DOCUMENTATION_ROUTES,
     *CATALOG_ROUTES,
     *DEAL_ROUTES,
+    *API_KEY_ROUTES,
     # One router for both: a path may not be registered from two, and both have calls on a deal's groups.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS]),
     *LIVE_ROUTES,
@@ -116,9 +118,13 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         draining = Draining()
-        async with open_resources(settings) as resources, open_live(resources, draining) as live:
+        async with (
+            open_resources(settings) as resources,
+            resources.verifier.kept_current(),
+            open_live(resources, draining) as live,
+        ):
             app.state.resources = resources
-            app.state.tokens = resources.token_verifier
+            app.state.verifier = resources.verifier
             app.state.draining = draining
             app.state.live = live
             with drain_on_sigterm(draining):

@@ -10,8 +10,10 @@ from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
 from groups.listeners import Listeners
 from pintuan import metrics
+from pintuan.api_keys.service import KeyLookup
 from pintuan.auth.keyring import Keyring, keyring_of
 from pintuan.auth.tokens import TokenVerifier
+from pintuan.auth.verifier import Verifier
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
 from pintuan.doorbells import Doorbells, open_doorbells
@@ -43,7 +45,7 @@ class Resources:
     signals: ChangeSignals
     clock: ServerClock
     keyring: Keyring
-    token_verifier: TokenVerifier
+    verifier: Verifier
 
 
 @asynccontextmanager
@@ -80,8 +82,17 @@ async def open_resources(
             signals=signals,
             clock=clock,
             keyring=keyring,
-            token_verifier=TokenVerifier(keyring, clock.now_s),
+            verifier=_verifier(settings, keyring, pool, clock),
         )
+
+
+def _verifier(settings: Settings, keyring: Keyring, pool: asyncpg.Pool, clock: ServerClock) -> Verifier:
+    return Verifier(
+        TokenVerifier(keyring, clock.now_s),
+        clock.now_s,
+        api_keys=KeyLookup(pool),
+        issuers=settings.trusted_issuers,
+    )
 
 
 def _open_engine(

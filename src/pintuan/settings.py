@@ -295,7 +295,7 @@ def _disagreements(settings: Settings) -> Iterator[SettingsError]:
             yield SettingsError(_variable(field), "only dev may shift time; leave it out in production")
     for place, issuer in enumerate(settings.trusted_issuers, start=1):
         if issuer.is_local:
-            reason = f"issuer {place} of {len(settings.trusted_issuers)}: jwks_url must start with https:// in production"
+            reason = f"issuer {place}: jwks_url must start with https:// in production"
             yield SettingsError(_variable("trusted_issuers"), reason)
     if not settings.rate_limits:
         yield SettingsError(_variable("rate_limits"), "only dev may switch rate limits off")

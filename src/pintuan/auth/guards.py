@@ -42,3 +42,10 @@ def check_role(principal: Principal | None, allowed: frozenset[str]) -> Principa
     if principal.role not in allowed:
         raise Forbidden(f"This call is for: {', '.join(sorted(allowed))}.")
     return principal
+
+
+def refuse_api_key(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard for calls that a person must make: it raises `Forbidden` for a caller with an API key."""
+    principal: Principal | None = connection.scope["user"]
+    if principal is not None and principal.api_key_id is not None:
+        raise Forbidden("An API key may not make this call; sign in and use an access token.")

@@ -9,13 +9,20 @@ import msgspec
 Role: TypeAlias = Literal["buyer", "merchant", "admin"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 SUBJECT_LENGTH_MAX: Final = 128
+# Stands between an issuer's name and its subject, and in no subject of ours, so that the two never collide.
+ISSUER_SEPARATOR: Final = "|"
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """A verified caller; `subject` is the token's `sub`, 1 to `SUBJECT_LENGTH_MAX` printable characters."""
+    """A verified caller; `subject` is the token's `sub`, 1 to `SUBJECT_LENGTH_MAX` printable characters.
+
+    For somebody another issuer vouches for it is `<issuer's name>|<sub>`. `api_key_id` names the key of a
+    caller who came with one instead of a token.
+    """
 
     subject: str
     role: Role
+    api_key_id: str | None = None
 
 
 def is_subject(value: object) -> bool:
@@ -26,3 +33,8 @@ def is_subject(value: object) -> bool:
         and value.isprintable()
         and value == value.strip()
     )
+
+
+def is_own_subject(value: object) -> bool:
+    """Says whether `value` may name a principal to whom we issue tokens ourselves."""
+    return isinstance(value, str) and is_subject(value) and ISSUER_SEPARATOR not in value

@@ -1,18 +1,16 @@
-"""Access tokens: signed JWTs (RFC 7519, HS256), verified strictly and remembered for a moment.
-
-Verifying costs about as much as everything else in a join, and one shopper's token comes back with every
-call, so verified tokens are kept in a bounded table. Their expiry is checked by the server's clock each time.
-"""
+"""Our own access tokens: signed JWTs (RFC 7519, HS256) that name the key they are signed with."""
 
 from __future__ import annotations
 
+import base64
 import secrets
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import jwt
+import msgspec
 
-from pintuan.auth.principal import ROLES, Principal, Role, is_subject
+from pintuan.auth.principal import ROLES, Principal, Role, is_own_subject
 from pintuan.errors import Unauthenticated
 
 if TYPE_CHECKING:
@@ -27,7 +25,8 @@ AUDIENCE: Final = "pintuan-api"
 LIFETIME_S: Final = 15 * 60
 LEEWAY_S: Final = 2
 TOKEN_LENGTH_MAX: Final = 2048
-VERIFIED_COUNT_MAX: Final = 20_000
+# Tokens of one key have one header, so a few cover them all.
+HEADER_COUNT_MAX: Final = 64
 _REQUIRED_CLAIMS: Final = ("iss", "aud", "sub", "role", "jti", "iat", "exp")
 _JTI_BYTES: Final = 12
 
@@ -44,10 +43,10 @@ class TokenIssuer:
         """Returns a token for `subject`, valid from `now_s` (Unix seconds) for `lifetime_s`.
 
         Raises:
-            ValueError: the subject is empty, too long, padded or not printable; the lifetime is below 1 s.
+            ValueError: the subject is none of ours (`is_own_subject`), or the lifetime is below 1 s.
         """
-        if not is_subject(subject):
-            raise ValueError("the subject must be 1 to 128 printable characters without padding")
+        if not is_own_subject(subject):
+            raise ValueError("the subject must be 1 to 128 printable characters without padding or |")
         if lifetime_s < 1:
             raise ValueError("the lifetime must be at least a second")
         issued_s = int(now_s)
@@ -63,43 +62,35 @@ class TokenIssuer:
         return self._jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=self._header)
 
 
+class Verified(NamedTuple):
+    """Whom a credential names, and until when that is known (Unix seconds by the server's clock)."""
+
+    principal: Principal
+    until_s: float
+
+
 class TokenVerifier:
-    """Verifies access tokens; `now_s` answers the server's time in Unix seconds, never the process' own."""
+    """Verifies our own access tokens; `now_s` answers the server's time in Unix seconds."""
 
     def __init__(self, keyring: Keyring, now_s: Callable[[], float]) -> None:
         self._keys = keyring.subkeys(PURPOSE)
         self._now_s = now_s
         self._jwt = jwt.PyJWT()
-        self._verified: OrderedDict[str, tuple[Principal, int]] = OrderedDict()
 
-    def verify(self, token: str) -> Principal:
+    def issued(self, token: str) -> bool:
+        """Says whether a token claims to be signed by one of our keys."""
+        return _kid_of(token) in self._keys
+
+    def verify(self, token: str) -> Verified:
         """Returns the principal of a valid token.
 
         Raises:
             Unauthenticated: the token is malformed, forged, expired, from the future or for somebody else.
         """
         now_s = self._now_s()
-        remembered = self._verified.get(token)
-        if remembered is None:
-            remembered = self._decode(token, now_s)
-            self._remember(token, remembered)
-        else:
-            self._verified.move_to_end(token)
-        principal, expires_s = remembered
-        if now_s >= expires_s + LEEWAY_S:
-            self._verified.pop(token, None)
-            raise Unauthenticated("The access token has expired.")
-        return principal
-
-    def _remember(self, token: str, verified: tuple[Principal, int]) -> None:
-        self._verified[token] = verified
-        if len(self._verified) > VERIFIED_COUNT_MAX:
-            self._verified.popitem(last=False)
-
-    def _decode(self, token: str, now_s: float) -> tuple[Principal, int]:
         claims = self._claims_of(token)
         subject, role, issued_s, expires_s = (claims[name] for name in ("sub", "role", "iat", "exp"))
-        if not is_subject(subject) or role not in ROLES:
+        if not is_own_subject(subject) or role not in ROLES:
             raise Unauthenticated("The access token names no valid caller.")
         # bool is an int to Python, and true is no time.
         if any(not isinstance(claim, int) or isinstance(claim, bool) for claim in (issued_s, expires_s)):
@@ -108,14 +99,18 @@ class TokenVerifier:
             raise Unauthenticated("The access token is not valid yet.")
         if expires_s > issued_s + LIFETIME_S:
             raise Unauthenticated("The access token lives longer than any we issue.")
-        return Principal(subject, cast("Role", role)), expires_s
+        if now_s >= expires_s + LEEWAY_S:
+            raise Unauthenticated("The access token has expired.")
+        return Verified(Principal(subject, cast("Role", role)), expires_s + LEEWAY_S)
 
     def _claims_of(self, token: str) -> dict[str, Any]:
         if len(token) > TOKEN_LENGTH_MAX:
             raise Unauthenticated("The access token is too long.")
+        key = self._keys.get(_kid_of(token) or "")
+        if key is None:
+            raise Unauthenticated("The access token names no key of ours.")
         try:
-            key = self._keys[jwt.get_unverified_header(token)["kid"]]
-            # PyJWT would compare the times with this process' own clock; `_decode` does it by the server's.
+            # PyJWT would compare the times with this process' own clock; `verify` does it by the server's.
             return self._jwt.decode(
                 token,
                 key,
@@ -129,5 +124,21 @@ class TokenVerifier:
                     "verify_nbf": False,
                 },
             )
-        except (jwt.PyJWTError, LookupError, TypeError, ValueError) as error:
+        except (jwt.PyJWTError, ValueError) as error:
             raise Unauthenticated("The access token does not verify.") from error
+
+
+def _kid_of(token: str) -> str | None:
+    """Returns the key a token names in its header (RFC 7515 section 4.1.4), or None; it may not be true."""
+    header, separator, _ = token.partition(".")
+    return _kid_in(header) if separator and len(token) <= TOKEN_LENGTH_MAX else None
+
+
+@lru_cache(maxsize=HEADER_COUNT_MAX)
+def _kid_in(header: str) -> str | None:
+    try:
+        values = msgspec.json.decode(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        return None
+    kid = values.get("kid") if isinstance(values, dict) else None
+    return kid if isinstance(kid, str) else None

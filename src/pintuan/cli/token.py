@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 import click
 
 from pintuan.auth.keyring import keyring_of
-from pintuan.auth.principal import ROLES, SUBJECT_LENGTH_MAX, Role, is_subject
+from pintuan.auth.principal import ROLES, SUBJECT_LENGTH_MAX, Role, is_own_subject
 from pintuan.auth.tokens import LIFETIME_S, TokenIssuer
 from pintuan.settings import load_settings
 
@@ -38,9 +38,9 @@ _LIFETIME_MINUTES_MAX: Final = LIFETIME_S // 60
 def command(*, role: str, subject: str, count: int, lifetime_minutes: int) -> None:
     """Print access tokens, one a line; with --count N for SUBJECT-0 to SUBJECT-(N-1)."""
     names = [subject] if count == 1 else [f"{subject}-{number}" for number in range(count)]
-    if not (is_subject(subject) and is_subject(names[-1])):
+    if not (is_own_subject(subject) and is_own_subject(names[-1])):
         raise click.BadParameter(
-            f"must be 1 to {SUBJECT_LENGTH_MAX} printable characters, its number included, without padding",
+            f"must be 1 to {SUBJECT_LENGTH_MAX} printable characters, its number included, without padding or |",
             param_hint="--subject",
         )
     settings = load_settings()

@@ -58,6 +58,7 @@ _TAGS: Final = (
     Tag("deals", "Offers whose unit price falls with the headcount."),
     Tag("groups", "Time-limited groups, joining them, and links to share."),
     Tag("orders", "A buyer's seats and solo purchases."),
+    Tag("merchants", "A merchant's keys and views."),
     Tag("identity", "Signing in, and what people see and erase of themselves."),
     Tag("payments", "Calls from payment gateways."),
     Tag("operator", "Health and metrics."),

@@ -31,7 +31,9 @@ def test_one_token_is_the_subjects_own(environ: dict[str, str]) -> None:
     result = run(environ, "--role", "merchant", "--subject", "teahouse")
 
     (token,) = result.stdout.splitlines()
-    assert TokenVerifier(Keyring(SECRET_KEY), time.time).verify(token) == Principal("teahouse", "merchant")
+    assert TokenVerifier(Keyring(SECRET_KEY), time.time).verify(token).principal == Principal(
+        "teahouse", "merchant"
+    )
     assert jwt.get_unverified_header(token)["kid"] == Keyring(SECRET_KEY).kid
 
 
@@ -39,7 +41,7 @@ def test_several_tokens_are_numbered(environ: dict[str, str]) -> None:
     result = run(environ, "--role", "buyer", "--subject", "ann", "--count", "3")
 
     verifier = TokenVerifier(Keyring(SECRET_KEY), time.time)
-    subjects = [verifier.verify(token).subject for token in result.stdout.splitlines()]
+    subjects = [verifier.verify(token).principal.subject for token in result.stdout.splitlines()]
     assert subjects == ["ann-0", "ann-1", "ann-2"]
 
 
