@@ -9,16 +9,13 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from pintuan.errors import FieldError, InvalidInput
+from pintuan.identity.schemas import EMAIL_LENGTH_MAX, PHONE_LENGTH_MAX
 from pintuan.notifications.message import Channel, recipient_digests
 
 if TYPE_CHECKING:
     from pintuan.auth.keyring import Keyring
 
 ContactKind: TypeAlias = Literal["email", "phone"]
-# RFC 5321 section 4.5.3.1.3: a path of 256 octets has two for its brackets.
-EMAIL_LENGTH_MAX: Final = 254
-# An E.164 number has 15 digits; people write them with spaces and brackets.
-PHONE_LENGTH_MAX: Final = 40
 _CHANNELS: Final[dict[ContactKind, Channel]] = {"email": "email", "phone": "sms"}
 
 

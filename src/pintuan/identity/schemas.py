@@ -8,10 +8,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from pintuan.auth import Role
+from pintuan.auth.principal import Role
 from pintuan.groups.schemas import Order
-from pintuan.identity.contacts import EMAIL_LENGTH_MAX, PHONE_LENGTH_MAX
 
+# RFC 5321 section 4.5.3.1.3: a path of 256 octets has two for its brackets.
+EMAIL_LENGTH_MAX = 254
+# An E.164 number has 15 digits; people write them with spaces and brackets.
+PHONE_LENGTH_MAX = 40
 CODE_LENGTH_MAX = 16
 REFRESH_TOKEN_LENGTH_MAX = 512
 

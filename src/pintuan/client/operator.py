@@ -1,0 +1,30 @@
+"""Calls of those who run a marketplace."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pintuan.client.caller import Caller
+from pintuan.client.transport import Call
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What a health check answers."""
+
+    status: str
+
+
+class OperatorCalls(Caller):
+    """Health and metrics of the process that happens to answer."""
+
+    async def live(self) -> Status:
+        """Returns as long as the process' event loop turns."""
+        return await self.session.send(Call("GET", "/health/live", Status, signed=False))
+
+    async def ready(self) -> Status:
+        """Returns when the process can serve; otherwise ProblemError, whose `errors` name what fails."""
+        return await self.session.send(Call("GET", "/health/ready", Status, signed=False))
+
+    async def read_metrics(self) -> str:
+        """Returns the metrics of all API processes in the Prometheus text format."""
+        return (await self.session.send(Call("GET", "/metrics", bytes, signed=False))).decode()
