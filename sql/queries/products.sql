@@ -11,39 +11,27 @@ product AS (
     RETURNING created_at
 ),
 added AS (
-    INSERT INTO variants (id, product_id, merchant_id, position, sku, title, list_price_minor, currency)
-    SELECT v.id, $1, $2, v.position, v.sku, v.title, v.list_price_minor, v.currency
-    FROM unnest($6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[])
-        WITH ORDINALITY AS v (id, sku, title, list_price_minor, currency, position)
+    INSERT INTO variants (
+        id, product_id, merchant_id, position, sku, title, list_price_minor, currency, options, images, attributes
+    )
+    SELECT
+        v.id, $1, $2, v.ordinal, v.sku, v.title, v.list_price_minor, v.currency, v.options, v.images, v.attributes
+    FROM jsonb_to_recordset($6::jsonb) AS v (
+        id text, ordinal integer, sku text, title text, list_price_minor bigint, currency text, options jsonb,
+        images jsonb, attributes jsonb
+    )
 )
 SELECT created_at FROM product;
 
 -- name: select_product
 -- Answers one product with its variants in their order.
-SELECT p.id, p.merchant_id, p.title, p.description, p.images, p.created_at, v.variants
-FROM products p
-CROSS JOIN LATERAL (
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'id', id, 'sku', sku, 'title', title,
-        'list_price', jsonb_build_object('amount', list_price_minor, 'currency', currency)
-    ) ORDER BY position, id), '[]') AS variants
-    FROM variants WHERE product_id = p.id
-) AS v
-WHERE p.id = $1;
+SELECT * FROM products_shown WHERE id = $1;
 
 -- name: list_products
 -- Answers a page of products, newest first, from just behind ($1, $2).
-SELECT p.id, p.merchant_id, p.title, p.description, p.images, p.created_at, v.variants
-FROM products p
-CROSS JOIN LATERAL (
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'id', id, 'sku', sku, 'title', title,
-        'list_price', jsonb_build_object('amount', list_price_minor, 'currency', currency)
-    ) ORDER BY position, id), '[]') AS variants
-    FROM variants WHERE product_id = p.id
-) AS v
-WHERE (p.created_at, p.id) < (coalesce($1::timestamptz, 'infinity'), coalesce($2::text, ''))
-ORDER BY p.created_at DESC, p.id DESC
+SELECT * FROM products_shown
+WHERE (created_at, id) < (coalesce($1::timestamptz, 'infinity'), coalesce($2::text, ''))
+ORDER BY created_at DESC, id DESC
 LIMIT $3;
 
 -- name: insert_merchant
@@ -74,25 +62,51 @@ SELECT p.id, p.feed_ref, (
 FROM products p
 WHERE p.merchant_id = $1 AND p.feed_ref = ANY ($2::text[]);
 
+-- name: adopt_feed_variants
+-- Lets a variant whose SKU a batch gives to an item not known yet be that item, unless it is in the batch itself.
+UPDATE variants v SET feed_ref = i.feed_ref, updated_at = app_now()
+FROM jsonb_to_recordset($2::jsonb) AS i (group_ref text, feed_ref text, sku text)
+JOIN products p ON p.merchant_id = $1 AND p.feed_ref = i.group_ref
+WHERE v.product_id = p.id AND v.sku = i.sku AND v.feed_ref IS DISTINCT FROM i.feed_ref
+    AND NOT EXISTS (SELECT FROM variants o WHERE o.merchant_id = $1 AND o.feed_ref = i.feed_ref)
+    AND NOT EXISTS (
+        SELECT FROM jsonb_to_recordset($2::jsonb) AS b (feed_ref text) WHERE b.feed_ref = v.feed_ref
+    );
+
+-- name: free_feed_skus
+-- Gives another SKU to variants not in a batch whose SKU the batch gives to an item of their product.
+UPDATE variants v SET sku = left(v.sku, 80) || '~' || right(v.id, 12), updated_at = app_now()
+FROM jsonb_to_recordset($2::jsonb) AS i (group_ref text, feed_ref text, sku text)
+JOIN products p ON p.merchant_id = $1 AND p.feed_ref = i.group_ref
+WHERE v.product_id = p.id AND v.sku = i.sku AND v.feed_ref IS DISTINCT FROM i.feed_ref
+    AND NOT EXISTS (
+        SELECT FROM jsonb_to_recordset($2::jsonb) AS b (feed_ref text) WHERE b.feed_ref = v.feed_ref
+    );
+
 -- name: upsert_feed_variants
 -- Adds a batch of a feed's variants behind those of their products and updates those that changed.
 INSERT INTO variants AS v (
-    id, product_id, merchant_id, position, sku, title, list_price_minor, currency, attributes, feed_ref
+    id, product_id, merchant_id, position, sku, title, list_price_minor, currency, options, images, attributes,
+    feed_ref
 )
 SELECT
     i.id, i.product_id, $1,
     (SELECT coalesce(max(b.position), 0) FROM variants b WHERE b.product_id = i.product_id) + i.ordinal,
-    i.feed_ref, i.title, i.list_price_minor, i.currency, i.attributes, i.feed_ref
+    i.sku, i.title, i.list_price_minor, i.currency, i.options, i.images, i.attributes, i.feed_ref
 FROM jsonb_to_recordset($2::jsonb) AS i (
-    id text, product_id text, feed_ref text, title text, list_price_minor bigint, currency text, attributes jsonb,
-    ordinal integer
+    id text, product_id text, feed_ref text, sku text, title text, list_price_minor bigint, currency text,
+    options jsonb, images jsonb, attributes jsonb, ordinal integer
 )
 ORDER BY i.feed_ref
 ON CONFLICT (merchant_id, feed_ref) DO UPDATE
-SET product_id = excluded.product_id, title = excluded.title, list_price_minor = excluded.list_price_minor,
-    currency = excluded.currency, attributes = excluded.attributes, updated_at = app_now()
-WHERE (v.product_id, v.title, v.list_price_minor, v.currency, v.attributes) IS DISTINCT FROM
-    (excluded.product_id, excluded.title, excluded.list_price_minor, excluded.currency, excluded.attributes)
+SET product_id = excluded.product_id, sku = excluded.sku, title = excluded.title,
+    list_price_minor = excluded.list_price_minor, currency = excluded.currency, options = excluded.options,
+    images = excluded.images, attributes = excluded.attributes, updated_at = app_now()
+WHERE (v.product_id, v.sku, v.title, v.list_price_minor, v.currency, v.options, v.images, v.attributes)
+    IS DISTINCT FROM (
+        excluded.product_id, excluded.sku, excluded.title, excluded.list_price_minor, excluded.currency,
+        excluded.options, excluded.images, excluded.attributes
+    )
 RETURNING (xmax = 0) AS added;
 
 -- name: delete_emptied_feed_products

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from groups.ids import new_id
 from pintuan.catalog import feed_store, limits
-from pintuan.catalog.feed import BadRow, FeedItem
 from pintuan.catalog.feed_store import FeedProduct, FeedVariant
+from pintuan.catalog.feeds import BadRow, FeedError, FeedItem
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
     import asyncpg
 
 BATCH_ITEMS_MAX = 500
+"""A batch ends here, or a little later with the product whose rows it is in."""
 
 
 @dataclass(slots=True)
@@ -29,6 +30,13 @@ class ImportReport:
     items_changed: int = 0
     items_unchanged: int = 0
     bad_rows: int = 0
+    # The currency of prices that the feed gave without one, if there were any.
+    currency_assumed: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Items and bad rows read so far."""
+        return self.items_kept + self.bad_rows
 
     @property
     def items_kept(self) -> int:
@@ -52,22 +60,29 @@ class FeedImport:
     _groups_written: set[int] = field(default_factory=set)
 
     async def run(self, rows: Iterable[FeedItem | BadRow], on_batch: Callable[[], None]) -> None:
-        """Writes all rows, calling `on_batch` after each batch.
+        """Writes all rows, calling `on_batch` after each batch; the rows are read in a thread.
 
-        Raises `FeedError` as the reader of the rows does, and what asyncpg raises; the batches before stay.
+        Raises `FeedError` as the reader of the rows does, after the rows before it were written, and what
+        asyncpg raises; the batches before stay.
         """
         await feed_store.insert_merchant(self.pool, self.merchant_id)
-        items = self._items(rows)
-        while batch := list(islice(items, BATCH_ITEMS_MAX)):
-            await self._write(batch)
+        batches = _batches(self._items(rows))
+        error: FeedError | None = None
+        while batch := await asyncio.to_thread(next, batches, None):
+            await self._write(batch.items)
             on_batch()
+            error = batch.error
         await feed_store.delete_emptied_products(self.pool, self.merchant_id)
+        if error is not None:
+            raise error
 
     def _items(self, rows: Iterable[FeedItem | BadRow]) -> Iterator[FeedItem]:
         for row in rows:
             if isinstance(row, BadRow):
                 self._refuse(row)
             else:
+                if row.currency_assumed:
+                    self.report.currency_assumed = row.currency
                 yield row
 
     def _refuse(self, row: BadRow) -> None:
@@ -78,11 +93,13 @@ class FeedImport:
         products = _products_of(batch, except_groups=self._groups_written)
         group_refs = list({item.group_ref for item in batch})
         item_refs = [item.item_ref for item in batch]
+        skus = [feed_store.FeedSku(item.group_ref, item.item_ref, item.sku) for item in batch]
 
         async def transaction() -> tuple[feed_store.Written, feed_store.Written, list[FeedItem], int]:
             async with self.pool.acquire() as connection, connection.transaction():
                 await feed_store.lock_merchant(connection, self.merchant_id)
                 written = await feed_store.upsert_products(connection, self.merchant_id, products)
+                await feed_store.settle_skus(connection, self.merchant_id, skus)
                 stored = await feed_store.count_variants(connection, self.merchant_id, group_refs, item_refs)
                 variants, crowded_out = _variants_of(batch, stored)
                 variants_written = await feed_store.upsert_variants(connection, self.merchant_id, variants)
@@ -99,6 +116,30 @@ class FeedImport:
             self._refuse(
                 BadRow(item.line, f"is beyond the {limits.VARIANTS_MAX} variants a product may have")
             )
+
+
+class _Batch(NamedTuple):
+    """Items to write in one transaction, and what kept the reader from reading on behind them."""
+
+    items: list[FeedItem]
+    error: FeedError | None
+
+
+def _batches(items: Iterator[FeedItem]) -> Iterator[_Batch]:
+    """Yields the items in batches that do not cut a product whose rows follow each other."""
+    batch: list[FeedItem] = []
+    error: FeedError | None = None
+    try:
+        for item in items:
+            is_cut = len(batch) >= BATCH_ITEMS_MAX and item.group_ref != batch[-1].group_ref
+            if is_cut or len(batch) >= BATCH_ITEMS_MAX + limits.VARIANTS_MAX:
+                yield _Batch(batch, None)
+                batch = []
+            batch.append(item)
+    except FeedError as broken:
+        error = broken
+    if batch or error is not None:
+        yield _Batch(batch, error)
 
 
 def _products_of(batch: list[FeedItem], *, except_groups: set[int]) -> list[FeedProduct]:
@@ -139,9 +180,12 @@ def _variants_of(
                 id=new_id("var"),
                 product_id=stored[item.group_ref].id,
                 feed_ref=item.item_ref,
+                sku=item.sku,
                 title=item.variant_title,
                 list_price_minor=item.list_price_minor,
                 currency=item.currency,
+                options=item.options,
+                images=item.variant_images,
                 attributes=item.attributes,
                 ordinal=ordinal,
             )

@@ -39,11 +39,22 @@ class FeedVariant(msgspec.Struct, frozen=True):
     id: str
     product_id: str
     feed_ref: str
+    sku: str
     title: str
     list_price_minor: int
     currency: str
+    options: tuple[tuple[str, str], ...]
+    images: tuple[str, ...]
     attributes: dict[str, str]
     ordinal: int
+
+
+class FeedSku(msgspec.Struct, frozen=True):
+    """A SKU that a batch is going to write, and for what."""
+
+    group_ref: str
+    feed_ref: str
+    sku: str
 
 
 class Written(NamedTuple):
@@ -76,6 +87,15 @@ async def upsert_products(
     """Adds or updates the products; their references must differ."""
     rows = await connection.fetch(PRODUCTS["upsert_feed_products"], merchant_id, products)
     return _written(rows)
+
+
+async def settle_skus(connection: Connection, merchant_id: str, skus: Sequence[FeedSku]) -> None:
+    """Makes each SKU free for its item, where a variant of the product has it that is not in the batch.
+
+    If the item is new, that variant becomes it: its options were renamed. Otherwise it gets another SKU.
+    """
+    await connection.execute(PRODUCTS["adopt_feed_variants"], merchant_id, skus)
+    await connection.execute(PRODUCTS["free_feed_skus"], merchant_id, skus)
 
 
 async def count_variants(

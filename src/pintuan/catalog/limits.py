@@ -4,10 +4,18 @@ from __future__ import annotations
 
 TITLE_CHARS_MAX = 200
 DESCRIPTION_CHARS_MAX = 10_000
-IMAGES_MAX = 20
+IMAGES_MAX = 250
+"""As many as Shopify lets a product have."""
 IMAGE_URL_CHARS_MAX = 2_000
 VARIANTS_MAX = 100
 SKU_CHARS_MAX = 100
+FEED_REF_CHARS_MAX = 255
+OPTIONS_MAX = 4
+OPTION_NAME_CHARS_MAX = 100
+OPTION_VALUE_CHARS_MAX = 200
+ATTRIBUTES_MAX = 30
+ATTRIBUTE_NAME_CHARS_MAX = 60
+ATTRIBUTE_VALUE_CHARS_MAX = 2_000
 
 IMAGE_URL_PATTERN = r"^(?![\s\S]*[\s\x00-\x20\x7f])https?://[^/?#]"
 """What an image's address must look like; it is never fetched by the server."""

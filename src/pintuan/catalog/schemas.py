@@ -9,10 +9,16 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.catalog.limits import (
+    ATTRIBUTE_NAME_CHARS_MAX,
+    ATTRIBUTE_VALUE_CHARS_MAX,
+    ATTRIBUTES_MAX,
     DESCRIPTION_CHARS_MAX,
     IMAGE_URL_CHARS_MAX,
     IMAGE_URL_PATTERN,
     IMAGES_MAX,
+    OPTION_NAME_CHARS_MAX,
+    OPTION_VALUE_CHARS_MAX,
+    OPTIONS_MAX,
     SKU_CHARS_MAX,
     TITLE_CHARS_MAX,
     VARIANTS_MAX,
@@ -47,6 +53,45 @@ ImageAddress = Annotated[
 ]
 
 
+_OptionName = Annotated[str, Meta(min_length=1, max_length=OPTION_NAME_CHARS_MAX, pattern=LINE_PATTERN)]
+_OptionValue = Annotated[str, Meta(min_length=1, max_length=OPTION_VALUE_CHARS_MAX, pattern=LINE_PATTERN)]
+_AttributeName = Annotated[str, Meta(min_length=1, max_length=ATTRIBUTE_NAME_CHARS_MAX, pattern=LINE_PATTERN)]
+_AttributeValue = Annotated[str, Meta(max_length=ATTRIBUTE_VALUE_CHARS_MAX, pattern=TEXT_PATTERN)]
+Options = Annotated[
+    dict[_OptionName, _OptionValue],
+    Meta(
+        max_length=OPTIONS_MAX,
+        description="What tells the variant from its siblings, by the option's name.",
+        examples=[{"Color": "Red"}],
+    ),
+]
+Attributes = Annotated[
+    dict[_AttributeName, _AttributeValue],
+    Meta(
+        max_length=ATTRIBUTES_MAX,
+        description="What else is known of it, such as brand, barcode or tags.",
+        examples=[{"brand": "Harbour & Rye"}],
+    ),
+]
+Images = Annotated[
+    list[ImageAddress],
+    Meta(
+        max_length=IMAGES_MAX,
+        description="Addresses of pictures, the best one first.",
+        examples=[["https://img.example/kettle.jpg"]],
+    ),
+]
+Description = Annotated[
+    str,
+    Meta(
+        max_length=DESCRIPTION_CHARS_MAX,
+        pattern=TEXT_PATTERN,
+        description="Plain text.",
+        examples=["Boils a litre in three minutes."],
+    ),
+]
+
+
 class ListPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one unit costs without a group."""
 
@@ -71,6 +116,9 @@ class NewVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
     title: Title
     list_price: ListPrice
+    options: Options = {}
+    images: Images = []
+    attributes: Attributes = {}
 
 
 class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,23 +142,17 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ],
         ),
     ]
-    description: Annotated[
-        str,
-        Meta(
-            max_length=DESCRIPTION_CHARS_MAX,
-            pattern=TEXT_PATTERN,
-            description="Plain text.",
-            examples=["Boils a litre in three minutes."],
-        ),
-    ] = ""
-    images: Annotated[
-        list[ImageAddress],
-        Meta(
-            max_length=IMAGES_MAX,
-            description="Addresses of pictures, the best one first.",
-            examples=[["https://img.example/kettle.jpg"]],
-        ),
-    ] = []
+    description: Description = ""
+    images: Images = []
+
+
+class Option(msgspec.Struct, frozen=True):
+    """What shoppers choose a variant by."""
+
+    name: Annotated[str, Meta(description="What is chosen.", examples=["Color"])]
+    values: Annotated[
+        list[str], Meta(description="The values its variants have.", examples=[["Red", "Blue"]])
+    ]
 
 
 class Variant(msgspec.Struct, frozen=True):
@@ -120,6 +162,17 @@ class Variant(msgspec.Struct, frozen=True):
     sku: Annotated[str, Meta(description="The merchant's own article number.", examples=["KETTLE-RED"])]
     title: Annotated[str, Meta(description="What tells it from its siblings.", examples=["Red"])]
     list_price: Annotated[Money, Meta(description="What one unit costs without a group.")]
+    options: Annotated[
+        dict[str, str],
+        Meta(description="Its value of each option of the product.", examples=[{"Color": "Red"}]),
+    ]
+    images: Annotated[
+        list[str],
+        Meta(description="Its own pictures, if it has any.", examples=[["https://img.example/red.jpg"]]),
+    ]
+    attributes: Annotated[
+        dict[str, str], Meta(description="What else is known of it.", examples=[{"brand": "Harbour & Rye"}])
+    ]
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -135,6 +188,9 @@ class Product(msgspec.Struct, frozen=True):
             description="Addresses of pictures, the best one first.",
             examples=[["https://img.example/kettle.jpg"]],
         ),
+    ]
+    options: Annotated[
+        list[Option], Meta(description="What its variants differ by; empty when there is nothing to choose.")
     ]
     variants: Annotated[list[Variant], Meta(description="The sellable forms, in the order they are shown.")]
     created_at: Annotated[datetime, Meta(description="When it was added.", examples=["2030-01-01T12:00:00Z"])]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from groups.ids import new_id
 from pintuan.catalog import store
-from pintuan.catalog.schemas import NewProduct, Product, Variant
+from pintuan.catalog.schemas import NewProduct, Product
 from pintuan.errors import FieldError, InvalidInput, NotFound
-from pintuan.money import Money
 from pricing.currency import UnknownCurrency, exponent
 
 if TYPE_CHECKING:
@@ -25,26 +24,17 @@ async def create_product(pool: asyncpg.Pool, merchant_id: str, product: NewProdu
     errors = _problems(product)
     if errors:
         raise InvalidInput(errors)
-    product_id = new_id("prd")
-    variant_ids = [new_id("var") for _ in product.variants]
+    product_id, variants = new_id("prd"), store.rows_of(product.variants)
     created_at = await store.insert_product(
-        pool, product_id=product_id, merchant_id=merchant_id, product=product, variant_ids=variant_ids
+        pool, product_id=product_id, merchant_id=merchant_id, product=product, variants=variants
     )
-    return Product(
+    return store.product_of(
         id=product_id,
         merchant_id=merchant_id,
         title=product.title,
         description=product.description,
         images=product.images,
-        variants=[
-            Variant(
-                id=variant_id,
-                sku=variant.sku,
-                title=variant.title,
-                list_price=Money(variant.list_price.amount, variant.list_price.currency),
-            )
-            for variant_id, variant in zip(variant_ids, product.variants, strict=True)
-        ],
+        variants=variants,
         created_at=created_at,
     )
 

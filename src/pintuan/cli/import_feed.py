@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import stat
+import time
 from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
@@ -19,9 +20,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 
 import sql
 from pintuan.auth.principal import SUBJECT_LENGTH_MAX, is_subject
-from pintuan.catalog.feed import BadRow, FeedError, FeedItem, read_feed
 from pintuan.catalog.feed_import import FeedImport, ImportReport
-from pintuan.catalog.lines import HEAD_BYTES
+from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, FeedItem, read_feed
 from pintuan.database import open_pool
 from pintuan.services import running_services
 from pintuan.settings import Settings, load_settings
@@ -35,22 +35,24 @@ POOL_SIZE_MAX = 1
 @click.command()
 @click.argument("feed", type=click.Path(path_type=Path))
 @click.option("--merchant", required=True, help="Whose products these are; added if not known yet.")
-def command(*, feed: Path, merchant: str) -> None:
-    """Import the product feed FEED: CSV or TSV with Google's or Meta's column names.
+@click.option("--currency", help="ISO 4217 code of prices that name none; else PINTUAN_DEFAULT_CURRENCY.")
+def command(*, feed: Path, merchant: str, currency: str | None) -> None:
+    """Import the product feed FEED.
 
-    Rows that cannot be kept are reported with their line, the others are imported. Importing a feed again
-    updates what changed. Exits 1 when nothing could be imported.
+    CSV or TSV with Google's or Meta's column names, Shopify's product CSV, RSS 2.0 or Atom; the content
+    shows which. Rows that cannot be kept are reported with their line, the others are imported. Importing a
+    feed again updates what changed. Exits 1 when nothing could be imported.
     """
     if not is_subject(merchant):
         raise click.BadParameter(
             f"must be 1 to {SUBJECT_LENGTH_MAX} printable characters, without padding",
             param_hint="--merchant",
         )
-    settings = load_settings()
+    settings = load_settings(default_currency=currency)
     report = ImportReport()
     try:
         with io.BufferedReader(io.FileIO(feed), HEAD_BYTES) as stream:
-            rows = read_feed(stream)
+            rows = read_feed(stream, currency=settings.default_currency)
             # The header is read before any server is started, because it is where a feed is most often wrong.
             first = next(rows, None)
             if first is not None:
@@ -76,7 +78,18 @@ async def _import(
     async with _database(settings) as with_database:
         try:
             with _progress(console) as progress:
-                task = progress.add_task("importing", total=_size_bytes(stream))
+                task = progress.add_task("importing", total=_size_bytes(stream), rows=0, rows_s=0.0)
+                started_s = time.monotonic()
+
+                def show() -> None:
+                    elapsed_s = time.monotonic() - started_s
+                    progress.update(
+                        task,
+                        completed=_position_bytes(stream),
+                        rows=report.rows,
+                        rows_s=report.rows / elapsed_s if elapsed_s > 0 else 0.0,
+                    )
+
                 async with open_pool(
                     with_database, size_max=POOL_SIZE_MAX, application_name="pintuan-import"
                 ) as pool:
@@ -86,9 +99,7 @@ async def _import(
                         on_bad_row=lambda row: console.print(f"line {row.line}: {row.reason}"),
                         report=report,
                     )
-                    await feed_import.run(
-                        rows, on_batch=lambda: progress.update(task, completed=_position_bytes(stream))
-                    )
+                    await feed_import.run(rows, on_batch=show)
         except asyncpg.UndefinedTableError as error:
             raise click.ClickException("the database has no schema yet; run `pintuan migrate`") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -118,6 +129,7 @@ def _progress(console: Console) -> Progress:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
+        TextColumn("{task.fields[rows]:,} rows, {task.fields[rows_s]:,.0f}/s"),
         DownloadColumn(),
         TimeRemainingColumn(),
         console=console,
@@ -137,10 +149,18 @@ def _position_bytes(stream: io.BufferedReader[io.FileIO]) -> int | None:
 
 
 def _tell(report: ImportReport) -> None:
-    rows = report.items_kept + report.bad_rows
     click.echo(
-        f"imported {report.items_kept} of {rows} rows: "
-        f"{report.products_added} products added, {report.products_changed} changed; "
-        f"{report.items_added} items added, {report.items_changed} changed, "
-        f"{report.items_unchanged} as before; {report.bad_rows} rows refused"
+        f"imported {report.items_kept} of {_count(report.rows, 'row')}: "
+        f"{_count(report.products_added, 'product')} added, {report.products_changed} changed; "
+        f"{_count(report.items_added, 'item')} added, {report.items_changed} changed, "
+        f"{report.items_unchanged} as before; {_count(report.bad_rows, 'row')} refused"
     )
+    if report.currency_assumed is not None:
+        click.echo(
+            f"the feed names no currency; its prices were taken for {report.currency_assumed} "
+            "(--currency says otherwise)"
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from pintuan.catalog.feed import FeedItem
+from pintuan.catalog.feeds import FeedItem
 from pintuan.deals.schemas import NewDeal, NewTier
 from pintuan.demo import summary, venue
 from pintuan.demo.board import Board

@@ -16,9 +16,8 @@ import msgspec
 
 from pintuan.auth.keyring import keyring_of
 from pintuan.auth.tokens import TokenIssuer
-from pintuan.catalog.feed import BadRow, FeedItem, read_feed
 from pintuan.catalog.feed_import import FeedImport
-from pintuan.catalog.lines import HEAD_BYTES
+from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedItem, read_feed
 from pintuan.clock import ServerClock
 from pintuan.database import open_pool
 from pintuan.demo.errors import VenueError

@@ -96,7 +96,7 @@ async def test_a_product_that_is_not_there_is_not_found(api: httpx.AsyncClient, 
         ({"images": ["ftp://img.example/1.jpg"]}, "images[0]"),
         ({"images": ["javascript:alert(1)"]}, "images[0]"),
         ({"images": ["https://img.example/1.jpg\n"]}, "images[0]"),
-        ({"images": ["https://img.example/1.jpg"] * 21}, "images"),
+        ({"images": ["https://img.example/1.jpg"] * 251}, "images"),
         ({"variants": []}, "variants"),
         ({"variants": [variant(sku=f"K{n}") for n in range(101)]}, "variants"),
         ({"variants": [variant(sku="")]}, "variants[0].sku"),
@@ -118,6 +118,10 @@ async def test_a_product_that_is_not_there_is_not_found(api: httpx.AsyncClient, 
             "variants[0].list_price.currency",
         ),
         ({"variants": [variant(colour="red")]}, "variants[0].colour"),
+        ({"variants": [variant(options={"Color": ""})]}, "variants[0].options"),
+        ({"variants": [variant(options={f"o{n}": "x" for n in range(5)})]}, "variants[0].options"),
+        ({"variants": [variant(attributes={"x" * 61: "y"})]}, "variants[0].attributes"),
+        ({"variants": [variant(images=["1.jpg"])]}, "variants[0].images[0]"),
         ({"price": 5}, "price"),
     ],
 )
@@ -135,3 +139,36 @@ async def test_a_sku_used_twice_is_refused_with_its_place(api: httpx.AsyncClient
     assert response.json()["errors"] == [
         {"field": "variants[2].sku", "message": "is that of variants[0] already"}
     ]
+
+
+async def test_options_pictures_and_attributes_are_shown_as_they_were_given(
+    api: httpx.AsyncClient, bearer: Bearer
+) -> None:
+    sizes = [("XL", "Red"), ("S", "Red"), ("S", "Blue")]
+    body = kettle(
+        variants=[
+            variant(
+                sku=f"K{n}",
+                options={"Size": size, "Color": color},
+                images=[f"https://img.example/{n}.jpg"],
+                attributes={"brand": "Harbour"},
+            )
+            for n, (size, color) in enumerate(sizes)
+        ]
+    )
+    created = await api.post("/v1/products", json=body, headers=bearer("merchant", "teahouse"))
+    assert created.status_code == 201, created.text
+    product = created.json()
+    assert product["options"] == [
+        {"name": "Size", "values": ["XL", "S"]},
+        {"name": "Color", "values": ["Red", "Blue"]},
+    ]
+    for given, shown in zip(body["variants"], product["variants"], strict=True):
+        assert {name: shown[name] for name in given} == given
+    assert (await api.get(f"/v1/products/{product['id']}")).json() == product
+
+
+async def test_a_product_without_options_has_none(api: httpx.AsyncClient, bearer: Bearer) -> None:
+    created = await api.post("/v1/products", json=kettle(), headers=bearer("merchant", "teahouse"))
+    assert created.json()["options"] == []
+    assert created.json()["variants"][0]["options"] == {}

@@ -29,17 +29,20 @@ def _far_from_any_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
 
 
-async def run_import(feed: str | bytes, database_url: str, *, merchant: str = "teahouse") -> Result:
+async def run_import(
+    feed: str | bytes, database_url: str, *options: str, merchant: str = "teahouse"
+) -> Result:
     """Writes the feed to a file and imports it."""
     content = feed.encode() if isinstance(feed, str) else feed
     await asyncio.to_thread(Path("feed.csv").write_bytes, content)
-    return await run_pintuan("feed.csv", database_url, merchant=merchant)
+    return await run_pintuan("feed.csv", database_url, *options, merchant=merchant)
 
 
-async def run_pintuan(path: str, database_url: str, *, merchant: str = "teahouse") -> Result:
+async def run_pintuan(path: str, database_url: str, *options: str, merchant: str = "teahouse") -> Result:
     """Runs the command in a thread, because it brings its own event loop."""
     runner = CliRunner(env={"PINTUAN_DATABASE_URL": database_url})
-    return await asyncio.to_thread(runner.invoke, main, ["import", path, "--merchant", merchant])
+    arguments = ["import", path, "--merchant", merchant, *options]
+    return await asyncio.to_thread(runner.invoke, main, arguments)
 
 
 async def catalogue(pool: asyncpg.Pool) -> list[tuple[str, str, str, int, str]]:
@@ -57,7 +60,7 @@ async def test_good_rows_are_imported_and_bad_ones_reported(database_url: str, p
     assert result.stderr == "line 5: has price 'nothing', which must be like '19.99 USD'\n"
     assert result.stdout == (
         "imported 4 of 5 rows: 3 products added, 0 changed; 4 items added, 0 changed, 0 as before; "
-        "1 rows refused\n"
+        "1 row refused\n"
     )
     assert await catalogue(pool) == [
         ("Cup", "C-1", "Cup", 500, "USD"),
@@ -165,7 +168,7 @@ async def test_a_feed_that_cannot_be_used_is_told_in_one_line(
 async def test_a_feed_of_only_bad_rows_exits_with_1(database_url: str) -> None:
     result = await run_import("id,title,price\n1,Pot,free\n", database_url)
     assert result.exit_code == 1
-    assert "imported 0 of 1 rows" in result.stdout
+    assert "imported 0 of 1 row:" in result.stdout
     assert result.stderr.splitlines() == [
         "line 2: has price 'free', which must be like '19.99 USD'",
         "Error: feed.csv: nothing could be imported",

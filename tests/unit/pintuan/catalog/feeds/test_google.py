@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pintuan.catalog import feed as feed_module
-from pintuan.catalog.feed import BadRow, FeedError, FeedItem, read_feed
-from pintuan.catalog.lines import HEAD_BYTES, LINE_CHARS_MAX
+from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, FeedItem, read_feed, reading
+from pintuan.catalog.feeds.lines import LINE_CHARS_MAX
 
 HEADER = (
     "id,title,description,link,image_link,additional_image_link,price,sale_price,item_group_id,color,size"
@@ -55,12 +54,16 @@ def test_a_row_becomes_an_item_with_its_price_in_minor_units() -> None:
             line=2,
             item_ref="K-1",
             group_ref="group:G7",
+            sku="K-1",
             title="Kettle",
             variant_title="Red / 1.5 l",
             description="Boils water",
             images=("https://img.example/1.jpg", "https://img.example/2.jpg"),
+            variant_images=("https://img.example/1.jpg", "https://img.example/2.jpg"),
+            options=(("Color", "Red"), ("Size", "1.5 l")),
             list_price_minor=1999,
             currency="USD",
+            currency_assumed=False,
             attributes={"color": "Red", "size": "1.5 l", "link": "https://shop.example/k1"},
         )
     ]
@@ -191,8 +194,8 @@ def test_a_cell_that_does_not_fit_is_a_bad_row(cells: dict[str, str], reason: st
 
 
 def test_more_images_than_a_product_holds_are_a_bad_row() -> None:
-    images = ",".join(f"https://img.example/{n}.jpg" for n in range(21))
-    assert "more than 20 images" in only_reason(
+    images = ",".join(f"https://img.example/{n}.jpg" for n in range(251))
+    assert "more than 250 images" in only_reason(
         f'id,title,price,additional_image_link\n1,Pot,1.00 EUR,"{images}"\n'
     )
 
@@ -277,7 +280,7 @@ def test_a_hundred_thousand_rows_are_read_in_bounded_memory() -> None:
 
 
 def test_a_feed_beyond_the_row_limit_says_where_reading_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "ROWS_MAX", 2)
+    monkeypatch.setattr(reading, "ROWS_MAX", 2)
     rows = read_feed(stream("id,title,price\n1,Pot,1 EUR\n2,Pan,1 EUR\n3,Lid,1 EUR\n"))
     assert [next(rows).line, next(rows).line] == [2, 3]
     with pytest.raises(FeedError, match="from line 4"):
