@@ -6,10 +6,11 @@ from html import escape
 from typing import Annotated, Final
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get
+from litestar import MediaType, Response, Router, get
 from litestar.params import QueryParameter
 
 from pintuan.auth.middleware import PUBLIC_OPTION
+from pintuan.bodies import ApiRequest
 from pintuan.notifications.schemas import Outbox, OutboxItem
 from pintuan.notifications.service import read_outbox
 from pintuan.parameters import InjectedResources
@@ -52,7 +53,7 @@ _NOTHING: Final = '<tr><td colspan="4">Nothing yet.</td></tr>'
 
 @get("/dev/outbox")
 async def read_dev_outbox(
-    request: Request[None, None, None],
+    request: ApiRequest,
     resources: InjectedResources,
     to: Annotated[
         str | None,
