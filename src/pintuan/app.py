@@ -31,7 +31,6 @@ from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.identity.routes import ROUTES as IDENTITY_ROUTES
-from pintuan.live.routes import DOCUMENTED as LIVE_DOCUMENTED
 from pintuan.live.routes import ROUTES as LIVE_ROUTES
 from pintuan.live.service import open_live
 from pintuan.methods import Methods, allowed_methods
@@ -60,7 +59,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *IDENTITY_ROUTES,
 ]
 # Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.
-DOCUMENTED: list[ControllerRouterHandler] = [*LIVE_DOCUMENTED]
+DOCUMENTED: list[ControllerRouterHandler] = []
 # Pages for developers, which no other environment has.
 DEV_ROUTES: list[ControllerRouterHandler] = [*OUTBOX_ROUTES]
 
