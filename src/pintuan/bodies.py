@@ -27,7 +27,7 @@ _DECODER_COUNT_MAX: Final = 256
 _JSON_TYPE: Final = "application/json"
 # The texts are msgspec's own: "Expected `int` >= 1 - at `$.variants[0].list_price.amount`",
 # "Object missing required field `title`" and "Object contains unknown field `x`".
-_PATH: Final = re.compile(r"^(?P<message>.*?) - at `(?P<key>key in )?\$\.?(?P<path>.*)`$", re.DOTALL)
+_PATH: Final = re.compile(r"^(?P<message>.*?) - at (?:`key` in )?`\$\.?(?P<path>.*)`$", re.DOTALL)
 # The escape of a NUL character, which Postgres' text cannot hold; after an odd number of backslashes it is
 # no escape but the spelling of one.
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
