@@ -160,9 +160,10 @@ class Site:
         """Runs `pintuan demo` to its end."""
         return await self._finish((*PINTUAN, "demo", *options), {}, within_s=SHOW_S_MAX)
 
-    async def tokens(self, role: str, subject: str, count: int = 1) -> list[str]:
+    async def tokens(self, role: str, subject: str, count: int = 1, **environ: str) -> list[str]:
         """Tokens as `pintuan token` prints them."""
-        outcome = await self.run("token", "--role", role, "--subject", subject, "--count", str(count))
+        wanted = ("--role", role, "--subject", subject, "--count", str(count))
+        outcome = await self.run("token", *wanted, **environ)
         assert outcome.status == 0, outcome.errors
         return outcome.output.split()
 
