@@ -11,10 +11,12 @@ from workers.passes import Passes
 if TYPE_CHECKING:
     import asyncpg
 
+    from pintuan.identity.erasures import Eraser
     from pintuan.notifications.courier import Courier
 
 MESSAGES_PER_ROUND: Final = 20
 ROWS_PER_ROUND: Final = 1_000
+ERASURES_PER_ROUND: Final = 50
 # How long it can be seen that a session was there.
 SESSION_AGE_MS: Final = 24 * 3_600_000
 
@@ -22,21 +24,26 @@ SESSION_AGE_MS: Final = 24 * 3_600_000
 class People:
     """The work of one process for people, each kind in passes that do not overlap."""
 
-    def __init__(self, pool: asyncpg.Pool, courier: Courier) -> None:
+    def __init__(self, pool: asyncpg.Pool, courier: Courier, eraser: Eraser) -> None:
         self._pool = pool
         self._courier = courier
+        self._eraser = eraser
         self.notifications = Passes("notifications", self._deliver)
+        self.erasures = Passes("erasures", self._erase)
         self.tidying = Passes("tidying", self._tidy)
 
     async def close(self) -> None:
         """Waits for what is under way in the background."""
-        for passes in (self.notifications, self.tidying):
+        for passes in (self.notifications, self.erasures, self.tidying):
             await passes.close()
 
     async def _deliver(self) -> None:
         # One round a pass: a channel that does not answer holds it up for seconds, and a job has a minute.
         if await self._courier.deliver_due(MESSAGES_PER_ROUND) == MESSAGES_PER_ROUND:
             self.notifications.ask_in(0)
+
+    async def _erase(self) -> None:
+        await self._eraser.look(ERASURES_PER_ROUND)
 
     async def _tidy(self) -> None:
         await until_nothing_left(self._courier.tidy, ROWS_PER_ROUND)

@@ -147,3 +147,7 @@ DELETE FROM limit_windows
 WHERE (scope, key_digest) IN (
     SELECT scope, key_digest FROM limit_windows WHERE idle_at < app_now() LIMIT $1 FOR UPDATE SKIP LOCKED
 );
+
+-- name: recently_erased_subjects
+-- Lists the subjects that were erased in the last $1 ms, whose access tokens may not have expired.
+SELECT subject FROM erasures WHERE erased_at > app_now() - $1::bigint * interval '1 millisecond';

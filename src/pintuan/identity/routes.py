@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from litestar import Router, post
+from litestar import MediaType, Router, delete, get, post
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
+from litestar.response import Stream
 
+from pintuan.auth import Principal, check_role, requires_role
 from pintuan.auth.middleware import PUBLIC_OPTION
 from pintuan.bodies import ApiRequest
 from pintuan.client_address import limit_key_of
 from pintuan.documentation.codes import problem_codes
-from pintuan.identity import codes, sessions
+from pintuan.identity import codes, service, sessions
 from pintuan.identity.contacts import Contact, contact_of
 from pintuan.identity.schemas import (
     CodeGrant,
     CodeRequest,
     CodeSent,
+    Export,
+    Me,
     RefreshGrant,
     Revocation,
     Tokens,
@@ -24,6 +29,7 @@ from pintuan.identity.schemas import (
 from pintuan.parameters import InjectedResources
 
 ACCEPTED: Final = 202
+BUYERS: Final = frozenset({"buyer"})
 # A stale token in the header must not keep anybody from getting a new one.
 _OPEN: Final[dict[str, Any]] = {PUBLIC_OPTION: True}
 
@@ -72,8 +78,45 @@ async def revoke_session(data: JSONBody[Revocation], resources: InjectedResource
     await sessions.revoke(resources, data.refresh_token)
 
 
+@get("/v1/me", tags=["identity"], guards=[requires_role("buyer")], summary="Who I am")
+async def get_me(request: ApiRequest, resources: InjectedResources) -> Me:
+    """Answers the caller's account and contacts."""
+    return await service.get_me(resources, _caller(request))
+
+
+@get(
+    "/v1/me/export",
+    tags=["identity"],
+    guards=[requires_role("buyer")],
+    summary="Everything kept about me",
+    media_type=MediaType.JSON,
+    responses={
+        200: ResponseSpec(Export, description="One document, sent as it is read.", generate_examples=False)
+    },
+)
+async def export_me(request: ApiRequest, resources: InjectedResources) -> Stream:
+    """Answers one document with everything that is kept about the caller."""
+    parts = await service.export(resources, _caller(request))
+    return Stream(parts, media_type=MediaType.JSON, headers={"cache-control": "no-store"})
+
+
+@delete("/v1/me", tags=["identity"], guards=[requires_role("buyer")], summary="Forget me")
+async def erase_me(request: ApiRequest, resources: InjectedResources) -> None:
+    """Erases the caller: account, contacts, sessions and messages now, orders that run when they have ended.
+
+    Orders are kept without a name, because sums are made of them. The access token stops working.
+    """
+    await service.erase(resources, _caller(request))
+
+
+def _caller(request: ApiRequest) -> Principal:
+    return check_role(request.user, BUYERS)
+
+
 def _contact_of(data: CodeRequest | CodeGrant, resources: InjectedResources) -> Contact:
     return contact_of(data.email, data.phone, fictional=resources.settings.env == "dev")
 
 
-ROUTES: Final = [Router("/", route_handlers=[send_code, issue_tokens, revoke_session])]
+ROUTES: Final = [
+    Router("/", route_handlers=[send_code, issue_tokens, revoke_session, get_me, export_me, erase_me])
+]

@@ -1,0 +1,149 @@
+"""Forgetting people.
+
+What names a person goes at once: account, contacts, codes, sessions, messages. Orders stay, because sums are
+made of them, but under an alias and without what the buyer told. One that runs is left alone until it ends:
+its payment needs the buyer's method. So a row in `erasures` stays for as long as anything is left to do, and
+workers look again and again. Orders of a join that raced the erasure are found the same way, until the last
+access token has expired.
+
+Redis knows buyers too. It is told as of any change of a deal, by a raised epoch of the deal's lanes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from pintuan.auth.verifier import REFUSED_HERE_S
+from pintuan.deals.service import tell_lanes
+from pintuan.deals.store import raise_lanes
+from pintuan.errors import Unauthenticated
+from sql import load_queries
+from sql.retry import retry_serialization
+
+if TYPE_CHECKING:
+    from groups.engine import GroupEngine
+    from pintuan.identity.store import Connection
+
+ERASURES = load_queries("erasures")
+IDENTITY = load_queries("identity")
+
+# No access token that was issued before an erasure is alive this long after it.
+TOKENS_MS: Final = round(REFUSED_HERE_S * 1000)
+ALIAS_BYTES: Final = 12
+ORDERS_PER_STEP: Final = 200
+STEPS_MAX: Final = 50
+# Each erasure is looked at again, at first soon and later less often.
+LOOK_MIN_MS: Final = 2_000
+LOOK_MAX_MS: Final = 30_000
+
+_logger = structlog.get_logger("pintuan.identity")
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What one transaction took a person out of."""
+
+    orders: int
+    deal_ids: list[str]
+
+
+async def recently_erased_subjects(pool: asyncpg.Pool) -> list[str]:
+    """Returns the subjects whose access tokens must be refused, though they have not expired."""
+    rows = await pool.fetch(IDENTITY["recently_erased_subjects"], TOKENS_MS)
+    return [row["subject"] for row in rows]
+
+
+async def require_not_erased(pool: asyncpg.Pool, subject: str) -> None:
+    """Raises Unauthenticated for a token that is older than the erasure of its subject.
+
+    The verifier does so too, in every process within seconds; here it holds at once.
+    """
+    if await pool.fetchval(ERASURES["is_erased"], subject, TOKENS_MS):
+        raise Unauthenticated("The account this token was issued to is gone.")
+
+
+async def insert_erasure(connection: Connection, subject: str) -> None:
+    """Notes that a subject asked to be forgotten; what names it goes in the same transaction."""
+    await connection.execute(ERASURES["insert_erasure"], subject, f"erased_{secrets.token_hex(ALIAS_BYTES)}")
+
+
+class Eraser:
+    """Takes erased people out of orders that are over; any number of processes may have one."""
+
+    def __init__(self, pool: asyncpg.Pool, engine: GroupEngine) -> None:
+        self._pool = pool
+        self._engine = engine
+
+    async def look(self, limit: int) -> int:
+        """Looks at up to `limit` erasures that are due; returns how many there were.
+
+        One that cannot be carried on delays no other.
+
+        Raises:
+            ExceptionGroup: some failed; they are looked at again.
+        """
+        rows = await self._pool.fetch(ERASURES["due_erasures"], limit)
+        errors: list[Exception] = []
+        for row in rows:
+            try:
+                await self.scrub(row["subject"])
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("erasures that could not be carried on", errors)
+        return len(rows)
+
+    async def scrub(self, subject: str) -> None:
+        """Takes an erased subject out of every order that is over.
+
+        Raises:
+            asyncpg.PostgresError, asyncpg.InterfaceError, OSError: Postgres refused, or was away; what was
+                done stays done.
+        """
+        touched: set[str] = set()
+        try:
+            for _ in range(STEPS_MAX):
+                step = await retry_serialization(lambda: self._step(subject))
+                touched.update(step.deal_ids)
+                if step.orders < ORDERS_PER_STEP:
+                    break
+        finally:
+            for deal_id in sorted(touched):
+                await tell_lanes(self._engine, deal_id)
+
+    async def _step(self, subject: str) -> Step:
+        async with self._pool.acquire() as connection, connection.transaction():
+            erasure = await connection.fetchrow(ERASURES["lock_erasure"], subject)
+            if erasure is None:
+                return Step(0, [])
+            ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, ORDERS_PER_STEP)
+            step = await _scrub_orders(connection, subject, erasure["alias"], [row["id"] for row in ended])
+            await connection.execute(ERASURES["finish_erasure"], subject, TOKENS_MS)
+            await connection.execute(ERASURES["look_later"], subject, LOOK_MIN_MS, LOOK_MAX_MS)
+        if step.orders:
+            _logger.info("orders scrubbed", orders=step.orders, deals=len(step.deal_ids))
+        return step
+
+
+async def _scrub_orders(connection: Connection, subject: str, alias: str, order_ids: list[str]) -> Step:
+    """Moves locked orders to the alias, and with them the units that limits and lanes count."""
+    if not order_ids:
+        return Step(0, [])
+    rows = await connection.fetch(ERASURES["scrub_orders"], order_ids, alias)
+    units: Counter[str] = Counter()
+    for row in rows:
+        units[row["deal_id"]] += row["units"]
+    deal_ids = sorted(units)
+    moved = [units[deal_id] for deal_id in deal_ids]
+    await connection.fetch(ERASURES["lock_buyers"], deal_ids, subject, alias)
+    await connection.execute(ERASURES["add_units"], alias, deal_ids, moved)
+    await connection.execute(ERASURES["take_units"], subject, deal_ids, moved)
+    await connection.execute(ERASURES["drop_buyers"], subject, deal_ids)
+    for deal_id in deal_ids:
+        await raise_lanes(connection, deal_id, added_units=0)
+    return Step(len(rows), deal_ids)

@@ -1,0 +1,147 @@
+"""What people see of themselves, and how they are forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from pintuan.groups.store import order_of
+from pintuan.identity import store
+from pintuan.identity.contacts import Contact
+from pintuan.identity.erasures import ERASURES, Eraser, insert_erasure, require_not_erased
+from pintuan.identity.schemas import ExportedNotification, ExportedOrder, ExportedSession, Me
+from pintuan.notifications import store as notifications
+from sql.retry import retry_serialization
+
+if TYPE_CHECKING:
+    from pintuan.auth import Principal
+    from pintuan.bootstrap import Resources
+    from pintuan.identity.store import Connection, Profile
+
+SESSIONS_EXPORTED_MAX: Final = 1_000
+NOTIFICATIONS_EXPORTED_MAX: Final = 1_000
+ORDERS_PER_PAGE: Final = 500
+# Far more than anybody orders; the export ends all the same if pages never do.
+PAGES_MAX: Final = 10_000
+
+_logger = structlog.get_logger("pintuan.identity")
+_encode = msgspec.json.Encoder().encode
+
+
+async def get_me(resources: Resources, principal: Principal) -> Me:
+    """Returns the caller; raises Unauthenticated for one who was erased."""
+    await require_not_erased(resources.pool, principal.subject)
+    async with resources.pool.acquire() as connection:
+        return _me_of(principal, await store.select_account(connection, principal.subject))
+
+
+async def export(resources: Resources, principal: Principal) -> AsyncIterator[bytes]:
+    """Returns the parts of one JSON document shaped as `schemas.Export`, with all orders, read page by page.
+
+    Raises:
+        Unauthenticated: the caller was erased.
+    """
+    await require_not_erased(resources.pool, principal.subject)
+    async with resources.pool.acquire() as connection:
+        profile = await store.select_account(connection, principal.subject)
+        sessions = await store.list_sessions(connection, principal.subject, limit=SESSIONS_EXPORTED_MAX)
+        messages = await notifications.list_of_recipient(
+            connection, _digests_of(resources, profile), limit=NOTIFICATIONS_EXPORTED_MAX
+        )
+    head = {
+        "me": _me_of(principal, profile),
+        "sessions": [ExportedSession(**msgspec.structs.asdict(session)) for session in sessions],
+        "notifications": [ExportedNotification(**msgspec.structs.asdict(message)) for message in messages],
+    }
+    return _document(head, _orders(resources.pool, principal.subject))
+
+
+async def erase(resources: Resources, principal: Principal) -> None:
+    """Forgets the caller; orders that still run are forgotten by workers when they have ended.
+
+    Raises:
+        Unauthenticated: the caller was erased already.
+    """
+    subject = principal.subject
+    await require_not_erased(resources.pool, subject)
+
+    async def transaction() -> None:
+        async with resources.pool.acquire() as connection, connection.transaction():
+            await _drop_person(connection, resources, subject)
+            await insert_erasure(connection, subject)
+
+    await retry_serialization(transaction)
+    resources.verifier.refuse(subject)
+    try:
+        await Eraser(resources.pool, resources.engine).scrub(subject)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        # The erasure stands, and the workers look at it within seconds.
+        _logger.warning("orders are scrubbed later", error=repr(error))
+
+
+async def _drop_person(connection: Connection, resources: Resources, subject: str) -> None:
+    profile = await store.select_account(connection, subject)
+    if profile is None:
+        return
+    digests = _digests_of(resources, profile)
+    await store.drop_codes(connection, digests)
+    await store.drop_account(connection, subject)
+    await notifications.drop(connection, digests)
+
+
+async def _document(
+    head: dict[str, object], orders: AsyncIterator[list[ExportedOrder]]
+) -> AsyncIterator[bytes]:
+    yield _encode(head)[:-1] + b',"orders":['
+    separator = b""
+    async for page in orders:
+        yield separator + b",".join(_encode(order) for order in page)
+        separator = b","
+    yield b"]}"
+
+
+async def _orders(pool: asyncpg.Pool, buyer_id: str) -> AsyncIterator[list[ExportedOrder]]:
+    """Yields pages that have at least one order."""
+    after: tuple[object, object] = (None, None)
+    for _ in range(PAGES_MAX):
+        rows = await pool.fetch(ERASURES["export_orders"], buyer_id, *after, ORDERS_PER_PAGE)
+        if rows:
+            yield [_exported(row) for row in rows]
+        if len(rows) < ORDERS_PER_PAGE:
+            return
+        after = (rows[-1]["created_at"], rows[-1]["id"])
+
+
+def _exported(row: asyncpg.Record) -> ExportedOrder:
+    order = order_of(row)
+    return ExportedOrder(
+        **{field: getattr(order, field) for field in order.__struct_fields__},
+        ship_to=row["ship_to"],
+        invite_code=row["invite_code"],
+        payment_method=row["payment_method"],
+    )
+
+
+def _me_of(principal: Principal, profile: Profile | None) -> Me:
+    return Me(
+        id=principal.subject,
+        role=principal.role,
+        email=profile.email if profile else None,
+        phone=profile.phone if profile else None,
+        created_at=profile.created_at if profile else None,
+    )
+
+
+def _digests_of(resources: Resources, profile: Profile | None) -> list[bytes]:
+    """Returns the keyed hashes under which the person's contacts may be kept."""
+    if profile is None:
+        return []
+    contacts = [
+        *([Contact("email", profile.email)] if profile.email is not None else ()),
+        *([Contact("phone", profile.phone)] if profile.phone is not None else ()),
+    ]
+    return [digest for contact in contacts for digest in contact.digests(resources.keyring)]
