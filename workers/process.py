@@ -26,6 +26,7 @@ from pintuan.doorbells import (
     open_queue,
     serialize_job,
 )
+from pintuan.identity.erasures import Eraser
 from pintuan.metrics import JOB_FAILURES, QUEUE_LAG
 from pintuan.notifications.channels import notifiers_of
 from pintuan.notifications.courier import Courier
@@ -87,7 +88,7 @@ def _people_of(resources: Resources) -> People:
     courier = Courier(
         resources.pool, resources.keyring, notifiers_of(settings), keeps_readable=settings.env == "dev"
     )
-    return People(resources.pool, courier)
+    return People(resources.pool, courier, Eraser(resources.pool, resources.engine))
 
 
 def make_worker(queue: ArqRedis, jobs: Jobs, people: People) -> Worker:
@@ -141,6 +142,7 @@ def _sweeps(jobs: Jobs, people: People) -> list[CronJob]:
         cron(_counted("orphans", jobs.orphans.run), name="sweep:orphans", second=EVERY_FIVE_SECONDS),
         cron(_counted("samples", jobs.sample_payments), name="sweep:samples", second=EVERY_FIVE_SECONDS),
         cron(_counted("keys", jobs.keys.run), name="sweep:keys", minute=0, second=0),
+        cron(_counted("erasures", people.erasures.run), name="sweep:erasures", second=EVERY_SECOND),
         cron(_counted("tidying", people.tidying.run), name="sweep:tidying", second=30),
     ]
 
