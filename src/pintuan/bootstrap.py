@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from groups.engine import GroupEngine, open_engine
@@ -17,6 +18,7 @@ from pintuan.auth.verifier import Verifier
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
 from pintuan.doorbells import Doorbells, open_doorbells
+from pintuan.identity.erasures import recently_erased_subjects
 from pintuan.live.signals import ChangeSignals, open_signals
 from pintuan.redis_connection import RedisClient, open_redis, placement_url
 
@@ -92,6 +94,7 @@ def _verifier(settings: Settings, keyring: Keyring, pool: asyncpg.Pool, clock: S
         clock.now_s,
         api_keys=KeyLookup(pool),
         issuers=settings.trusted_issuers,
+        read_refused=partial(recently_erased_subjects, pool),
     )
 
 
