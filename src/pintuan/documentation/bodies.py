@@ -40,12 +40,18 @@ def describe_bodies(
     types = [type_ for type_, _, _ in bodies]
     encoded, components = msgspec.json.schema_components([*types, *besides], ref_template=REF)
     schemas = {_PAGE_NAME.sub(r"\1Page", name): _tidy(schema) for name, schema in components.items()}
+    for schema in schemas.values():
+        _describe_tag(schema)
     for (_, holder, media), schema in zip(bodies, encoded, strict=False):
         media["schema"] = _tidy(schema)
         example = example_of(media["schema"], schemas)
         if example is not None:
             media.setdefault("example", example)
         _describe(holder, media["schema"], schemas)
+    for _, operation in operations:
+        for response in operation["responses"].values():
+            if response["description"].endswith(_SAID_BY_DEFAULT):
+                response["description"] = f"{operation['summary']}."
     return schemas
 
 
@@ -71,11 +77,18 @@ def _answer_of(handler: HTTPRouteHandler, status: int) -> Any:
 
 
 def _describe(holder: dict[str, Any], schema: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Says of a body what its struct says of itself, unless its route says more."""
-    name = schema.get("$ref", "").rpartition("/")[2]
-    description = schemas.get(name, {}).get("description")
-    if description and holder.setdefault("description", _SAID_BY_DEFAULT[0]).endswith(_SAID_BY_DEFAULT):
-        holder["description"] = description
+    """Says of a body what its struct, or each of several, says of itself, unless its route says more."""
+    names = [entry.get("$ref", "").rpartition("/")[2] for entry in (schema, *schema.get("anyOf", ()))]
+    said = [schemas[name]["description"] for name in names if schemas.get(name, {}).get("description")]
+    if said and holder.setdefault("description", _SAID_BY_DEFAULT[0]).endswith(_SAID_BY_DEFAULT):
+        holder["description"] = " Or: ".join(said)
+
+
+def _describe_tag(schema: dict[str, Any]) -> None:
+    """Says of the field that tells structs of a union apart what no struct can say of it."""
+    for property_ in schema.get("properties", {}).values():
+        if set(property_) == {"enum"}:
+            property_["description"] = "Always this; it tells this body from the others."
 
 
 def _tidy(node: Any) -> Any:

@@ -25,14 +25,28 @@ def example_of(
         if example is not None:
             return example
     if "properties" in schema:
+        required = schema.get("required", schema["properties"])
         return {
             name: example_of(property_, schemas, inside=inside)
             for name, property_ in schema["properties"].items()
+            # What may be left out is left out where nobody has said what it looks like.
+            if name in required or _is_exemplified(property_)
         }
     if "items" in schema:
         item = example_of(schema["items"], schemas, inside=inside)
         return [] if item is None else [item]
     return _plain_example(schema)
+
+
+def _is_exemplified(schema: dict[str, Any]) -> bool:
+    if "$ref" in schema or "examples" in schema or "enum" in schema or schema.get("type") == "boolean":
+        return True
+    inner = [
+        *schema.get("anyOf", ()),
+        *schema.get("oneOf", ()),
+        *([schema["items"]] if "items" in schema else []),
+    ]
+    return any(_is_exemplified(entry) for entry in inner)
 
 
 def _given_example(schema: dict[str, Any]) -> Any:

@@ -97,6 +97,9 @@ def build_document(
         for path, item in document["paths"].items()
         for method, operation in item.items()
     ]
+    for _, operation in operations:
+        # Litestar describes its own shape of a validation error, which nobody ever gets.
+        operation["responses"].pop("400", None)
     schemas = describe_bodies(operations, besides=[Problem])
     schemas["Problem"]["properties"]["code"]["enum"] = [kind.code for kind in kinds()]
     document["components"] |= {"schemas": dict(sorted(schemas.items())), "headers": HEADERS}
@@ -125,8 +128,6 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         schemes: list[dict[str, list[str]]] = [{BEARER: []}, {API_KEY: []}]
         operation["security"] = schemes if handler.resolve_guards() else [{}, *schemes]
     responses = operation["responses"]
-    # Litestar describes its own shape of a validation error, which nobody ever gets.
-    responses.pop("400", None)
     codes = codes_of(handler, operation)
     for kind in kinds():
         if kind.code in codes:

@@ -9,10 +9,12 @@ from pintuan.parameters import IDEMPOTENCY_KEY_LENGTH_MAX, IDEMPOTENCY_KEY_PATTE
 
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 
-# Path parameters mean the same wherever they stand: (description, example).
-PATH_PARAMETERS: Final = {
+# Parameters that mean the same wherever they stand: (description, example).
+SHARED_PARAMETERS: Final = {
+    "Last-Event-ID": ("`id` of the event received last.", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
     "deal_id": ("Names the deal.", "deal_0192f0c1a2b3"),
     "group_id": ("Names the group.", "grp_0192f0c1a2b3"),
+    "key_id": ("Names the API key.", "key_0192f0c1a2b3"),
     "order_id": ("Names the order.", "ord_0192f0c1a2b3"),
     "product_id": ("Names the product.", "prd_0192f0c1a2b3"),
     "share_code": ("Names the group in links.", "k7mq3xw9bd"),
@@ -61,8 +63,10 @@ def describe_parameters(operation: dict[str, Any]) -> None:
             parameter.pop(key, None)
         parameter["schema"] = _tidy(parameter["schema"])
         parameter["schema"].pop("description", None)
-        if parameter["in"] == "path":
-            _describe_path(parameter)
+        if parameter["name"] in SHARED_PARAMETERS:
+            description, example = SHARED_PARAMETERS[parameter["name"]]
+            parameter.setdefault("description", description)
+            parameter.setdefault("example", example)
         elif parameter["name"] == IDEMPOTENCY_HEADER:
             _describe_key(parameter)
         elif parameter["name"] == "cursor":
@@ -90,13 +94,6 @@ def describe_headers(responses: dict[str, Any]) -> None:
 
 def _header(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/headers/{name}"}
-
-
-def _describe_path(parameter: dict[str, Any]) -> None:
-    description, example = PATH_PARAMETERS.get(parameter["name"], ("", ""))
-    if description:
-        parameter.setdefault("description", description)
-        parameter.setdefault("example", example)
 
 
 def _describe_key(parameter: dict[str, Any]) -> None:
