@@ -70,7 +70,7 @@ class Hub:
         self._to_sweep: dict[str, None] = {}
         self._wanted = asyncio.Event()
         self._failing = False
-        self.draining = False
+        self._draining = False
 
     @property
     def group_count(self) -> int:
@@ -98,14 +98,15 @@ class Hub:
         return outcome
 
     @contextmanager
-    def watching(self, group_id: str, stream: Stream) -> Iterator[None]:
-        """Shows the stream every state of the group within the block."""
+    def watching(self, group_id: str, stream: Stream, first: Snapshot) -> Iterator[None]:
+        """Shows the stream `first`, the answer of `look`, and every later state within the block."""
         streams = self._watched.setdefault(group_id, set())
         streams.add(stream)
         beats = self._beats[next(self._arrivals) % HEARTBEAT_STEPS]
         beats.add(stream)
         try:
-            if self.draining:
+            stream.show(first)
+            if self._draining:
                 stream.end()
             yield
         finally:
@@ -129,7 +130,7 @@ class Hub:
 
     def drain(self) -> None:
         """Ends every stream, now and from now on, so that its reader connects elsewhere."""
-        self.draining = True
+        self._draining = True
         for streams in self._watched.values():
             for stream in streams:
                 stream.end()

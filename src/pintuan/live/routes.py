@@ -61,8 +61,7 @@ class FollowedGroup:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
             stream = Stream(send)
-            with live.hub.watching(self._group_id, stream):
-                stream.show(snapshot)
+            with live.hub.watching(self._group_id, stream, snapshot):
                 await stream.until_gone(receive)
             if stream.slow:
                 EVENT_STREAMS_DROPPED.labels("slow").inc()

@@ -9,9 +9,8 @@ import httpx
 import pytest
 
 from pintuan.live.hub import Pace
-from tests.acceptance.conftest import Bearer
 from tests.acceptance.live.watching import watching
-from tests.acceptance.shoppers import Shoppers, placed, refused
+from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
 from tests.market import Market
 from workers.jobs import Jobs
 

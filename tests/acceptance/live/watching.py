@@ -77,9 +77,8 @@ async def watching(
     api: httpx.AsyncClient, group: str, headers: dict[str, str] | None = None
 ) -> AsyncIterator[Watching]:
     """Follows a group for the life of the block."""
-    async with api.stream(
-        "GET", f"/v1/groups/{group}/events", headers=headers, timeout=EVENT_S_MAX
-    ) as opened:
+    path = f"/v1/groups/{group}/events"
+    async with api.stream("GET", path, headers=headers, timeout=EVENT_S_MAX) as opened:
         assert opened.status_code == 200, (await opened.aread()).decode()
         assert opened.headers["content-type"] == "text/event-stream"
         assert opened.headers["cache-control"] == "no-store"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from groups.errors import Overloaded
 from pintuan.errors import NotFound
 from pintuan.groups.schemas import Group
 from pintuan.live import hub as hub_module
+from pintuan.live.events import snapshot_of
 from pintuan.live.hub import READ_BATCH_MAX, SWEEP_SLICE_MAX, Hub, Pace
 from pintuan.live.stream import Stream
 from pintuan.money import Money
@@ -83,8 +85,7 @@ class Watchers:
         await self.hub.look_once()
         reader = Reader()
         stream = Stream(reader.send)
-        self.stack.enter_context(self.hub.watching(group_id, stream))
-        stream.show(await look)
+        self.stack.enter_context(self.hub.watching(group_id, stream, await look))
         await settle()
         return reader
 
@@ -187,15 +188,16 @@ async def test_a_sweep_goes_through_all_that_is_watched_in_slices(
 ) -> None:
     names = [f"grp_{number}" for number in range(SWEEP_SLICE_MAX + 10)]
     for name in names:
-        watchers.stack.enter_context(hub.watching(name, Stream(Reader().send)))
+        first = snapshot_of(group_of(name))
+        watchers.stack.enter_context(hub.watching(name, Stream(Reader().send), first))
     hub.sweep()
     hub.changed([names[-1]])
     await hub.look_once()
-    first = sum(postgres.asked, [])
-    assert len(first) == SWEEP_SLICE_MAX + 1
-    assert first[0] == names[-1]
+    asked = [*chain(*postgres.asked)]
+    assert len(asked) == SWEEP_SLICE_MAX + 1
+    assert asked[0] == names[-1]
     await hub.look_once()
-    assert set(sum(postgres.asked, [])) == set(names)
+    assert set(chain(*postgres.asked)) == set(names)
     assert max(map(len, postgres.asked)) <= READ_BATCH_MAX
     postgres.asked.clear()
     await hub.look_once()
@@ -251,4 +253,5 @@ async def test_draining_ends_the_streams_there_are_and_those_that_come(
     await settle()
     for reader in (early, late):
         assert not reader.messages[-1]["more_body"]
+        assert len(reader.states) == 1
         assert reader.text.rstrip().splitlines()[-1].startswith("retry: ")

@@ -70,7 +70,7 @@ async def test_a_terminal_state_ends_the_response() -> None:
     await stream.until_gone(reader.receive)
     assert reader.states == ["over"]
     assert not reader.messages[-1]["more_body"]
-    assert not (stream.slow or stream.drained)
+    assert (stream.slow, stream.drained) == (False, False)
 
 
 async def test_a_stream_that_is_ended_sends_what_it_has_and_says_when_to_come_back() -> None:
