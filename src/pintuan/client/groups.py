@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from pintuan.client import watch
 from pintuan.client.caller import Caller, new_key
@@ -51,7 +51,7 @@ class GroupCalls(Caller):
         """Returns the group behind a link."""
         return await self.session.send(Call("GET", f"/v1/share/{quoted(share_code)}", Group))
 
-    def watch_group(self, group_id: str) -> AsyncIterator[Group]:
+    def watch_group(self, group_id: str) -> AsyncGenerator[Group, None]:
         """Yields the group now and after every change until it has ended; see `pintuan.client.watch`."""
         return watch.watch_group(self.session, group_id)
 

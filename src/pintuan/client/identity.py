@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call
-from pintuan.identity.schemas import CodeGrant, CodeRequest, CodeSent, RefreshGrant, Revocation, Tokens
+from pintuan.identity.schemas import (
+    CodeGrant,
+    CodeRequest,
+    CodeSent,
+    Export,
+    Me,
+    RefreshGrant,
+    Revocation,
+    Tokens,
+)
 
 
 class IdentityCalls(Caller):
@@ -39,3 +48,16 @@ class IdentityCalls(Caller):
         """Ends the session of a refresh token."""
         body = Revocation(refresh_token)
         await self.session.send(Call("POST", "/v1/auth/revoke", type(None), body=body, signed=False))
+
+    async def get_me(self) -> Me:
+        """Returns the caller's account and contacts."""
+        return await self.session.send(Call("GET", "/v1/me", Me))
+
+    async def export_me(self) -> Export:
+        """Returns everything that is kept about the caller."""
+        return await self.session.send(Call("GET", "/v1/me/export", Export))
+
+    async def erase_me(self) -> None:
+        """Erases the caller's account, contacts and sessions, and calls as nobody from now on."""
+        await self.session.send(Call("DELETE", "/v1/me", type(None)))
+        self.session.forget()

@@ -10,6 +10,7 @@ import httpx
 from pintuan.client.deals import DealCalls
 from pintuan.client.groups import GroupCalls
 from pintuan.client.identity import IdentityCalls
+from pintuan.client.merchants import MerchantCalls
 from pintuan.client.operator import OperatorCalls
 from pintuan.client.orders import OrderCalls
 from pintuan.client.products import ProductCalls
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Pintuan(ProductCalls, DealCalls, GroupCalls, OrderCalls, IdentityCalls, OperatorCalls):
+class Pintuan(ProductCalls, DealCalls, GroupCalls, OrderCalls, IdentityCalls, MerchantCalls, OperatorCalls):
     """A marketplace as one caller sees it; methods are called as the operations of the contract.
 
     Each raises ProblemError, NoAnswer or BadAnswer (see `pintuan.client.errors`) instead of returning.

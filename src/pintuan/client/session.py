@@ -81,8 +81,11 @@ class Session:
             if self._token != spent or self._refresh_token is None:
                 return
             grant = RefreshGrant(refresh_token=self._refresh_token)
-            self.adopt(
-                await self.transport.send(
-                    Call("POST", "/v1/auth/token", Tokens, body=grant, signed=False), token=None
-                )
-            )
+            call = Call("POST", "/v1/auth/token", Tokens, body=grant, signed=False)
+            try:
+                self.adopt(await self.transport.send(call, token=None))
+            except ProblemError as problem:
+                if problem.status == _UNAUTHENTICATED:
+                    # The session is over; what is left of it must not be tried for every call to come.
+                    self.forget()
+                raise

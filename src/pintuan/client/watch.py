@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -28,45 +29,47 @@ _ENDED: Final = frozenset({"succeeded", "failed"})
 _REPEATABLE_CODES: Final = frozenset({"overloaded", "rate_limited"})
 
 
-async def watch_group(session: Session, group_id: str) -> AsyncIterator[Group]:
+async def watch_group(session: Session, group_id: str) -> AsyncGenerator[Group, None]:
     """Yields the group now and after every change, until it has succeeded or failed.
 
-    Changes that come fast are told as one. Raises ProblemError, NoAnswer after `CONNECTS_MAX` vain attempts
-    in a row, and BadAnswer.
+    Changes that come fast are told as one. Whoever stops earlier closes the generator, as
+    `contextlib.aclosing` does, and with it the connection. Raises ProblemError, NoAnswer after `CONNECTS_MAX`
+    vain attempts in a row, and BadAnswer.
     """
     call = f"GET /v1/groups/{quoted(group_id)}/events"
     parser = EventParser()
-    reason = "the stream ended"
     vain = 0
-    while vain < CONNECTS_MAX:
-        if vain:
-            await asyncio.sleep(_pause_s(parser, vain))
+    while True:
         vain += 1
+        reason, asked_s = "the stream ended", 0.0
         try:
-            async for group in _follow(session, group_id, call, parser):
-                vain = 0
-                yield group
-                if group.status in _ENDED:
-                    return
-            reason = "the stream ended"
+            async with aclosing(_follow(session, group_id, call, parser)) as groups:
+                async for group in groups:
+                    vain = 0
+                    yield group
+                    if group.status in _ENDED:
+                        return
         except StopWatching:
             return
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
         except ProblemError as problem:
-            waits_s = problem.retry_after_s or 0
-            if problem.code not in _REPEATABLE_CODES or waits_s > RETRY_AFTER_S_MAX or vain == CONNECTS_MAX:
+            asked_s = problem.retry_after_s or 0.0
+            if problem.code not in _REPEATABLE_CODES or asked_s > RETRY_AFTER_S_MAX or vain >= CONNECTS_MAX:
                 raise
-            await asyncio.sleep(waits_s)
+        if vain >= CONNECTS_MAX:
+            raise NoAnswer(call, vain, reason)
         parser = _resumed(parser)
-    raise NoAnswer(call, CONNECTS_MAX, reason)
+        await asyncio.sleep(max(asked_s, _pause_s(parser, vain)))
 
 
 class StopWatching(Exception):
     """The group has ended in the state that was seen last."""
 
 
-async def _follow(session: Session, group_id: str, call: str, parser: EventParser) -> AsyncIterator[Group]:
+async def _follow(
+    session: Session, group_id: str, call: str, parser: EventParser
+) -> AsyncGenerator[Group, None]:
     headers = {"Accept": _MEDIA_TYPE, "Cache-Control": "no-store"}
     token = await session.current_token()
     if token is not None:
@@ -97,7 +100,7 @@ def _pause_s(parser: EventParser, vain: int) -> float:
     """What the server asked for, or a pause that grows."""
     if parser.retry_s is not None:
         return min(parser.retry_s, RETRY_AFTER_S_MAX)
-    return min(PAUSE_S * 2.0 ** (vain - 1), PAUSE_S_MAX)
+    return min(PAUSE_S * 2.0**vain, PAUSE_S_MAX)
 
 
 def _resumed(parser: EventParser) -> EventParser:

@@ -1,0 +1,78 @@
+"""The client has a method for every operation of the contract, goes through lists, and needs no server."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from pintuan.app import create_app
+from pintuan.client import Pintuan, every
+from pintuan.client import pages as pages_module
+from pintuan.client.pages import EndlessList
+from pintuan.settings import Settings
+from tests.unit.pintuan.client.answering import Answers, client_of, ok
+from tests.unit.pintuan.demo.samples import deal
+
+SERVER_LIBRARIES = {"litestar", "asyncpg", "redis", "arq", "uvicorn", "structlog", "prometheus_client"}
+SECRET_KEY = "a key that signs tokens in tests and nowhere else"
+
+
+def test_every_operation_of_the_contract_has_its_method() -> None:
+    document = json.loads(create_app(Settings(secret_key=SECRET_KEY)).state.openapi())
+    names = {operation["operationId"] for item in document["paths"].values() for operation in item.values()}
+    methods = {
+        name for name, _ in inspect.getmembers(Pintuan, inspect.isfunction) if not name.startswith("_")
+    }
+    assert names - methods == set()
+    # What is there beside the operations is for the caller's convenience.
+    assert methods - names == {"calling_as", "sign_in", "sign_out"}
+
+
+def test_every_method_says_what_it_does() -> None:
+    methods = inspect.getmembers(Pintuan, inspect.isfunction)
+    assert [name for name, method in methods if not name.startswith("_") and not method.__doc__] == []
+
+
+def test_the_client_loads_nothing_of_the_server() -> None:
+    script = "import sys, pintuan.client; print(*{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", script]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own.
+    assert SERVER_LIBRARIES & set(loaded.stdout.split()) == set()
+
+
+@pytest.mark.anyio
+async def test_a_list_is_gone_through_page_by_page() -> None:
+    answers = Answers(
+        ok({"items": [deal("one"), deal("two")], "next_cursor": "c1"}),
+        ok({"items": [deal("three")], "next_cursor": None}),
+    )
+    async with client_of(answers) as pintuan:
+        titles = [deal.title async for deal in every(pintuan.list_deals, status="active", limit=2)]
+    assert titles == ["one", "two", "three"]
+    queries = [dict(request.url.params) for request in answers.requests]
+    assert queries == [{"status": "active", "limit": "2"}, {"status": "active", "limit": "2", "cursor": "c1"}]
+
+
+@pytest.mark.anyio
+async def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_module, "PAGES_MAX", 3)
+    answers = Answers(ok({"items": [], "next_cursor": "again"}))
+    async with client_of(answers) as pintuan:
+        with pytest.raises(EndlessList):
+            async for _ in every(pintuan.list_products):
+                pass
+    assert len(answers.requests) == 3
+
+
+@pytest.mark.anyio
+async def test_health_and_metrics_are_asked_without_a_token() -> None:
+    answers = Answers(ok({"status": "live"}), lambda _request: httpx.Response(200, text="up 1"))
+    async with client_of(answers, token="ann") as pintuan:
+        assert (await pintuan.live()).status == "live"
+        assert await pintuan.read_metrics() == "up 1"
+    assert answers.headers("authorization") == [None, None]
