@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "up": Subcommand("pintuan.cli.up", "Run the marketplace: stores, API and workers."),
     "migrate": Subcommand("pintuan.cli.migrate", "Bring the database's schema up to date."),
     "token": Subcommand("pintuan.cli.token", "Print access tokens."),
+    "grant": Subcommand("pintuan.cli.grant", "Give somebody a role."),
     "import": Subcommand("pintuan.cli.import_feed", "Import a product feed."),
     "demo": Subcommand("pintuan.cli.demo", "Fill a running marketplace with live shoppers."),
     "audit": Subcommand("pintuan.cli.audit", "Check every invariant over all data."),
