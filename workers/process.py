@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -30,7 +31,8 @@ from pintuan.identity.erasures import Eraser
 from pintuan.metrics import JOB_FAILURES, QUEUE_LAG
 from pintuan.notifications.channels import notifiers_of
 from pintuan.notifications.courier import Courier
-from pintuan.payments.sandbox import SandboxGateway
+from pintuan.payments.gateways import gateway_of
+from pintuan.tracing.gateway import TracedGateway
 from workers.failures import report_failure
 from workers.jobs import Jobs, Stores
 from workers.people import People
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from pintuan.bootstrap import Resources
     from pintuan.settings import Settings
+    from pintuan.tracing.spans import Tracing
 
 Job: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -69,13 +72,14 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
         open_resources(settings, application_name="pintuan-worker") as resources,
         open_queue(settings) as queue,
     ):
-        stores = Stores(
-            resources.pool, resources.engine, SandboxGateway(resources.pool), resources.signals.tell
-        )
+        gateway = gateway_of(settings, resources.pool)
+        if resources.tracing is not None:
+            gateway = TracedGateway(gateway, resources.tracing)
+        stores = Stores(resources.pool, resources.engine, gateway, resources.signals.tell)
         jobs = Jobs(stores)
         people = _people_of(resources)
         try:
-            worker = make_worker(queue, jobs, people)
+            worker = make_worker(queue, jobs, people, resources.tracing)
             working()
             await _work(worker, jobs)
         finally:
@@ -91,12 +95,12 @@ def _people_of(resources: Resources) -> People:
     return People(resources.pool, courier, Eraser(resources.pool, resources.engine))
 
 
-def make_worker(queue: ArqRedis, jobs: Jobs, people: People) -> Worker:
+def make_worker(queue: ArqRedis, jobs: Jobs, people: People, tracing: Tracing | None = None) -> Worker:
     """Returns an arq worker for the jobs; make it inside the running event loop."""
     # arq reports every start and end of every job, several times a second.
     logging.getLogger("arq.worker").setLevel(logging.WARNING)
     return Worker(
-        functions=_functions(queue, jobs, people),
+        functions=_functions(queue, jobs, people, tracing),
         cron_jobs=_sweeps(jobs, people),
         queue_name=QUEUE_NAME,
         redis_pool=queue,
@@ -113,7 +117,7 @@ def make_worker(queue: ArqRedis, jobs: Jobs, people: People) -> Worker:
     )
 
 
-def _functions(queue: ArqRedis, jobs: Jobs, people: People) -> list[Function]:
+def _functions(queue: ArqRedis, jobs: Jobs, people: People, tracing: Tracing | None = None) -> list[Function]:
     """What doorbells ask for, under the doorbells' names."""
     answers: dict[Doorbell, Job] = {
         "payments": jobs.drain_payments,
@@ -121,7 +125,9 @@ def _functions(queue: ArqRedis, jobs: Jobs, people: People) -> list[Function]:
         "seats": jobs.seats.run,
         "notifications": people.notifications.run,
     }
-    return [func(_answering(queue, doorbell, job), name=doorbell) for doorbell, job in answers.items()]
+    return [
+        func(_answering(queue, doorbell, job, tracing), name=doorbell) for doorbell, job in answers.items()
+    ]
 
 
 def _sweeps(jobs: Jobs, people: People) -> list[CronJob]:
@@ -147,13 +153,14 @@ def _sweeps(jobs: Jobs, people: People) -> list[CronJob]:
     ]
 
 
-def _answering(queue: ArqRedis, doorbell: Doorbell, job: Job) -> WorkerCoroutine:
-    async def answered(rung_at_us: int | None = None, **_later: object) -> None:
+def _answering(queue: ArqRedis, doorbell: Doorbell, job: Job, tracing: Tracing | None) -> WorkerCoroutine:
+    async def answered(rung_at_us: int | None = None, traces: Sequence[str] = (), **_later: object) -> None:
         # What a ring may carry is up to its sender, which during a release may be older or newer than we are.
         now_us = await answer(queue, doorbell)
         if rung_at_us is not None:
             QUEUE_LAG.observe(max(0, now_us - rung_at_us) / 1_000_000)
-        await job()
+        with nullcontext() if tracing is None else tracing.job(doorbell, traces):
+            await job()
 
     return _counted(doorbell, answered)
 

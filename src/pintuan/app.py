@@ -40,6 +40,7 @@ from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
 from pintuan.request_scope import RequestScope
 from pintuan.settings import Settings, load_settings
+from pintuan.tracing.requests import TracedRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -78,7 +79,7 @@ def create_app(
     request_log = logs.configure(settings)
     dependencies = {"resources": Provide(provide_resources, sync_to_thread=False)}
     app = Litestar(
-        route_handlers=[*routes, *(DEV_ROUTES if settings.env == "dev" else ())],
+        route_handlers=[*routes, *(DEV_ROUTES if settings.env == "dev" and routes is ROUTES else ())],
         dependencies=dependencies,
         exception_handlers={Exception: handle_exception},
         lifespan=[_lifespan(settings)],
@@ -93,9 +94,10 @@ def create_app(
     note_parameters(app)
     app.state.openapi = cache(partial(_document, settings, dependencies))
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
-    app.asgi_handler = behind_proxies(
-        RequestScope(Methods(app.asgi_handler, allowed_methods(app)), request_log), settings.trusted_proxies
-    )
+    app.asgi_handler = RequestScope(Methods(app.asgi_handler, allowed_methods(app)), request_log)
+    if settings.otlp_endpoint is not None:
+        app.asgi_handler = TracedRequests(app.asgi_handler, lambda: app.state.resources.tracing)
+    app.asgi_handler = behind_proxies(app.asgi_handler, settings.trusted_proxies)
     return app
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
-from groups.listeners import Listeners
+from groups.listeners import Listeners, Untraced
 from pintuan import metrics
 from pintuan.api_keys.service import KeyLookup
 from pintuan.auth.keyring import Keyring, keyring_of
@@ -21,6 +21,7 @@ from pintuan.doorbells import Doorbells, open_doorbells
 from pintuan.identity.erasures import recently_erased_subjects
 from pintuan.live.signals import ChangeSignals, open_signals
 from pintuan.redis_connection import RedisClient, open_redis, placement_url
+from pintuan.tracing import open_tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.settings import Settings
+    from pintuan.tracing.spans import Tracing
 
 POOL_SIZE_MAX: Final = 12
 # A process that is started while Postgres recovers waits for it; less than a stop waits before it kills.
@@ -47,6 +49,7 @@ class Resources:
     signals: ChangeSignals
     clock: ServerClock
     keyring: Keyring
+    tracing: Tracing | None
     verifier: Verifier
 
 
@@ -62,18 +65,22 @@ async def open_resources(
     """
     keyring = keyring_of(settings)
     async with AsyncExitStack() as stack:
+        tracing = await stack.enter_async_context(open_tracing(settings, application_name))
         pool = await stack.enter_async_context(
             open_pool(
                 settings,
                 size_max=POOL_SIZE_MAX,
                 application_name=application_name,
                 wait_s=POSTGRES_WAIT_S,
+                on_statement=None if tracing is None else tracing.statement_ended,
             )
         )
         redis = await stack.enter_async_context(open_redis(settings))
-        doorbells = await stack.enter_async_context(open_doorbells(settings))
+        carrier = None if tracing is None else tracing.carrier
+        doorbells = await stack.enter_async_context(open_doorbells(settings, carrier=carrier))
         signals = await stack.enter_async_context(open_signals(settings))
-        engine = await stack.enter_async_context(_open_engine(settings, pool, doorbells, signals))
+        listeners = _listeners(doorbells, signals, tracing)
+        engine = await stack.enter_async_context(_open_engine(settings, pool, listeners))
         clock = await stack.enter_async_context(open_clock(pool))
         yield Resources(
             settings=settings,
@@ -84,6 +91,7 @@ async def open_resources(
             signals=signals,
             clock=clock,
             keyring=keyring,
+            tracing=tracing,
             verifier=_verifier(settings, keyring, pool, clock),
         )
 
@@ -98,26 +106,31 @@ def _verifier(settings: Settings, keyring: Keyring, pool: asyncpg.Pool, clock: S
     )
 
 
-def _open_engine(
-    settings: Settings, pool: asyncpg.Pool, doorbells: Doorbells, signals: ChangeSignals
-) -> AbstractAsyncContextManager[GroupEngine]:
+def _listeners(doorbells: Doorbells, signals: ChangeSignals, tracing: Tracing | None) -> Listeners:
     def recorded(count: int) -> None:
         metrics.PLACEMENTS.inc(count)
         doorbells.ring("payments")
 
+    return Listeners(
+        on_recorded=recorded,
+        on_batch=metrics.PLACEMENT_BATCH_SIZE.observe,
+        on_rebuild=metrics.LANE_REBUILDS.inc,
+        on_orphans=metrics.ORPHAN_SEATS.inc,
+        on_stage=metrics.observe_stage,
+        on_settled=metrics.SETTLEMENT_LAG.observe,
+        on_ended=metrics.count_ended,
+        on_changed=signals.tell,
+        tracer=tracing or Untraced(),
+    )
+
+
+def _open_engine(
+    settings: Settings, pool: asyncpg.Pool, listeners: Listeners
+) -> AbstractAsyncContextManager[GroupEngine]:
     return open_engine(
         pool,
         placement_url(settings),
         rates=RateLimits() if settings.rate_limits else None,
         sim_offset_ms=settings.sim_offset_ms,
-        listeners=Listeners(
-            on_recorded=recorded,
-            on_batch=metrics.PLACEMENT_BATCH_SIZE.observe,
-            on_rebuild=metrics.LANE_REBUILDS.inc,
-            on_orphans=metrics.ORPHAN_SEATS.inc,
-            on_stage=metrics.observe_stage,
-            on_settled=metrics.SETTLEMENT_LAG.observe,
-            on_ended=metrics.count_ended,
-            on_changed=signals.tell,
-        ),
+        listeners=listeners,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
@@ -14,8 +15,9 @@ from asyncpg.pool import Pool
 from pintuan.settings import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from asyncpg.connection import LoggedQuery
     from asyncpg.pool import PoolAcquireContext
 
     from pintuan.settings import Settings
@@ -32,6 +34,9 @@ IDLE_CONNECTION_LIFETIME_S: Final = 300.0
 QUERIES_PER_CONNECTION_MAX: Final = 1_000_000
 POOL_SIZE_MIN: Final = 2
 OPEN_RETRY_S: Final = 0.1
+
+Prepare: TypeAlias = "Callable[[asyncpg.Connection], Coroutine[Any, Any, None]]"
+OnStatement: TypeAlias = "Callable[[LoggedQuery], None]"
 
 _JSONB_VERSION: Final = b"\x01"
 _logger = structlog.get_logger("pintuan.database")
@@ -60,12 +65,18 @@ class BoundedPool(Pool):
 
 @asynccontextmanager
 async def open_pool(
-    settings: Settings, *, size_max: int, application_name: str, wait_s: float = 0.0
+    settings: Settings,
+    *,
+    size_max: int,
+    application_name: str,
+    wait_s: float = 0.0,
+    on_statement: OnStatement | None = None,
 ) -> AsyncIterator[asyncpg.Pool]:
     """Opens a pool for the life of the block; a Postgres that is just starting is waited for up to `wait_s`.
 
     Every statement runs under the server's statement and lock timeouts and the client's slightly longer one;
     `app_now()` is shifted by the settings' simulated offset; jsonb is read and written as plain values.
+    `on_statement` is told of each statement that ended.
 
     Raises:
         SettingsError: no database URL is set.
@@ -73,19 +84,23 @@ async def open_pool(
     """
     if settings.database_url is None:
         raise SettingsError("PINTUAN_DATABASE_URL", "not set; `pintuan up` sets it for the embedded Postgres")
-    pool = await _opened(settings, size_max, application_name, wait_s)
+    prepare = (
+        _prepare_connection if on_statement is None else partial(_prepare_watched, on_statement=on_statement)
+    )
+    make_pool = partial(_make_pool, settings, size_max, application_name, prepare)
+    pool = await _opened(make_pool, wait_s)
     try:
         yield pool
     finally:
         await _close(pool)
 
 
-async def _opened(settings: Settings, size_max: int, application_name: str, wait_s: float) -> BoundedPool:
+async def _opened(make_pool: Callable[[], BoundedPool], wait_s: float) -> BoundedPool:
     clock = asyncio.get_running_loop().time
     give_up_at_s = clock() + wait_s
     while True:
         # A new one each time, because asyncpg closes a pool that failed to open.
-        pool = _make_pool(settings, size_max, application_name)
+        pool = make_pool()
         try:
             await pool
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
@@ -96,14 +111,14 @@ async def _opened(settings: Settings, size_max: int, application_name: str, wait
             return pool
 
 
-def _make_pool(settings: Settings, size_max: int, application_name: str) -> BoundedPool:
+def _make_pool(settings: Settings, size_max: int, application_name: str, prepare: Prepare) -> BoundedPool:
     return BoundedPool(
         settings.database_url,
         min_size=min(POOL_SIZE_MIN, size_max),
         max_size=size_max,
         max_queries=QUERIES_PER_CONNECTION_MAX,
         max_inactive_connection_lifetime=IDLE_CONNECTION_LIFETIME_S,
-        init=_prepare_connection,
+        init=prepare,
         loop=None,
         connection_class=PooledConnection,
         record_class=asyncpg.Record,
@@ -129,6 +144,11 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
     )
+
+
+async def _prepare_watched(connection: asyncpg.Connection, *, on_statement: OnStatement) -> None:
+    await _prepare_connection(connection)
+    connection.add_query_logger(on_statement)
 
 
 def _encode_jsonb(value: object) -> bytes:

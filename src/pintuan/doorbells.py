@@ -10,7 +10,7 @@ for earlier is seen by that look, and a ring that comes later makes a new job.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
@@ -41,6 +41,8 @@ RING_GAP_S: Final = 0.02
 JOB_EXPIRY: Final = timedelta(hours=1)
 SOCKET_TIMEOUT_S: Final = 2.0
 CARRIERS_END_S: Final = 3.0
+# Of the traces that led to one ring; the others' work is done just the same.
+CARRIED_MAX: Final = 16
 CONNECTION_COUNT_MAX: Final = 16
 CONNECTION_WAIT_S: Final = 2.0
 HEALTH_CHECK_INTERVAL_S: Final = 30
@@ -111,16 +113,26 @@ async def check_queue(settings: Settings) -> None:
 
 
 class Doorbells:
-    """Rings from one process. Rings of one doorbell that come while it is being rung are merged into one."""
+    """Rings from one process. Rings of one doorbell that come while it is being rung are merged into one.
 
-    def __init__(self, queue: ArqRedis) -> None:
+    `carrier` names the trace of whoever rings, so that what is done for them can be told from other work.
+    """
+
+    def __init__(self, queue: ArqRedis, *, carrier: Callable[[], str | None] | None = None) -> None:
         self._queue = queue
         self._rung = {doorbell: asyncio.Event() for doorbell in DOORBELLS}
+        self._carrier = carrier
+        self._carried: dict[Doorbell, list[str]] = {doorbell: [] for doorbell in DOORBELLS}
         self._failing = False
 
     def ring(self, doorbell: Doorbell) -> None:
         """Asks for a look at what is due; returns at once and never raises."""
         self._rung[doorbell].set()
+        if self._carrier is None or len(self._carried[doorbell]) >= CARRIED_MAX:
+            return
+        trace = self._carrier()
+        if trace is not None:
+            self._carried[doorbell].append(trace)
 
     async def carry(self, doorbell: Doorbell) -> None:
         """Carries the rings of one doorbell to the queue until it is cancelled."""
@@ -139,9 +151,11 @@ class Doorbells:
                 pipeline.time()
                 generation, time = await pipeline.execute()
             generation = generation or b"0"
+            traces, self._carried[doorbell] = self._carried[doorbell], []
             await self._queue.enqueue_job(
                 doorbell,
                 rung_at_us=_microseconds(time),
+                traces=traces,
                 _job_id=f"{doorbell}:{generation.decode()}",
                 _defer_until=_LONG_AGO,
                 _expires=JOB_EXPIRY,
@@ -172,15 +186,19 @@ async def answer(queue: ArqRedis, doorbell: Doorbell) -> int:
 
 
 @asynccontextmanager
-async def open_doorbells(settings: Settings) -> AsyncIterator[Doorbells]:
+async def open_doorbells(
+    settings: Settings, *, carrier: Callable[[], str | None] | None = None
+) -> AsyncIterator[Doorbells]:
     """Opens the doorbells for the life of the block; rings not yet carried at its end are dropped.
+
+    `carrier` is as for `Doorbells`.
 
     Raises:
         SettingsError: no queue can be used.
     """
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(open_queue(settings))
-        doorbells = Doorbells(queue)
+        doorbells = Doorbells(queue, carrier=carrier)
         carriers = [
             asyncio.create_task(doorbells.carry(doorbell), name=f"doorbell {doorbell}")
             for doorbell in DOORBELLS
@@ -188,8 +206,8 @@ async def open_doorbells(settings: Settings) -> AsyncIterator[Doorbells]:
         try:
             yield doorbells
         finally:
-            for carrier in carriers:
-                carrier.cancel()
+            for task in carriers:
+                task.cancel()
             # A cancellation that meets a failing socket can get lost on the way; nobody waits for it long.
             await asyncio.wait(carriers, timeout=CARRIERS_END_S)
 

@@ -29,6 +29,7 @@ from pintuan.supervisor.keeper import Keeper, Restartable, ending
 from pintuan.supervisor.listener import listen, url_of
 from pintuan.supervisor.readiness import NeverReadyError
 from pintuan.supervisor.signals import Signals
+from pintuan.tracing import require_sdk
 
 READY_WAIT_S_MAX = 60.0
 READY_POLL_S = 0.05
@@ -118,6 +119,7 @@ class Marketplace:
         settings = await self._start_servers()
         # Before anything is written, and because these name the variable that is wrong.
         placement_url(settings)
+        require_sdk(settings)
         await check_durability(settings)
         await check_queue(settings)
         await sql.migrate(_set(settings.database_url))
