@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 import sql
+from pintuan.auth.keyring import Keyring
 from pintuan.doorbells import check_queue
 from pintuan.durability import (
     POSTGRES_REQUIRED,
@@ -121,7 +122,9 @@ def _port(settings: Settings) -> Finding:
 
 def _secret_key(settings: Settings) -> Finding:
     if settings.secret_key is not None:
-        return Finding("secret key", "ok", "set")
+        current, *others = Keyring(settings.secret_key, settings.secret_keys_accepted).kids
+        accepted = f"; also accepts {', '.join(others)}" if others else ""
+        return Finding("secret key", "ok", f"set; signs as {current}{accepted}")
     if settings.env == "production":
         return Finding(
             "secret key", "FAIL", "not set", "set PINTUAN_SECRET_KEY to 32 random characters or more"

@@ -66,10 +66,10 @@ async def test_postgres_keeps_no_secret(
 ) -> None:
     secret = (await make_key(api, acme))["key"].rsplit("_", 1)[1]
 
-    row = await pool.fetchrow("SELECT k::text AS text, secret_digest FROM api_keys k")
+    kept: str = await pool.fetchval("SELECT k::text FROM api_keys k")
 
-    assert secret not in row["text"]
-    assert bytes.fromhex(secret) not in row["secret_digest"]
+    assert "acme" in kept
+    assert secret not in kept
 
 
 async def test_a_key_may_list_keys_and_neither_make_nor_delete_them(

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from pintuan.auth.trusted_issuer import TrustedIssuer
 from pintuan.settings import (
     OFFSET_MS_MAX,
     SECRET_KEY_LENGTH_MIN,
@@ -24,6 +25,8 @@ from pintuan.settings import (
 KEY = "k" * SECRET_KEY_LENGTH_MIN
 PRODUCTION = {"PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": KEY}
 STARTING_AT_ONCE = 8
+ISSUERS = """[{"name": "shop", "issuer": "https://a.example", "audience": "us",
+    "jwks_url": "https://a.example/keys"}]"""
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -49,6 +52,9 @@ def test_every_variable_reaches_its_field() -> None:
             "PINTUAN_METRICS_PORT": "9100",
             "PINTUAN_OTLP_ENDPOINT": "http://collector:4318/",
             "PINTUAN_TRACE_SAMPLE_RATIO": "0.25",
+            "PINTUAN_SECRET_KEYS_ACCEPTED": f"{KEY}1, {KEY}2",
+            "PINTUAN_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::7",
+            "PINTUAN_TRUSTED_ISSUERS": ISSUERS,
         }
     )
 
@@ -69,6 +75,9 @@ def test_every_variable_reaches_its_field() -> None:
         metrics_port=9100,
         otlp_endpoint="http://collector:4318",
         trace_sample_ratio=0.25,
+        secret_keys_accepted=(f"{KEY}1", f"{KEY}2"),
+        trusted_proxies=("10.0.0.0/8", "2001:db8::7"),
+        trusted_issuers=(TrustedIssuer("shop", "https://a.example", "us", "https://a.example/keys"),),
     )
 
 

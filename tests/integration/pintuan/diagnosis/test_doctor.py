@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from pintuan.auth.keyring import Keyring
 from pintuan.cli import main
 from pintuan.diagnosis import diagnose
 from pintuan.settings import Settings
@@ -60,6 +61,24 @@ async def test_a_taken_port_is_a_failure(own_directory: Path, database_url: str,
     assert (port_finding.status, port_finding.detail) == ("FAIL", f"{port} is taken by another program")
 
 
+@pytest.mark.anyio
+async def test_the_keys_are_told_by_their_fingerprints(database_url: str, redis_url: str) -> None:
+    current, accepted = "swordfish" * 4, "marlin" * 6
+    findings = await diagnose(
+        Settings(
+            database_url=database_url,
+            redis_url=redis_url,
+            secret_key=current,
+            secret_keys_accepted=(accepted,),
+        )
+    )
+    keys = next(finding for finding in findings if finding.subject == "secret key")
+    signs, accepts = Keyring(current, [accepted]).kids
+    assert (keys.status, keys.detail) == ("ok", f"set; signs as {signs}; also accepts {accepts}")
+    assert "swordfish" not in str(findings)
+    assert "marlin" not in str(findings)
+
+
 def test_the_command_exits_1_and_names_the_remedy_when_something_is_wrong(
     postgres: "PostgresFixture", redis_url: str
 ) -> None:
@@ -81,6 +100,7 @@ def test_the_text_shows_settings_without_secrets_and_findings(database_url: str,
         "PINTUAN_DATABASE_URL": database_url,
         "PINTUAN_REDIS_URL": redis_url,
         "PINTUAN_SECRET_KEY": "swordfish" * 4,
+        "PINTUAN_SECRET_KEYS_ACCEPTED": "swordfish" * 5,
     }
     result = CliRunner().invoke(main, ["doctor"], env=environ)
     assert "PINTUAN_SECRET_KEY" in result.output

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pintuan.auth.trusted_issuer import TrustedIssuer
 from pintuan.settings import Settings, load_settings
 from pintuan.supervisor.environment import child_environment
 
@@ -23,6 +24,7 @@ from pintuan.supervisor.environment import child_environment
             secret_key="s" * 32,
             secret_keys_accepted=("t" * 32, "u" * 32),
             trusted_proxies=("10.0.0.0/8", "2001:db8::7"),
+            trusted_issuers=(TrustedIssuer("shop", "https://a.example", "us", "https://a.example/keys"),),
         ),
         Settings(clock_offset_ms=-5, sim_offset_ms=86_400_000, rate_limits=False),
     ],
