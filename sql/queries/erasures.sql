@@ -81,12 +81,3 @@ SET look_at = app_now() + least(
     $3::bigint * interval '1 millisecond'
 )
 WHERE subject = $1;
-
--- name: export_orders
--- Reads a page of a buyer's orders with all the buyer told about them, newest first, from just behind ($2, $3).
-SELECT s.*, o.ship_to, o.invite_code, o.payment_method
-FROM orders_shown s JOIN orders o ON o.id = s.id
-WHERE s.buyer_id = $1
-    AND (s.created_at, s.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
-ORDER BY s.created_at DESC, s.id DESC
-LIMIT $4;

@@ -151,3 +151,12 @@ WHERE (scope, key_digest) IN (
 -- name: recently_erased_subjects
 -- Lists the subjects that were erased in the last $1 ms, whose access tokens may not have expired.
 SELECT subject FROM erasures WHERE erased_at > app_now() - $1::bigint * interval '1 millisecond';
+
+-- name: export_orders
+-- Reads a page of a buyer's orders with all the buyer told about them, newest first, from just behind ($2, $3).
+SELECT s.*, o.ship_to, o.invite_code, o.payment_method
+FROM orders_shown s JOIN orders o ON o.id = s.id
+WHERE s.buyer_id = $1
+    AND (s.created_at, s.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
+ORDER BY s.created_at DESC, s.id DESC
+LIMIT $4;

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+import sql
 from pintuan.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, MissingServerError
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.settings import Settings, SettingsError
@@ -43,6 +44,24 @@ async def running_services(settings: Settings) -> AsyncIterator[Settings]:
         except EmbeddedError as error:
             raise SettingsError("PINTUAN_DATA_DIR", str(error)) from error
         yield started
+
+
+@asynccontextmanager
+async def migrated_database(settings: Settings) -> AsyncIterator[Settings]:
+    """Yields the settings with a database: the one set, or that of the data directory, brought up to date.
+
+    Nothing else of the marketplace is started where a database is set, and that one is left as it is.
+
+    Raises SettingsError as `running_services` does, and sql.MigrationError.
+    """
+    if settings.database_url is not None:
+        yield settings
+        return
+    async with running_services(settings) as running:
+        if running.database_url is None:
+            raise SettingsError("PINTUAN_DATABASE_URL", "not set, and no database was started")
+        await sql.migrate(running.database_url)
+        yield msgspec.structs.replace(settings, database_url=running.database_url)
 
 
 async def _start_missing(settings: Settings, directory: DataDirectory, stack: AsyncExitStack) -> Settings:

@@ -7,14 +7,12 @@ import io
 import os
 import stat
 import time
-from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import click
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
@@ -23,11 +21,11 @@ from pintuan.auth.principal import SUBJECT_LENGTH_MAX, is_subject
 from pintuan.catalog.feed_import import FeedImport, ImportReport
 from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, FeedItem, read_feed
 from pintuan.database import open_pool
-from pintuan.services import running_services
+from pintuan.services import migrated_database
 from pintuan.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
 
 POOL_SIZE_MAX = 1
 
@@ -60,6 +58,8 @@ def command(*, feed: Path, merchant: str, currency: str | None) -> None:
     except FeedError as error:
         _tell(report)
         raise click.ClickException(f"{feed}: {error}") from error
+    except sql.MigrationError as error:
+        raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"cannot read {feed}: {error.strerror or error}") from error
     _tell(report)
@@ -75,7 +75,7 @@ async def _import(
     report: ImportReport,
 ) -> None:
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    async with _database(settings) as with_database:
+    async with migrated_database(settings) as with_database:
         try:
             with _progress(console) as progress:
                 task = progress.add_task("importing", total=_size_bytes(stream), rows=0, rows_s=0.0)
@@ -105,23 +105,6 @@ async def _import(
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _tell(report)
             raise click.ClickException(f"the database failed: {error or type(error).__name__}") from error
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Settings]:
-    """Yields settings with a database: the one set, or that of the data directory, up to date."""
-    if settings.database_url is not None:
-        # Nothing else of the marketplace is needed, so no other store is started.
-        yield settings
-        return
-    async with running_services(settings) as running:
-        if running.database_url is None:
-            raise click.ClickException("no database to import into")
-        try:
-            await sql.migrate(running.database_url)
-        except sql.MigrationError as error:
-            raise click.ClickException(str(error)) from error
-        yield msgspec.structs.replace(settings, database_url=running.database_url)
 
 
 def _progress(console: Console) -> Progress:

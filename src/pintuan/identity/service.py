@@ -11,16 +11,17 @@ import structlog
 
 from pintuan.groups.store import order_of
 from pintuan.identity import store
+from pintuan.identity.codes import account_of
 from pintuan.identity.contacts import Contact
-from pintuan.identity.erasures import ERASURES, Eraser, insert_erasure, require_not_erased
+from pintuan.identity.erasures import Eraser, insert_erasure, require_not_erased
 from pintuan.identity.schemas import ExportedNotification, ExportedOrder, ExportedSession, Me
 from pintuan.notifications import store as notifications
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
-    from pintuan.auth import Principal
+    from pintuan.auth import Principal, Role
     from pintuan.bootstrap import Resources
-    from pintuan.identity.store import Connection, Profile
+    from pintuan.identity.store import Connection, Place, Profile
 
 SESSIONS_EXPORTED_MAX: Final = 1_000
 NOTIFICATIONS_EXPORTED_MAX: Final = 1_000
@@ -83,6 +84,18 @@ async def erase(resources: Resources, principal: Principal) -> None:
         _logger.warning("orders are scrubbed later", error=repr(error))
 
 
+async def grant(pool: asyncpg.Pool, contact: Contact, role: Role) -> str:
+    """Gives the contact's account a role, made now where it has none; returns the account's id."""
+
+    async def transaction() -> str:
+        async with pool.acquire() as connection, connection.transaction():
+            account = await account_of(connection, contact)
+            await store.set_role(connection, account.id, role)
+            return account.id
+
+    return await retry_serialization(transaction)
+
+
 async def _drop_person(connection: Connection, resources: Resources, subject: str) -> None:
     profile = await store.select_account(connection, subject)
     if profile is None:
@@ -106,9 +119,9 @@ async def _document(
 
 async def _orders(pool: asyncpg.Pool, buyer_id: str) -> AsyncIterator[list[ExportedOrder]]:
     """Yields pages that have at least one order."""
-    after: tuple[object, object] = (None, None)
+    after: Place | None = None
     for _ in range(PAGES_MAX):
-        rows = await pool.fetch(ERASURES["export_orders"], buyer_id, *after, ORDERS_PER_PAGE)
+        rows = await store.export_orders(pool, buyer_id, after=after, limit=ORDERS_PER_PAGE)
         if rows:
             yield [_exported(row) for row in rows]
         if len(rows) < ORDERS_PER_PAGE:

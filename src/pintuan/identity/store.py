@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pintuan.identity.contacts import Contact
 
     Connection: TypeAlias = PoolConnectionProxy
+    # A row's time of creation and its id.
+    Place: TypeAlias = tuple[datetime, str]
 
 IDENTITY = load_queries("identity")
 
@@ -196,6 +198,13 @@ async def list_sessions(connection: Connection, account_id: str, *, limit: int) 
     """Returns an account's newest sessions."""
     rows = await connection.fetch(IDENTITY["list_sessions"], account_id, limit)
     return [Session(**row) for row in rows]
+
+
+async def export_orders(
+    pool: asyncpg.Pool, buyer_id: str, *, after: Place | None, limit: int
+) -> list[asyncpg.Record]:
+    """Returns a page of a buyer's orders as rows of `orders_shown` with what the buyer told about them."""
+    return await pool.fetch(IDENTITY["export_orders"], buyer_id, *(after or (None, None)), limit)
 
 
 async def purge(pool: asyncpg.Pool, *, session_age_ms: int, limit: int) -> int:

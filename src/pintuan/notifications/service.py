@@ -6,6 +6,7 @@ announced that did not happen, and no announcement is lost with a process.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pintuan.notifications.store import Connection
 
 OUTBOX_SIZE_MAX: Final = 200
+_NO_DIGITS: Final = re.compile(r"[^0-9]+")
 
 
 async def enqueue(
@@ -70,7 +72,11 @@ async def read_outbox(pool: asyncpg.Pool, keyring: Keyring, to: str | None) -> l
     """Returns the newest messages that were not wiped, newest first, of everybody or of one recipient."""
     digests = None
     if to is not None:
-        digests = [*recipient_digests(keyring, "email", to), *recipient_digests(keyring, "sms", to)]
+        digests = [
+            *recipient_digests(keyring, "email", to.strip().lower()),
+            # A plus sign that was not escaped arrives as a space.
+            *recipient_digests(keyring, "sms", "+" + _NO_DIGITS.sub("", to)),
+        ]
     rows = await store.list_readable(pool, digests, limit=OUTBOX_SIZE_MAX)
     opened = ((row, unseal(keyring, row.sealed)) for row in rows)
     return [

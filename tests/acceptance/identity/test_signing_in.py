@@ -11,12 +11,15 @@ import jwt
 import msgspec
 import pytest
 
+from pintuan.identity.contacts import Contact
+from pintuan.identity.service import grant
 from pintuan.settings import Settings
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import refused
 from tests.acceptance.signing_in import (
     ask_for_code,
+    header_of,
     read_code,
     refresh,
     sign_in,
@@ -298,3 +301,14 @@ async def _pass_time(pool: asyncpg.Pool, *, seconds: int) -> None:
         " (SELECT array_agg(m - $1 * interval '1 second') FROM unnest(moments) m)",
         seconds,
     )
+
+
+async def test_a_session_has_the_role_its_account_has_now(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    tokens = await sign_in(api, email=ANN)
+    refused(await api.post("/v1/products", json={}, headers=header_of(tokens)), 403, "forbidden")
+
+    assert await grant(pool, Contact("email", ANN), "merchant") == subject_of(tokens)
+
+    newer = tokens_of(await refresh(api, tokens["refresh_token"]))
+    refused(await api.post("/v1/products", json={}, headers=header_of(newer)), 400, "invalid")
+    assert subject_of(newer) == subject_of(tokens)

@@ -1,0 +1,55 @@
+"""`pintuan grant`: gives somebody a role, and an account where they have none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import asyncpg
+import click
+
+import sql
+from pintuan.auth.principal import ROLES, Role
+from pintuan.database import open_pool
+from pintuan.errors import InvalidInput
+from pintuan.identity.contacts import contact_of
+from pintuan.identity.service import grant
+from pintuan.services import migrated_database
+from pintuan.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pintuan.identity.contacts import Contact
+
+POOL_SIZE_MAX = 1
+
+
+@click.command()
+@click.option("--email", help="Whose account, by e-mail address.")
+@click.option("--phone", help="Whose account, by phone number with its country code (+33123456789).")
+@click.option("--role", type=click.Choice(ROLES), required=True, help="What they may do from now on.")
+def command(*, email: str | None, phone: str | None, role: str) -> None:
+    """Give somebody a role, and print the id of their account; one is made where there is none.
+
+    Who is signed in already has the new role within 15 minutes, when their access token is refreshed.
+    """
+    settings = load_settings()
+    try:
+        contact = contact_of(email, phone, fictional=settings.env == "dev")
+    except InvalidInput as error:
+        raise click.BadParameter(error.errors[0].message, param_hint=f"--{error.errors[0].field}") from error
+    click.echo(asyncio.run(_grant(settings, contact, cast("Role", role))))
+
+
+async def _grant(settings: Settings, contact: Contact, role: Role) -> str:
+    try:
+        async with (
+            migrated_database(settings) as with_database,
+            open_pool(with_database, size_max=POOL_SIZE_MAX, application_name="pintuan-grant") as pool,
+        ):
+            return await grant(pool, contact, role)
+    except sql.MigrationError as error:
+        raise click.ClickException(str(error)) from error
+    except asyncpg.UndefinedTableError as error:
+        raise click.ClickException("the database has no schema yet; run `pintuan migrate`") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise click.ClickException(f"the database failed: {error or type(error).__name__}") from error
