@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from pintuan.auth.keyring import Keyring
 from pintuan.auth.tokens import TokenVerifier
 from pintuan.demo.errors import VenueError
 from pintuan.demo.venue import Cast, Venue, brands_of, feed_items, find_venue, prepare
@@ -43,9 +44,9 @@ async def test_every_brand_has_its_products_and_everybody_a_token(
     assert {row["merchant_id"]: row["items"] for row in rows} == {
         cast.merchant(brand): len(items) for brand, items in brands.items()
     }
-    verifier = TokenVerifier(SECRET_KEY, time.time)
+    verifier = TokenVerifier(Keyring(SECRET_KEY), time.time)
     for (role, subject), token in tokens.items():
-        principal = verifier.verify(token)
+        principal = verifier.verify(token).principal
         assert (principal.role, principal.subject) == (role, subject)
     assert ("buyer", "mei-c0ffee") in tokens
 
