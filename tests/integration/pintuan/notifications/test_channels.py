@@ -1,0 +1,124 @@
+"""Messages reach real servers, and what those say decides whether another attempt is of use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pintuan.notifications import channels
+from pintuan.notifications.channels import DeliveryFailed, LogNotifier, SmtpNotifier, WebhookNotifier
+from pintuan.notifications.message import Message
+from tests.mailbox import HOST, certified, mail_server, text_provider
+from tests.marketplace import free_port
+
+pytestmark = pytest.mark.anyio
+
+SENDER = "Tea House <hello@shop.example>"
+TEXT = "493027 is your sign-in code – for Ann. ¡Hola!"
+MAIL = Message(channel="email", to="ann@example.com", subject="Your code", text=TEXT)
+SMS = Message(channel="sms", to="+12025550123", subject="Your code", text=TEXT)
+
+
+async def test_mail_arrives_as_it_was_written() -> None:
+    async with mail_server() as server:
+        await SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER).deliver(MAIL)
+
+    (mail,) = server.mails
+    assert server.recipients == ["ann@example.com"]
+    assert (mail["From"], mail["To"], mail["Subject"]) == (SENDER, "ann@example.com", "Your code")
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail.get_content().strip() == TEXT  # type: ignore[attr-defined]  # The policy makes it an EmailMessage.
+    assert server.encrypted == [False]
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+async def test_a_password_travels_encrypted(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls, certificate = certified(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with mail_server(tls=tls, implicit=scheme == "smtps", signs_in=True) as server:
+        url = f"{scheme}://tea:p%40ss@{HOST}:{server.port}"
+        await SmtpNotifier(url, SENDER).deliver(MAIL)
+
+    assert (server.passwords, server.encrypted, len(server.mails)) == ([b"p@ss"], [True], 1)
+
+
+async def test_a_password_is_not_told_to_a_server_without_encryption() -> None:
+    async with mail_server(signs_in=True) as server:
+        with pytest.raises(DeliveryFailed) as failed:
+            await SmtpNotifier(f"smtp://tea:pass@{HOST}:{server.port}", SENDER).deliver(MAIL)
+    assert (server.passwords, server.mails, failed.value.permanent) == ([], [], False)
+
+
+async def test_a_server_nobody_vouches_for_gets_no_mail(tmp_path: Path) -> None:
+    tls, _ = certified(tmp_path)
+    async with mail_server(tls=tls) as server:
+        with pytest.raises(DeliveryFailed):
+            await SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER).deliver(MAIL)
+    assert server.mails == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "permanent"), [("451 busy, ann@example.com", False), ("554 spam from ann@example.com", True)]
+)
+async def test_a_refused_mail_is_given_up_when_the_server_says_so(reply: str, permanent: bool) -> None:
+    async with mail_server() as server:
+        server.answers.append(reply)
+        with pytest.raises(DeliveryFailed) as failed:
+            await SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER).deliver(MAIL)
+    assert failed.value.permanent is permanent
+    # Reasons are logged, so they name nobody.
+    assert "ann" not in failed.value.reason
+
+
+@pytest.mark.parametrize(("reply", "permanent"), [("450 greylisted", False), ("550 no such user", True)])
+async def test_a_refused_recipient_is_given_up_when_the_server_says_so(reply: str, permanent: bool) -> None:
+    async with mail_server() as server:
+        server.refused_recipients[MAIL.to] = reply
+        with pytest.raises(DeliveryFailed) as failed:
+            await SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER).deliver(MAIL)
+    assert failed.value.permanent is permanent
+
+
+async def test_a_text_arrives_as_it_was_written() -> None:
+    async with text_provider() as provider:
+        await WebhookNotifier(provider.url).deliver(SMS)
+    assert provider.texts == [{"to": "+12025550123", "text": TEXT}]
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent"),
+    [(500, False), (503, False), (429, False), (401, False), (400, True), (302, False)],
+)
+async def test_a_refused_text_is_given_up_when_the_provider_says_so(status: int, permanent: bool) -> None:
+    async with text_provider() as provider:
+        provider.statuses.append(status)
+        with pytest.raises(DeliveryFailed) as failed:
+            await WebhookNotifier(provider.url).deliver(SMS)
+    assert (failed.value.permanent, failed.value.reason) == (permanent, f"HTTP {status}")
+
+
+async def test_nobody_there_and_no_answer_are_worth_another_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setattr(channels, "DELIVERY_TIMEOUT_S", 0.2)
+    async with text_provider() as provider, mail_server() as server:
+        provider.silent = server.hung = True
+        for notifier, message in (
+            (SmtpNotifier(f"smtp://{HOST}:{port}", SENDER), MAIL),
+            (SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER), MAIL),
+            (WebhookNotifier(f"http://{HOST}:{port}"), SMS),
+            (WebhookNotifier(provider.url), SMS),
+        ):
+            with pytest.raises(DeliveryFailed) as failed:
+                await notifier.deliver(message)
+            assert failed.value.permanent is False
+
+
+async def test_a_developer_reads_messages_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    await LogNotifier().deliver(
+        Message(channel="email", to="ann@example.com", subject="Your code", text=TEXT, code="493027")
+    )
+    written = capsys.readouterr()
+    assert all(word in written.out + written.err for word in ("notification", "ann@example.com", "493027"))
