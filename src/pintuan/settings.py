@@ -6,11 +6,8 @@ bad value raises SettingsError, which names the variable and never repeats a sec
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import secrets
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,8 @@ from typing import Any, Literal
 import msgspec
 
 from pintuan.auth.trusted_issuer import TrustedIssuer, read_trusted_issuers
+from pintuan.dotenv_file import read_dotenv
+from pintuan.secret_key_file import create_secret_key
 from pintuan.setting_values import (
     choice,
     currency,
@@ -37,7 +36,6 @@ DOTENV_FILE = ".env"
 SECRET_KEY_FILE = "secret_key"  # noqa: S105 - this is a file's name, not a secret.
 # HS256 wants a key at least as long as its output (RFC 7518, section 3.2).
 SECRET_KEY_LENGTH_MIN = 32
-SECRET_KEY_BYTES = 32
 # A rotation has two keys; more than a handful is a list nobody cleans up.
 SECRET_KEYS_ACCEPTED_MAX = 8
 # Ten years: enough for any simulation, and far from the limits of timestamptz.
@@ -51,12 +49,16 @@ _MASK = "***"
 
 
 class SettingsError(Exception):
-    """A setting cannot be used; `variable` names it and `reason` says why in words for the operator."""
+    """A setting cannot be used; `variable` names it and `reason` says why in words for the operator.
 
-    def __init__(self, variable: str, reason: str) -> None:
+    One that is `needed` cannot be left out.
+    """
+
+    def __init__(self, variable: str, reason: str, *, needed: bool = False) -> None:
         super().__init__(f"{variable}: {reason}")
         self.variable = variable
         self.reason = reason
+        self.needed = needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         path = self.data_dir / SECRET_KEY_FILE
         try:
             if not path.exists():
-                _create_secret_key(path)
+                create_secret_key(path)
             key = path.read_text(encoding="ascii").strip()
         except (OSError, ValueError) as error:
             reason = f"not set, and the key of the data directory cannot be used: {error}"
@@ -247,26 +249,10 @@ def _variable(field: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    return {**_read_dotenv(Path(DOTENV_FILE)), **os.environ}
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(str(path), f"cannot be read: {error}") from error
-    # Imported here because most commands of most installations have no such file.
-    from dotenv.parser import parse_stream
-
-    values: dict[str, str] = {}
-    for binding in parse_stream(io.StringIO(text)):
-        if binding.error or (binding.key is not None and binding.value is None):
-            raise SettingsError(str(path), f"line {binding.original.line} is not NAME=value")
-        if binding.key is not None and binding.value is not None:
-            values[binding.key] = binding.value
-    return values
+        return {**read_dotenv(Path(DOTENV_FILE)), **os.environ}
+    except ValueError as error:
+        raise SettingsError(DOTENV_FILE, str(error)) from error
 
 
 def _gateway(text: str) -> str:
@@ -285,9 +271,10 @@ def _placement_redis(text: str) -> str:
 def _disagreements(settings: Settings) -> Iterator[SettingsError]:
     """Yields what is wrong with combinations, which no single value shows."""
     if settings.smtp_url is not None and settings.mail_from is None:
-        yield SettingsError(
-            _variable("mail_from"), "needed beside PINTUAN_SMTP_URL: mail comes from somebody"
-        )
+        reason = "needed beside PINTUAN_SMTP_URL: mail comes from somebody"
+        yield SettingsError(_variable("mail_from"), reason, needed=True)
+    if settings.metrics_port == settings.http_port:
+        yield SettingsError(_variable("metrics_port"), "must differ from PINTUAN_HTTP_PORT")
     if settings.env == "dev":
         return
     for field in ("clock_offset_ms", "sim_offset_ms"):
@@ -300,10 +287,10 @@ def _disagreements(settings: Settings) -> Iterator[SettingsError]:
     if not settings.rate_limits:
         yield SettingsError(_variable("rate_limits"), "only dev may switch rate limits off")
     if settings.secret_key is None:
-        yield SettingsError(_variable("secret_key"), "required in production")
+        yield SettingsError(_variable("secret_key"), "required in production", needed=True)
     elif len(settings.secret_key) < SECRET_KEY_LENGTH_MIN:
         reason = f"must have at least {SECRET_KEY_LENGTH_MIN} characters in production"
-        yield SettingsError(_variable("secret_key"), reason)
+        yield SettingsError(_variable("secret_key"), reason, needed=True)
 
 
 def _shown(setting: Setting, value: object) -> str:
@@ -314,24 +301,6 @@ def _shown(setting: Setting, value: object) -> str:
     if setting.field.endswith("_url"):
         return mask_url(str(value))
     return text_of(value)
-
-
-def _create_secret_key(path: Path) -> None:
-    """Makes the file in one step, so that nobody reads half a key; the first of several processes wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # mkstemp makes the file readable by its owner alone.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(SECRET_KEY_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        # Another process was first, and its key is everybody's.
-        return
-    finally:
-        Path(temporary).unlink()
 
 
 SETTINGS = (
@@ -377,6 +346,7 @@ SETTINGS = (
         "sms_webhook_url",
         url("https", "http"),
         'who delivers texts, by POST of {"to", "text"}; without it dev shows them as it does e-mail',
+        secret=True,
     ),
     Setting(
         "trusted_issuers",
@@ -391,7 +361,7 @@ SETTINGS = (
     Setting(
         "metrics_port",
         whole_number(1, 65_535),
-        "where `pintuan up --api-workers 0` serves /metrics and /health; else the port of the API",
+        "serves /metrics and /health on a port of their own; without an API they are else on its port",
     ),
     Setting(
         "otlp_endpoint",
