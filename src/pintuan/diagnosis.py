@@ -1,5 +1,7 @@
 """What `pintuan doctor` looks at: each finding says how something is and, if need be, how to mend it."""
 
+import asyncio
+import difflib
 import errno
 import importlib.metadata
 import os
@@ -10,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,7 +28,8 @@ from pintuan.durability import (
 )
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.services import running_services
-from pintuan.settings import Settings, SettingsError, mask_url
+from pintuan.settings import PREFIX, SETTINGS, Reading, Settings, SettingsError, mask_url
+from pintuan.tracing import require_sdk
 
 PYTHON_MIN = (3, 11)
 POSTGRES_VERSION_MIN = 15
@@ -35,6 +39,7 @@ CONNECTIONS_MIN = 50
 DISK_FREE_WARN = 2 * 1024**3
 DISK_FREE_FAIL = 256 * 1024**2
 LOOPBACK = "127.0.0.1"
+COLLECTOR_WAIT_S = 2.0
 KEY_PACKAGES = ("litestar", "uvicorn", "uvloop", "asyncpg", "redis", "arq", "msgspec")
 
 Status = Literal["ok", "warn", "FAIL"]
@@ -55,6 +60,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
     Starts the embedded servers for a moment when no marketplace runs and no URL is set.
     """
     findings = [_python(), *_packages(), _disk(settings.data_dir), _port(settings), _secret_key(settings)]
+    findings.append(await _traces(settings))
     try:
         async with running_services(settings) as running:
             findings += await _postgres(running)
@@ -65,6 +71,24 @@ async def diagnose(settings: Settings) -> list[Finding]:
             Finding("servers", "FAIL", str(error), f"mend it, or set {error.variable} to another")
         )
     return findings
+
+
+def judge_settings(reading: Reading) -> list[Finding]:
+    """Names every setting that cannot be used, and every variable that looks like one and sets nothing."""
+    findings = [
+        Finding("settings", "FAIL", str(error), _remedy_of_setting(error)) for error in reading.errors
+    ] or [Finding("settings", "ok", "valid")]
+    # Without the prefix, which would make any two of them look alike.
+    known = [setting.variable.removeprefix(PREFIX) for setting in SETTINGS]
+    for name in reading.unknown:
+        likely = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
+        remedy = f"did you mean {PREFIX}{likely[0]}?" if likely else "remove it"
+        findings.append(Finding("settings", "warn", f"{name} sets nothing", remedy))
+    return findings
+
+
+def _remedy_of_setting(error: SettingsError) -> str:
+    return f"set {error.variable}" if error.needed else f"change {error.variable}, or leave it out"
 
 
 def _python() -> Finding:
@@ -130,6 +154,30 @@ def _secret_key(settings: Settings) -> Finding:
             "secret key", "FAIL", "not set", "set PINTUAN_SECRET_KEY to 32 random characters or more"
         )
     return Finding("secret key", "ok", "kept in the data directory, which is right for dev")
+
+
+async def _traces(settings: Settings) -> Finding:
+    if settings.otlp_endpoint is None:
+        return Finding("traces", "ok", "off, for PINTUAN_OTLP_ENDPOINT is not set")
+    shown = f"{settings.trace_share:.0%} of requests to {settings.otlp_endpoint}"
+    try:
+        require_sdk(settings)
+        async with asyncio.timeout(COLLECTOR_WAIT_S):
+            await _connect(settings.otlp_endpoint)
+    except SettingsError as error:
+        return Finding("traces", "FAIL", error.reason, f"install them, or leave {error.variable} out")
+    except (OSError, TimeoutError) as error:
+        detail = f"{shown}, which does not answer: {error or type(error).__name__}"
+        return Finding("traces", "warn", detail, "start the collector, or mend PINTUAN_OTLP_ENDPOINT")
+    return Finding("traces", "ok", shown)
+
+
+async def _connect(url: str) -> None:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    _, writer = await asyncio.open_connection(parts.hostname, port)
+    writer.close()
+    await writer.wait_closed()
 
 
 async def _postgres(settings: Settings) -> list[Finding]:

@@ -7,8 +7,8 @@ import asyncio
 import click
 import msgspec
 
-from pintuan.diagnosis import Finding, Status, diagnose
-from pintuan.settings import SettingDoc, SettingsError, load_settings
+from pintuan.diagnosis import Finding, Status, diagnose, judge_settings
+from pintuan.settings import SettingDoc, SettingsError, read_settings
 
 COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "FAIL": "red"}
 SUBJECT_WIDTH = 28
@@ -19,14 +19,7 @@ SUBJECT_WIDTH = 28
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
     """Say what is wrong with this installation and how to mend it; exit 1 if something is."""
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        described: list[SettingDoc] = []
-        findings = [Finding("settings", "FAIL", str(error), f"change {error.variable}, or leave it out")]
-    else:
-        described = settings.describe()
-        findings = [Finding("settings", "ok", "valid"), *asyncio.run(diagnose(settings))]
+    described, findings = asyncio.run(_examine())
     healthy = all(finding.status != "FAIL" for finding in findings)
     if as_json:
         report = {"healthy": healthy, "settings": described, "findings": findings}
@@ -34,6 +27,20 @@ def command(context: click.Context, *, as_json: bool) -> None:
     else:
         _show(described, findings)
     context.exit(0 if healthy else 1)
+
+
+async def _examine() -> tuple[list[SettingDoc], list[Finding]]:
+    """Returns the settings that can be used, and what was found; servers only where all settings can be."""
+    try:
+        reading = read_settings()
+    except SettingsError as error:
+        return [], [Finding("settings", "FAIL", str(error), f"mend {error.variable}")]
+    bad = {error.variable for error in reading.errors}
+    described = [setting for setting in reading.settings.describe() if setting.variable not in bad]
+    findings = judge_settings(reading)
+    if not bad:
+        findings += await diagnose(reading.settings)
+    return described, findings
 
 
 def _show(described: list[SettingDoc], findings: list[Finding]) -> None:

@@ -89,10 +89,58 @@ def test_the_command_exits_1_and_names_the_remedy_when_something_is_wrong(
     assert "set fsync = on" in fsync["remedy"]
 
 
-def test_a_bad_setting_is_the_one_finding() -> None:
-    report = run_json(PINTUAN_HTTP_PORT="many")
-    assert [finding["subject"] for finding in report["findings"]] == ["settings"]
-    assert "PINTUAN_HTTP_PORT" in report["findings"][0]["detail"]
+def test_every_bad_setting_is_named_and_the_good_ones_are_shown() -> None:
+    report = run_json(
+        PINTUAN_HTTP_PORT="many", PINTUAN_ENV="production", PINTUAN_PUBLIC_URL="https://a.example"
+    )
+
+    found = {finding["detail"].partition(":")[0]: finding["remedy"] for finding in report["findings"]}
+    assert found == {
+        "PINTUAN_HTTP_PORT": "change PINTUAN_HTTP_PORT, or leave it out",
+        "PINTUAN_SECRET_KEY": "set PINTUAN_SECRET_KEY",
+    }
+    shown = {setting["variable"]: setting["value_shown"] for setting in report["settings"]}
+    assert shown.keys().isdisjoint(found)
+    assert shown["PINTUAN_PUBLIC_URL"] == "https://a.example"
+
+
+def test_a_line_of_the_environment_file_that_makes_no_sense_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("PINTUAN_SECRET_KEY 'swordfish\n")
+    report = run_json()
+    assert report["findings"][0]["detail"] == ".env: line 1 is not NAME=value"
+    assert report["findings"][0]["remedy"] == "mend .env"
+
+
+def test_a_variable_that_sets_nothing_is_told_with_the_one_that_was_meant(
+    database_url: str, redis_url: str
+) -> None:
+    result = CliRunner().invoke(
+        main,
+        ["doctor", "--json"],
+        env={
+            "PINTUAN_DATABASE_URL": database_url,
+            "PINTUAN_REDIS_URL": redis_url,
+            "PINTUAN_HTTP_PROT": "9000",
+            "PINTUAN_XYZZY": "1",
+        },
+    )
+    found = {finding["detail"]: finding for finding in json.loads(result.output)["findings"]}
+    assert found["PINTUAN_HTTP_PROT sets nothing"]["remedy"] == "did you mean PINTUAN_HTTP_PORT?"
+    assert found["PINTUAN_XYZZY sets nothing"]["remedy"] == "remove it"
+    assert found["PINTUAN_XYZZY sets nothing"]["status"] == "warn"
+
+
+@pytest.mark.anyio
+async def test_a_collector_that_does_not_answer_is_told(database_url: str, redis_url: str) -> None:
+    settings = Settings(
+        database_url=database_url, redis_url=redis_url, otlp_endpoint=f"http://127.0.0.1:{free_port()}"
+    )
+    traces = next(finding for finding in await diagnose(settings) if finding.subject == "traces")
+    assert traces.status == "warn"
+    assert traces.detail.startswith(f"100% of requests to {settings.otlp_endpoint}, which does not answer")
 
 
 def test_the_text_shows_settings_without_secrets_and_findings(database_url: str, redis_url: str) -> None:
