@@ -1,0 +1,166 @@
+"""The guides, taken literally: the shell session and the script of each, against a running marketplace."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from pintuan.problems import kinds
+from tests.documents import text_of
+from tests.marketplace import Running, Site
+
+pytestmark = pytest.mark.anyio
+
+SCRIPT_S_MAX = 60.0
+MOBILE = "docs/guides/mobile-developer.md"
+SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SCRIPT = re.compile(r"^<!-- script -->\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PROBLEM_ROW = re.compile(r"^\| `([a-z_]+)` \| (\d{3}) \| \S", re.MULTILINE)
+PINTUAN = Path(sys.executable).with_name("pintuan")
+EMAILS = ("ann@shop.example", "ben@shop.example", "cem@shop.example")
+BLOCK_OF_DEAL = "DEAL=$("
+KEY_OF_A_WISH = "kept-since-before-the-app-ended"
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the guides call the API with curl")
+
+
+def on(up: Running, script: str) -> str:
+    """The script with this marketplace and this installation in the place of the reader's."""
+    script = script.replace("http://localhost:8000", up.url)
+    return script.replace(".venv/bin/pintuan", shlex.quote(str(PINTUAN)))
+
+
+async def take(site: Site, up: Running, blocks: list[str]) -> list[str]:
+    """What shell blocks print, taken one after the other in one shell; nothing may go wrong in them."""
+    outcome = await site.shell(on(up, "".join(blocks)))
+    assert (outcome.status, outcome.errors) == (0, ""), outcome
+    return outcome.output.splitlines()
+
+
+def blocks_of(document: str) -> list[str]:
+    """The shell blocks of a guide, in order."""
+    return SHELL_BLOCK.findall(text_of(document))
+
+
+def assert_in_order(lines: list[str], patterns: list[str]) -> None:
+    """Fails unless each pattern matches a line behind the one that the pattern before it matched."""
+    remaining = iter(lines)
+    for pattern in patterns:
+        assert any(re.search(pattern, line) for line in remaining), f"{pattern} is not in {lines}"
+
+
+def write_script(document: str, directory: Path) -> Path:
+    """Saves the guide's script as its reader would, where nothing else of the project is."""
+    match = SCRIPT.search(text_of(document))
+    assert match is not None
+    path = directory / "script.py"
+    path.write_text(match[1])
+    return path
+
+
+async def start(script: Path, *arguments: str) -> asyncio.subprocess.Process:
+    """Starts a script in its own directory, without any setting of the project."""
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(("PINTUAN_", "PYTHON"))}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", str(script), *arguments),
+        cwd=script.parent,
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def run(script: Path, *arguments: str) -> list[str]:
+    """The lines that a script prints to its end, which must be a good one."""
+    process = await start(script, *arguments)
+    try:
+        async with asyncio.timeout(SCRIPT_S_MAX):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, output.decode()
+    return output.decode().splitlines()
+
+
+async def first_line_then_killed(script: Path, *arguments: str) -> str:
+    """The first line of a script that is ended by SIGKILL as soon as it has printed it."""
+    process = await start(script, *arguments)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(SCRIPT_S_MAX):
+            return (await process.stdout.readline()).decode().strip()
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+def test_the_mobile_developers_table_has_every_problem_code_with_its_status() -> None:
+    rows = [(code, int(status)) for code, status in PROBLEM_ROW.findall(text_of(MOBILE))]
+
+    assert rows == [(kind.code, kind.status) for kind in kinds()]
+
+
+@needs_curl
+@pytest.mark.slow
+async def test_a_mobile_developer_who_follows_the_guide_sees_what_it_says(site: Site) -> None:
+    up = await site.up()
+
+    lines = await take(site, up, blocks_of(MOBILE))
+
+    assert_in_order(
+        lines,
+        [
+            r'"status":"ready"',
+            r"^deal_\w+$",
+            r'"expires_in":600',
+            r'"role":"buyer","email":"ann@shop.example"',
+            r'"items":\[\{"id":"deal_',
+            r"^304$",
+            r'"status":"held".*"promised_price":\{"amount":950,',
+            r"^event: group$",
+            r'^data: .*"headcount":1,',
+            r"^\{'amount': 900, 'currency': 'USD'\}$",
+            r"^cancelled$",
+            r"^grp_\w+$",
+            r"'orders'",
+            r"^204$",
+        ],
+    )
+    assert await up.terminate() == 0
+
+
+@needs_curl
+@pytest.mark.slow
+async def test_the_mobile_developers_script_buys_once_though_it_was_killed(
+    site: Site, tmp_path: Path
+) -> None:
+    up = await site.up()
+    blocks = blocks_of(MOBILE)
+    _, deal = await take(site, up, blocks[: 1 + [BLOCK_OF_DEAL in block for block in blocks].index(True)])
+    script = write_script(MOBILE, tmp_path)
+    assert "pintuan" not in script.read_text()
+    kept = tmp_path / f"{EMAILS[0]}.json"
+    body = {"quantity": 1, "payment_method": "pm_ok"}
+    wish = {"path": f"/v1/deals/{deal}/join", "key": KEY_OF_A_WISH, "body": body}
+    kept.write_text(json.dumps({"wish": wish}))
+
+    joined = await first_line_then_killed(script, up.url, EMAILS[0], deal)
+    # As if it had been killed before the answer to its join.
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"wish": wish, "order_id": None}))
+    printed = await asyncio.gather(*(run(script, up.url, email, deal) for email in EMAILS))
+
+    order = joined.partition(":")[0]
+    assert joined == f"{order}: held, promised 950"
+    assert printed[0][0].startswith(f"{order}: ")
+    for lines in printed:
+        assert lines[-2] == "succeeded: 3 in, 900 USD"
+        assert lines[-1].endswith(": captured, charged 900")
+    await site.assert_sound()
+    assert await up.terminate() == 0
