@@ -39,6 +39,7 @@ from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
 from pintuan.request_scope import RequestScope
+from pintuan.selling.routes import ROUTES as SELLING_ROUTES
 from pintuan.settings import Settings, load_settings
 from pintuan.tracing.requests import TracedRequests
 
@@ -57,6 +58,7 @@ ROUTES: list[ControllerRouterHandler] = [
     # One router for both: a path may not be registered from two, and both have calls on a deal's groups.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS]),
     *LIVE_ROUTES,
+    *SELLING_ROUTES,
     *IDENTITY_ROUTES,
 ]
 # Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.

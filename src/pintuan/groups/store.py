@@ -30,7 +30,7 @@ _PAYMENTS: Final[dict[tuple[str, str], PaymentStatus]] = {
     ("void", "succeeded"): "voided",
 }
 _ENDINGS: Final[dict[str, PaymentStatus]] = {"declined": "declined", "unknown": "unknown", "failed": "failed"}
-_CHARGED: Final[frozenset[OrderStatus]] = frozenset({"captured", "partially_refunded", "refunded"})
+CHARGED: Final[frozenset[OrderStatus]] = frozenset({"captured", "partially_refunded", "refunded"})
 
 
 class Fullness(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -71,7 +71,7 @@ def order_of(row: asyncpg.Record) -> Order:
     """Returns the order of a row of the view `orders_shown`, without its group."""
     currency: str = row["currency"]
     kind, state = row["payment_kind"], row["payment_state"]
-    charged = row["status"] in _CHARGED
+    charged = row["status"] in CHARGED
     return Order(
         id=row["id"],
         deal_id=row["deal_id"],

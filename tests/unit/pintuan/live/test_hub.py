@@ -138,6 +138,18 @@ async def test_a_look_that_finds_nothing_new_tells_nobody(
     assert len(reader.states) == 1
 
 
+async def test_rounds_are_a_tick_apart(postgres: Postgres) -> None:
+    postgres.add("grp_1")
+    hub = Hub(postgres.read, pace=Pace(tick_s=3600.0))
+    rounds = asyncio.create_task(hub.look_in_rounds())
+    await hub.look("grp_1")
+    late = asyncio.create_task(hub.look("grp_1"))
+    await settle()
+    assert len(postgres.asked) == 1
+    for task in (rounds, late):
+        task.cancel()
+
+
 async def test_many_who_come_at_once_share_one_look(hub: Hub, postgres: Postgres) -> None:
     postgres.add("grp_1")
     looks = [asyncio.create_task(hub.look("grp_1")) for _ in range(100)]

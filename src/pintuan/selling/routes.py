@@ -1,0 +1,136 @@
+"""`/v1/merchant/orders` and `/v1/merchant/groups`: what a merchant sold."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+from litestar import Response, Router, get
+from litestar.params import FromPath, QueryParameter
+
+from pintuan.auth import check_role, requires_role
+from pintuan.bodies import ApiRequest
+from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
+from pintuan.filters import FILTER_CHARS_MAX, FILTER_PATTERN
+from pintuan.groups.schemas import GroupStatus, OrderStatus
+from pintuan.page import Page
+from pintuan.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, decode_cursor
+from pintuan.parameters import InjectedResources
+from pintuan.selling import service
+from pintuan.selling.schemas import Sale, SoldGroup
+from pintuan.selling.store import SalesFilter
+
+SELLERS: Final = frozenset({"merchant", "admin"})
+
+DealParameter: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(max_length=FILTER_CHARS_MAX, pattern=FILTER_PATTERN, description="Only of this deal."),
+]
+GroupParameter: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(max_length=FILTER_CHARS_MAX, pattern=FILTER_PATTERN, description="Only of this group."),
+]
+SellerParameter: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=FILTER_CHARS_MAX,
+        pattern=FILTER_PATTERN,
+        description="Whose sales; an admin must name a merchant, a merchant sees their own.",
+    ),
+]
+OrderStatusParameter: TypeAlias = Annotated[
+    OrderStatus | None, QueryParameter(description="Only orders of this status.")
+]
+GroupStatusParameter: TypeAlias = Annotated[
+    GroupStatus | None, QueryParameter(description="Only groups of this status.")
+]
+FromParameter: TypeAlias = Annotated[
+    datetime | None, QueryParameter(description="Only orders placed at this time or later.")
+]
+ToParameter: TypeAlias = Annotated[
+    datetime | None, QueryParameter(description="Only orders placed before this time.")
+]
+
+
+@get(
+    "/orders",
+    summary="Orders of my deals, newest first",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
+async def list_sales(
+    request: ApiRequest,
+    resources: InjectedResources,
+    deal_id: DealParameter = None,
+    group_id: GroupParameter = None,
+    status: OrderStatusParameter = None,
+    created_from: FromParameter = None,
+    created_to: ToParameter = None,
+    merchant_id: SellerParameter = None,
+    limit: LimitParameter = LIMIT_DEFAULT,
+    cursor: CursorParameter = None,
+) -> Response[Page[Sale]]:
+    """Answers a page of orders with what fulfilment needs; the address comes with the payment."""
+    seller = service.merchant_of(check_role(request.user, SELLERS), merchant_id)
+    wanted = SalesFilter(
+        deal_id=deal_id,
+        group_id=group_id,
+        status=status,
+        created_from=created_from,
+        created_to=created_to,
+    )
+    page = await service.list_sales(resources, seller, wanted, after=decode_cursor(cursor), limit=limit)
+    return conditional(request, page)
+
+
+@get(
+    "/orders/{order_id:str}",
+    summary="One order of my deals",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
+async def get_sale(
+    order_id: FromPath[str], request: ApiRequest, resources: InjectedResources
+) -> Response[Sale]:
+    """Answers an order as its merchant sees it."""
+    return conditional(
+        request, await service.get_sale(resources, check_role(request.user, SELLERS), order_id)
+    )
+
+
+@get(
+    "/groups",
+    summary="Groups of my deals, newest first",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
+async def list_sold_groups(
+    request: ApiRequest,
+    resources: InjectedResources,
+    deal_id: DealParameter = None,
+    status: GroupStatusParameter = None,
+    merchant_id: SellerParameter = None,
+    limit: LimitParameter = LIMIT_DEFAULT,
+    cursor: CursorParameter = None,
+) -> Response[Page[SoldGroup]]:
+    """Answers a page of groups with their units, orders by status, and revenue so far."""
+    seller = service.merchant_of(check_role(request.user, SELLERS), merchant_id)
+    page = await service.list_groups(
+        resources, seller, deal_id=deal_id, status=status, after=decode_cursor(cursor), limit=limit
+    )
+    stable = Page(
+        [msgspec.structs.replace(group, server_time=group.opened_at) for group in page.items],
+        page.next_cursor,
+    )
+    return conditional(request, page, stable=stable)
+
+
+ROUTES: Final = [
+    Router(
+        "/v1/merchant",
+        route_handlers=[list_sales, get_sale, list_sold_groups],
+        guards=[requires_role("merchant")],
+        tags=["merchants"],
+    )
+]
