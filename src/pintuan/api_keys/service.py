@@ -86,7 +86,8 @@ class KeyLookup:
         if claimed is None:
             raise Unauthenticated("The API key is not one of ours.")
         try:
-            await asyncio.wait_for(self._turns.acquire(), LOOKUP_WAIT_S)
+            async with asyncio.timeout(LOOKUP_WAIT_S):
+                await self._turns.acquire()
         except TimeoutError as error:
             raise Overloaded("Too many API keys are being looked up.") from error
         try:

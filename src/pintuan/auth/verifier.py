@@ -12,6 +12,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import asyncpg
@@ -129,11 +130,7 @@ class Verifier:
 
     @asynccontextmanager
     async def kept_current(self) -> AsyncIterator[None]:
-        """Keeps the refused subjects and the issuers' keys current for the life of the block.
-
-        Raises:
-            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: the refused subjects could not be read.
-        """
+        """Keeps the refused subjects and the issuers' keys current for the life of the block."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._foreign.kept_current())
             if self._read_refused is not None:
@@ -163,29 +160,31 @@ class Verifier:
             raise Unauthenticated("The account this token was issued to is gone.")
 
     async def _refresh_refused(self, read: _ReadRefused) -> None:
-        async with asyncio.timeout(REFUSED_TIMEOUT_S):
-            refused = await read()
+        try:
+            async with asyncio.timeout(REFUSED_TIMEOUT_S):
+                refused = await read()
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
+            # Those known stay refused. An outage is told once, and so is its end.
+            if self._reads_refused:
+                _logger.warning("refused subjects not read", error=repr(error))
+            self._reads_refused = False
+            return
+        if not self._reads_refused:
+            _logger.info("refused subjects read again", count=len(refused))
+        self._reads_refused = True
         if len(refused) > REFUSED_COUNT_MAX:
             _logger.error("too many refused subjects", count=len(refused), kept=REFUSED_COUNT_MAX)
-        self._refused = frozenset(list(refused)[:REFUSED_COUNT_MAX])
+        self._refused = frozenset(islice(refused, REFUSED_COUNT_MAX))
 
     async def _refresh_for_ever(self, read: _ReadRefused) -> None:
         while True:
             await asyncio.sleep(REFUSED_INTERVAL_S)
-            try:
-                await self._refresh_refused(read)
-            except (
-                OSError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-            ) as error:
-                # Those known stay refused. An outage is told once, and so is its end.
-                if self._reads_refused:
-                    _logger.warning("refused subjects not read", error=repr(error))
-                self._reads_refused = False
-            else:
-                self._reads_refused = True
+            await self._refresh_refused(read)
 
 
 def _remember(

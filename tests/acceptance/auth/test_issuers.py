@@ -12,8 +12,9 @@ from pintuan.auth.trusted_issuer import read_trusted_issuers
 from pintuan.settings import Settings
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
-from tests.acceptance.shoppers import Bearer, refused
+from tests.acceptance.shoppers import Bearer, placed, refused
 from tests.issuer import KeyServer, SigningKey, claims, key_server
+from tests.market import Market
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,17 @@ async def test_a_shopper_of_another_issuer_is_a_buyer_here(api: httpx.AsyncClien
 
     assert (await api.get("/v1/orders", headers=theirs)).json()["items"] == []
     refused(await api.post("/v1/products", json=PRODUCT, headers=theirs), 403, "forbidden")
+
+
+async def test_a_shopper_of_another_issuer_joins_a_deal(api: httpx.AsyncClient, market: Market) -> None:
+    theirs = header(FIRST.sign(claims()))
+    deal = await market.deal()
+    body = {"quantity": 1, "payment_method": "pm_ok"}
+
+    joined = await api.post(f"/v1/deals/{deal}/join", json=body, headers=theirs | {"Idempotency-Key": "once"})
+
+    order = placed(joined)
+    assert (await api.get(f"/v1/orders/{order['id']}", headers=theirs)).json()["id"] == order["id"]
 
 
 async def test_staff_of_another_issuer_sell_under_the_issuers_name(api: httpx.AsyncClient) -> None:
