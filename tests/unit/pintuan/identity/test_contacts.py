@@ -1,0 +1,61 @@
+"""A contact is compared in its normal form only."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pintuan.auth.keyring import Keyring
+from pintuan.errors import InvalidInput
+from pintuan.identity.contacts import Contact, contact_of
+
+KEYS = ("the key that is in use now, for contacts", "the key that was in use before, for contacts")
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("Ann@Example.COM", "ann@example.com"),
+        ("ann+tea@example.com", "ann+tea@example.com"),
+        ("ANN@bücher.example.com", "ann@bücher.example.com"),
+        ("ann@xn--bcher-kva.example.com", "ann@bücher.example.com"),
+        # A and its accent in two characters, then in one (NFC).
+        ("A\u0301nn@example.com", "\u00e1nn@example.com"),
+    ],
+)
+def test_an_email_address_has_one_form(text: str, normal: str) -> None:
+    assert contact_of(text, None, fictional=False) == Contact("email", normal)
+
+
+@pytest.mark.parametrize(
+    "text", ["+12025550123", "+1 202-555-0123", " +1 (202) 555 0123", "＋１２０２５５５０１２３"]
+)
+def test_a_phone_number_has_one_form(text: str) -> None:
+    assert contact_of(None, text, fictional=False) == Contact("phone", "+12025550123")
+
+
+def test_the_domain_for_tests_is_for_development() -> None:
+    assert contact_of("ann@shop.test", None, fictional=True).address == "ann@shop.test"
+    with pytest.raises(InvalidInput):
+        contact_of("ann@shop.test", None, fictional=False)
+
+
+@given(st.text(max_size=300), st.booleans())
+def test_any_text_is_an_address_or_is_refused(text: str, fictional: bool) -> None:
+    for email, phone in ((text, None), (None, text)):
+        with suppress(InvalidInput):
+            contact = contact_of(email, phone, fictional=fictional)
+            again = (contact.address, None) if contact.kind == "email" else (None, contact.address)
+            assert contact_of(*again, fictional=fictional) == contact
+
+
+def test_a_contact_is_found_under_every_accepted_key() -> None:
+    contact = Contact("email", "ann@example.com")
+    before, after = Keyring(KEYS[1]), Keyring(KEYS[0], [KEYS[1]])
+
+    assert contact.digests(before)[0] in contact.digests(after)
+    assert contact.digests(before)[0] != contact.digests(after)[0]
+    assert Contact("phone", "+12025550123").digests(after) != contact.digests(after)
