@@ -10,15 +10,17 @@ from copy import copy
 from typing import TYPE_CHECKING, Final, cast
 
 from litestar.enums import HttpMethod, ScopeType
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.routes import HTTPRoute
+from litestar.utils import normalize_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from litestar import Litestar
-    from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-_GONE: Final[HTTPReceiveMessage] = {"type": "http.disconnect"}
+_NO_CONTENT: Final = 204
 _NO_MORE_BODY: Final[Message] = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
@@ -30,28 +32,19 @@ def allow_of(methods: Iterable[str]) -> str:
     return ", ".join(sorted(allowed))
 
 
-def allowed_methods(app: Litestar) -> Mapping[str, bytes]:
-    """Returns the value of Allow for each path template of the application."""
-    methods: dict[str, set[str]] = {}
-    for route in app.routes:
-        if isinstance(route, HTTPRoute):
-            methods.setdefault(route.path_format, set()).update(route.route_handler_map)
-    return {path: allow_of(names).encode("ascii") for path, names in methods.items()}
-
-
 class Methods:
     """ASGI layer around the application; bare ASGI handlers behind it see HEAD as GET, too.
 
-    `allowed` is what `allowed_methods` returns: the framework's own answer to OPTIONS knows the methods of
-    the first handler of a path alone.
+    The framework's own answer to OPTIONS knows the methods of the first handler of a path alone.
     """
 
-    def __init__(self, app: ASGIApp, allowed: Mapping[str, bytes]) -> None:
-        self._app = app
-        self._allowed = allowed
+    def __init__(self, app: Litestar) -> None:
+        self._app: ASGIApp = app.asgi_handler
+        self._router = app.asgi_router
+        self._allowed = _allowed_by_template(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes everything on but the content of answers to HEAD, and completes those to OPTIONS."""
+        """Answers OPTIONS, leaves the content out of answers to HEAD, and passes on everything else."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
         elif scope["method"] == "HEAD":
@@ -72,26 +65,39 @@ class Methods:
             if message["type"] == "http.response.start":
                 await send(message)
             elif not ended:
+                # The server takes the response for complete, so that a stream hears of its reader's end.
                 ended = True
                 await send(_NO_MORE_BODY)
 
-        async def receive_until_ended() -> HTTPReceiveMessage:
-            # A stream learns here that nobody waits for more of it.
-            return _GONE if ended else cast("HTTPReceiveMessage", await receive())
-
         try:
-            await self._app(asked, receive_until_ended, send_without_content)
+            await self._app(asked, receive, send_without_content)
         finally:
             if "path_template" in asked:
                 scope["path_template"] = asked["path_template"]
 
     async def _options(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_allowed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                allowed = self._allowed.get(scope.get("path_template", ""))
-                if allowed is not None:
-                    others = [header for header in message["headers"] if header[0].lower() != b"allow"]
-                    message["headers"] = [*others, (b"allow", allowed)]
-            await send(message)
+        """Whoever asks what is possible needs no token: a browser asks before it sends one."""
+        template = self._template_of(scope["path"])
+        if template is None:
+            await self._app(scope, receive, send)
+            return
+        scope["path_template"] = template
+        headers = [(b"allow", self._allowed[template])]
+        await send({"type": "http.response.start", "status": _NO_CONTENT, "headers": headers})
+        await send(_NO_MORE_BODY)
 
-        await self._app(scope, receive, send_allowed)
+    def _template_of(self, path: str) -> str | None:
+        try:
+            *_, template = self._router.handle_routing(path=normalize_path(path), method=HttpMethod.OPTIONS)
+        except (NotFoundException, MethodNotAllowedException):
+            return None
+        return template if template in self._allowed else None
+
+
+def _allowed_by_template(app: Litestar) -> dict[str, bytes]:
+    """The value of Allow for each path template."""
+    methods: dict[str, set[str]] = {}
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            methods.setdefault(route.path_format, set()).update(route.route_handler_map)
+    return {path: allow_of(names).encode("ascii") for path, names in methods.items()}

@@ -6,7 +6,7 @@ not know: links that are passed around grow such parameters on the way.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from litestar.routes import HTTPRoute
@@ -16,6 +16,7 @@ from pintuan.errors import FieldError, InvalidInput
 if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp, Receive, Scope, Send
+    from litestar.typing import FieldDefinition
 
 API_PREFIX: Final = "/v1/"
 PARAMETER_COUNT_MAX: Final = 64
@@ -32,7 +33,8 @@ class KnownQuery:
         """Passes the call on.
 
         Raises:
-            InvalidInput: it has a parameter that is unknown, or one twice that takes one value.
+            InvalidInput: it has a parameter that is unknown, one twice that takes one value, or one that is
+                `null`.
         """
         if scope.get("query_string"):
             known = scope["route_handler"].opt.get(_KNOWN_OPTION)
@@ -41,17 +43,32 @@ class KnownQuery:
         await self._app(scope, receive, send)
 
 
+class _Parameter(NamedTuple):
+    """What a call takes: many values or one, any text or something that text is read as."""
+
+    is_repeatable: bool
+    is_text: bool
+
+
 def note_parameters(app: Litestar) -> None:
-    """Notes at each handler of the API which query parameters it has, and whether they may repeat."""
+    """Notes at each handler of the API which query parameters it has."""
     for route in app.routes:
         if isinstance(route, HTTPRoute) and route.path.startswith(API_PREFIX):
             for handler, model in route.route_handler_map.values():
+                fields = handler.parsed_fn_signature.parameters
                 handler.opt[_KNOWN_OPTION] = {
-                    parameter.field_alias: parameter.is_sequence for parameter in model.expected_query_params
+                    parameter.field_alias: _Parameter(
+                        parameter.is_sequence, _is_text(fields.get(parameter.field_name))
+                    )
+                    for parameter in model.expected_query_params
                 }
 
 
-def _check(query_string: bytes, known: dict[str, bool]) -> None:
+def _is_text(field: FieldDefinition | None) -> bool:
+    return field is not None and (field.annotation is str or any(map(_is_text, field.inner_types)))
+
+
+def _check(query_string: bytes, known: dict[str, _Parameter]) -> None:
     try:
         pairs = parse_qsl(
             query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=PARAMETER_COUNT_MAX
@@ -63,7 +80,13 @@ def _check(query_string: bytes, known: dict[str, bool]) -> None:
     errors += [
         FieldError(name, "is given more than once")
         for name in sorted(set(names))
-        if names.count(name) > 1 and known.get(name) is False
+        if names.count(name) > 1 and name in known and not known[name].is_repeatable
+    ]
+    # The framework reads this word as "not given", which a caller who wrote it hardly meant.
+    errors += [
+        FieldError(name, "is not a value of this parameter")
+        for name, value in pairs
+        if value.lower() == "null" and name in known and not known[name].is_text
     ]
     if errors:
         raise InvalidInput(errors)

@@ -33,6 +33,13 @@ async def test_head_answers_what_get_does_without_the_content(
                 assert head.headers.get(name) == seen.headers.get(name), (path, name)
 
 
+async def test_head_of_a_stream_ends(api: httpx.AsyncClient, shoppers: Shoppers, market: Market) -> None:
+    order = placed(await shoppers.join(await market.deal(), "ann"))
+    head = await api.head(f"/v1/groups/{order['group_id']}/events")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"].startswith("text/event-stream")
+
+
 async def test_head_is_asked_of_the_metrics_as_the_route_it_is(api: httpx.AsyncClient) -> None:
     await api.head("/v1/deals/none")
     metrics = (await api.get("/metrics")).text
@@ -71,6 +78,8 @@ async def test_a_query_parameter_nobody_knows_is_named(api: httpx.AsyncClient) -
     assert [error["field"] for error in problem["errors"]] == ["limit"]
     problem = refused(await api.get("/v1/deals?limit=2&limit=3"), 400, "invalid")
     assert problem["errors"] == [{"field": "limit", "message": "is given more than once"}]
+    problem = refused(await api.get("/v1/deals?status=null"), 400, "invalid")
+    assert problem["errors"] == [{"field": "status", "message": "is not a value of this parameter"}]
     crowd = "&".join(f"p{number}=1" for number in range(65))
     refused(await api.get(f"/v1/deals?{crowd}"), 400, "invalid")
 
