@@ -33,7 +33,7 @@ from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.identity.routes import ROUTES as IDENTITY_ROUTES
 from pintuan.live.routes import ROUTES as LIVE_ROUTES
 from pintuan.live.service import open_live
-from pintuan.methods import Methods, allowed_methods
+from pintuan.methods import Methods
 from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.problems import handle_exception
@@ -96,7 +96,7 @@ def create_app(
     note_parameters(app)
     app.state.openapi = cache(partial(_document, settings, dependencies))
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
-    app.asgi_handler = RequestScope(Methods(app.asgi_handler, allowed_methods(app)), request_log)
+    app.asgi_handler = RequestScope(Methods(app), request_log)
     if settings.otlp_endpoint is not None:
         app.asgi_handler = TracedRequests(app.asgi_handler, lambda: app.state.resources.tracing)
     app.asgi_handler = behind_proxies(app.asgi_handler, settings.trusted_proxies)
