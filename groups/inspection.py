@@ -25,15 +25,15 @@ class Difference:
     postgres: str
 
 
-async def differences_of_lane(pool: asyncpg.Pool, store: LaneStore, lane: Lane) -> set[Difference]:
-    """Returns where a warm lane differs; a cold lane says nothing, so it cannot be wrong.
+async def differences_of_lane(pool: asyncpg.Pool, store: LaneStore, lane: Lane) -> set[Difference] | None:
+    """Returns where a warm lane differs; None for a cold one, which says nothing and so cannot be wrong.
 
     Under traffic a difference means something only if it is still there later. Raises Overloaded.
     """
     async with pool.acquire() as connection:
         epoch = await connection.fetchval(LANES["lane_epoch"], lane.deal_id, lane.lane_no)
         if epoch is None or not await store.is_warm(lane, epoch):
-            return set()
+            return None
         expected = await read_lane(connection, lane, request_ttl_ms=store.request_ttl_ms)
     found = await store.dump(lane)
     return {

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LEVEL: Final = logging.INFO
 # Libraries that tell of each call they make; their warnings still show.
 _CHATTY: Final = ("httpx", "httpcore", "asyncio", "uvicorn.access")
+# Libraries that tell of each retry with a traceback; during an outage they would bury the rest.
+_RETRYING: Final = ("asyncpg.pool",)
 _MASK: Final = "***"
 _SECRET_KEYS: Final = frozenset(
     {
@@ -67,6 +69,14 @@ class _LineLogger:
         sys.stderr.flush()
 
     debug = info = warning = error = critical = exception = msg
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Keeps of a warning's exception only what it is; the rest of a defect's traceback is left alone."""
+    if record.exc_info and record.exc_info[1] is not None and record.levelno == logging.WARNING:
+        record.msg = f"{record.getMessage()}: {record.exc_info[1]!r}"
+        record.args, record.exc_info = (), None
+    return True
 
 
 class RequestLog:
@@ -137,6 +147,9 @@ def configure(settings: Settings) -> RequestLog:
     for name in ("uvicorn", "uvicorn.error", "arq"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    for name in _RETRYING:
+        # Set rather than added, so that configuring again leaves one.
+        logging.getLogger(name).filters = [_in_one_line]
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     return RequestLog(settings, as_json=as_json)

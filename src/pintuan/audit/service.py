@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
@@ -34,11 +35,16 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything an audit found; `ok` means that no check has an offender. Notices break nothing."""
+    """Everything an audit found; `ok` means that no check has an offender. Notices break nothing.
+
+    Of `lanes_count` lanes Redis held `lanes_compared` in a state that could be compared with Postgres.
+    """
 
     ok: bool
     checks: list[Check]
     notices: list[Check]
+    lanes_count: int
+    lanes_compared: int
 
 
 async def audit(
@@ -67,8 +73,15 @@ async def audit(
         on_check(PRICE_CHECK)
         checks.append(await _check_prices(connection))
     on_check(REDIS_CHECK)
-    checks.append(await _check_redis(pool, lane_store, second_look_s))
-    return Report(ok=not any(check.offenders for check in checks), checks=checks, notices=notices)
+    looked = await _check_redis(pool, lane_store, second_look_s)
+    checks.append(looked.check)
+    return Report(
+        ok=not any(check.offenders for check in checks),
+        checks=checks,
+        notices=notices,
+        lanes_count=looked.lanes_count,
+        lanes_compared=looked.lanes_compared,
+    )
 
 
 async def _check_prices(connection: Connection) -> Check:
@@ -90,28 +103,38 @@ async def _check_prices(connection: Connection) -> Check:
     return Check(PRICE_CHECK, "5, 6: settled prices and outcomes follow the ladder", wrong[:OFFENDERS_MAX])
 
 
-async def _check_redis(pool: asyncpg.Pool, lane_store: LaneStore, second_look_s: float) -> Check:
+@dataclass(frozen=True, slots=True)
+class _Lanes:
+    """What looking at the lanes in Redis came to."""
+
+    check: Check
+    lanes_count: int
+    lanes_compared: int
+
+
+async def _check_redis(pool: asyncpg.Pool, lane_store: LaneStore, second_look_s: float) -> _Lanes:
     suspects: dict[Lane, set[Difference]] = {}
+    count = compared = 0
     async for lane in _lanes(pool):
         differences = await differences_of_lane(pool, lane_store, lane)
+        count += 1
+        compared += differences is not None
         if differences:
             suspects[lane] = differences
     lasting: set[Difference] = set()
     if suspects:
         await asyncio.sleep(second_look_s)
         for lane, differences in suspects.items():
-            lasting |= differences & await differences_of_lane(pool, lane_store, lane)
-    return Check(
-        REDIS_CHECK,
-        "Redis agrees with Postgres on every warm lane",
-        [
-            Offender(
-                f"{found.lane.deal_id}:{found.lane.lane_no}",
-                f"{found.what}: Redis {found.redis}, Postgres {found.postgres}",
-            )
-            for found in sorted(lasting)[:OFFENDERS_MAX]
-        ],
-    )
+            lasting |= differences & (await differences_of_lane(pool, lane_store, lane) or set())
+    offenders = [
+        Offender(
+            f"{found.lane.deal_id}:{found.lane.lane_no}",
+            f"{found.what}: Redis {found.redis}, Postgres {found.postgres}",
+        )
+        for found in sorted(lasting)[:OFFENDERS_MAX]
+    ]
+    check = Check(REDIS_CHECK, "Redis agrees with Postgres on every warm lane", offenders)
+    return _Lanes(check, lanes_count=count, lanes_compared=compared)
 
 
 async def _lanes(pool: asyncpg.Pool) -> AsyncIterator[Lane]:

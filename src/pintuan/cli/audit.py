@@ -60,6 +60,7 @@ def _show(report: Report) -> None:
     for notice in report.notices:
         if notice.offenders:
             _show_check(notice, good="", bad="notice", colour="yellow")
+    click.echo(f"{report.lanes_compared} of {report.lanes_count} lanes were warm in Redis and compared")
     broken = sum(bool(check.offenders) for check in report.checks)
     click.echo(f"{len(report.checks)} checks, {broken} broken")
 

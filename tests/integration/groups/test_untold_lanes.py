@@ -58,4 +58,4 @@ async def advance_untold(pool: asyncpg.Pool, directory: Path) -> None:
 
 async def differences(pool: asyncpg.Pool, redis_url: str, deal: str) -> list[str]:
     async with lane_store(redis_url) as store:
-        return [found.what for found in await differences_of_lane(pool, store, Lane(deal, 0))]
+        return [found.what for found in await differences_of_lane(pool, store, Lane(deal, 0)) or ()]

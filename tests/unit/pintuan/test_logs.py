@@ -52,6 +52,20 @@ def test_a_line_carries_the_id_of_its_request(capsys: pytest.CaptureFixture[str]
     assert lines(capsys)[0]["request_id"] == "r-1"
 
 
+@pytest.mark.usefixtures("request_log")
+def test_a_pool_that_tries_again_tells_so_in_one_line_and_a_defect_keeps_its_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    away = ConnectionRefusedError("nobody there")
+    logging.getLogger("asyncpg.pool").warning("Failed to restore; retrying", exc_info=away)
+    logging.getLogger("asyncpg.pool").error("a defect", exc_info=away)
+
+    retry, defect = lines(capsys)
+    assert retry["event"] == "Failed to restore; retrying: ConnectionRefusedError('nobody there')"
+    assert "exception" not in retry
+    assert "nobody there" in defect["exception"]
+
+
 def test_the_line_of_a_request_says_what_was_answered_and_how_fast(
     request_log: logs.RequestLog, capsys: pytest.CaptureFixture[str]
 ) -> None:

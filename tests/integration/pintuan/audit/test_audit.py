@@ -70,6 +70,7 @@ async def test_a_marketplace_that_ran_breaks_nothing(pool: asyncpg.Pool, redis_u
     report = await audited(pool, redis_url)
     assert (broken(report), report.ok) == (set(), True)
     assert {check.name for check in report.checks} == {*SABOTAGE, REDIS_CHECK}
+    assert (report.lanes_compared, report.lanes_count) == (1, 1)
 
 
 @pytest.mark.usefixtures("deal")
@@ -110,4 +111,6 @@ async def test_a_seat_that_only_redis_knows_is_named(pool: asyncpg.Pool, redis_u
 async def test_a_cold_lane_says_nothing_wrong(pool: asyncpg.Pool, redis_url: str) -> None:
     async with lane_store(redis_url) as store:
         await store.execute("FLUSHALL")
-    assert (await audited(pool, redis_url)).ok
+    report = await audited(pool, redis_url)
+    assert report.ok
+    assert (report.lanes_compared, report.lanes_count) == (0, 1), "and it is told that it was not asked"
