@@ -1,5 +1,9 @@
 -- Deals and their lanes. A change locks the deal's row first, then its lanes by ascending number.
 
+-- name: lock_variant
+-- Keeps an import from moving a variant to another product while a deal is made on it.
+SELECT FROM variants WHERE id = $1 FOR SHARE;
+
 -- name: select_variant_on_offer
 -- Answers what a deal takes over from its variant, and the time the deal is made at.
 SELECT v.merchant_id, v.product_id, v.list_price_minor, v.currency, p.title AS product_title, app_now() AS now
@@ -26,12 +30,10 @@ FROM deal d CROSS JOIN generate_series(0, $17::integer - 1) AS n;
 SELECT * FROM deals_shown WHERE id = $1;
 
 -- name: list_deals
--- Answers a page of deals, newest first, from just behind ($1, $2), of status $3 if it is given.
-SELECT * FROM deals_shown
-WHERE (created_at, id) < (coalesce($1::timestamptz, 'infinity'), coalesce($2::text, ''))
-    AND ($3::text IS NULL OR status = $3)
-ORDER BY created_at DESC, id DESC
-LIMIT $4;
+-- Answers a page of deals in the order $8 that pass the filters $1 to $7, from just behind ($9, $10).
+SELECT s.*, page.key
+FROM deals_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS page JOIN deals_shown s ON s.id = page.id
+ORDER BY page.key, page.id;
 
 -- name: lock_deal
 -- Locks a deal's row for a change and answers what the change is judged by.

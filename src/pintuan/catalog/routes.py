@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from litestar import Router, get, post
-from litestar.params import FromPath, JSONBody
+from litestar import Response, Router, get, patch, post
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.auth import check_role, requires_role
 from pintuan.bodies import ApiRequest
-from pintuan.catalog import service
-from pintuan.catalog.schemas import NewProduct, Product
+from pintuan.catalog import changes, service
+from pintuan.catalog.schemas import NewProduct, Product, ProductChange, ProductFilter
+from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
+from pintuan.filters import CurrencyParameter, MerchantParameter, PriceParameter, QueryText
 from pintuan.pagination import (
     LIMIT_DEFAULT,
     CursorParameter,
     LimitParameter,
     Page,
-    decode_cursor,
-    page_of,
+    decode_key_cursor,
+    key_page_of,
+    scope_of,
 )
 from pintuan.parameters import InjectedResources
 
 SELLERS: Final = frozenset({"merchant", "admin"})
+
+OnDealParameter = Annotated[
+    bool | None, QueryParameter(description="Only products with an active deal, or only those without.")
+]
 
 
 @post("/", guards=[requires_role("merchant")], summary="Add a product with its variants")
@@ -33,21 +40,72 @@ async def create_product(
     return await service.create_product(resources.pool, merchant.subject, data)
 
 
-@get("/", summary="Products, newest first")
+@get(
+    "/",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+    summary="Products, newest first, by words and filters",
+)
 async def list_products(
-    resources: InjectedResources, limit: LimitParameter = LIMIT_DEFAULT, cursor: CursorParameter = None
-) -> Page[Product]:
-    """Answers a page of everybody's products."""
-    rows = await service.list_products(resources.pool, after=decode_cursor(cursor), limit=limit + 1)
-    return page_of(rows, limit=limit, item=lambda row: row, place=lambda row: (row.created_at, row.id))
+    request: ApiRequest,
+    resources: InjectedResources,
+    limit: LimitParameter = LIMIT_DEFAULT,
+    cursor: CursorParameter = None,
+    q: QueryText = None,
+    merchant_id: MerchantParameter = None,
+    currency: CurrencyParameter = None,
+    price_min: PriceParameter = None,
+    price_max: PriceParameter = None,
+    on_deal: OnDealParameter = None,
+) -> Response[Page[Product]]:
+    """Answers a page of everybody's products that pass all filters, with its entity tag.
+
+    Currency and prices are those of any variant. A cursor counts for the filters it was given with.
+    """
+    wanted = ProductFilter(
+        q=q,
+        merchant_id=merchant_id,
+        currency=currency,
+        price_min=price_min,
+        price_max=price_max,
+        on_deal=on_deal,
+    )
+    scope = scope_of("products", wanted)
+    rows = await service.list_products(
+        resources.pool, wanted, after=decode_key_cursor(cursor, scope), limit=limit + 1
+    )
+    page = key_page_of(
+        rows, limit=limit, scope=scope, item=lambda row: row[1], place=lambda row: (row[0], row[1].id)
+    )
+    return conditional(request, page)
 
 
-@get("/{product_id:str}", summary="One product")
-async def get_product(product_id: FromPath[str], resources: InjectedResources) -> Product:
-    """Answers a product with its variants."""
-    return await service.get_product(resources.pool, product_id)
+@get("/{product_id:str}", response_headers=ETAG_HEADERS, responses=NOT_MODIFIED, summary="One product")
+async def get_product(
+    product_id: FromPath[str], request: ApiRequest, resources: InjectedResources
+) -> Response[Product]:
+    """Answers a product with its variants and its entity tag."""
+    return conditional(request, await service.get_product(resources.pool, product_id))
+
+
+@patch("/{product_id:str}", guards=[requires_role("merchant")], summary="Change a product or its variants")
+async def change_product(
+    product_id: FromPath[str],
+    data: JSONBody[ProductChange],
+    request: ApiRequest,
+    resources: InjectedResources,
+) -> Product:
+    """Changes what is given; the next import writes what the feed says over it.
+
+    A list price is that of deals to come: a deal keeps the one it was made at.
+    """
+    return await changes.change_product(resources.pool, check_role(request.user, SELLERS), product_id, data)
 
 
 ROUTES: Final = [
-    Router("/v1/products", route_handlers=[create_product, list_products, get_product], tags=["products"])
+    Router(
+        "/v1/products",
+        route_handlers=[create_product, list_products, get_product, change_product],
+        tags=["products"],
+    )
 ]

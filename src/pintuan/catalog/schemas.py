@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from pintuan.catalog.limits import (
     ATTRIBUTE_NAME_CHARS_MAX,
@@ -25,6 +25,8 @@ from pintuan.catalog.limits import (
 )
 from pintuan.money import Currency, Money
 from pricing.currency import AMOUNT_MINOR_MAX
+
+ID_CHARS_MAX = 64
 
 # One line with something to read on it. The look-ahead spans the whole text, because `$` would also match
 # before a last line break.
@@ -146,6 +148,54 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: Images = []
 
 
+class VariantChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to change of a variant; what is left out stays, and its SKU always does."""
+
+    id: Annotated[
+        str,
+        Meta(
+            max_length=ID_CHARS_MAX,
+            pattern=TEXT_PATTERN,
+            description="A variant of the product.",
+            examples=["var_0192f0c1a2b3"],
+        ),
+    ]
+    title: Title | UnsetType = UNSET
+    list_price: Annotated[
+        ListPrice | UnsetType,
+        Meta(description="For deals to come; a deal keeps the one it was made at."),
+    ] = UNSET
+    options: Options | UnsetType = UNSET
+    images: Images | UnsetType = UNSET
+    attributes: Attributes | UnsetType = UNSET
+
+
+class ProductChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to change of a product; what is left out stays."""
+
+    title: Title | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    images: Images | UnsetType = UNSET
+    variants: Annotated[
+        list[VariantChange],
+        Meta(
+            max_length=VARIANTS_MAX,
+            description="Changes of variants it has.",
+            examples=[[{"id": "var_0192f0c1a2b3", "list_price": {"amount": 1899, "currency": "USD"}}]],
+        ),
+    ] = []
+    new_variants: Annotated[
+        list[NewVariant],
+        Meta(
+            max_length=VARIANTS_MAX,
+            description="Variants to add behind those it has.",
+            examples=[
+                [{"sku": "KETTLE-BLUE", "title": "Blue", "list_price": {"amount": 2099, "currency": "USD"}}]
+            ],
+        ),
+    ] = []
+
+
 class Option(msgspec.Struct, frozen=True):
     """What shoppers choose a variant by."""
 
@@ -194,3 +244,14 @@ class Product(msgspec.Struct, frozen=True):
     ]
     variants: Annotated[list[Variant], Meta(description="The sellable forms, in the order they are shown.")]
     created_at: Annotated[datetime, Meta(description="When it was added.", examples=["2030-01-01T12:00:00Z"])]
+
+
+class ProductFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which products to list; what is None does not matter. Prices are in minor units, ends included."""
+
+    q: str | None = None
+    merchant_id: str | None = None
+    currency: str | None = None
+    price_min: int | None = None
+    price_max: int | None = None
+    on_deal: bool | None = None

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 from groups.ids import new_id
 from pintuan.catalog import store
-from pintuan.catalog.schemas import NewProduct, Product
+from pintuan.catalog.schemas import ListPrice, NewProduct, NewVariant, Product
 from pintuan.errors import FieldError, InvalidInput, NotFound
 from pricing.currency import UnknownCurrency, exponent
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
     import asyncpg
 
-    from pintuan.pagination import Cursor
+    from pintuan.catalog.schemas import ProductFilter
+    from pintuan.pagination import KeyCursor
 
 
 async def create_product(pool: asyncpg.Pool, merchant_id: str, product: NewProduct) -> Product:
@@ -21,7 +24,7 @@ async def create_product(pool: asyncpg.Pool, merchant_id: str, product: NewProdu
 
     Raises `InvalidInput` when two variants share a SKU or a currency is none.
     """
-    errors = _problems(product)
+    errors = list(variant_problems(product.variants, "variants"))
     if errors:
         raise InvalidInput(errors)
     product_id, variants = new_id("prd"), store.rows_of(product.variants)
@@ -29,7 +32,7 @@ async def create_product(pool: asyncpg.Pool, merchant_id: str, product: NewProdu
         pool, product_id=product_id, merchant_id=merchant_id, product=product, variants=variants
     )
     return store.product_of(
-        id=product_id,
+        product_id=product_id,
         merchant_id=merchant_id,
         title=product.title,
         description=product.description,
@@ -47,20 +50,30 @@ async def get_product(pool: asyncpg.Pool, product_id: str) -> Product:
     return product
 
 
-async def list_products(pool: asyncpg.Pool, *, after: Cursor | None, limit: int) -> list[Product]:
-    """Returns up to `limit` products, newest first, from just behind `after`."""
-    return await store.list_products(pool, after=after, limit=limit)
+async def list_products(
+    pool: asyncpg.Pool, wanted: ProductFilter, *, after: KeyCursor | None, limit: int
+) -> list[tuple[int, Product]]:
+    """Returns up to `limit` products with their keys, newest first, from just behind `after`."""
+    return await store.list_products(pool, wanted, after=after, limit=limit)
 
 
-def _problems(product: NewProduct) -> list[FieldError]:
-    errors: list[FieldError] = []
+def currency_problems(price: ListPrice, field: str) -> Iterator[FieldError]:
+    """Yields what is wrong with the currency of the price in `field`."""
+    try:
+        exponent(price.currency)
+    except UnknownCurrency as error:
+        yield FieldError(f"{field}.currency", str(error))
+
+
+def variant_problems(
+    variants: Sequence[NewVariant], field: str, *, taken: Collection[str] = ()
+) -> Iterator[FieldError]:
+    """Yields what is wrong with new variants, beside those whose SKUs are taken; `field` names the list."""
     first_with_sku: dict[str, int] = {}
-    for index, variant in enumerate(product.variants):
+    for index, variant in enumerate(variants):
         first = first_with_sku.setdefault(variant.sku, index)
         if first != index:
-            errors.append(FieldError(f"variants[{index}].sku", f"is that of variants[{first}] already"))
-        try:
-            exponent(variant.list_price.currency)
-        except UnknownCurrency as error:
-            errors.append(FieldError(f"variants[{index}].list_price.currency", str(error)))
-    return errors
+            yield FieldError(f"{field}[{index}].sku", f"is that of {field}[{first}] already")
+        elif variant.sku in taken:
+            yield FieldError(f"{field}[{index}].sku", "is that of another variant of the product")
+        yield from currency_problems(variant.list_price, f"{field}[{index}].list_price")

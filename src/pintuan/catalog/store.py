@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
 
-    from pintuan.pagination import Cursor
+    from pintuan.catalog.schemas import ProductFilter
+    from pintuan.pagination import KeyCursor
+
+    Connection: TypeAlias = PoolConnectionProxy
 
 PRODUCTS = load_queries("products")
 
@@ -70,22 +74,56 @@ async def insert_product(
     return created_at
 
 
-async def select_product(pool: asyncpg.Pool, product_id: str) -> Product | None:
+async def select_product(connection: asyncpg.Pool | Connection, product_id: str) -> Product | None:
     """Returns the product, or None when no product has this id."""
-    row = await pool.fetchrow(PRODUCTS["select_product"], product_id)
+    row = await connection.fetchrow(PRODUCTS["select_product"], product_id)
     return None if row is None else _product_of(row)
 
 
-async def list_products(pool: asyncpg.Pool, *, after: Cursor | None, limit: int) -> list[Product]:
-    """Returns up to `limit` products, newest first, from just behind `after`."""
-    created_at, product_id = (after.created_at, after.id) if after else (None, None)
-    rows = await pool.fetch(PRODUCTS["list_products"], created_at, product_id, limit)
-    return [_product_of(row) for row in rows]
+async def lock_merchant(connection: Connection, merchant_id: str) -> None:
+    """Waits until no import and no other change of this merchant is writing."""
+    await connection.execute(PRODUCTS["lock_merchant"], merchant_id)
+
+
+async def update_product(
+    connection: Connection, product_id: str, *, title: str, description: str, images: list[str]
+) -> None:
+    """Writes what a merchant may change of a product."""
+    await connection.execute(PRODUCTS["update_product"], product_id, title, description, images)
+
+
+async def insert_variants(connection: Connection, product_id: str, variants: list[VariantRow]) -> None:
+    """Adds variants behind those the product has."""
+    await connection.execute(PRODUCTS["insert_variants"], product_id, variants)
+
+
+async def update_variants(connection: Connection, product_id: str, variants: list[VariantRow]) -> None:
+    """Writes what a merchant may change of the product's variants."""
+    await connection.execute(PRODUCTS["update_variants"], product_id, variants)
+
+
+async def list_products(
+    pool: asyncpg.Pool, wanted: ProductFilter, *, after: KeyCursor | None, limit: int
+) -> list[tuple[int, Product]]:
+    """Returns up to `limit` products with their keys, newest first, from just behind `after`."""
+    rows = await pool.fetch(
+        PRODUCTS["list_products"],
+        wanted.q,
+        wanted.merchant_id,
+        wanted.currency,
+        wanted.price_min,
+        wanted.price_max,
+        wanted.on_deal,
+        after.key if after else None,
+        after.id if after else None,
+        limit,
+    )
+    return [(row["key"], _product_of(row)) for row in rows]
 
 
 def product_of(
     *,
-    id: str,  # noqa: A002 - the column is called so.
+    product_id: str,
     merchant_id: str,
     title: str,
     description: str,
@@ -99,7 +137,7 @@ def product_of(
         for name, value in variant.options:
             options.setdefault(name, {})[value] = None
     return Product(
-        id=id,
+        id=product_id,
         merchant_id=merchant_id,
         title=title,
         description=description,
@@ -122,4 +160,12 @@ def product_of(
 
 
 def _product_of(row: asyncpg.Record) -> Product:
-    return product_of(**{**row, "variants": msgspec.convert(row["variants"], list[VariantRow])})
+    return product_of(
+        product_id=row["id"],
+        merchant_id=row["merchant_id"],
+        title=row["title"],
+        description=row["description"],
+        images=row["images"],
+        variants=msgspec.convert(row["variants"], list[VariantRow]),
+        created_at=row["created_at"],
+    )

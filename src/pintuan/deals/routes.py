@@ -5,29 +5,36 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from litestar import Response, Router, get, patch, post
-from litestar.datastructures import ResponseHeader
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.auth import check_role, requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.bootstrap import Resources
 from pintuan.deals import service
-from pintuan.deals.schemas import Deal, DealChange, DealStatus, NewDeal
+from pintuan.deals.schemas import Deal, DealChange, DealFilter, DealSort, DealStatus, NewDeal
 from pintuan.documentation.codes import problem_codes
-from pintuan.etag import conditional
+from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
+from pintuan.filters import CurrencyParameter, IdParameter, MerchantParameter, PriceParameter, QueryText
 from pintuan.pagination import (
     LIMIT_DEFAULT,
     CursorParameter,
     LimitParameter,
     Page,
-    decode_cursor,
-    page_of,
+    decode_key_cursor,
+    key_page_of,
+    scope_of,
 )
 from pintuan.parameters import InjectedResources
 
 SELLERS: Final = frozenset({"merchant", "admin"})
 
+SortParameter = Annotated[
+    DealSort,
+    QueryParameter(
+        description="The order. `ending_soon` leaves out deals that have ended; a discount is that of the "
+        "lowest price off the list price."
+    ),
+]
 StatusParameter = Annotated[DealStatus | None, QueryParameter(description="Only deals of this status.")]
 
 
@@ -42,24 +49,54 @@ async def create_deal(data: JSONBody[NewDeal], request: ApiRequest, resources: I
     return await service.create_deal(resources.pool, check_role(request.user, SELLERS), data)
 
 
-@get("/", summary="Deals, newest first")
+@get(
+    "/",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+    summary="Deals, by words and filters, in one of four orders",
+)
 async def list_deals(
+    request: ApiRequest,
     resources: InjectedResources,
     limit: LimitParameter = LIMIT_DEFAULT,
     cursor: CursorParameter = None,
+    q: QueryText = None,
+    merchant_id: MerchantParameter = None,
+    product_id: IdParameter = None,
+    variant_id: IdParameter = None,
     status: StatusParameter = None,
-) -> Page[Deal]:
-    """Answers a page of everybody's deals."""
-    rows = await service.list_deals(
-        resources.pool, after=decode_cursor(cursor), status=status, limit=limit + 1
+    currency: CurrencyParameter = None,
+    price_max: PriceParameter = None,
+    sort: SortParameter = "newest",
+) -> Response[Page[Deal]]:
+    """Answers a page of everybody's deals that pass all filters, with its entity tag.
+
+    `price_max` bounds the lowest price. A cursor counts for the filters and the order it was given with.
+    """
+    wanted = DealFilter(
+        q=q,
+        merchant_id=merchant_id,
+        product_id=product_id,
+        variant_id=variant_id,
+        status=status,
+        currency=currency,
+        price_max=price_max,
+        sort=sort,
     )
-    return page_of(rows, limit=limit, item=lambda row: row, place=lambda row: (row.created_at, row.id))
+    scope = scope_of("deals", wanted)
+    rows = await service.list_deals(
+        resources.pool, wanted, after=decode_key_cursor(cursor, scope), limit=limit + 1
+    )
+    page = key_page_of(
+        rows, limit=limit, scope=scope, item=lambda row: row[1], place=lambda row: (row[0], row[1].id)
+    )
+    return conditional(request, page)
 
 
 @get(
     "/{deal_id:str}",
-    response_headers=[ResponseHeader("ETag", description="Of what is shown.", documentation_only=True)],
-    responses={304: ResponseSpec(None, description="Still what If-None-Match names.")},
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
     summary="One deal",
 )
 async def get_deal(

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pintuan.catalog.schemas import TEXT_PATTERN, Title
+from pintuan.catalog.schemas import ID_CHARS_MAX, TEXT_PATTERN, Title
 from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
 from pintuan.money import Money
 from pintuan.times import Instant
@@ -20,8 +20,7 @@ from pricing.currency import AMOUNT_MINOR_MAX
 from pricing.ladder import HEADCOUNT_MAX, TIERS_MAX
 
 DealStatus = Literal["scheduled", "active", "paused", "ended"]
-
-ID_CHARS_MAX = 64
+DealSort = Literal["newest", "ending_soon", "lowest_price", "biggest_discount"]
 
 _LADDER_EXAMPLE = [{"headcount": 2, "unit_price": 900}, {"headcount": 5, "unit_price": 800}]
 
@@ -119,6 +118,30 @@ class Tier(msgspec.Struct, frozen=True):
     unit_price: Annotated[Money, Meta(description="Price of one unit.")]
 
 
+class DealProduct(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of the product beside a deal."""
+
+    title: Annotated[str, Meta(description="The product's.", examples=["Kettle"])]
+    images: Annotated[
+        list[str],
+        Meta(description="The product's, the best one first.", examples=[["https://img.example/kettle.jpg"]]),
+    ]
+
+
+class DealVariant(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of the variant beside a deal."""
+
+    sku: Annotated[str, Meta(description="The merchant's own article number.", examples=["KETTLE-RED"])]
+    title: Annotated[str, Meta(description="What tells it from its siblings.", examples=["Red"])]
+    options: Annotated[
+        dict[str, str], Meta(description="Its value of each option.", examples=[{"Color": "Red"}])
+    ]
+    images: Annotated[
+        list[str],
+        Meta(description="Its own, if it has any.", examples=[["https://img.example/kettle-red.jpg"]]),
+    ]
+
+
 class Deal(msgspec.Struct, frozen=True, kw_only=True):
     """An offer on one variant."""
 
@@ -135,7 +158,11 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     currency: Annotated[str, Meta(description="ISO 4217 code of all prices.", examples=["USD"])]
+    product: DealProduct
+    variant: DealVariant
     list_price: Annotated[Money, Meta(description="What one unit costs without a group.")]
+    starting_price: Annotated[Money, Meta(description="What the first buyer of a group is promised.")]
+    lowest_price: Annotated[Money, Meta(description="The price of the last step of the ladder.")]
     ladder: Annotated[list[Tier], Meta(description="The price ladder, highest price first.")]
     min_headcount: Annotated[int, Meta(description="A group that closes with fewer fails.", examples=[3])]
     max_headcount: Annotated[int, Meta(description="A group is full with this many.", examples=[10])]
@@ -152,3 +179,19 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
     per_buyer_units: Annotated[int, Meta(description="Units one buyer may have.", examples=[5])]
     lanes: Annotated[int, Meta(description="Shards the stock is split over.", examples=[1])]
     created_at: Annotated[datetime, Meta(description="When it was made.", examples=["2030-01-01T12:00:00Z"])]
+
+
+class DealFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deals to list, and in which order; what is None does not matter.
+
+    `price_max` bounds the lowest price, in minor units.
+    """
+
+    q: str | None = None
+    merchant_id: str | None = None
+    product_id: str | None = None
+    variant_id: str | None = None
+    status: DealStatus | None = None
+    currency: str | None = None
+    price_max: int | None = None
+    sort: DealSort = "newest"

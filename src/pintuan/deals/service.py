@@ -18,7 +18,7 @@ from groups.errors import DealNotActive, Overloaded
 from groups.ids import new_id
 from pintuan.deals import store
 from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
-from pintuan.deals.schemas import Deal, DealChange, DealStatus, NewDeal
+from pintuan.deals.schemas import Deal, DealChange, DealFilter, NewDeal
 from pintuan.errors import FieldError, InvalidInput, NotFound
 from pintuan.times import has_utc
 from pricing.ladder import InvalidLadder, Ladder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from groups.engine import GroupEngine
     from pintuan.auth import Principal
-    from pintuan.pagination import Cursor
+    from pintuan.pagination import KeyCursor
 
 StatusSet = Literal["active", "paused", "ended"]
 
@@ -42,15 +42,20 @@ async def create_deal(pool: asyncpg.Pool, principal: Principal, deal: NewDeal) -
     Raises `NotFound` when the variant is not the merchant's own (an admin may offer any, in its merchant's
     name), and `InvalidInput` with all that is wrong.
     """
-    variant = await store.select_variant_on_offer(pool, deal.variant_id)
-    if variant is None or not _may_change(principal, variant.merchant_id):
-        raise NotFound("variant")
-    errors = [*_number_problems(deal), *_ladder_problems(deal, variant.list_price_minor)]
-    errors += _window_problems(deal.ends_at, starts_at=deal.starts_at, now=variant.now)
-    if errors:
-        raise InvalidInput(errors)
     deal_id = new_id("deal")
-    await store.insert_deal(pool, deal_id=deal_id, deal=deal, variant=variant)
+
+    async def transaction() -> None:
+        async with pool.acquire() as connection, connection.transaction():
+            variant = await store.lock_variant(connection, deal.variant_id)
+            if variant is None or not _may_change(principal, variant.merchant_id):
+                raise NotFound("variant")
+            errors = [*_number_problems(deal), *_ladder_problems(deal, variant.list_price_minor)]
+            errors += _window_problems(deal.ends_at, starts_at=deal.starts_at, now=variant.now)
+            if errors:
+                raise InvalidInput(errors)
+            await store.insert_deal(connection, deal_id=deal_id, deal=deal, variant=variant)
+
+    await retry_serialization(transaction)
     return await get_deal(pool, deal_id)
 
 
@@ -63,14 +68,10 @@ async def get_deal(pool: asyncpg.Pool, deal_id: str) -> Deal:
 
 
 async def list_deals(
-    pool: asyncpg.Pool,
-    *,
-    after: Cursor | None,
-    status: DealStatus | None,
-    limit: int,
-) -> list[Deal]:
-    """Returns up to `limit` deals, newest first, from just behind `after`."""
-    return await store.list_deals(pool, after=after, status=status, limit=limit)
+    pool: asyncpg.Pool, wanted: DealFilter, *, after: KeyCursor | None, limit: int
+) -> list[tuple[int, Deal]]:
+    """Returns up to `limit` deals with their keys, in the order wanted, from just behind `after`."""
+    return await store.list_deals(pool, wanted, after=after, limit=limit)
 
 
 async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, change: DealChange) -> Deal:

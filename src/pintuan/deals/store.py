@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from pintuan.deals.schemas import Deal, DealStatus, NewDeal, Tier
+from pintuan.deals.schemas import Deal, DealFilter, DealProduct, DealStatus, DealVariant, NewDeal, Tier
 from pintuan.money import Money
 from sql import load_queries
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
-    from pintuan.pagination import Cursor
+    from pintuan.pagination import KeyCursor
 
     Connection: TypeAlias = PoolConnectionProxy
 
@@ -46,15 +46,19 @@ class LockedDeal(msgspec.Struct, frozen=True):
     now: datetime
 
 
-async def select_variant_on_offer(pool: asyncpg.Pool, variant_id: str) -> VariantOnOffer | None:
-    """Returns the variant, or None when no variant has this id."""
-    row = await pool.fetchrow(DEALS["select_variant_on_offer"], variant_id)
+async def lock_variant(connection: Connection, variant_id: str) -> VariantOnOffer | None:
+    """Keeps the variant where it is for the transaction and returns it; None when no variant has this id."""
+    # Locked in one statement and read in the next, which sees where an import has just moved it.
+    await connection.execute(DEALS["lock_variant"], variant_id)
+    row = await connection.fetchrow(DEALS["select_variant_on_offer"], variant_id)
     return None if row is None else VariantOnOffer(**row)
 
 
-async def insert_deal(pool: asyncpg.Pool, *, deal_id: str, deal: NewDeal, variant: VariantOnOffer) -> None:
+async def insert_deal(
+    connection: Connection, *, deal_id: str, deal: NewDeal, variant: VariantOnOffer
+) -> None:
     """Adds a deal with its lanes; the constraints refuse what the service should have."""
-    await pool.execute(
+    await connection.execute(
         DEALS["insert_deal"],
         deal_id,
         variant.merchant_id,
@@ -83,16 +87,24 @@ async def select_deal(pool: asyncpg.Pool, deal_id: str) -> Deal | None:
 
 
 async def list_deals(
-    pool: asyncpg.Pool,
-    *,
-    after: Cursor | None,
-    status: DealStatus | None,
-    limit: int,
-) -> list[Deal]:
-    """Returns up to `limit` deals, newest first, from just behind `after`."""
-    created_at, deal_id = (after.created_at, after.id) if after else (None, None)
-    rows = await pool.fetch(DEALS["list_deals"], created_at, deal_id, status, limit)
-    return [_deal_of(row) for row in rows]
+    pool: asyncpg.Pool, wanted: DealFilter, *, after: KeyCursor | None, limit: int
+) -> list[tuple[int, Deal]]:
+    """Returns up to `limit` deals with their keys, in the order wanted, from just behind `after`."""
+    rows = await pool.fetch(
+        DEALS["list_deals"],
+        wanted.q,
+        wanted.merchant_id,
+        wanted.product_id,
+        wanted.variant_id,
+        wanted.status,
+        wanted.currency,
+        wanted.price_max,
+        wanted.sort,
+        after.key if after else None,
+        after.id if after else None,
+        limit,
+    )
+    return [(row["key"], _deal_of(row)) for row in rows]
 
 
 async def lock_deal(connection: Connection, deal_id: str) -> LockedDeal | None:
@@ -130,7 +142,16 @@ def _deal_of(row: asyncpg.Record) -> Deal:
         title=row["title"],
         status=row["status"],
         currency=currency,
+        product=DealProduct(title=row["product_title"], images=row["product_images"]),
+        variant=DealVariant(
+            sku=row["variant_sku"],
+            title=row["variant_title"],
+            options=dict(row["variant_options"]),
+            images=row["variant_images"],
+        ),
         list_price=Money(row["list_price_minor"], currency),
+        starting_price=Money(row["starting_price_minor"], currency),
+        lowest_price=Money(row["lowest_price_minor"], currency),
         ladder=[
             Tier(headcount, Money(unit_price_minor, currency))
             for headcount, unit_price_minor in zip(

@@ -3,12 +3,23 @@
 import base64
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pintuan.errors import InvalidInput
-from pintuan.pagination import CURSOR_LENGTH_MAX, Cursor, decode_cursor, encode_cursor, page_of
+from pintuan.pagination import (
+    CURSOR_LENGTH_MAX,
+    Cursor,
+    KeyCursor,
+    decode_cursor,
+    decode_key_cursor,
+    encode_cursor,
+    key_page_of,
+    page_of,
+    scope_of,
+)
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -69,3 +80,27 @@ def test_rows_that_fit_are_the_last_page(rows: list[tuple[datetime, str]]) -> No
 
     assert page.items == [id_ for _, id_ in rows]
     assert page.next_cursor is None
+
+
+def test_a_key_cursor_comes_back_for_its_own_list_only() -> None:
+    scope = scope_of("deals", "tea", None, "newest")
+    page = key_page_of(
+        [(7, "a"), (9, "b")], limit=1, scope=scope, item=lambda row: row, place=lambda row: row
+    )
+    assert page.items == [(7, "a")]
+    assert decode_key_cursor(page.next_cursor, scope) == KeyCursor(scope, 7, "a")
+    assert decode_key_cursor(None, scope) is None
+    for other in (
+        ("deals", "te", "a", "newest"),
+        ("products", "tea", None, "newest"),
+        ("deals", None, "tea"),
+    ):
+        with pytest.raises(InvalidInput, match="other filters"):
+            decode_key_cursor(page.next_cursor, scope_of(*other))
+
+
+@pytest.mark.parametrize("key", [2**63, "7", None])
+def test_a_key_cursor_that_no_list_gave_is_refused(key: object) -> None:
+    forged = base64.urlsafe_b64encode(msgspec.json.encode(["scope", key, "a"])).decode()
+    with pytest.raises(InvalidInput, match="not a cursor of this list"):
+        decode_key_cursor(forged, "scope")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from pintuan.deals.schemas import Deal, Tier
+from pintuan.deals.schemas import Deal, DealProduct, DealVariant, Tier
 from pintuan.demo.board import Placed, Record
 from pintuan.demo.plan import Offer, Scene, Step
 from pintuan.groups.schemas import Group, GroupStatus, GroupTier, Order, OrderStatus, Payment
@@ -38,7 +38,11 @@ def deal(title: str = "Kettle", *, list_price: int = 1000) -> Deal:
         title=title,
         status="active",
         currency="USD",
+        product=DealProduct(title=title, images=[]),
+        variant=DealVariant(sku="TEA-1", title="Red", options={}, images=[]),
         list_price=usd(list_price),
+        starting_price=usd(OFFER.ladder[0][1]),
+        lowest_price=usd(OFFER.ladder[-1][1]),
         ladder=[Tier(headcount, usd(price)) for headcount, price in OFFER.ladder],
         min_headcount=OFFER.min_headcount,
         max_headcount=OFFER.max_headcount,
