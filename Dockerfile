@@ -4,7 +4,7 @@
 #   docker build --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:… --tag pintuan:0.1.0 .
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
-# Builds the wheel and installs it, with the pinned versions and without the embedded servers.
+# Builds the wheel and installs it in the pinned versions, with what traces need and without the embedded servers.
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 \
@@ -20,7 +20,8 @@ COPY workers workers
 COPY sql sql
 RUN python -m pip wheel --no-deps --wheel-dir dist . \
     && python -m venv --without-pip /opt/pintuan \
-    && python -m pip --python /opt/pintuan/bin/python install dist/pintuan-*.whl
+    && set -- dist/pintuan-*.whl \
+    && python -m pip --python /opt/pintuan/bin/python install "$1[otel]"
 
 # Has the interpreter and /opt/pintuan: no compiler, no sources, no pip in the environment that runs.
 FROM ${PYTHON_IMAGE}

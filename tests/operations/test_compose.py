@@ -29,6 +29,15 @@ from tests.operations.watching import PROMETHEUS, read_yaml
 
 LOOPBACK = "127.0.0.1:"
 VALIDATION_TIMEOUT_S = 60
+COMPOSED = {
+    "PINTUAN_DATA_DIR",
+    "PINTUAN_HTTP_PORT",
+    "PINTUAN_METRICS_PORT",
+    "PINTUAN_CLOCK_OFFSET_MS",
+    "PINTUAN_SIM_OFFSET_MS",
+    "PINTUAN_RATE_LIMITS",
+}
+"""What the image or the options fix, and what production refuses."""
 
 
 def parsed(service: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -74,6 +83,11 @@ def test_our_settings_exist_and_are_those_of_production(name: str) -> None:
     assert settings.env == "production"
     assert settings.database_url is not None
     assert settings.redis_url is not None
+
+
+def test_every_setting_can_be_set_or_is_the_compositions_own() -> None:
+    settable = {setting.variable for setting in SETTINGS} - COMPOSED
+    assert settable - set(ours()["api"]["environment"]) == set(), "compose.yaml does not pass these on"
 
 
 @pytest.mark.parametrize("name", ours())
