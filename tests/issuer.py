@@ -18,6 +18,8 @@ HOST = "127.0.0.1"
 ISSUER = "https://accounts.shop.example"
 AUDIENCE = "pintuan-of-shop"
 LIFETIME_S = 600
+DRIP_S = 0.005
+DRIPPED_LENGTH = 1_000_000_000
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -77,7 +79,7 @@ def claims(now_s: float | None = None, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class KeyServer:
-    """Serves `keys`; other answers are made by changing `status`, `headers` or `body`."""
+    """Serves `keys`; other answers are made by changing `status`, `headers`, `body` or `drips`."""
 
     url: str = ""
     keys: list[SigningKey] = field(default_factory=list)
@@ -85,6 +87,7 @@ class KeyServer:
     headers: tuple[str, ...] = ()
     body: bytes | None = None
     asked: int = 0
+    drips: bool = False
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -102,8 +105,14 @@ class KeyServer:
             body = self.body
             if body is None:
                 body = json.dumps({"keys": [key.public_jwk() for key in self.keys]}).encode()
-            lines = [f"HTTP/1.1 {self.status}", f"Content-Length: {len(body)}", "Connection: close"]
+            length = len(body) if not self.drips else DRIPPED_LENGTH
+            lines = [f"HTTP/1.1 {self.status}", f"Content-Length: {length}", "Connection: close"]
             writer.write("\r\n".join([*lines, *self.headers, "", ""]).encode() + body)
+            while self.drips:
+                # Never so slow that a single read would take long, and never done.
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(DRIP_S)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             # Whoever asked does not want the answer any more.

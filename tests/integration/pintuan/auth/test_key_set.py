@@ -152,6 +152,17 @@ async def test_a_slow_answer_is_not_waited_for(
         await knows(keys, FIRST)
 
 
+async def test_an_answer_that_drips_is_not_waited_for(
+    keys: KeySet, server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pintuan.auth.key_set.FETCH_TIMEOUT_S", 0.05)
+    server.drips = True
+
+    async with asyncio.timeout(2):
+        with pytest.raises(Overloaded):
+            await knows(keys, FIRST)
+
+
 async def test_a_redirect_is_not_followed(keys: KeySet, server: KeyServer) -> None:
     async with key_server(FIRST) as elsewhere:
         server.status, server.headers = "302 Found", (f"Location: {elsewhere.url}",)

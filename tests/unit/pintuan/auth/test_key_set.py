@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from pintuan.auth.key_set import KEY_COUNT_MAX, KeySetError, read_key_set
 from tests.issuer import SigningKey
@@ -52,12 +53,18 @@ def test_a_public_key_is_taken_for_the_algorithm_of_its_type(algorithm: str) -> 
         {"x": 7},
         {"x": "AAAA"},
         {"x": "!!"},
-        {"d": "c2VjcmV0"},
     ],
     ids=str,
 )
 def test_a_key_that_cannot_be_used_is_passed_over(changes: dict[str, Any]) -> None:
     assert read(SigningKey.new("k").public_jwk() | changes) == set()
+
+
+def test_a_private_key_in_public_is_passed_over() -> None:
+    key = SigningKey.new("k")
+    assert isinstance(key.private, EllipticCurvePrivateKey)
+
+    assert read(ECAlgorithm.to_jwk(key.private, as_dict=True) | {"kid": "k"}) == set()
 
 
 @pytest.mark.parametrize("entry", [1, "key", None, [], {}])
