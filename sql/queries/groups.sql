@@ -15,7 +15,7 @@ WHERE g.id = ANY($1::text[]);
 SELECT id FROM groups WHERE share_code = $1;
 
 -- name: joinable_groups
--- Lists groups one can join now, fullest first, from behind ($2 live seats, $3 id); none of a paused or sold-out deal.
+-- Lists groups one can join now, fullest first, from behind ($2 live seats, $3 id); none of a deal not running.
 SELECT id, taken
 FROM (
     SELECT g.id, g.capacity, (
@@ -25,6 +25,7 @@ FROM (
     ) AS taken
     FROM groups g JOIN deals d ON d.id = g.deal_id
     WHERE g.deal_id = $1 AND g.status = 'open' AND g.deadline > app_now() AND d.status <> 'paused'
+        AND d.starts_at <= app_now()
         AND EXISTS (SELECT FROM lanes l WHERE l.deal_id = d.id AND l.stock_units > l.sold_units)
 ) g
 WHERE taken < capacity AND (taken, id) < (coalesce($2::bigint, 9223372036854775807), coalesce($3::text, ''))

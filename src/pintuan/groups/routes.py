@@ -48,21 +48,34 @@ async def get_shared_group(
     return tagged(request, await service.get_shared_group(resources, share_code, request.user))
 
 
-@get("/v1/deals/{deal_id:str}/groups", tags=["groups"], summary="Groups one can join now")
+@get(
+    "/v1/deals/{deal_id:str}/groups",
+    tags=["groups"],
+    summary="Groups one can join now",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
 async def list_joinable_groups(
     deal_id: FromPath[str],
+    request: ApiRequest,
     resources: InjectedResources,
     limit: LimitParameter = LIMIT_DEFAULT,
     cursor: CursorParameter = None,
     status: JoinableParameter = "open",  # noqa: ARG001 - part of the contract; there is one value so far
-) -> Page[Group]:
-    """Answers the deal's open groups with room, fullest first."""
-    return await service.list_joinable(resources, deal_id, cursor=cursor, limit=limit)
+) -> Response[Page[Group]]:
+    """Answers open groups with room, fullest first; none before the deal starts or while it is paused."""
+    page = await service.list_joinable(resources, deal_id, cursor=cursor, limit=limit)
+    stable = Page([_without_server_time(group) for group in page.items], page.next_cursor)
+    return conditional(request, page, stable=stable)
 
 
 def tagged(request: ApiRequest, group: Group) -> Response[Group]:
     """The tag leaves the server's time out, which changes with every answer."""
-    return conditional(request, group, stable=msgspec.structs.replace(group, server_time=group.opened_at))
+    return conditional(request, group, stable=_without_server_time(group))
+
+
+def _without_server_time(group: Group) -> Group:
+    return msgspec.structs.replace(group, server_time=group.opened_at)
 
 
 HANDLERS: Final = [get_group, get_shared_group, list_joinable_groups]

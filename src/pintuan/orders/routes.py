@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.auth import requires_role
 from pintuan.bodies import ApiRequest, refuse_fields
 from pintuan.documentation.codes import problem_codes
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
-from pintuan.groups.schemas import Order
+from pintuan.groups.schemas import Order, OrderStatus
 from pintuan.orders import service
 from pintuan.orders.placing import REPLAY, buyer_of, place_order, request_id_of
 from pintuan.orders.schemas import NewOrder
@@ -26,6 +26,9 @@ from pintuan.pagination import (
 )
 from pintuan.parameters import IdempotencyKeyHeader, InjectedResources
 
+OrderStatusParameter = Annotated[
+    OrderStatus | None, QueryParameter(description="Only orders of this status.")
+]
 PLACEMENT_CODES: Final = ("deal_not_active", "already_joined", "limit_reached", "sold_out")
 
 
@@ -105,18 +108,28 @@ async def buy_alone(
     return await place_order(resources, request, data, idempotency_key, verb="solo", deal_id=deal_id)
 
 
-@get("/v1/orders", tags=["orders"], guards=[requires_role("buyer")], summary="My orders, newest first")
+@get(
+    "/v1/orders",
+    tags=["orders"],
+    guards=[requires_role("buyer")],
+    summary="My orders, newest first",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
 async def list_orders(
     request: ApiRequest,
     resources: InjectedResources,
+    status: OrderStatusParameter = None,
     limit: LimitParameter = LIMIT_DEFAULT,
     cursor: CursorParameter = None,
-) -> Page[Order]:
-    """Answers a page of the buyer's orders."""
+) -> Response[Page[Order]]:
+    """Answers a page of the buyer's orders with its entity tag."""
     rows = await service.list_orders(
-        resources, buyer_of(request), after=decode_cursor(cursor), limit=limit + 1
+        resources, buyer_of(request), status=status, after=decode_cursor(cursor), limit=limit + 1
     )
-    return page_of(rows, limit=limit, item=lambda row: row, place=lambda row: (row.created_at, row.id))
+    page = page_of(rows, limit=limit, item=lambda row: row, place=lambda row: (row.created_at, row.id))
+    stable = Page([_without_server_time(order) for order in page.items], page.next_cursor)
+    return conditional(request, page, stable=stable)
 
 
 @get(

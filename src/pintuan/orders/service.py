@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pintuan.bootstrap import Resources
+    from pintuan.groups.schemas import OrderStatus
     from pintuan.orders.schemas import NewOrder
     from pintuan.pagination import Cursor
 
@@ -85,12 +86,11 @@ async def get_order(resources: Resources, order_id: str, buyer_id: str) -> Order
 
 
 async def list_orders(
-    resources: Resources, buyer_id: str, *, after: Cursor | None, limit: int
+    resources: Resources, buyer_id: str, *, status: OrderStatus | None, after: Cursor | None, limit: int
 ) -> list[Order]:
-    """Returns up to `limit` of the buyer's orders with their groups, newest first."""
-    return await _with_groups(
-        resources, await store.list_orders(resources.pool, buyer_id, after=after, limit=limit)
-    )
+    """Returns up to `limit` of the buyer's orders with their groups, newest first; None is any status."""
+    orders = await store.list_orders(resources.pool, buyer_id, status=status, after=after, limit=limit)
+    return await _with_groups(resources, orders)
 
 
 async def cancel(resources: Resources, order_id: str, buyer_id: str, *, request_id: bytes) -> Order:

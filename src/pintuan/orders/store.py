@@ -11,6 +11,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     import asyncpg
 
+    from pintuan.groups.schemas import OrderStatus
     from pintuan.pagination import Cursor
 
 ORDERS = load_queries("orders")
@@ -22,8 +23,10 @@ async def select_order(pool: asyncpg.Pool, order_id: str, buyer_id: str) -> Orde
     return None if row is None else order_of(row)
 
 
-async def list_orders(pool: asyncpg.Pool, buyer_id: str, *, after: Cursor | None, limit: int) -> list[Order]:
-    """Returns up to `limit` of the buyer's orders, newest first, from just behind `after`."""
+async def list_orders(
+    pool: asyncpg.Pool, buyer_id: str, *, status: OrderStatus | None, after: Cursor | None, limit: int
+) -> list[Order]:
+    """Returns up to `limit` of the buyer's orders of a status, or any, newest first, from behind `after`."""
     created_at, order_id = (after.created_at, after.id) if after else (None, None)
-    rows = await pool.fetch(ORDERS["list_orders"], buyer_id, created_at, order_id, limit)
+    rows = await pool.fetch(ORDERS["list_orders"], buyer_id, created_at, order_id, limit, status)
     return [order_of(row) for row in rows]

@@ -183,7 +183,9 @@ async def test_only_open_groups_of_a_deal_that_exists_are_listed(shoppers: Shopp
     refused(await shoppers.api.get("/v1/deals/deal_0/groups"), 404, "not_found")
 
 
-async def test_groups_of_a_paused_or_sold_out_deal_are_not_listed(shoppers: Shoppers, market: Market) -> None:
+async def test_groups_of_a_deal_that_is_paused_not_yet_begun_or_sold_out_are_not_listed(
+    shoppers: Shoppers, market: Market
+) -> None:
     deal = await market.deal(stock=2)
     path = f"/v1/deals/{deal}/groups"
     group = placed(await shoppers.open(deal, "ann"))["group_id"]
@@ -193,5 +195,25 @@ async def test_groups_of_a_paused_or_sold_out_deal_are_not_listed(shoppers: Shop
     assert (await shoppers.api.get(path)).json()["items"] == []
 
     await market.pool.execute("UPDATE deals SET status = 'active' WHERE id = $1", deal)
+    later = "UPDATE deals SET starts_at = app_now() + $2 * interval '1 hour' WHERE id = $1"
+    await market.pool.execute(later, deal, 1)
+    assert (await shoppers.api.get(path)).json()["items"] == []
+
+    await market.pool.execute(later, deal, -1)
+    assert len((await shoppers.api.get(path)).json()["items"]) == 1
     placed(await shoppers.buy(deal, "bob"))
     assert (await shoppers.api.get(path)).json()["items"] == []
+
+
+async def test_a_list_of_groups_is_sent_again_only_when_it_changed(
+    shoppers: Shoppers, market: Market
+) -> None:
+    deal = await market.deal()
+    path = f"/v1/deals/{deal}/groups"
+    order = placed(await shoppers.open(deal, "ann"))
+    tag = (await shoppers.api.get(path)).headers["etag"]
+    assert (await shoppers.api.get(path, headers={"If-None-Match": tag})).status_code == 304
+    await market.authorise(order["id"])
+    changed = await shoppers.api.get(path, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != tag

@@ -110,3 +110,33 @@ async def test_limits_out_of_range_are_invalid(
             assert [error["field"] for error in problem["errors"]] == ["limit"]
         for accepted in ("1", "100"):
             assert (await api.get(path, params={"limit": accepted}, headers=ann)).status_code == 200
+
+
+async def test_orders_of_one_status_are_listed_page_by_page(
+    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, bearer: Bearer
+) -> None:
+    deal, ann = await market.deal(per_buyer=20), bearer("buyer", "ann")
+    orders = [placed(await shoppers.buy(deal, "ann"))["id"] for _ in range(6)]
+    await market.end("declined", *orders[::2])
+    placed(await shoppers.buy(deal, "bob"))
+    first = await page(api, ann, status="declined", limit=2)
+    second = await page(api, ann, status="declined", limit=2, cursor=first["next_cursor"])
+    assert [order["id"] for order in (*first["items"], *second["items"])] == orders[::2][::-1]
+    assert second["next_cursor"] is None
+    assert [order["id"] for order in (await page(api, ann, status="held"))["items"]] == orders[1::2][::-1]
+    assert (await page(api, ann, status="captured"))["items"] == []
+    for status in ("", "paid", "HELD"):
+        problem = refused(await api.get("/v1/orders", params={"status": status}, headers=ann), 400, "invalid")
+        assert [error["field"] for error in problem["errors"]] == ["status"]
+
+
+async def test_a_list_of_orders_is_sent_again_only_when_it_changed(
+    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, bearer: Bearer
+) -> None:
+    ann = bearer("buyer", "ann")
+    order = placed(await shoppers.join(await market.deal(), "ann"))
+    tag = (await api.get("/v1/orders", headers=ann)).headers["etag"]
+    unchanged = await api.get("/v1/orders", headers=ann | {"If-None-Match": tag})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    placed(await shoppers.join_group(order["group_id"], "bob"))
+    assert (await api.get("/v1/orders", headers=ann | {"If-None-Match": tag})).status_code == 200
