@@ -26,7 +26,7 @@ class Cancellation:
 
 
 async def cancel_order(pool: asyncpg.Pool, cancellation: Cancellation) -> str | None:
-    """Cancels an order and returns its group's id, or None; a repeated call with the same key changes nothing.
+    """Cancels an order and returns its group's id, or None; repeated with the same key it changes nothing.
 
     The seat reaches Redis by its row in `seat_releases`, written in the same transaction.
 

@@ -103,8 +103,14 @@ async def open_engine(
 
     `rates` of None turns rate limits off. Redis is connected at the first call.
     """
-    store = LaneStore(redis_url, rates=rates, sim_offset_ms=sim_offset_ms, request_ttl_ms=REQUEST_TTL_MS)
     listeners = listeners or Listeners()
+    store = LaneStore(
+        redis_url,
+        rates=rates,
+        sim_offset_ms=sim_offset_ms,
+        request_ttl_ms=REQUEST_TTL_MS,
+        tracer=listeners.tracer,
+    )
     rebuilder = Rebuilder(pool, store, listeners)
     desk = PlacementDesk(pool, store, rebuilder, hold_ms=hold_ms, listeners=listeners)
     try:

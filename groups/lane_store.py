@@ -21,6 +21,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from groups.errors import Overloaded
 from groups.keys import Lane, LaneKeys
+from groups.listeners import Tracer, Untraced
 from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, ORPHANS, PLACE, Script
 
 CONNECTIONS_MAX = 32
@@ -83,8 +84,15 @@ class LaneStore:
     """Typed calls to the scripts of lanes. One instance serves a process."""
 
     def __init__(
-        self, redis_url: str, *, rates: RateLimits | None, sim_offset_ms: int = 0, request_ttl_ms: int
+        self,
+        redis_url: str,
+        *,
+        rates: RateLimits | None,
+        sim_offset_ms: int = 0,
+        request_ttl_ms: int,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or Untraced()
         self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
         self._pool = BlockingConnectionPool.from_url(
             redis_url,
@@ -151,6 +159,12 @@ class LaneStore:
 
         Raises LaneCold, or Overloaded when Redis does not answer; then the script may or may not have run.
         """
+        with self._tracer.script(script.name):
+            return await self._call_under_token(script, epoch, keys, args)
+
+    async def _call_under_token(
+        self, script: Script, epoch: int, keys: Sequence[str], args: Sequence[bytes | str | int]
+    ) -> list[Any]:
         async with self._connection() as connection:
             token = f"{epoch}:{self._run_ids[connection]}"
             call = (len(keys), *keys, token, *args)

@@ -29,6 +29,9 @@ class Tracer(Protocol):
     def stage(self, stage: Stage) -> AbstractContextManager[object]:
         """Surrounds one stage of the batch around it."""
 
+    def script(self, name: str) -> AbstractContextManager[object]:
+        """Surrounds a call of the script `lua/<name>.lua`."""
+
 
 class Untraced:
     """Follows nothing."""
@@ -43,6 +46,10 @@ class Untraced:
         return self._NOTHING
 
     def stage(self, stage: Stage) -> AbstractContextManager[object]:  # noqa: ARG002 - the protocol's.
+        """Surrounds with nothing."""
+        return self._NOTHING
+
+    def script(self, name: str) -> AbstractContextManager[object]:  # noqa: ARG002 - the protocol's.
         """Surrounds with nothing."""
         return self._NOTHING
 

@@ -173,7 +173,8 @@ class Marketplace:
             log = self._log("operator")
             serve = partial(api_process, self._listeners[-1], environ, log, operator_only=True)
             apis.append(("operator", serve))
-        self._makers = [*apis, *workers]
+        # A new worker answers what an old API rings for, and not always the other way round.
+        self._makers = [*workers, *apis]
         for stage in (workers, apis):
             await self._start_stage([(name, make()) for name, make in stage])
 

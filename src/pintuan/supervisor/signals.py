@@ -26,7 +26,8 @@ class Signals:
     def installed(self) -> Iterator[None]:
         """Handles the signals for the life of the block; needs the running loop, in the main thread."""
         loop = asyncio.get_running_loop()
-        self._had_terminal = _has_terminal()
+        # Under nohup a closed terminal is no reason to stop.
+        self._had_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up)

@@ -97,17 +97,16 @@ class Tracing:
 
     def stage(self, stage: Stage) -> AbstractContextManager[object]:
         """Surrounds a stage of the batch around it."""
-        if stage == "script":
-            return self._within(
-                "redis place",
-                SpanKind.CLIENT,
-                {
-                    "db.system.name": "redis",
-                    "db.operation.name": "EVALSHA",
-                    "db.stored_procedure.name": "place",
-                },
-            )
         return self._within(stage, SpanKind.INTERNAL, {})
+
+    def script(self, name: str) -> AbstractContextManager[object]:
+        """Surrounds a call of one of the engine's scripts in Redis."""
+        attributes = {
+            "db.system.name": "redis",
+            "db.operation.name": "EVALSHA",
+            "db.stored_procedure.name": name,
+        }
+        return self._within(f"redis {name}", SpanKind.CLIENT, attributes)
 
     def gateway_call(self, operation: str, reference: str | None) -> AbstractContextManager[object]:
         """Surrounds a call to the payment gateway; `reference` is the order's id."""

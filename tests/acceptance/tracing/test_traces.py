@@ -78,13 +78,14 @@ async def test_a_join_is_one_trace_from_the_callers_span_to_the_durable_record(
 
     request = collector.one(JOIN, trace=TRACE)
     batch = collector.one("place batch", trace=TRACE)
-    script = collector.one("redis place", trace=TRACE)
+    script = collector.one("script", trace=TRACE)
+    call = collector.one("redis place", trace=TRACE)
     record = collector.one("record", trace=TRACE)
     statement = collector.one("placements.record_placements", trace=TRACE)
     assert request.parent == CALLER
     assert (batch.parent, batch.links) == (request.id, frozenset({request.id}))
     assert script.parent == record.parent == batch.id
-    assert statement.parent == record.id
+    assert (call.parent, statement.parent) == (script.id, record.id)
     assert {span.service for span in collector.spans} == {"pintuan-api"}
     assert request.attributes["http.response.status_code"] == 201
     assert batch.attributes == {"pintuan.batch.size": 1}
