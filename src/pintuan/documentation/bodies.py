@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from litestar import Response
 
+from pintuan.catalog.schemas import TEXT_PATTERN
 from pintuan.documentation.examples import example_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def describe_bodies(
         for response in operation["responses"].values():
             if response["description"].endswith(_SAID_BY_DEFAULT):
                 response["description"] = f"{operation['summary']}."
+    _refuse_nul(
+        [operation["requestBody"] for _, operation in operations if "requestBody" in operation], schemas
+    )
     return schemas
 
 
@@ -89,6 +93,23 @@ def _describe_tag(schema: dict[str, Any]) -> None:
     for property_ in schema.get("properties", {}).values():
         if set(property_) == {"enum"}:
             property_["description"] = "Always this; it tells this body from the others."
+
+
+def _refuse_nul(requests: list[Any], schemas: dict[str, Any]) -> None:
+    """Says of every text of requests what holds for all of them: Postgres keeps every character but NUL."""
+    pending, seen = list(requests), set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, dict):
+            name = str(node.get("$ref", "")).rpartition("/")[2]
+            if name in schemas and name not in seen:
+                seen.add(name)
+                pending.append(schemas[name])
+            if node.get("type") == "string" and not {"pattern", "format", "enum"} & node.keys():
+                node["pattern"] = TEXT_PATTERN
+            pending.extend(value for key, value in node.items() if key not in {*_VALUES, "example"})
 
 
 def _tidy(node: Any) -> Any:

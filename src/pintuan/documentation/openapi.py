@@ -132,7 +132,7 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     for kind in kinds():
         if kind.code in codes:
             _add_problem(responses, kind)
-    describe_parameters(operation)
+    describe_parameters(handler, operation)
     describe_headers(responses)
 
 

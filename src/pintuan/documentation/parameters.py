@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from pintuan.pagination import CURSOR_LENGTH_MAX
 from pintuan.parameters import IDEMPOTENCY_KEY_LENGTH_MAX, IDEMPOTENCY_KEY_PATTERN
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
 
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 
@@ -18,6 +23,15 @@ SHARED_PARAMETERS: Final = {
     "order_id": ("Names the order.", "ord_0192f0c1a2b3"),
     "product_id": ("Names the product.", "prd_0192f0c1a2b3"),
     "share_code": ("Names the group in links.", "k7mq3xw9bd"),
+    "variant_id": ("Names the variant.", "var_0192f0c1a2b3"),
+    "merchant_id": ("Names the merchant.", "teahouse"),
+    "q": ("Words to find.", "steel kettle"),
+    "currency": ("ISO 4217 code.", "USD"),
+    "price_min": ("In minor units.", 500),
+    "price_max": ("In minor units.", 2000),
+    "on_deal": ("Whether there is a deal on it.", True),
+    "created_from": ("The first moment.", "2030-01-01T00:00:00Z"),
+    "created_to": ("The moment after the last.", "2030-02-01T00:00:00Z"),
 }
 _CURSOR_EXAMPLE: Final = "WyIyMDI2LTA1LTAxVDE4OjMwOjAwWiIsImRlYV8wMTlhMmIiXQ"
 # Headers of responses, by the name under which `components.headers` has them.
@@ -51,17 +65,26 @@ _IF_NONE_MATCH: Final[dict[str, Any]] = {
     "schema": {"type": "string"},
     "example": 'W/"0f1e2d3c4b5a69788796a5b4c3d2e1f0"',
 }
+_CONSTRAINTS: Final = frozenset(
+    {"minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "format"}
+)
 # What the framework writes of every parameter although it is the default.
 _DEFAULTS: Final = ("deprecated", "allowEmptyValue", "allowReserved")
 
 
-def describe_parameters(operation: dict[str, Any]) -> None:
+def describe_parameters(handler: HTTPRouteHandler, operation: dict[str, Any]) -> None:
     """Completes the operation's parameters: descriptions, examples and exact schemas."""
     parameters = operation.get("parameters", [])
+    fields = handler.parsed_fn_signature.parameters
     for parameter in parameters:
         for key in _DEFAULTS:
             parameter.pop(key, None)
         parameter["schema"] = _tidy(parameter["schema"])
+        if parameter["name"] in fields:
+            # The framework's schema leaves out what the members of a union say.
+            exact = _tidy(msgspec.json.schema(fields[parameter["name"]].raw))
+            parameter["schema"] |= {key: value for key, value in exact.items() if key in _CONSTRAINTS}
+            parameter["schema"] |= _bounds_of(fields[parameter["name"]].kwarg_definition)
         parameter["schema"].pop("description", None)
         if parameter["name"] in SHARED_PARAMETERS:
             description, example = SHARED_PARAMETERS[parameter["name"]]
@@ -96,6 +119,12 @@ def _header(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/headers/{name}"}
 
 
+def _bounds_of(definition: Any) -> dict[str, int]:
+    """The bounds of a number, of which the framework's schema leaves out a zero."""
+    bounds = {"minimum": getattr(definition, "ge", None), "maximum": getattr(definition, "le", None)}
+    return {name: int(bound) for name, bound in bounds.items() if bound is not None}
+
+
 def _describe_key(parameter: dict[str, Any]) -> None:
     # Its annotation leaves it out of what is required, so that a call without it has an error of its own.
     parameter["required"] = True
@@ -123,9 +152,10 @@ def _give_example(parameter: dict[str, Any]) -> None:
 
 def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
     """The same schema without null, which no query and no header can say, and with whole bounds."""
-    alternatives = [entry for entry in schema.get("oneOf", []) if entry.get("type") != "null"]
+    members = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+    alternatives = [entry for entry in members if entry.get("type") != "null"]
     if len(alternatives) == 1:
-        rest = {key: value for key, value in schema.items() if key != "oneOf"}
+        rest = {key: value for key, value in schema.items() if key not in ("oneOf", "anyOf")}
         return _tidy(rest | alternatives[0])
     tidy = dict(schema)
     if isinstance(tidy.get("type"), list):
