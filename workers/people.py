@@ -43,7 +43,8 @@ class People:
             self.notifications.ask_in(0)
 
     async def _erase(self) -> None:
-        await self._eraser.look(ERASURES_PER_ROUND)
+        if await self._eraser.look(ERASURES_PER_ROUND):
+            self.erasures.ask_in(0)
 
     async def _tidy(self) -> None:
         await until_nothing_left(self._courier.tidy, ROWS_PER_ROUND)

@@ -11,6 +11,7 @@ Redis knows buyers too. It is told as of any change of a deal, by a raised epoch
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -37,10 +38,17 @@ IDENTITY = load_queries("identity")
 TOKENS_MS: Final = round(REFUSED_HERE_S * 1000)
 ALIAS_BYTES: Final = 12
 ORDERS_PER_STEP: Final = 200
-STEPS_MAX: Final = 50
+DEALS_TOLD_AT_ONCE_MAX: Final = 8
 # Each erasure is looked at again, at first soon and later less often.
 LOOK_MIN_MS: Final = 2_000
 LOOK_MAX_MS: Final = 30_000
+
+STORE_TROUBLE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 _logger = structlog.get_logger("pintuan.identity")
 
@@ -80,7 +88,7 @@ class Eraser:
         self._engine = engine
 
     async def look(self, limit: int) -> int:
-        """Looks at up to `limit` erasures that are due; returns how many there were.
+        """Looks at up to `limit` erasures that are due; returns how many of them have more to do at once.
 
         One that cannot be carried on delays no other.
 
@@ -89,42 +97,43 @@ class Eraser:
         """
         rows = await self._pool.fetch(ERASURES["due_erasures"], limit)
         errors: list[Exception] = []
+        unfinished = 0
         for row in rows:
             try:
-                await self.scrub(row["subject"])
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                unfinished += await self.scrub(row["subject"], orders_max=ORDERS_PER_STEP)
+            except STORE_TROUBLE as error:
                 errors.append(error)
         if errors:
             raise ExceptionGroup("erasures that could not be carried on", errors)
-        return len(rows)
+        return unfinished
 
-    async def scrub(self, subject: str) -> None:
-        """Takes an erased subject out of every order that is over.
+    async def scrub(self, subject: str, *, orders_max: int) -> bool:
+        """Takes a subject out of up to `orders_max` orders that are over; says whether there may be more.
 
         Raises:
-            asyncpg.PostgresError, asyncpg.InterfaceError, OSError: Postgres refused, or was away; what was
-                done stays done.
+            asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: Postgres
+                refused, or was away.
         """
-        touched: set[str] = set()
-        try:
-            for _ in range(STEPS_MAX):
-                step = await retry_serialization(lambda: self._step(subject))
-                touched.update(step.deal_ids)
-                if step.orders < ORDERS_PER_STEP:
-                    break
-        finally:
-            for deal_id in sorted(touched):
+        step = await retry_serialization(lambda: self._step(subject, orders_max))
+        slots = asyncio.Semaphore(DEALS_TOLD_AT_ONCE_MAX)
+
+        async def tell(deal_id: str) -> None:
+            async with slots:
                 await tell_lanes(self._engine, deal_id)
 
-    async def _step(self, subject: str) -> Step:
+        await asyncio.gather(*(tell(deal_id) for deal_id in step.deal_ids))
+        return step.orders == orders_max
+
+    async def _step(self, subject: str, orders_max: int) -> Step:
         async with self._pool.acquire() as connection, connection.transaction():
             erasure = await connection.fetchrow(ERASURES["lock_erasure"], subject)
             if erasure is None:
                 return Step(0, [])
-            ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, ORDERS_PER_STEP)
+            ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, orders_max)
             step = await _scrub_orders(connection, subject, erasure["alias"], [row["id"] for row in ended])
             await connection.execute(ERASURES["finish_erasure"], subject, TOKENS_MS)
-            await connection.execute(ERASURES["look_later"], subject, LOOK_MIN_MS, LOOK_MAX_MS)
+            if step.orders < orders_max:
+                await connection.execute(ERASURES["look_later"], subject, LOOK_MIN_MS, LOOK_MAX_MS)
         if step.orders:
             _logger.info("orders scrubbed", orders=step.orders, deals=len(step.deal_ids))
         return step

@@ -13,7 +13,7 @@ from pintuan.groups.store import order_of
 from pintuan.identity import store
 from pintuan.identity.codes import account_of
 from pintuan.identity.contacts import Contact
-from pintuan.identity.erasures import Eraser, insert_erasure, require_not_erased
+from pintuan.identity.erasures import STORE_TROUBLE, Eraser, insert_erasure, require_not_erased
 from pintuan.identity.schemas import ExportedNotification, ExportedOrder, ExportedSession, Me
 from pintuan.notifications import store as notifications
 from sql.retry import retry_serialization
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SESSIONS_EXPORTED_MAX: Final = 1_000
 NOTIFICATIONS_EXPORTED_MAX: Final = 1_000
 ORDERS_PER_PAGE: Final = 500
+# Those a caller waits for; workers do the others within a second or two.
+ORDERS_SCRUBBED_AT_ONCE: Final = 50
 # Far more than anybody orders; the export ends all the same if pages never do.
 PAGES_MAX: Final = 10_000
 
@@ -62,7 +64,7 @@ async def export(resources: Resources, principal: Principal) -> AsyncIterator[by
 
 
 async def erase(resources: Resources, principal: Principal) -> None:
-    """Forgets the caller; orders that still run are forgotten by workers when they have ended.
+    """Forgets the caller; workers go on with many orders, and with those that run when they have ended.
 
     Raises:
         Unauthenticated: the caller was erased already.
@@ -78,8 +80,8 @@ async def erase(resources: Resources, principal: Principal) -> None:
     await retry_serialization(transaction)
     resources.verifier.refuse(subject)
     try:
-        await Eraser(resources.pool, resources.engine).scrub(subject)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        await Eraser(resources.pool, resources.engine).scrub(subject, orders_max=ORDERS_SCRUBBED_AT_ONCE)
+    except STORE_TROUBLE as error:
         # The erasure stands, and the workers look at it within seconds.
         _logger.warning("orders are scrubbed later", error=repr(error))
 

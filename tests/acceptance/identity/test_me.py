@@ -260,7 +260,12 @@ async def test_a_join_that_raced_the_erasure_is_forgotten_too(
 
 
 async def test_many_orders_are_forgotten_a_step_at_a_time(
-    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, pool: asyncpg.Pool, redis_url: str
+    api: httpx.AsyncClient,
+    shoppers: Shoppers,
+    market: Market,
+    pool: asyncpg.Pool,
+    engine: GroupEngine,
+    redis_url: str,
 ) -> None:
     deals = [await market.deal(lanes=lanes) for lanes in (1, 3)]
     count = ORDERS_PER_STEP + 10
@@ -281,7 +286,11 @@ async def test_many_orders_are_forgotten_a_step_at_a_time(
             deal,
         )
     assert (await api.delete("/v1/me", headers=shoppers.headers("ann"))).status_code == 204
+    assert await pool.fetchval("SELECT count(*) FROM orders WHERE buyer_id = 'ann'") > ORDERS_PER_STEP
+    while await Eraser(pool, engine).look(10):
+        pass
     assert await pool.fetchval("SELECT count(*) FROM orders WHERE buyer_id LIKE 'erased\\_%'") == 2 * count
+    assert await pool.fetchval("SELECT count(DISTINCT buyer_id) FROM orders") == 1
     assert (await audited(pool, redis_url)).ok
 
 
