@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,10 @@ def test_every_service_is_bounded_pinned_and_comes_back(name: str) -> None:
 @pytest.mark.parametrize("name", ["api", "worker"])
 def test_ours_have_the_time_to_drain_that_the_supervisor_takes(name: str) -> None:
     assert seconds(services()[name]["stop_grace_period"]) > STOP_S_MAX
+
+
+def test_our_image_is_named_by_our_version() -> None:
+    assert {service["image"] for service in ours().values()} == {f"pintuan:{version('pintuan')}"}
 
 
 def test_everything_that_is_mounted_is_there() -> None:
