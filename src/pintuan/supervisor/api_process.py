@@ -13,6 +13,7 @@ import uvicorn
 from pintuan.app import ROUTES, create_app
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.settings import SettingsError
+from pintuan.supervisor.descriptors import allow_many_descriptors
 from pintuan.supervisor.readiness import tell_ready
 from pintuan.supervisor.serving import PoliteServer
 
@@ -29,6 +30,8 @@ def main() -> None:
     parser.add_argument("--operator-only", action="store_true", help="serve only what an operator asks")
     options = parser.parse_args()
     listener = socket.socket(fileno=options.fd)
+    # Before the application decides how many streams it keeps open.
+    allow_many_descriptors()
     try:
         app = create_app(routes=HEALTH_ROUTES if options.operator_only else ROUTES)
     except SettingsError as error:

@@ -13,6 +13,8 @@ BACKLOG = 2048
 PREDECESSOR_WAIT_S_MAX = 15.0
 """Longer than an API process takes to drain, so that those of a killed supervisor have let go of the port."""
 PREDECESSOR_POLL_S = 0.1
+UNREAD_MS_MAX = 60_000
+"""How long a connection may leave unread what we sent: streams to readers that vanished must end sometime."""
 
 
 async def listen(host: str, port: int, *, after_crash: bool) -> socket.socket:
@@ -53,6 +55,9 @@ def _bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Connections inherit it; only Linux has it (RFC 5482).
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS_MAX)
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)  # noqa: FBT003  # the standard library takes it by position

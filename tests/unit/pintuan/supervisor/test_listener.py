@@ -5,8 +5,10 @@ import socket
 
 import pytest
 
+from pintuan.supervisor import listener as listener_module
 from pintuan.supervisor.errors import ListenError
 from pintuan.supervisor.listener import listen, url_of
+from tests.marketplace import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -46,3 +48,22 @@ async def test_an_address_of_another_machine_is_refused() -> None:
 )
 def test_the_url_shown_is_one_a_client_here_can_open(host: str, url: str) -> None:
     assert url_of(host, 80) == url
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends such connections")
+async def test_what_nobody_reads_keeps_no_connection_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "UNREAD_MS_MAX", 300)
+    with await listen("127.0.0.1", free_port(), after_crash=False) as listening, socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect(listening.getsockname())
+        listening.setblocking(True)
+        connection, _ = listening.accept()
+        with connection:
+            connection.setblocking(False)
+            with pytest.raises(TimeoutError, match="timed out"):
+                await asyncio.wait_for(send_for_ever(connection), 30)
+
+
+async def send_for_ever(connection: socket.socket) -> None:
+    while True:
+        await asyncio.get_running_loop().sock_sendall(connection, b"x" * 65_536)
