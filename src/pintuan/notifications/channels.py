@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import httpx
 import structlog
+from email_validator import validate_email
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,12 +116,18 @@ class SmtpNotifier:
     def _email_of(self, message: Message) -> EmailMessage:
         email = EmailMessage()
         email["From"] = self._sender
-        email["To"] = message.to
+        email["To"] = _ascii_address(message.to)
         email["Subject"] = message.subject
         # RFC 3834 section 5: nobody's vacation notice is to answer.
         email["Auto-Submitted"] = "auto-generated"
         email.set_content(message.text)
         return email
+
+
+def _ascii_address(address: str) -> str:
+    """Returns the address with its domain as DNS knows it, so that fewer servers need to know SMTPUTF8."""
+    checked = validate_email(address, check_deliverability=False, test_environment=True)
+    return checked.ascii_email or address
 
 
 class WebhookNotifier:

@@ -17,6 +17,7 @@ from tests.acceptance.signing_in import header_of, refresh, sign_in
 from tests.auditing import audited
 from tests.interleaving import lane_store
 from tests.market import Market
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -166,6 +167,11 @@ async def test_nothing_is_left_of_somebody_without_open_orders(
         refused(await one.get("/v1/me", headers=header_of(tokens)), 401, "unauthenticated")
         refused(await one.delete("/v1/me", headers=header_of(tokens)), 401, "unauthenticated")
     refused(await api.get("/v1/orders", headers=header_of(tokens)), 401, "unauthenticated")
+
+    async def is_known_elsewhere() -> bool:
+        return (await another_api.get("/v1/orders", headers=header_of(tokens))).status_code == 401
+
+    await until(is_known_elsewhere)
     refused(await refresh(api, tokens["refresh_token"]), 401, "unauthenticated")
     assert await traces(pool, ANN, "Ann Lee", "card-7", "k7mq3xw9bd") == []
     async with lane_store(redis_url) as store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pintuan.notifications import channels
@@ -30,6 +31,21 @@ async def test_mail_arrives_as_it_was_written() -> None:
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail.get_content().strip() == TEXT  # type: ignore[attr-defined]  # The policy makes it an EmailMessage.
     assert server.encrypted == [False]
+
+
+async def test_a_domain_in_any_script_is_written_as_dns_knows_it() -> None:
+    async with mail_server() as server:
+        message = msgspec.structs.replace(MAIL, to="ann@bücher.example.com")
+        await SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER).deliver(message)
+    assert server.recipients == ["ann@xn--bcher-kva.example.com"]
+
+
+async def test_what_is_no_address_is_given_up() -> None:
+    with pytest.raises(DeliveryFailed) as failed:
+        await SmtpNotifier(f"smtp://{HOST}:1", SENDER).deliver(
+            msgspec.structs.replace(MAIL, to="ann\r\nBcc: bob")
+        )
+    assert failed.value.permanent
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
