@@ -65,6 +65,8 @@ class FollowedGroup:
                 await stream.until_gone(receive)
             if stream.slow:
                 EVENT_STREAMS_DROPPED.labels("slow").inc()
+                # It is not shown anything any more, and keeps its place until it is gone.
+                await stream.linger()
             elif stream.drained:
                 EVENT_STREAMS_DROPPED.labels("drained").inc()
 

@@ -8,6 +8,7 @@ reader that does not read costs that much at most, and only until the deadline o
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pintuan.live.events import HEARTBEAT, Snapshot, retry_hint
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from litestar.types import Receive, Send
 
 SEND_DEADLINE_S: Final = 10.0
+# How long a slow reader may still come back to find the response ended; then the server cuts it off.
+LINGER_S: Final = 30.0
 _OK: Final = 200
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream"),
@@ -69,11 +72,18 @@ class Stream:
         except TimeoutError:
             if not self.slow:
                 raise
-            # The server closes a connection whose response never ended.
         finally:
             self._last = True
             if self._sender is not None:
                 self._sender.cancel()
+
+    async def linger(self) -> None:
+        """Ends the response of a slow reader as soon as it reads on, within `LINGER_S`."""
+        if not self._started:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await self._send({"type": "http.response.body", "body": retry_hint(), "more_body": False})
 
     def _offer(self, chunk: bytes) -> None:
         self._next = chunk
@@ -85,10 +95,10 @@ class Stream:
             while self._next is not None:
                 async with asyncio.timeout(SEND_DEADLINE_S):
                     if not self._started:
-                        self._started = True
                         await self._send(
                             {"type": "http.response.start", "status": _OK, "headers": list(_HEADERS)}
                         )
+                        self._started = True
                     chunk, last, self._next = self._next, self._last, None
                     await self._send({"type": "http.response.body", "body": chunk, "more_body": not last})
         except TimeoutError:

@@ -144,6 +144,7 @@ async def test_a_reader_who_does_not_read_is_dropped_and_finds_the_latest_state_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stream_module, "SEND_DEADLINE_S", 0.2)
+    monkeypatch.setattr(stream_module, "LINGER_S", 0.2)
     before = dropped("slow")
     with socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

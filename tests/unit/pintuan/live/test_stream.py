@@ -59,6 +59,38 @@ async def test_a_reader_who_does_not_read_is_dropped(monkeypatch: pytest.MonkeyP
     assert reader.messages == []
 
 
+async def test_a_slow_reader_who_reads_on_finds_the_response_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "SEND_DEADLINE_S", 0.01)
+    reader = Reader()
+    stream = Stream(reader.send)
+    stream.show(state("first"))
+    await settle()
+    reader.open.clear()
+    stream.show(state("second"))
+    await stream.until_gone(reader.receive)
+    lingering = asyncio.create_task(stream.linger())
+    await settle()
+    reader.open.set()
+    await lingering
+    assert reader.states == ["first"]
+    assert not reader.messages[-1]["more_body"]
+
+
+async def test_a_slow_reader_who_never_reads_on_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "SEND_DEADLINE_S", 0.01)
+    monkeypatch.setattr(stream_module, "LINGER_S", 0.01)
+    reader = Reader()
+    stream = Stream(reader.send)
+    stream.show(state("first"))
+    await settle()
+    reader.open.clear()
+    stream.show(state("second"))
+    await stream.until_gone(reader.receive)
+    async with asyncio.timeout(10):
+        await stream.linger()
+    assert reader.messages[-1]["more_body"]
+
+
 async def test_a_terminal_state_ends_the_response() -> None:
     reader = Reader()
     stream = Stream(reader.send)
