@@ -1,0 +1,51 @@
+"""Which channels there are follows from the settings alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from pintuan.notifications.channels import LogNotifier, SmtpNotifier, WebhookNotifier, notifiers_of
+from pintuan.settings import SettingsError, load_settings
+
+PRODUCTION = {"PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": "s" * 40}
+MAIL = {"PINTUAN_SMTP_URL": "smtp://mail.example", "PINTUAN_MAIL_FROM": "Tea House <hello@shop.example>"}
+TEXTS = {"PINTUAN_SMS_WEBHOOK_URL": "https://sms.example/send?key=secret"}
+
+
+def channels_of(environ: dict[str, str]) -> dict[str, type]:
+    return {channel: type(notifier) for channel, notifier in notifiers_of(load_settings(environ)).items()}
+
+
+def test_development_writes_into_the_log_what_no_channel_takes() -> None:
+    assert channels_of({}) == {"email": LogNotifier, "sms": LogNotifier}
+    assert channels_of(MAIL) == {"email": SmtpNotifier, "sms": LogNotifier}
+    assert channels_of(TEXTS) == {"email": LogNotifier, "sms": WebhookNotifier}
+
+
+def test_production_has_the_channels_that_are_set_up() -> None:
+    assert channels_of(PRODUCTION) == {}
+    assert channels_of(PRODUCTION | MAIL | TEXTS) == {"email": SmtpNotifier, "sms": WebhookNotifier}
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({"PINTUAN_SMTP_URL": "smtp://mail.example"}, "PINTUAN_MAIL_FROM"),
+        (MAIL | {"PINTUAN_MAIL_FROM": "nobody"}, "PINTUAN_MAIL_FROM"),
+        (MAIL | {"PINTUAN_MAIL_FROM": "a@b.example\nBcc: c@d.example"}, "PINTUAN_MAIL_FROM"),
+        (MAIL | {"PINTUAN_SMTP_URL": "mail.example"}, "PINTUAN_SMTP_URL"),
+        (MAIL | {"PINTUAN_SMTP_URL": "https://mail.example"}, "PINTUAN_SMTP_URL"),
+        ({"PINTUAN_SMS_WEBHOOK_URL": "sms.example"}, "PINTUAN_SMS_WEBHOOK_URL"),
+    ],
+    ids=str,
+)
+def test_a_channel_that_cannot_be_used_is_named(environ: dict[str, str], variable: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(environ)
+    assert refused.value.variable == variable
+
+
+def test_no_secret_of_a_channel_is_shown() -> None:
+    environ = MAIL | TEXTS | {"PINTUAN_SMTP_URL": "smtp://tea:secret@mail.example"}
+    assert "secret@" not in repr(load_settings(environ))
+    assert "key=secret" not in repr(load_settings(environ))
