@@ -195,7 +195,8 @@ async def test_what_is_built_sells_with_an_api_here_and_a_worker_there(
         for container in (api, worker):
             assert await container.is_healthy()
             assert "pintuan_queue_lag_seconds" in (await client.get(f"{container.url}/metrics")).text
-        assert (await client.get("/docs")).status_code == httpx.codes.OK
+        for page in ("/docs", "/docs/assets/initializer.js", "/schema/openapi.json"):
+            assert (await client.get(page)).status_code == httpx.codes.OK, page
         [merchant], [buyer] = [
             (await api.run("token", "--role", role, "--subject", "acme")).output.split()
             for role in ("merchant", "buyer")
