@@ -145,7 +145,8 @@ ALTER TABLE deals
         GENERATED ALWAYS AS (tier_prices_minor[cardinality(tier_prices_minor)]) STORED,
     ADD COLUMN discount_key bigint NOT NULL GENERATED ALWAYS AS (
         -((list_price_minor - tier_prices_minor[cardinality(tier_prices_minor)]) * 10000 / list_price_minor)
-    ) STORED;
+    ) STORED,
+    ADD COLUMN words tsvector NOT NULL GENERATED ALWAYS AS (search_document(title)) STORED;
 DROP INDEX deals_newest;
 DROP INDEX deals_of_merchant;
 CREATE INDEX deals_newest ON deals (newest_key, id);
@@ -156,24 +157,63 @@ CREATE INDEX deals_running ON deals (ends_key, id) WHERE status <> 'ended';
 CREATE INDEX deals_cheapest ON deals (lowest_price_minor, id);
 CREATE INDEX deals_cheapest_in_currency ON deals (currency, lowest_price_minor, id);
 CREATE INDEX deals_most_reduced ON deals (discount_key, id);
-CREATE INDEX deals_words ON deals USING gin (search_document(title));
+CREATE INDEX deals_words ON deals USING gin (words);
+
+-- The products a query finds, or null when they are more than 2000. No index holds words and order alike: few
+-- products are fetched and sorted, many are met soon enough along the order. Postgres cannot tell the two apart by
+-- its estimate of a prefix, and would read every product to find one; so it must use the index of words, and count.
+CREATE FUNCTION found_products(query text) RETURNS text[]
+LANGUAGE plpgsql STABLE SET enable_seqscan = off
+AS $$
+DECLARE
+    found_max constant integer := 2000;
+    found text[];
+BEGIN
+    found := ARRAY(
+        SELECT s.product_id FROM product_search s WHERE s.words @@ search_query(query) LIMIT found_max + 1
+    );
+    RETURN CASE WHEN cardinality(found) <= found_max THEN found END;
+END
+$$;
+
+-- The same for deals, which are found by their own title and by all that their product is found by.
+CREATE FUNCTION found_deals(query text) RETURNS text[]
+LANGUAGE plpgsql STABLE SET enable_seqscan = off
+AS $$
+DECLARE
+    found_max constant integer := 2000;
+    of_products constant text[] := found_products(query);
+    found text[];
+BEGIN
+    IF of_products IS NULL THEN
+        RETURN NULL;
+    END IF;
+    found := ARRAY(
+        (SELECT d.id FROM deals d WHERE d.words @@ search_query(query) LIMIT found_max + 1)
+        UNION
+        (SELECT d.id FROM deals d WHERE d.product_id = ANY (of_products) LIMIT found_max + 1)
+    );
+    RETURN CASE WHEN cardinality(found) <= found_max THEN found END;
+END
+$$;
 
 -- A page of products, newest first, from just behind (after_key, after_id).
 CREATE FUNCTION products_page(
     query text, in_merchant_id text, in_currency text, price_min bigint, price_max bigint, on_deal boolean,
     after_key bigint, after_id text, page_size integer
 ) RETURNS TABLE (id text, key bigint)
-LANGUAGE plpgsql STABLE ROWS 20
+LANGUAGE plpgsql STABLE ROWS 20 SET enable_seqscan = off
 AS $$
 DECLARE
+    found constant text[] := CASE WHEN query IS NOT NULL THEN found_products(query) END;
     offered constant text := '(SELECT d.product_id FROM deals d WHERE d.status <> ''ended'' AND d.ends_key > $10
         AND deal_status_at(d.status, d.starts_at, d.ends_at, app_now()) = ''active'')';
 BEGIN
     RETURN QUERY EXECUTE 'SELECT p.id, p.newest_key FROM products p WHERE true'
         || CASE WHEN after_id IS NULL THEN '' ELSE ' AND (p.newest_key, p.id) > ($7, $8)' END
         || CASE WHEN in_merchant_id IS NULL THEN '' ELSE ' AND p.merchant_id = $2' END
-        || CASE WHEN query IS NULL THEN '' ELSE
-            ' AND p.id IN (SELECT s.product_id FROM product_search s WHERE s.words @@ search_query($1))' END
+        || CASE WHEN query IS NULL THEN '' WHEN found IS NOT NULL THEN ' AND p.id = ANY ($11)' ELSE
+            ' AND EXISTS (SELECT FROM product_search s WHERE s.product_id = p.id AND s.words @@ search_query($1))' END
         || CASE WHEN coalesce(in_currency, price_min::text, price_max::text) IS NULL THEN '' ELSE
             ' AND p.id IN (SELECT v.product_id FROM variants v WHERE true'
             || CASE WHEN in_currency IS NULL THEN '' ELSE ' AND v.currency = $3' END
@@ -184,7 +224,7 @@ BEGIN
             WHEN false THEN ' AND p.id NOT IN ' || offered ELSE '' END
         || ' ORDER BY p.newest_key, p.id LIMIT $9'
     USING query, in_merchant_id, in_currency, price_min, price_max, on_deal, after_key, after_id, page_size,
-        epoch_us(app_now());
+        epoch_us(app_now()), found;
 END
 $$;
 
@@ -194,9 +234,10 @@ CREATE FUNCTION deals_page(
     query text, in_merchant_id text, in_product_id text, in_variant_id text, in_status text, in_currency text,
     price_max bigint, sort text, after_key bigint, after_id text, page_size integer
 ) RETURNS TABLE (id text, key bigint)
-LANGUAGE plpgsql STABLE ROWS 20
+LANGUAGE plpgsql STABLE ROWS 20 SET enable_seqscan = off
 AS $$
 DECLARE
+    found constant text[] := CASE WHEN query IS NOT NULL THEN found_deals(query) END;
     sort_key constant text := CASE sort
         WHEN 'ending_soon' THEN 'd.ends_key'
         WHEN 'lowest_price' THEN 'd.lowest_price_minor'
@@ -215,16 +256,12 @@ BEGIN
             ' AND d.status <> ''ended'' AND d.ends_key > $11' ELSE '' END
         || CASE WHEN in_currency IS NULL THEN '' ELSE ' AND d.currency = $6' END
         || CASE WHEN price_max IS NULL THEN '' ELSE ' AND d.lowest_price_minor <= $7' END
-        || CASE WHEN query IS NULL THEN '' ELSE
-            ' AND d.id IN (
-                SELECT t.id FROM deals t WHERE search_document(t.title) @@ search_query($1)
-                UNION
-                SELECT o.id FROM product_search s JOIN deals o ON o.product_id = s.product_id
-                WHERE s.words @@ search_query($1)
-            )' END
+        || CASE WHEN query IS NULL THEN '' WHEN found IS NOT NULL THEN ' AND d.id = ANY ($12)' ELSE
+            ' AND (d.words @@ search_query($1) OR EXISTS (SELECT FROM product_search s
+                WHERE s.product_id = d.product_id AND s.words @@ search_query($1)))' END
         || ' ORDER BY 2, 1 LIMIT $10'
     USING query, in_merchant_id, in_product_id, in_variant_id, in_status, in_currency, price_max, after_key,
-        after_id, page_size, epoch_us(app_now());
+        after_id, page_size, epoch_us(app_now()), found;
 END
 $$;
 
@@ -237,6 +274,6 @@ SELECT
     (SELECT sum(l.sold_units) FROM lanes l WHERE l.deal_id = d.id)::bigint AS sold_units,
     d.per_buyer_units, d.lane_count, d.created_at, d.lowest_price_minor,
     unit_price_at(d.tier_headcounts, d.tier_prices_minor, d.min_headcount, 1) AS starting_price_minor,
-    p.title AS product_title, p.images AS product_images, v.sku AS variant_sku, v.title AS variant_title, v.options AS variant_options,
-    v.images AS variant_images
+    p.title AS product_title, p.images AS product_images, v.sku AS variant_sku, v.title AS variant_title,
+    v.options AS variant_options, v.images AS variant_images
 FROM deals d JOIN products p ON p.id = d.product_id JOIN variants v ON v.id = d.variant_id;
