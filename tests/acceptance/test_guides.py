@@ -9,8 +9,10 @@ import shutil
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from pintuan.client import Pintuan
 from pintuan.problems import kinds
 from tests.documents import text_of
 from tests.marketplace import Running, Site
@@ -19,6 +21,8 @@ pytestmark = pytest.mark.anyio
 
 SCRIPT_S_MAX = 60.0
 MOBILE = "docs/guides/mobile-developer.md"
+MERCHANT = "docs/guides/merchant.md"
+CLIENT = "docs/guides/python-client.md"
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SCRIPT = re.compile(r"^<!-- script -->\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PROBLEM_ROW = re.compile(r"^\| `([a-z_]+)` \| (\d{3}) \| \S", re.MULTILINE)
@@ -26,6 +30,11 @@ PINTUAN = Path(sys.executable).with_name("pintuan")
 EMAILS = ("ann@shop.example", "ben@shop.example", "cem@shop.example")
 BLOCK_OF_DEAL = "DEAL=$("
 KEY_OF_A_WISH = "kept-since-before-the-app-ended"
+
+IMPORT_TOLD = (
+    "line 4: has price 'sixteen', which must be like '19.99 USD'",
+    "imported 2 of 3 rows: 1 product added, 0 changed; 2 items added, 0 changed, 0 as before; 1 row refused",
+)
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the guides call the API with curl")
 
@@ -64,21 +73,21 @@ def write_script(document: str, directory: Path) -> Path:
     return path
 
 
-async def start(script: Path, *arguments: str) -> asyncio.subprocess.Process:
+async def start(script: Path, *arguments: str, **more: str) -> asyncio.subprocess.Process:
     """Starts a script in its own directory, without any setting of the project."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith(("PINTUAN_", "PYTHON"))}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", str(script), *arguments),
         cwd=script.parent,
-        env=environ,
+        env=environ | more,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
 
 
-async def run(script: Path, *arguments: str) -> list[str]:
+async def run(script: Path, *arguments: str, **more: str) -> list[str]:
     """The lines that a script prints to its end, which must be a good one."""
-    process = await start(script, *arguments)
+    process = await start(script, *arguments, **more)
     try:
         async with asyncio.timeout(SCRIPT_S_MAX):
             output, _ = await process.communicate()
@@ -89,9 +98,9 @@ async def run(script: Path, *arguments: str) -> list[str]:
     return output.decode().splitlines()
 
 
-async def first_line_then_killed(script: Path, *arguments: str) -> str:
+async def first_line_then_killed(script: Path, *arguments: str, **more: str) -> str:
     """The first line of a script that is ended by SIGKILL as soon as it has printed it."""
-    process = await start(script, *arguments)
+    process = await start(script, *arguments, **more)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(SCRIPT_S_MAX):
@@ -164,3 +173,78 @@ async def test_the_mobile_developers_script_buys_once_though_it_was_killed(
         assert lines[-1].endswith(": captured, charged 900")
     await site.assert_sound()
     assert await up.terminate() == 0
+
+
+@needs_curl
+@pytest.mark.slow
+async def test_a_merchant_who_follows_the_guide_sees_what_it_says(site: Site) -> None:
+    up = await site.up()
+
+    lines = await take(site, up, blocks_of(MERCHANT))
+
+    assert_in_order(
+        lines,
+        [
+            r'"status":"ready"',
+            r'"name":"shop system"',
+            *(f"^{re.escape(line)}$" for line in IMPORT_TOLD),
+            r"^deal_\w+$",
+            r"^paused$",
+            r"^active$",
+            r"^200$",
+            r"^\{'captured': 3\}$",
+            r'"charged_total":\{"amount":4000,.*"ship_to":\{.*"city":"Lyon"',
+        ],
+    )
+    assert [line for line in IMPORT_TOLD if line not in text_of(MERCHANT).splitlines()] == []
+    assert await up.terminate() == 0
+
+
+@pytest.mark.slow
+async def test_the_merchants_script_tells_once_what_to_send_though_it_was_killed(
+    site: Site, tmp_path: Path
+) -> None:
+    up = await site.up()
+    (key,) = await site.tokens("merchant", "dripper")
+    script = write_script(MERCHANT, tmp_path)
+    assert "pintuan" not in script.read_text()
+
+    offered = await first_line_then_killed(script, up.url, KEY=key)
+    deal = offered.removeprefix("on offer: ")
+    order = {"payment_method": "pm_ok", "ship_to": {"city": "Lyon"}}
+    async with up.client() as client:
+        for token in await site.tokens("buyer", "guest", 3):
+            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "guest-joins"}
+            joined = await client.post(f"/v1/deals/{deal}/join", json=order, headers=headers)
+            assert joined.status_code == httpx.codes.CREATED, joined.text
+    lines = await run(script, up.url, KEY=key)
+
+    assert lines[0] == offered
+    sent = {line.rpartition(" ")[2] for line in lines[1:-1]}
+    assert len(sent) == len(lines[1:-1]) == 3
+    assert all(line.startswith("send 1 to {'city': 'Lyon'} for ord_") for line in lines[1:-1])
+    assert lines[-1] == "sold out: 6600 USD"
+    assert await run(script, up.url, KEY=key) == [offered, lines[-1]]
+    assert await up.terminate() == 0
+
+
+@pytest.mark.slow
+async def test_the_script_with_the_typed_client_settles_a_group(site: Site, tmp_path: Path) -> None:
+    up = await site.up()
+    script = write_script(CLIENT, tmp_path)
+    (block,) = blocks_of(CLIENT)
+    assert ".venv/bin/python group.py" in block
+    mine = f"{shlex.quote(sys.executable)} -W error {shlex.quote(str(script))}"
+
+    lines = await take(site, up, [block.replace(".venv/bin/python group.py", mine)])
+
+    assert lines[-4] == "succeeded: 3 in, 3700"
+    assert all(re.fullmatch(r"ord_\w+: captured, 3700", line) for line in lines[-3:])
+    assert await up.terminate() == 0
+
+
+def test_the_clients_guide_names_methods_that_there_are() -> None:
+    named = set(re.findall(r"pintuan\.([a-z_]+)\(", text_of(CLIENT))) - {"client"}
+
+    assert {"join_deal", "sign_in", "watch_group", "calling_as"} <= named
+    assert [name for name in sorted(named) if not hasattr(Pintuan, name)] == []
