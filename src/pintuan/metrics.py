@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from itertools import product
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import (
@@ -22,11 +23,12 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 UNMATCHED_ROUTE: Final = "unmatched"
+_RENDER_TRIES_MAX: Final = 3
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DURATION_BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STAGE_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -187,6 +189,29 @@ def render() -> bytes:
     """Returns the values of all processes in the text format; blocks on files in multiprocess mode."""
     if not os.environ.get(MULTIPROCESS_VARIABLE):
         return generate_latest(REGISTRY)
+    for _ in range(_RENDER_TRIES_MAX - 1):
+        try:
+            return _render_all()
+        except FileNotFoundError:
+            # Between finding a dead process' file and reading it, it was forgotten.
+            continue
+    return _render_all()
+
+
+def _render_all() -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # The library's own omission.
     return generate_latest(registry)
+
+
+def forget_process(directory: Path, pid: int) -> None:
+    """Forgets the gauges of a process that died, and keeps what it counted.
+
+    The files of one that counted nothing go too: a worker that is started again and again during an outage
+    would otherwise leave thousands for every later reading.
+    """
+    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]  # The library's own omission.
+    for file in directory.glob(f"*_{pid}.db"):
+        families = MultiProcessCollector.merge([str(file)], accumulate=False)  # type: ignore[no-untyped-call]
+        if not any(sample.value for family in families for sample in family.samples):
+            file.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from tests.marketplace import Running, Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
+OUTCOMES = ("succeeded", "failed")
 READINGS = 12
 """Each over a connection of its own, so that both processes answer some."""
 
@@ -29,6 +31,37 @@ async def test_whichever_process_answers_the_numbers_of_all_add_up(site: Site) -
         await up.kill_one("api")
         assert await placements(up) == placed, "what a dead process counted stays counted"
     assert await up.terminate() == 0
+
+
+async def test_what_a_crowd_went_through_is_in_the_numbers(site: Site) -> None:
+    up = await site.up("--api-workers", "2", "--workers", "2")
+    async with up.client() as client:
+        crowd = await open_crowd(site, client, size=100)
+        await crowd.shop(client)
+        await crowd.assert_all_settles(client)
+        groups = await crowd.groups(client)
+    found = await samples(up)
+
+    batches = found["pintuan_placement_batch_size_count"]
+    assert found['pintuan_placement_stage_seconds_count{"stage": "queue"}'] == batches
+    assert found['pintuan_placement_stage_seconds_count{"stage": "script"}'] >= batches
+    assert found['pintuan_placement_stage_seconds_count{"stage": "record"}'] > 0
+    assert found["pintuan_queue_lag_seconds_count"] > 0
+    ended = [found[f'pintuan_groups_ended_total{{"outcome": "{outcome}"}}'] for outcome in OUTCOMES]
+    assert sum(ended) >= len(groups)
+    assert sum(ended) == found["pintuan_settlement_lag_seconds_count"]
+    assert await up.terminate() == 0
+
+
+async def samples(up: Running) -> dict[str, float]:
+    """Every sample by its name and, where it has some, its labels as JSON."""
+    async with httpx.AsyncClient(base_url=up.url, trust_env=False) as client:
+        text = (await client.get("/metrics")).text
+    return {
+        sample.name + (json.dumps(sample.labels) if sample.labels else ""): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 async def placements(up: Running) -> int:

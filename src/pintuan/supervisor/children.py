@@ -11,7 +11,7 @@ from pintuan.embedded.process import ChildCommand, ChildProcess
 from pintuan.supervisor.readiness import ReadyPipe
 
 API_STOP_STEPS = ((signal.SIGTERM, 12.0),)
-WORKER_STOP_STEPS = ((signal.SIGTERM, 10.0),)
+WORKER_STOP_STEPS = ((signal.SIGTERM, 12.0),)
 
 
 class PythonProcess:

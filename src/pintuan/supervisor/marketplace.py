@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 import msgspec
-from prometheus_client.multiprocess import mark_process_dead
 
 import sql
 from pintuan.doorbells import check_queue
 from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.embedded.data_directory import DataDirectory, RunningMarketplace
+from pintuan.metrics import forget_process
 from pintuan.redis_connection import placement_url
 from pintuan.restored import forget_what_was_undone
 from pintuan.settings import Settings
@@ -261,7 +261,7 @@ class Marketplace:
         return [keeper for stage in self._stages for keeper in stage]
 
     def _forget_metrics(self, pid: int) -> None:
-        mark_process_dead(pid, str(self._directory.metrics))  # type: ignore[no-untyped-call]  # The library's.
+        forget_process(self._directory.metrics, pid)
 
     def _log(self, name: str) -> Path | None:
         return self._directory.log(name) if self._plan.log_to_files else None

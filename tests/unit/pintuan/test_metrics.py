@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from prometheus_client.multiprocess import mark_process_dead
+from pintuan import metrics
 
 SHOW_PAYMENTS = """
 from pintuan import metrics
@@ -61,12 +61,27 @@ def test_payments_that_moved_on_are_not_shown_where_they_were(tmp_path: Path) ->
 def test_what_a_dead_process_showed_is_forgotten_and_what_it_counted_is_not(tmp_path: Path) -> None:
     count_in_a_process(tmp_path)
     count_in_a_process(tmp_path, SHOW_PAYMENTS)
-    for file in tmp_path.glob("gauge_*.db"):
-        mark_process_dead(int(file.stem.rpartition("_")[2]), str(tmp_path))  # type: ignore[no-untyped-call]
+    for pid in pids(tmp_path):
+        metrics.forget_process(tmp_path, pid)
     text = count_in_a_process(tmp_path)
 
     assert 'kind="capture",state="in_flight"} 2.0' not in text
     assert 'pintuan_http_requests_total{method="GET",route="/v1/deals",status="200"} 2.0' in text
+
+
+def test_a_dead_process_that_counted_nothing_leaves_nothing(tmp_path: Path) -> None:
+    count_in_a_process(tmp_path)
+    count_in_a_process(tmp_path, "import pintuan.metrics")
+    assert len(pids(tmp_path)) == 2
+
+    for pid in pids(tmp_path):
+        metrics.forget_process(tmp_path, pid)
+    assert len(pids(tmp_path)) == 1
+
+
+def pids(directory: Path) -> set[int]:
+    """Of the processes that left a file."""
+    return {int(file.stem.rpartition("_")[2]) for file in directory.glob("*.db")}
 
 
 def test_a_method_nobody_knows_makes_no_series_of_its_own(tmp_path: Path) -> None:
