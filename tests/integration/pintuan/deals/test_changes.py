@@ -39,19 +39,19 @@ async def deal(app_pool: asyncpg.Pool) -> Deal:
         MERCHANT.subject,
         NewProduct(title="Kettle", variants=[NewVariant("K", "Red", ListPrice(1000, "USD"))]),
     )
-    return await create_deal(
-        app_pool,
-        MERCHANT,
-        NewDeal(
-            variant_id=product.variants[0].id,
-            ladder=[NewTier(2, 900)],
-            min_headcount=2,
-            max_headcount=5,
-            group_ttl_seconds=60,
-            stock=10,
-            per_buyer_units=5,
-            lanes=3,
-        ),
+    return await create_deal(app_pool, MERCHANT, offer_on(product.variants[0].id))
+
+
+def offer_on(variant_id: str) -> NewDeal:
+    return NewDeal(
+        variant_id=variant_id,
+        ladder=[NewTier(2, 900)],
+        min_headcount=2,
+        max_headcount=5,
+        group_ttl_seconds=60,
+        stock=10,
+        per_buyer_units=5,
+        lanes=3,
     )
 
 
@@ -102,3 +102,22 @@ async def test_a_change_waits_for_a_lane_in_use_and_then_applies(
         paused = await change
 
     assert (paused.status, paused.sold) == ("paused", 1)
+
+
+async def test_a_deal_made_while_an_import_moves_its_variant_is_on_the_product_it_moved_to(
+    app_pool: asyncpg.Pool, database_url: str, deal: Deal
+) -> None:
+    await app_pool.execute(
+        "INSERT INTO products (id, merchant_id, title) VALUES ('prd_new', $1, 'Tea set')", MERCHANT.subject
+    )
+    await app_pool.execute("DELETE FROM lanes")
+    await app_pool.execute("DELETE FROM deals")
+    move = "UPDATE variants SET product_id = 'prd_new' WHERE id = $1"
+    async with holding(database_url, move, deal.variant_id) as importing:
+        making = asyncio.create_task(create_deal(app_pool, MERCHANT, offer_on(deal.variant_id)))
+        await importing.waiters(1)
+        await importing.connection.execute("DELETE FROM products WHERE id = $1", deal.product_id)
+        await importing.commit()
+        made = await making
+
+    assert (made.product_id, made.product.title, made.title) == ("prd_new", "Tea set", "Tea set")
