@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pintuan.auth.keyring import Keyring
 
 ContactKind: TypeAlias = Literal["email", "phone"]
+_PHONE: Final = re.compile(r"[+＋][\d\s().\-\u2010-\u2015]+")
 _CHANNELS: Final[dict[ContactKind, Channel]] = {"email": "email", "phone": "sms"}
 
 
@@ -68,13 +70,16 @@ def _normal_email(text: str, *, fictional: bool) -> str:
 def _normal_phone(text: str) -> str:
     if len(text) > PHONE_LENGTH_MAX:
         raise InvalidInput.of("phone", f"is longer than {PHONE_LENGTH_MAX} characters")
+    not_a_number = InvalidInput.of(
+        "phone", "is not a phone number with its country code, such as +33123456789"
+    )
+    # The parser would find a number in any text, and read letters as the keys they share.
+    if _PHONE.fullmatch(text.strip()) is None:
+        raise not_a_number
     try:
-        # Without a region only a number with its country code can be read.
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException as error:
-        raise InvalidInput.of(
-            "phone", "is not a phone number with its country code, such as +33123456789"
-        ) from error
-    if number.extension or not phonenumbers.is_possible_number(number):
+        raise not_a_number from error
+    if not phonenumbers.is_possible_number(number):
         raise InvalidInput.of("phone", "is not a phone number: it has too few or too many digits")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

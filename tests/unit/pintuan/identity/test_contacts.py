@@ -37,6 +37,23 @@ def test_a_phone_number_has_one_form(text: str) -> None:
     assert contact_of(None, text, fictional=False) == Contact("phone", "+12025550123")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call +12025550123",
+        "+1800FLOWERS",
+        "tel:+12025550123",
+        "+12025550123 ext. 5",
+        "+12025550123;isub=1",
+        "+",
+        "",
+    ],
+)
+def test_a_number_inside_of_a_text_is_no_phone_number(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        contact_of(None, text, fictional=False)
+
+
 def test_the_domain_for_tests_is_for_development() -> None:
     assert contact_of("ann@shop.test", None, fictional=True).address == "ann@shop.test"
     with pytest.raises(InvalidInput):
