@@ -6,6 +6,8 @@ not know: links that are passed around grow such parameters on the way.
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 API_PREFIX: Final = "/v1/"
 PARAMETER_COUNT_MAX: Final = 64
+# RFC 3339 section 5.6; whether there is such a day, the framework finds out.
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _KNOWN_OPTION: Final = "query_parameters"
 
 
@@ -33,8 +37,8 @@ class KnownQuery:
         """Passes the call on.
 
         Raises:
-            InvalidInput: it has a parameter that is unknown, one twice that takes one value, or one that is
-                `null`.
+            InvalidInput: it has a parameter that is unknown, one twice that takes one value, or a value that
+                would be read as something else.
         """
         if scope.get("query_string"):
             known = scope["route_handler"].opt.get(_KNOWN_OPTION)
@@ -48,6 +52,7 @@ class _Parameter(NamedTuple):
 
     is_repeatable: bool
     is_text: bool
+    is_time: bool
 
 
 def note_parameters(app: Litestar) -> None:
@@ -58,14 +63,19 @@ def note_parameters(app: Litestar) -> None:
                 fields = handler.parsed_fn_signature.parameters
                 handler.opt[_KNOWN_OPTION] = {
                     parameter.field_alias: _Parameter(
-                        parameter.is_sequence, _is_text(fields.get(parameter.field_name))
+                        parameter.is_sequence,
+                        is_text=_holds(fields.get(parameter.field_name), str),
+                        is_time=_holds(fields.get(parameter.field_name), datetime),
                     )
                     for parameter in model.expected_query_params
                 }
 
 
-def _is_text(field: FieldDefinition | None) -> bool:
-    return field is not None and (field.annotation is str or any(map(_is_text, field.inner_types)))
+def _holds(field: FieldDefinition | None, type_: type) -> bool:
+    """Says whether a value of the field may be of this very type."""
+    return field is not None and (
+        field.annotation is type_ or any(_holds(inner, type_) for inner in field.inner_types)
+    )
 
 
 def _check(query_string: bytes, known: dict[str, _Parameter]) -> None:
@@ -82,11 +92,21 @@ def _check(query_string: bytes, known: dict[str, _Parameter]) -> None:
         for name in sorted(set(names))
         if names.count(name) > 1 and name in known and not known[name].is_repeatable
     ]
-    # The framework reads this word as "not given", which a caller who wrote it hardly meant.
     errors += [
-        FieldError(name, "is not a value of this parameter")
+        FieldError(name, fault)
         for name, value in pairs
-        if value.lower() == "null" and name in known and not known[name].is_text
+        if name in known and (fault := _fault_of(value, known[name])) is not None
     ]
     if errors:
         raise InvalidInput(errors)
+
+
+def _fault_of(value: str, parameter: _Parameter) -> str | None:
+    """What is wrong with a value that the framework would read as something else than was written."""
+    if parameter.is_time and not _TIME.fullmatch(value):
+        # It takes numbers for seconds since 1970, and a time without offset for one anywhere.
+        return "must be a time with an offset, such as 2030-01-01T12:00:00Z"
+    if value.lower() == "null" and not parameter.is_text:
+        # It takes the word for "not given", which a caller who wrote it hardly meant.
+        return "is not a value of this parameter"
+    return None

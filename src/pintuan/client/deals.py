@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, quoted
-from pintuan.deals.schemas import Deal, DealChange, DealStatus, NewDeal
+from pintuan.deals.schemas import Deal, DealChange, DealSort, DealStatus, NewDeal
 from pintuan.page import Page
 
 
@@ -16,10 +16,32 @@ class DealCalls(Caller):
         return await self.session.send(Call("POST", "/v1/deals", Deal, body=deal))
 
     async def list_deals(
-        self, *, status: DealStatus | None = None, limit: int | None = None, cursor: str | None = None
+        self,
+        *,
+        q: str | None = None,
+        merchant_id: str | None = None,
+        product_id: str | None = None,
+        variant_id: str | None = None,
+        status: DealStatus | None = None,
+        currency: str | None = None,
+        price_max: int | None = None,
+        sort: DealSort | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
     ) -> Page[Deal]:
-        """Returns a page of everybody's deals, newest first."""
-        query = {"status": status, "limit": limit, "cursor": cursor}
+        """Returns a page of everybody's deals that pass all filters, newest first unless `sort` says else."""
+        query = {
+            "q": q,
+            "merchant_id": merchant_id,
+            "product_id": product_id,
+            "variant_id": variant_id,
+            "status": status,
+            "currency": currency,
+            "price_max": price_max,
+            "sort": sort,
+            "limit": limit,
+            "cursor": cursor,
+        }
         return await self.session.send(Call("GET", "/v1/deals", Page[Deal], query=query))
 
     async def get_deal(self, deal_id: str) -> Deal:

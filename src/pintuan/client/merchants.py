@@ -1,15 +1,19 @@
-"""Calls of a merchant on what is their own."""
+"""Calls of a merchant on what is their own: API keys, and what they have sold."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from pintuan.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, quoted
+from pintuan.groups.schemas import GroupStatus, OrderStatus
 from pintuan.page import Page
+from pintuan.selling.schemas import Sale, SoldGroup
 
 
 class MerchantCalls(Caller):
-    """API keys of the merchant who calls."""
+    """The merchant who calls; an admin names one by `merchant_id`."""
 
     async def create_api_key(self, key: NewApiKey) -> MadeApiKey:
         """Makes a key that calls as the merchant; its secret is in this answer and in no other."""
@@ -23,3 +27,51 @@ class MerchantCalls(Caller):
     async def delete_api_key(self, key_id: str) -> None:
         """Ends a key for good."""
         await self.session.send(Call("DELETE", f"/v1/merchant/api-keys/{quoted(key_id)}", type(None)))
+
+    async def list_sales(
+        self,
+        *,
+        deal_id: str | None = None,
+        group_id: str | None = None,
+        status: OrderStatus | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        merchant_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[Sale]:
+        """Returns a page of orders of the merchant's deals, newest first; times have an offset."""
+        query = {
+            "deal_id": deal_id,
+            "group_id": group_id,
+            "status": status,
+            "created_from": None if created_from is None else created_from.isoformat(),
+            "created_to": None if created_to is None else created_to.isoformat(),
+            "merchant_id": merchant_id,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return await self.session.send(Call("GET", "/v1/merchant/orders", Page[Sale], query=query))
+
+    async def get_sale(self, order_id: str) -> Sale:
+        """Returns an order as its merchant sees it."""
+        return await self.session.send(Call("GET", f"/v1/merchant/orders/{quoted(order_id)}", Sale))
+
+    async def list_sold_groups(
+        self,
+        *,
+        deal_id: str | None = None,
+        status: GroupStatus | None = None,
+        merchant_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[SoldGroup]:
+        """Returns a page of groups of the merchant's deals with units and revenue so far, newest first."""
+        query = {
+            "deal_id": deal_id,
+            "status": status,
+            "merchant_id": merchant_id,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return await self.session.send(Call("GET", "/v1/merchant/groups", Page[SoldGroup], query=query))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pintuan.client.caller import Caller, new_key
 from pintuan.client.transport import Call, quoted
-from pintuan.groups.schemas import Order
+from pintuan.groups.schemas import Order, OrderStatus
 from pintuan.page import Page
 
 
 class OrderCalls(Caller):
     """A buyer's seats and solo purchases."""
 
-    async def list_orders(self, *, limit: int | None = None, cursor: str | None = None) -> Page[Order]:
+    async def list_orders(
+        self, *, status: OrderStatus | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[Order]:
         """Returns a page of the caller's orders, newest first."""
-        query = {"limit": limit, "cursor": cursor}
+        query = {"status": status, "limit": limit, "cursor": cursor}
         return await self.session.send(Call("GET", "/v1/orders", Page[Order], query=query))
 
     async def get_order(self, order_id: str) -> Order:

@@ -84,6 +84,19 @@ async def test_a_query_parameter_nobody_knows_is_named(api: httpx.AsyncClient) -
     refused(await api.get(f"/v1/deals?{crowd}"), 400, "invalid")
 
 
+@pytest.mark.parametrize(
+    "time", ["0.5", "1767225600", "null", "", "2030-01-01", "2030-01-01T12:00:00", "2030-13-01T12:00:00Z"]
+)
+async def test_a_time_in_a_query_has_an_offset(api: httpx.AsyncClient, bearer: Bearer, time: str) -> None:
+    path = "/v1/merchant/orders"
+    merchant = bearer("merchant", "acme")
+    problem = refused(await api.get(path, params={"created_to": time}, headers=merchant), 400, "invalid")
+    assert [error["field"] for error in problem["errors"]] == ["created_to"]
+    for right in ("2030-01-01T12:00:00Z", "2030-01-01T12:00:00.5+02:00"):
+        response = await api.get(path, params={"created_to": right}, headers=merchant)
+        assert response.status_code == 200, response.text
+
+
 async def test_pages_ignore_parameters_that_links_pick_up_on_the_way(api: httpx.AsyncClient) -> None:
     for path in ("/docs", "/docs/problems", "/health/live"):
         assert (await api.get(f"{path}?utm_source=chat")).status_code == 200

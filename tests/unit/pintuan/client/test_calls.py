@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+from typing import Any
 
 import httpx
 import pytest
@@ -22,15 +23,31 @@ SERVER_LIBRARIES = {"litestar", "asyncpg", "redis", "arq", "uvicorn", "structlog
 SECRET_KEY = "a key that signs tokens in tests and nowhere else"
 
 
-def test_every_operation_of_the_contract_has_its_method() -> None:
+def operations() -> dict[str, dict[str, Any]]:
     document = json.loads(create_app(Settings(secret_key=SECRET_KEY)).state.openapi())
-    names = {operation["operationId"] for item in document["paths"].values() for operation in item.values()}
+    found = [operation for item in document["paths"].values() for operation in item.values()]
+    return {operation["operationId"]: operation for operation in found}
+
+
+def test_every_operation_of_the_contract_has_its_method() -> None:
     methods = {
         name for name, _ in inspect.getmembers(Pintuan, inspect.isfunction) if not name.startswith("_")
     }
-    assert names - methods == set()
+    assert set(operations()) - methods == set()
     # What is there beside the operations is for the caller's convenience.
-    assert methods - names == {"calling_as", "sign_in", "sign_out"}
+    assert methods - set(operations()) == {"calling_as", "sign_in", "sign_out"}
+
+
+def test_every_parameter_of_an_operation_is_one_of_its_method() -> None:
+    missing = {
+        f"{name}: {parameter['name']}"
+        for name, operation in operations().items()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] in ("path", "query")
+        and parameter["name"] not in inspect.signature(getattr(Pintuan, name)).parameters
+    }
+    # There is one value so far.
+    assert missing == {"list_joinable_groups: status"}
 
 
 def test_every_method_says_what_it_does() -> None:

@@ -1,0 +1,163 @@
+"""Every operation is called with whatever its contract allows, and with what it forbids.
+
+A real marketplace runs for the whole module. What it answers must be documented: status, type, body, headers.
+It accepts what fits its schemas and refuses what does not, asks for a token where it says so, never fails.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from pintuan.app import create_app
+from pintuan.orders.schemas import SHIP_TO_DEPTH_MAX
+from pintuan.settings import Settings
+from tests.acceptance.contract.seeded import ADMIN, PLACEHOLDER, Seeds, operation_of, seed
+from tests.marketplace import Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+EXAMPLES_MAX = 25
+ENDLESS: Final = {
+    "watch_group": "the stream of a running group does not end; tests of live groups read it",
+}
+NEVER_GRANTED: Final = {"issue_tokens": "nobody guesses a code"}
+# Operations whose contract cannot say all that makes a request right; whatever they refuse is still checked.
+RULES_BEYOND_THE_SCHEMA: Final = {
+    "create_product": "no two variants have the same number",
+    "change_product": "no two variants have the same number",
+    "create_deal": "a ladder must fall and beat the list price, and times must be in order",
+    "change_deal": "stock only grows, and an end lies in the future",
+    "send_code": "an address is checked beyond its form, and one of the two must be given",
+    "issue_tokens": "one of two addresses must be given",
+    "create_api_key": "a key must end in the future",
+}
+PAYMENT_METHODS: Final = ["pm_ok", "pm_declined", "pm_ok:card-7"]
+
+DOCUMENT: dict[str, Any] = json.loads(
+    create_app(Settings(secret_key="a key that makes the document")).state.openapi()
+)
+
+
+def placeholder(name: str) -> st.SearchStrategy[str]:
+    """Stands for a real value, which nobody knows yet when examples are made up; see `Seeds.fill`."""
+    return st.integers(0, 1_000).map(lambda number: f"{PLACEHOLDER}-{name}-{number}")
+
+
+def with_real_values(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with placeholders of real ids and cursors, and with the payment methods of the sandbox."""
+    made: dict[str, Any] = deepcopy(document)
+    made["components"]["schemas"]["NewOrder"]["properties"]["payment_method"] = {"enum": PAYMENT_METHODS}
+    deal = made["paths"]["/v1/deals"]["post"]["requestBody"]["content"]["application/json"]
+    deal["example"]["variant_id"] = f"{PLACEHOLDER}-variant_id-0"
+    for item in made["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", []):
+                name = parameter["name"]
+                if parameter["in"] == "path":
+                    known = {"type": "string", "format": f"{PLACEHOLDER}-{name}"}
+                    parameter["schema"] = {"anyOf": [known, {"type": "string"}]}
+                    schemathesis.openapi.format(f"{PLACEHOLDER}-{name}", placeholder(name))
+                if parameter["in"] == "path" or name == "cursor":
+                    parameter["example"] = f"{PLACEHOLDER}-{name}-0"
+    schemathesis.openapi.format("cursor", placeholder("cursor"))
+    return made
+
+
+schema = schemathesis.openapi.from_dict(with_real_values(DOCUMENT))
+# A body that does not fit may be too large as well, and is not looked at then.
+schema.config.checks.negative_data_rejection.expected_statuses = ["400", "401", "403", "404", "409", "413"]
+# Keys are made up more than once, and then a body is refused because it is another one: 422.
+schema.config.checks.positive_data_acceptance.expected_statuses = [
+    "2xx",
+    "304",
+    "401",
+    "403",
+    "404",
+    "409",
+    "422",
+]
+
+
+@schema.hook
+def map_body(_context: schemathesis.HookContext, body: Any) -> Any:
+    """Makes of a body what its schema cannot say."""
+    if isinstance(body, dict) and isinstance(body.get("ship_to"), dict):
+        body["ship_to"] = keepable(body["ship_to"], SHIP_TO_DEPTH_MAX)
+    return without_whole_floats(body)
+
+
+def keepable(value: Any, depth_max: int) -> Any:
+    """An address may hold anything, but not at any depth and no NUL anywhere, which no schema can say."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict | list) and depth_max == 0:
+        return None
+    if isinstance(value, dict):
+        return {keepable(name, 0): keepable(entry, depth_max - 1) for name, entry in value.items()}
+    return [keepable(entry, depth_max - 1) for entry in value] if isinstance(value, list) else value
+
+
+def without_whole_floats(value: Any) -> Any:
+    """JSON Schema takes 3.0 for an integer; the API does not, lest an amount has ever been a float."""
+    if isinstance(value, dict):
+        return {name: without_whole_floats(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [without_whole_floats(entry) for entry in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@pytest.fixture(scope="module")
+async def marketplace() -> AsyncIterator[Seeds]:
+    """A marketplace of this module alone; its limits on the rate of calls are off."""
+    with tempfile.TemporaryDirectory(prefix="pintuan-contract-") as directory:
+        site = Site(Path(directory) / "data")
+        try:
+            running = await site.up("--api-workers", "1", PINTUAN_RATE_LIMITS="off")
+            yield await seed(site, running.url)
+        finally:
+            await site.close()
+
+
+@schema.exclude(operation_id=list(ENDLESS)).parametrize()
+@settings(
+    max_examples=EXAMPLES_MAX,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+def test_an_operation_answers_as_its_contract_says(case: schemathesis.Case[Any], marketplace: Seeds) -> None:
+    marketplace.fill(case)
+    operation_id = operation_of(case)
+    caller = marketplace.caller_of(case)
+    excluded = []
+    # An admin must say for which merchant, and nobody else may.
+    if operation_id in RULES_BEYOND_THE_SCHEMA or caller == ADMIN:
+        excluded.append(schemathesis.checks.positive_data_acceptance)
+    headers = {"Authorization": f"Bearer {marketplace.tokens[caller]}"}
+    response = case.call_and_validate(base_url=marketplace.url, headers=headers, excluded_checks=excluded)
+    marketplace.answers.setdefault(operation_id, Counter())[response.status_code] += 1
+
+
+def test_every_operation_was_called_with_success_too(marketplace: Seeds) -> None:
+    names = {operation["operationId"] for item in DOCUMENT["paths"].values() for operation in item.values()}
+    unproved = {
+        name: marketplace.answers.get(name)
+        for name in names - set(ENDLESS) - set(NEVER_GRANTED)
+        if not any(status < 300 for status in marketplace.answers.get(name, ()))
+    }
+    assert unproved == {}
