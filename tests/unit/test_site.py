@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 
 from pintuan.app import create_app
 from pintuan.settings import Settings
-from tests.documents import PROJECT
+from tests.documents import BLOCK, PROJECT
 
 BUILD_TIMEOUT_S = 60
+GUIDES = ("guides/mobile-developer.md", "guides/merchant.md", "guides/python-client.md")
+SHOWN_BLOCK = re.compile(r'<div class="highlight"><pre>(.*?)</pre>', re.DOTALL)
+TAG = re.compile(r"<[^>]+>")
 ELSEWHERE = re.compile(r"(?:[a-z]+:)?//", re.IGNORECASE)
 LOADING_ATTRIBUTES = {"src", "srcset", "data", "poster", "action"}
 """What an element loads by itself; a link that a reader may follow (`<a href>`) is none of these."""
@@ -92,6 +96,16 @@ def test_the_reference_names_every_call_and_every_shape(site: Path) -> None:
     for name, shape in document["components"]["schemas"].items():
         for field in shape.get("properties", ()):
             assert f'<span class="pre">{field}</span>' in page, f"{name}.{field}"
+
+
+@pytest.mark.parametrize("document", GUIDES)
+def test_what_one_copies_from_a_guide_is_what_its_document_says(site: Path, document: str) -> None:
+    page = (site / document).with_suffix(".html").read_text()
+    shown = [unescape(TAG.sub("", block)).strip() for block in SHOWN_BLOCK.findall(page)]
+    written = [block.strip() for block in BLOCK.findall((PROJECT / "docs" / document).read_text())]
+
+    assert len(written) > 1
+    assert shown == written
 
 
 def test_no_page_loads_anything_from_another_host(site: Path) -> None:
