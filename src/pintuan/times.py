@@ -23,6 +23,21 @@ def in_utc(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
+def instant_of(text: str) -> datetime:
+    """Returns the time that an RFC 3339 text of a query tells, which says its offset.
+
+    Raises:
+        ValueError: it tells none, or one that cannot be told in UTC.
+    """
+    try:
+        time = msgspec.convert(text, Instant, strict=True)
+    except msgspec.ValidationError as error:
+        raise ValueError("is not a time such as 2026-05-01T18:30:00Z") from error
+    if not has_utc(time):
+        raise ValueError("must be in the years 1 to 9999 in UTC")
+    return time
+
+
 def has_utc(time: datetime) -> bool:
     """Says whether a time with an offset can be told in UTC; `9999-12-31T23:59:59-01:00` cannot."""
     try:

@@ -11,6 +11,7 @@ from litestar.params import FromPath, QueryParameter
 
 from pintuan.auth import check_role, requires_role
 from pintuan.bodies import ApiRequest
+from pintuan.errors import InvalidInput
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.filters import FILTER_CHARS_MAX, FILTER_PATTERN
 from pintuan.groups.schemas import GroupStatus, OrderStatus
@@ -20,6 +21,7 @@ from pintuan.parameters import InjectedResources
 from pintuan.selling import service
 from pintuan.selling.schemas import Sale, SoldGroup
 from pintuan.selling.store import SalesFilter
+from pintuan.times import instant_of
 
 SELLERS: Final = frozenset({"merchant", "admin"})
 
@@ -45,11 +47,13 @@ OrderStatusParameter: TypeAlias = Annotated[
 GroupStatusParameter: TypeAlias = Annotated[
     GroupStatus | None, QueryParameter(description="Only groups of this status.")
 ]
+_TIME: Final = {"format": "date-time"}
+# Texts, because the framework would also take a bare number for a time.
 FromParameter: TypeAlias = Annotated[
-    datetime | None, QueryParameter(description="Only orders placed at this time or later.")
+    str | None, QueryParameter(schema_extra=_TIME, description="Only orders placed at this time or later.")
 ]
 ToParameter: TypeAlias = Annotated[
-    datetime | None, QueryParameter(description="Only orders placed before this time.")
+    str | None, QueryParameter(schema_extra=_TIME, description="Only orders placed before this time.")
 ]
 
 
@@ -77,8 +81,8 @@ async def list_sales(
         deal_id=deal_id,
         group_id=group_id,
         status=status,
-        created_from=created_from,
-        created_to=created_to,
+        created_from=_time_of("created_from", created_from),
+        created_to=_time_of("created_to", created_to),
     )
     page = await service.list_sales(resources, seller, wanted, after=decode_cursor(cursor), limit=limit)
     return conditional(request, page)
@@ -124,6 +128,13 @@ async def list_sold_groups(
         page.next_cursor,
     )
     return conditional(request, page, stable=stable)
+
+
+def _time_of(field: str, text: str | None) -> datetime | None:
+    try:
+        return None if text is None else instant_of(text)
+    except ValueError as error:
+        raise InvalidInput.of(field, str(error)) from error
 
 
 ROUTES: Final = [

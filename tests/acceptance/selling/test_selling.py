@@ -252,7 +252,11 @@ async def test_filters_that_make_no_sense_are_invalid(api: httpx.AsyncClient, be
     for path, name, values in (
         (ORDERS, "status", ("open", "", "HELD", "\0")),
         (GROUPS, "status", ("held", "", "OPEN")),
-        (ORDERS, "created_from", ("yesterday", "2030-01-01T00:00:00", "9999-12-31T23:59:59-14:00", "\0")),
+        (
+            ORDERS,
+            "created_from",
+            ("yesterday", "2030-01-01T00:00:00", "9999-12-31T23:59:59-14:00", "\0", "0.5", ""),
+        ),
         (ORDERS, "created_to", ("2030-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00")),
         (ORDERS, "deal_id", ("\0", "x" * 300)),
         (ORDERS, "group_id", ("\0",)),
