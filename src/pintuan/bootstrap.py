@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from pintuan.api_keys.service import KeyLookup
 from pintuan.auth.keyring import Keyring, keyring_of
 from pintuan.auth.tokens import TokenVerifier
 from pintuan.auth.verifier import Verifier
+from pintuan.catalog.uploads import Uploads
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
 from pintuan.doorbells import Doorbells, open_doorbells
@@ -51,6 +52,7 @@ class Resources:
     keyring: Keyring
     tracing: Tracing | None
     verifier: Verifier
+    uploads: Uploads = field(default_factory=Uploads)
 
 
 @asynccontextmanager
