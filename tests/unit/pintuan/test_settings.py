@@ -135,6 +135,7 @@ def test_a_bad_value_names_its_variable(variable: str, text: str, reason: str) -
         (PRODUCTION | {"PINTUAN_CLOCK_OFFSET_MS": "1"}, "PINTUAN_CLOCK_OFFSET_MS", "only dev"),
         (PRODUCTION | {"PINTUAN_SIM_OFFSET_MS": "1"}, "PINTUAN_SIM_OFFSET_MS", "only dev"),
         (PRODUCTION | {"PINTUAN_RATE_LIMITS": "off"}, "PINTUAN_RATE_LIMITS", "only dev"),
+        ({"PINTUAN_METRICS_PORT": "8000"}, "PINTUAN_METRICS_PORT", "must differ from PINTUAN_HTTP_PORT"),
     ],
 )
 def test_a_combination_that_cannot_work_names_the_variable_to_change(
