@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final, Literal, TypeAlias
 
 from pintuan.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
+from pintuan.catalog.schemas import ImportResult
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, quoted
 from pintuan.groups.schemas import GroupStatus, OrderStatus
 from pintuan.page import Page
 from pintuan.selling.schemas import Sale, SoldGroup
+
+IMPORT_TIMEOUT_S: Final = 600.0
+FeedType: TypeAlias = Literal[
+    "text/csv",
+    "text/tab-separated-values",
+    "application/xml",
+    "text/xml",
+    "application/rss+xml",
+    "application/atom+xml",
+]
 
 
 class MerchantCalls(Caller):
@@ -75,3 +87,21 @@ class MerchantCalls(Caller):
             "cursor": cursor,
         }
         return await self.session.send(Call("GET", "/v1/merchant/groups", Page[SoldGroup], query=query))
+
+    async def import_feed(
+        self, feed: bytes, *, media_type: FeedType = "text/csv", currency: str | None = None
+    ) -> ImportResult:
+        """Imports a product feed; bad rows are told with their line in the answer, good ones kept.
+
+        `currency` is that of prices that name none. Answers when all is imported.
+        """
+        call = Call(
+            "POST",
+            "/v1/merchant/imports",
+            ImportResult,
+            query={"currency": currency},
+            content=feed,
+            content_type=media_type,
+            timeout_s=IMPORT_TIMEOUT_S,
+        )
+        return await self.session.send(call)

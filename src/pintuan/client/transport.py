@@ -45,7 +45,7 @@ T = TypeVar("T")
 class Call(Generic[T]):
     """One call of the API; `answer` is the type of its body, `None` where it has none, `bytes` for text.
 
-    `key` is its idempotency key; `idempotent` says that repeating it changes nothing more.
+    `body` is sent as JSON, `content` as it is, of the type `content_type`. `key` is the idempotency key.
     """
 
     method: str
@@ -53,8 +53,11 @@ class Call(Generic[T]):
     answer: type[T]
     query: Mapping[str, str | int | None] | None = None
     body: msgspec.Struct | None = None
+    content: bytes | None = None
+    content_type: str = "application/json"
     key: str | None = None
     signed: bool = True
+    timeout_s: float = CALL_TIMEOUT_S
 
     @property
     def name(self) -> str:
@@ -88,12 +91,13 @@ class Transport:
 
         Raises ProblemError, NoAnswer or BadAnswer.
         """
-        ends_s = time.monotonic() + self._deadline_s
+        # A call that takes longer by its nature has that much longer in all.
+        ends_s = time.monotonic() + self._deadline_s + call.timeout_s - CALL_TIMEOUT_S
         request = _request_of(self.client, call, token)
         for tries in range(1, TRIES_MAX + 1):
             left_s = ends_s - time.monotonic()
             last = tries == TRIES_MAX or left_s <= 0
-            trouble = await self._try(call, request, timeout_s=max(min(CALL_TIMEOUT_S, left_s), 0.001))
+            trouble = await self._try(call, request, timeout_s=max(min(call.timeout_s, left_s), 0.001))
             if not isinstance(trouble, ProblemError | httpx.TransportError):
                 return trouble
             pause_s = _pause_s(call, trouble, tries)
@@ -146,14 +150,13 @@ def problem_of(call: str, response: httpx.Response) -> ProblemError:
 
 def _request_of(client: httpx.AsyncClient, call: Call[T], token: str | None) -> httpx.Request:
     headers = {"Accept": "application/json"}
-    content = None
+    content = call.content if call.body is None else msgspec.json.encode(call.body)
     if token is not None and call.signed:
         headers["Authorization"] = f"Bearer {token}"
     if call.key is not None:
         headers["Idempotency-Key"] = call.key
-    if call.body is not None:
-        content = msgspec.json.encode(call.body)
-        headers["Content-Type"] = "application/json"
+    if content is not None:
+        headers["Content-Type"] = call.content_type
     query = {name: value for name, value in (call.query or {}).items() if value is not None}
     return client.build_request(call.method, call.path, params=query, content=content, headers=headers)
 

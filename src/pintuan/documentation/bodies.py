@@ -53,9 +53,8 @@ def describe_bodies(
         for response in operation["responses"].values():
             if response["description"].endswith(_SAID_BY_DEFAULT):
                 response["description"] = f"{operation['summary']}."
-    _refuse_nul(
-        [operation["requestBody"] for _, operation in operations if "requestBody" in operation], schemas
-    )
+    requests = [operation.get("requestBody", {}).get("content", {}) for _, operation in operations]
+    _refuse_nul([content[JSON] for content in requests if JSON in content], schemas)
     return schemas
 
 

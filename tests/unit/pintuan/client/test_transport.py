@@ -165,3 +165,13 @@ async def test_ids_stay_one_segment_of_the_path() -> None:
     async with client_of(answers) as pintuan:
         await pintuan.get_group("../orders?x=1#y")
     assert answers.requests[0].url.raw_path == b"/v1/groups/..%2Forders%3Fx%3D1%23y"
+
+
+async def test_a_feed_is_sent_as_it_is() -> None:
+    answers = Answers(ok({"rows": 0}))
+    async with client_of(answers) as pintuan:
+        with pytest.raises(BadAnswer):
+            await pintuan.import_feed(b"id,title", media_type="text/csv", currency="EUR")
+    (request,) = answers.requests
+    assert (request.content, request.headers["content-type"]) == (b"id,title", "text/csv")
+    assert request.url.query == b"currency=EUR"
