@@ -114,7 +114,7 @@ async def listen(
                             failing = False
                             on_listening()
                         elif message["type"] == "message":
-                            on_changed(message["data"].decode().split(_SEPARATOR))
+                            on_changed(message["data"].decode(errors="replace").split(_SEPARATOR))
             except (RedisError, OSError) as error:
                 if not failing:
                     _logger.warning("signals not heard; the sweep finds changes", error=repr(error))

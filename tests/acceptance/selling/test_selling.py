@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from typing import Any
 
 import httpx
@@ -269,3 +272,38 @@ async def test_filters_that_make_no_sense_are_invalid(api: httpx.AsyncClient, be
         for value in values:
             problem = refused(await api.get(path, params={name: value}, headers=acme), 400, "invalid")
             assert [error["field"] for error in problem["errors"]] == [name]
+
+
+async def test_a_spreadsheet_holds_the_same_orders_part_by_part(
+    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, bearer: Bearer, engine: GroupEngine
+) -> None:
+    deal, other = await market.deal(min_headcount=2, ladder=((2, 900), (3, 800))), await market.deal()
+    acme = bearer("merchant", "acme")
+    home = HOME | {"name": '=HYPERLINK("x"), "quoted",\nand more'}
+    members = [placed(await shoppers.join(deal, name, ship_to=home)) for name in ("ann", "bob")]
+    await succeed(market, engine, *members)
+    placed(await shoppers.buy(deal, "cid"))
+    placed(await shoppers.buy(other, "cid"))
+
+    rows: list[dict[str, str]] = []
+    path, params = f"{ORDERS}.csv", {"deal_id": deal, "limit": "2"}
+    while path:
+        response = await api.get(path, params=params or None, headers=acme)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"].startswith("text/csv")
+        part = list(csv.DictReader(io.StringIO(response.text)))
+        assert len(part) <= 2
+        rows += part
+        path, params = response.links.get("next", {}).get("url", ""), {}
+    sold = await items(api, ORDERS, acme, deal_id=deal)
+    assert [row["order_id"] for row in rows] == [sale["id"] for sale in sold]
+    assert len(rows) == 3
+    for row, sale in zip(rows, sold, strict=True):
+        for name in ("deal_id", "status", "buyer_reference", "created_at", "updated_at"):
+            assert row[name] == sale[name]
+        assert int(row["promised_price_minor"]) == sale["promised_price"]["amount"]
+        assert row["ship_to"] == "" if sale["ship_to"] is None else json.loads(row["ship_to"]) == home
+        assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row.values())
+    assert {row["charged_total_minor"] for row in rows if row["status"] == "captured"} == {"900"}
+    refused(await api.get(f"{ORDERS}.csv", headers=bearer("buyer", "ann")), 403, "forbidden")
+    refused(await api.get(f"{ORDERS}.csv"), 401, "unauthenticated")
