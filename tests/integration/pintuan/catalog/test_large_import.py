@@ -1,4 +1,4 @@
-"""`pintuan import` of a hundred thousand rows: each is as much work as the first, and memory stays bounded."""
+"""`pintuan import` of a hundred thousand rows: each is as much work as the first, in bounded memory."""
 
 from __future__ import annotations
 
