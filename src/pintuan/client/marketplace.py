@@ -27,6 +27,11 @@ class Pintuan(ProductCalls, DealCalls, GroupCalls, OrderCalls, IdentityCalls, Me
     Each raises ProblemError, NoAnswer or BadAnswer (see `pintuan.client.errors`) instead of returning.
     """
 
+    @property
+    def url(self) -> str:
+        """Where the marketplace is."""
+        return str(self.session.transport.client.base_url)
+
     def calling_as(self, token: str | None, *, refresh_token: str | None = None) -> Pintuan:
         """Returns the marketplace as somebody else sees it, over the same connections."""
         return Pintuan(Session(self.session.transport, token=token, refresh_token=refresh_token))

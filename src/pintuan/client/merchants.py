@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from pintuan.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
 from pintuan.catalog.schemas import ImportResult
 from pintuan.client.caller import Caller
-from pintuan.client.transport import Call, quoted
+from pintuan.client.transport import Call, Part, quoted
 from pintuan.groups.schemas import GroupStatus, OrderStatus
 from pintuan.page import Page
 from pintuan.selling.schemas import Sale, SoldGroup
@@ -57,13 +57,38 @@ class MerchantCalls(Caller):
             "deal_id": deal_id,
             "group_id": group_id,
             "status": status,
-            "created_from": None if created_from is None else created_from.isoformat(),
-            "created_to": None if created_to is None else created_to.isoformat(),
+            "created_from": _text_of(created_from),
+            "created_to": _text_of(created_to),
             "merchant_id": merchant_id,
             "limit": limit,
             "cursor": cursor,
         }
         return await self.session.send(Call("GET", "/v1/merchant/orders", Page[Sale], query=query))
+
+    async def export_sales(
+        self,
+        *,
+        deal_id: str | None = None,
+        group_id: str | None = None,
+        status: OrderStatus | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        merchant_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Part:
+        """Returns the same orders as CSV; `next_cursor` of the answer leads to the next part."""
+        query = {
+            "deal_id": deal_id,
+            "group_id": group_id,
+            "status": status,
+            "created_from": _text_of(created_from),
+            "created_to": _text_of(created_to),
+            "merchant_id": merchant_id,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return await self.session.send(Call("GET", "/v1/merchant/orders.csv", Part, query=query))
 
     async def get_sale(self, order_id: str) -> Sale:
         """Returns an order as its merchant sees it."""
@@ -105,3 +130,7 @@ class MerchantCalls(Caller):
             timeout_s=IMPORT_TIMEOUT_S,
         )
         return await self.session.send(call)
+
+
+def _text_of(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pintuan.client.caller import Caller
-from pintuan.client.transport import Call
+from pintuan.client.transport import Call, Part
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -27,4 +27,4 @@ class OperatorCalls(Caller):
 
     async def read_metrics(self) -> str:
         """Returns the metrics of all API processes in the Prometheus text format."""
-        return (await self.session.send(Call("GET", "/metrics", bytes, signed=False))).decode()
+        return (await self.session.send(Call("GET", "/metrics", Part, signed=False))).content.decode()

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One call of the API; `answer` is the type of its body, `None` where it has none, `bytes` for text.
+    """One call of the API; `answer` is the type of its body, NoneType or Part where it is no JSON.
 
     `body` is sent as JSON, `content` as it is, of the type `content_type`. `key` is the idempotency key.
     """
@@ -68,6 +68,13 @@ class Call(Generic[T]):
     def repeatable(self) -> bool:
         """Whether the call may be sent again when its answer was lost."""
         return self.method == "GET" or self.key is not None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """An answer that is no JSON, as it came; `next_cursor` leads to the next part where there is one."""
+
+    content: bytes
+    next_cursor: str | None
 
 
 class _Problem(msgspec.Struct):
@@ -162,14 +169,20 @@ def _request_of(client: httpx.AsyncClient, call: Call[T], token: str | None) -> 
 
 
 def _decode(call: Call[T], response: httpx.Response) -> T:
-    if call.answer is bytes:
-        return cast("T", response.content)
+    if call.answer is Part:
+        return cast("T", Part(response.content, _next_cursor_of(response)))
     if call.answer is type(None):
         return None
     try:
         return msgspec.json.decode(response.content, type=call.answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadAnswer(call.name, response.status_code, str(error)) from error
+
+
+def _next_cursor_of(response: httpx.Response) -> str | None:
+    """The cursor in the link to the next part (RFC 8288)."""
+    link = response.links.get("next", {}).get("url")
+    return None if link is None else httpx.URL(link).params.get("cursor")
 
 
 def _pause_s(call: Call[T], trouble: ProblemError | httpx.TransportError, tries: int) -> float | None:

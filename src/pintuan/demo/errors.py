@@ -12,7 +12,7 @@ class VenueError(DemoError):
 
 
 class ShopError(DemoError):
-    """The marketplace did not answer in time, or answered against its contract."""
+    """The marketplace does not show what it must have."""
 
 
 class OutOfPlan(DemoError):
@@ -21,12 +21,3 @@ class OutOfPlan(DemoError):
 
 class ShowTooLong(DemoError):
     """The show was not over in time."""
-
-
-class Refusal(Exception):
-    """A call was refused with the problem code `code`; `detail` is the sentence that came with it."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code = code
-        self.detail = detail

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from typing import Final
 
+from pintuan.client import ClientError, ProblemError
 from pintuan.demo import narration
 from pintuan.demo.board import Board, Placed, Record
-from pintuan.demo.errors import DemoError, OutOfPlan, Refusal
+from pintuan.demo.errors import DemoError, OutOfPlan
 from pintuan.demo.plan import Step
 from pintuan.demo.shop import Shop
 from pintuan.demo.venue import Cast
@@ -50,7 +52,7 @@ class Player:
                 self._steps_done = True
             for placed in self._record.placed.values():
                 await self._look_at_end(placed)
-        except* (DemoError, Refusal) as trouble:
+        except* (DemoError, ClientError) as trouble:
             self._record.faults += [str(error) for error in trouble.exceptions]
 
     async def _told(self, act: Coroutine[None, None, None]) -> None:
@@ -67,7 +69,7 @@ class Player:
                 await self._cancel(step, key)
                 return
             before, order = await self._place(step, key)
-        except Refusal as refusal:
+        except ProblemError as refusal:
             if refusal.code != step.refused:
                 raise OutOfPlan(f"{step.actor} was refused: {refusal}") from refusal
             self._record.refused += 1
@@ -86,21 +88,21 @@ class Player:
 
     async def _place(self, step: Step, key: str) -> tuple[Group | None, Order]:
         """Places the order; returns the group as the buyer saw it before, and the order."""
-        shop, deal, buyer = self._shop, self._record.deal, self._cast.buyer(step.actor)
+        shop, deal = self._shop.buyer(self._cast.buyer(step.actor)), self._record.deal
         wish = NewOrder(quantity=step.quantity, payment_method=step.method)
         known = self._record.group
         match step.verb:
             case "link":
                 if known is None:
                     raise OutOfPlan(f"{step.actor} has no link to follow")
-                shared = await shop.shared_group(known.share_code)
-                return shared, await shop.join_group(shared.id, buyer, wish, key)
+                shared = await self._shop.anybody.get_shared_group(known.share_code)
+                return shared, await shop.join_group(shared.id, wish, key=key)
             case "auto":
-                return known, await shop.join_deal(deal.id, buyer, wish, key)
+                return known, await shop.join_deal(deal.id, wish, key=key)
             case "buy":
-                return None, await shop.buy(deal.id, buyer, wish, key)
+                return None, await shop.buy_alone(deal.id, wish, key=key)
             case _:
-                return None, await shop.open_group(deal.id, buyer, wish, key)
+                return None, await shop.open_group(deal.id, wish, key=key)
 
     def _check_group_of(self, step: Step, order: Order) -> None:
         group = order.group
@@ -121,7 +123,8 @@ class Player:
 
     async def _cancel(self, step: Step, key: str) -> None:
         placed = self._record.placed[step.actor]
-        placed.order = await self._shop.cancel(placed.order.id, self._cast.buyer(step.actor), key)
+        shop = self._shop.buyer(self._cast.buyer(step.actor))
+        placed.order = await shop.cancel_order(placed.order.id, key=key)
         if step.refused is not None:
             raise OutOfPlan(f"{step.actor} should not have been able to cancel")
         self._board.tell(*narration.cancelled(step, self._record.deal.title))
@@ -144,11 +147,11 @@ class Player:
             self._board.tell(*narration.capture_failed(placed.step))
 
     async def _refresh(self, placed: Placed, ready: Callable[[Order], bool]) -> None:
-        buyer = self._cast.buyer(placed.step.actor)
+        shop = self._shop.buyer(self._cast.buyer(placed.step.actor))
         try:
             async with asyncio.timeout(PAYMENT_WAIT_S_MAX):
                 while True:
-                    placed.order = await self._shop.order(placed.order.id, buyer)
+                    placed.order = await shop.get_order(placed.order.id)
                     if ready(placed.order):
                         return
                     await asyncio.sleep(ORDER_INTERVAL_S)
@@ -161,14 +164,20 @@ class Player:
         """Follows the group until it has ended, or until the last step when it is to stay open."""
         await self._group_known.wait()
         limit_s = SETTLEMENT_WAIT_S_MAX + min(self._record.deal.group_ttl_seconds, PAYMENT_WAIT_S_MAX * 3)
+        following = asyncio.create_task(self._follow_group(), name=f"{self._scene.key} live")
         try:
             async with asyncio.timeout(limit_s):
                 while not self._is_over():
                     await asyncio.sleep(WATCH_INTERVAL_S)
-                    await self._look_at_group()
+                    if following.done():
+                        # It raises what ended the stream too early.
+                        following.result()
         except TimeoutError:
             status = self._record.group.status if self._record.group else "missing"
             raise OutOfPlan(f"the group is still {status} after {limit_s:g} s") from None
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
         group = self._record.group
         if group is not None and group.status in _ENDED:
             self._board.tell(*narration.ended(group, self._record.deal.title))
@@ -178,6 +187,8 @@ class Player:
         stays_open = self._scene.ends_as == "open" and self._steps_done
         return stays_open or (group is not None and group.status in _ENDED and not self._untold)
 
-    async def _look_at_group(self) -> None:
+    async def _follow_group(self) -> None:
         if self._record.group is not None:
-            self._board.saw(self._record, await self._shop.group(self._record.group.id))
+            async with aclosing(self._shop.anybody.watch_group(self._record.group.id)) as states:
+                async for group in states:
+                    self._board.saw(self._record, group)

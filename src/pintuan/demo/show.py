@@ -11,14 +11,15 @@ from typing import Final
 from rich.console import Console
 
 from pintuan.catalog.feeds import FeedItem
+from pintuan.client import ClientError, ProblemError, open_client
 from pintuan.deals.schemas import NewDeal, NewTier
 from pintuan.demo import summary, venue
 from pintuan.demo.board import Board
-from pintuan.demo.errors import DemoError, Refusal, ShowTooLong
+from pintuan.demo.errors import DemoError, ShowTooLong
 from pintuan.demo.output import drawn, event_printer
 from pintuan.demo.plan import Offer, Scene, plan_of
 from pintuan.demo.player import Player
-from pintuan.demo.shop import Shop, open_client
+from pintuan.demo.shop import Shop
 from pintuan.demo.venue import Cast, Venue
 from pintuan.demo.verdict import faults_of
 
@@ -59,8 +60,10 @@ async def run_show(place: Venue, console: Console, *, seed: int) -> list[str]:
                 await _play(shop, board, cast)
         except TimeoutError:
             raise ShowTooLong(f"the show was not over after {SHOW_S_MAX:g} s") from None
-        except Refusal as refusal:
+        except ProblemError as refusal:
             raise DemoError(f"a merchant was refused: {refusal}") from refusal
+        except ClientError as error:
+            raise DemoError(str(error)) from error
     _print_summary(console, board, url=place.url, token=tokens["buyer", cast.buyer(summary.GUEST)])
     return faults_of(board.records)
 
@@ -79,7 +82,7 @@ async def _open_the_shops(
         board.tell(f"{brand} imported {len(items)} items of {len(products)} products", "quiet")
     for scene in plan:
         variant = variants[scene.offer.sku]
-        board.add(scene, await shop.offer(variant.merchant, _deal_of(scene.offer, variant.id)))
+        board.add(scene, await shop.merchant(variant.merchant).create_deal(_deal_of(scene.offer, variant.id)))
     currencies = sorted({record.deal.currency for record in board.records})
     board.tell(f"{len(board.records)} deals are on offer in {', '.join(currencies)}", "quiet")
 

@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -93,3 +94,20 @@ async def test_health_and_metrics_are_asked_without_a_token() -> None:
         assert (await pintuan.live()).status == "live"
         assert await pintuan.read_metrics() == "up 1"
     assert answers.headers("authorization") == [None, None]
+
+
+@pytest.mark.anyio
+async def test_a_spreadsheet_comes_in_parts() -> None:
+    link = {"link": '</v1/merchant/orders.csv?limit=1&cursor=c2>; rel="next"'}
+    answers = Answers(
+        lambda _request: httpx.Response(200, text="id\r\nord_1", headers=link),
+        lambda _request: httpx.Response(200, text="id\r\nord_2"),
+    )
+    async with client_of(answers, token="acme") as pintuan:
+        first = await pintuan.export_sales(created_from=datetime(2030, 1, 1, tzinfo=UTC))
+        second = await pintuan.export_sales(cursor=first.next_cursor)
+    assert (first.content, first.next_cursor, second.next_cursor) == (b"id\r\nord_1", "c2", None)
+    assert [dict(request.url.params) for request in answers.requests] == [
+        {"created_from": "2030-01-01T00:00:00+00:00"},
+        {"cursor": "c2"},
+    ]
