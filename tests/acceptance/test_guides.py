@@ -194,6 +194,9 @@ async def test_a_merchant_who_follows_the_guide_sees_what_it_says(site: Site) ->
             r"^200$",
             r"^\{'captured': 3\}$",
             r'"charged_total":\{"amount":4000,.*"ship_to":\{.*"city":"Lyon"',
+            r"^ord_.*,captured,",
+            r"^ord_.*,captured,",
+            r"^ord_.*,captured,",
         ],
     )
     assert [line for line in IMPORT_TOLD if line not in text_of(MERCHANT).splitlines()] == []
