@@ -7,12 +7,12 @@ from typing import Any
 
 import asyncpg
 
-from groups.errors import CancelLocked, IdempotencyKeyReused, NotCancellable, OrderNotFound
+from groups.errors import CancelLocked, NotCancellable, OrderNotFound
+from groups.requests import is_first
 from sql import load_queries
 from sql.retry import retry_serialization
 
 LIFECYCLE = load_queries("lifecycle")
-PLACEMENTS = load_queries("placements")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,17 @@ async def _cancel(pool: asyncpg.Pool, cancellation: Cancellation) -> str | None:
         if group_id is not None:
             await connection.fetchrow(LIFECYCLE["lock_group_of_order"], group_id)
         await connection.fetchrow(LIFECYCLE["lock_order"], order_id)
-        if not await _is_first(connection, cancellation):
+        first = await is_first(
+            connection,
+            request_id=cancellation.request_id,
+            body_digest=cancellation.body_digest,
+            order_id=order_id,
+        )
+        if not first:
             return group_id
         _check(await connection.fetchrow(LIFECYCLE["cancel_verdict"], order_id))
         await connection.execute(LIFECYCLE["cancel_order"], order_id)
     return group_id
-
-
-async def _is_first(connection: Any, cancellation: Cancellation) -> bool:
-    """Whether the key is new; raises IdempotencyKeyReused when it was recorded with another body."""
-    recorded = await connection.fetchval(
-        LIFECYCLE["record_key"], cancellation.request_id, cancellation.body_digest, cancellation.order_id
-    )
-    if recorded is not None:
-        return True
-    known = await connection.fetchrow(PLACEMENTS["recorded_request"], cancellation.request_id)
-    if known["body_digest"] != cancellation.body_digest:
-        raise IdempotencyKeyReused("the idempotency key was used with a different body")
-    return False
 
 
 def _check(verdict: Any) -> None:

@@ -155,6 +155,64 @@ WHERE p.order_id IS NULL
     END)
     OR (p.kind = 'capture' AND p.state IN ('declined', 'failed') AND b.status = 'captured')
     OR (p.kind = 'authorise' AND p.state = 'declined' AND b.status IS NOT NULL AND b.status <> 'declined')
+    OR (p.kind = 'capture' AND p.state = 'succeeded' AND b.refunded_minor NOT BETWEEN (
+        SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state = 'succeeded'), 0)
+        FROM payment_operations f WHERE f.order_id = p.order_id AND f.kind = 'refund'
+    ) AND (
+        -- One whose answer is still out may be in their books already.
+        SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state NOT IN ('declined', 'failed')), 0)
+        FROM payment_operations f WHERE f.order_id = p.order_id AND f.kind = 'refund'
+    ))
+LIMIT $1;
+
+-- name: ledger_adds_up
+-- Every transaction of the ledger adds up to zero in one currency, and the balances are the sums of the postings.
+SELECT format('%s %s %s', order_id, kind, operation_no) AS id, format('adds up to %s', sum(amount_minor)) AS detail
+FROM ledger_postings
+GROUP BY order_id, kind, operation_no
+HAVING sum(amount_minor) <> 0 OR count(DISTINCT currency) > 1
+UNION ALL
+SELECT format('%s %s', account, merchant_id), format('balance %s, postings %s %s', b.balance_minor, p.sum_minor, currency)
+FROM ledger_balances b
+FULL JOIN (
+    SELECT merchant_id, account, currency, sum(amount_minor) AS sum_minor
+    FROM ledger_postings GROUP BY merchant_id, account, currency
+) p USING (merchant_id, account, currency)
+WHERE b.balance_minor IS DISTINCT FROM p.sum_minor
+LIMIT $1;
+
+-- name: charges_are_in_the_ledger
+-- What an order was charged, paid and given back is what the ledger says.
+SELECT o.id, format('%s, charged %s: sold %s, captured %s, written off %s, asked back %s, paid back %s', o.status,
+    o.final_unit_minor * o.quantity, l.sold, l.captured, l.written_off, l.asked, l.paid) AS detail
+FROM orders o
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'sale' AND line_no = 1), 0) AS sold,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'capture' AND line_no = 1), 0) AS captured,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'write_off' AND line_no = 1), 0) AS written_off,
+        coalesce(sum(amount_minor) FILTER (WHERE kind IN ('refund_asked', 'refund_failed') AND line_no = 1), 0) AS asked,
+        coalesce(sum(amount_minor) FILTER (WHERE kind = 'refund_paid' AND line_no = 1), 0) AS paid
+    FROM ledger_postings WHERE order_id = o.id
+) l
+WHERE l.sold <> coalesce(o.final_unit_minor * o.quantity, 0)
+    OR l.captured <> CASE WHEN o.status IN ('captured', 'partially_refunded', 'refunded') THEN l.sold ELSE 0 END
+    OR l.written_off <> CASE o.status WHEN 'payment_failed' THEN l.sold ELSE 0 END
+    OR l.asked <> o.refund_asked_minor OR l.paid <> o.refunded_minor
+LIMIT $1;
+
+-- name: refunds_are_what_was_asked
+-- An order's refunds add up to what was asked back of it, and those that succeeded to what was given back.
+SELECT o.id, format('asked %s of %s, given back %s of %s', r.asked, o.refund_asked_minor, r.paid, o.refunded_minor) AS detail
+FROM orders o
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(sum(p.amount_minor) FILTER (WHERE p.state NOT IN ('declined', 'failed')), 0) AS asked,
+        coalesce(sum(p.amount_minor) FILTER (WHERE p.state = 'succeeded'), 0) AS paid,
+        count(*) = (SELECT count(*) FROM refunds f WHERE f.order_id = o.id) AS same_count
+    FROM payment_operations p WHERE p.order_id = o.id AND p.kind = 'refund'
+) r
+WHERE r.asked <> o.refund_asked_minor OR r.paid <> o.refunded_minor OR NOT r.same_count
 LIMIT $1;
 
 -- name: escalated_operations

@@ -4,6 +4,10 @@
 -- Reads one order of a buyer.
 SELECT * FROM orders_shown WHERE id = $1 AND buyer_id = $2;
 
+-- name: select_any_order
+-- Reads one order, for a caller who was found to be its merchant.
+SELECT * FROM orders_shown WHERE id = $1;
+
 -- name: list_orders
 -- Reads a page of a buyer's orders (in status $5), newest first, from just behind ($2, $3).
 SELECT * FROM orders_shown

@@ -16,10 +16,10 @@ WITH claimed AS (
             FOR UPDATE SKIP LOCKED
         )
     )
-    RETURNING p.order_id, p.kind, p.amount_minor, p.currency, p.attempts, p.created_at
+    RETURNING p.order_id, p.kind, p.operation_no, p.amount_minor, p.currency, p.attempts, p.created_at
 )
 SELECT
-    c.order_id, c.kind, c.amount_minor, c.currency, c.attempts,
+    c.order_id, c.kind, c.operation_no, c.amount_minor, c.currency, c.attempts,
     (extract(epoch FROM app_now() - c.created_at) * 1000)::bigint AS age_ms,
     o.status AS order_status, o.payment_method, o.buyer_id
 FROM claimed c
@@ -46,7 +46,8 @@ GROUP BY kind, state;
 
 -- name: lock_orders
 -- Locks a batch of orders, ascending, and reads what decides about their payments.
-SELECT id, status, group_id, quantity, promised_unit_minor, currency
+SELECT
+    id, status, group_id, quantity, promised_unit_minor, final_unit_minor, refund_asked_minor, refunded_minor, currency
 FROM orders
 WHERE id = ANY ($1::text[])
 ORDER BY id
@@ -54,9 +55,9 @@ FOR UPDATE;
 
 -- name: read_open_operations
 -- Reads which of a batch of operations have not ended; run it after the orders are locked.
-SELECT p.order_id, p.kind
-FROM unnest($1::text[], $2::text[]) AS u (order_id, kind)
-JOIN payment_operations p ON p.order_id = u.order_id AND p.kind = u.kind
+SELECT p.order_id, p.kind, p.operation_no
+FROM unnest($1::text[], $2::text[], $3::integer[]) AS u (order_id, kind, operation_no)
+JOIN payment_operations p ON p.order_id = u.order_id AND p.kind = u.kind AND p.operation_no = u.operation_no
 WHERE p.ended_at IS NULL;
 
 -- name: move_orders
@@ -66,23 +67,55 @@ SET status = u.status, final_unit_minor = coalesce(u.final_unit_minor, o.final_u
 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u (id, status, final_unit_minor)
 WHERE o.id = u.id;
 
+-- name: move_refunded_orders
+-- Counts refunds of a batch of locked orders, one of each: what was given back, or may be asked for again.
+WITH outcome AS (
+    SELECT *
+    FROM unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[]) AS u (
+        order_id, operation_no, status, refunded_minor, released_minor
+    )
+),
+moved AS (
+    UPDATE orders o
+    SET status = coalesce(u.status, o.status), refunded_minor = o.refunded_minor + u.refunded_minor,
+        refund_asked_minor = o.refund_asked_minor - u.released_minor, updated_at = app_now()
+    FROM outcome u
+    WHERE o.id = u.order_id
+)
+INSERT INTO ledger_postings (order_id, kind, operation_no, line_no, account, merchant_id, amount_minor, currency)
+SELECT
+    a.order_id, CASE WHEN u.released_minor > 0 THEN 'refund_failed' ELSE 'refund_paid' END, a.operation_no, l.line_no,
+    coalesce(l.account, a.account), a.merchant_id, -a.amount_minor * l.sign, a.currency
+FROM outcome u
+JOIN ledger_postings a ON a.order_id = u.order_id AND a.kind = 'refund_asked' AND a.operation_no = u.operation_no
+CROSS JOIN LATERAL (
+    -- A refund that failed takes every line back; one that was paid clears the second, what the buyer was owed.
+    SELECT a.line_no, NULL::text AS account, 1 AS sign WHERE u.released_minor > 0
+    UNION ALL
+    SELECT 1, 'refunds', 1 WHERE u.released_minor = 0 AND a.line_no = 2
+    UNION ALL
+    SELECT 2, 'gateway_clearing', -1 WHERE u.released_minor = 0 AND a.line_no = 2
+) l
+ORDER BY a.order_id, a.operation_no, l.line_no;
+
 -- name: end_operations
 -- Ends a batch of operations for good.
 UPDATE payment_operations p
 SET state = u.state, gateway_ref = u.gateway_ref, failure = u.failure, ended_at = app_now()
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS u (
-    order_id, kind, state, gateway_ref, failure
+FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[]) AS u (
+    order_id, kind, operation_no, state, gateway_ref, failure
 )
-WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.ended_at IS NULL;
+WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.operation_no = u.operation_no AND p.ended_at IS NULL;
 
 -- name: postpone_operations
 -- Makes a batch of operations due again after some ms, unless somebody else has taken one since.
 UPDATE payment_operations p
 SET state = u.state, failure = u.failure, due_at = app_now() + u.delay_ms * interval '1 millisecond'
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::integer[]) AS u (
-    order_id, kind, state, failure, delay_ms, attempts
+FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::bigint[], $7::integer[]) AS u (
+    order_id, kind, operation_no, state, failure, delay_ms, attempts
 )
-WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.state = 'in_flight' AND p.attempts = u.attempts;
+WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.operation_no = u.operation_no
+    AND p.state = 'in_flight' AND p.attempts = u.attempts;
 
 -- name: add_operations
 -- Adds a batch of operations that are due now; one the order already has stays as it is.
@@ -90,4 +123,4 @@ INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, 
 SELECT u.order_id, u.kind, u.amount_minor, u.currency, app_now(), app_now()
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS u (order_id, kind, amount_minor, currency)
 ORDER BY u.order_id, u.kind
-ON CONFLICT (order_id, kind) DO NOTHING;
+ON CONFLICT (order_id, kind, operation_no) DO NOTHING;

@@ -35,14 +35,14 @@ WHERE c.idempotency_key = ANY ($1::text[]);
 
 -- name: lock_authorisations
 -- Locks a batch of authorisations, so that what is decided about them next is decided once.
-SELECT reference, payment_method, amount_minor, status
+SELECT reference, payment_method, amount_minor, captured_minor, refunded_minor, status
 FROM sandbox_gateway.authorisations
 WHERE reference = ANY ($1::text[])
 ORDER BY reference
 FOR UPDATE;
 
 -- name: book_movements
--- Records a batch of decided captures and voids; those that were refused leave their authorisation as it is.
+-- Records a batch of decided movements; those that were refused leave their authorisation as it is.
 WITH asked AS MATERIALIZED (
     SELECT *
     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[]) AS t (
@@ -57,12 +57,17 @@ recorded AS (
     ON CONFLICT (idempotency_key) DO NOTHING
 )
 UPDATE sandbox_gateway.authorisations a
-SET status = m.becomes, captured_minor = CASE WHEN m.becomes = 'captured' THEN m.amount_minor ELSE 0 END
+SET status = m.becomes,
+    captured_minor = CASE m.kind WHEN 'capture' THEN m.amount_minor ELSE a.captured_minor END,
+    refunded_minor = a.refunded_minor + CASE m.kind WHEN 'refund' THEN m.amount_minor ELSE 0 END
 FROM asked m
 WHERE a.reference = m.reference AND m.becomes IS NOT NULL;
 
 -- name: look_up
 -- Reads the payment with a reference of the merchant's.
-SELECT status, amount_minor, captured_minor, currency
-FROM sandbox_gateway.authorisations
-WHERE reference = $1;
+SELECT a.status, a.amount_minor, a.captured_minor, a.currency, ARRAY(
+    SELECT c.idempotency_key FROM sandbox_gateway.calls c
+    WHERE c.reference = a.reference AND c.kind = 'refund' AND c.outcome = 'succeeded'
+) AS refunds
+FROM sandbox_gateway.authorisations a
+WHERE a.reference = $1;

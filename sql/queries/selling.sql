@@ -50,7 +50,7 @@ LIMIT $9;
 -- Reads orders of a merchant as the merchant sees them.
 SELECT
     s.id, s.deal_id, s.group_id, s.seat, s.buyer_id, s.status, s.quantity, s.currency, s.promised_unit_minor,
-    s.final_unit_minor, s.created_at, s.payment_kind, s.payment_state, o.ship_to, o.updated_at,
+    s.final_unit_minor, s.created_at, s.payment_kind, s.payment_state, s.refunded_minor, s.refunds, o.ship_to, o.updated_at,
     d.merchant_id, m.buyer_reference_key
 FROM orders_shown s
 JOIN orders o ON o.id = s.id

@@ -31,6 +31,7 @@ from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.identity.routes import ROUTES as IDENTITY_ROUTES
+from pintuan.ledger.routes import ROUTES as LEDGER_ROUTES
 from pintuan.live.routes import ROUTES as LIVE_ROUTES
 from pintuan.live.service import open_live
 from pintuan.methods import Methods
@@ -38,6 +39,7 @@ from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
+from pintuan.refunds.routes import HANDLERS as REFUND_HANDLERS
 from pintuan.request_scope import RequestScope
 from pintuan.selling.routes import ROUTES as SELLING_ROUTES
 from pintuan.settings import Settings, load_settings
@@ -56,7 +58,8 @@ ROUTES: list[ControllerRouterHandler] = [
     *DEAL_ROUTES,
     *API_KEY_ROUTES,
     # One router for both: a path may not be registered from two, and both have calls on a deal's groups.
-    Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS]),
+    Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *REFUND_HANDLERS]),
+    *LEDGER_ROUTES,
     *LIVE_ROUTES,
     *SELLING_ROUTES,
     *IDENTITY_ROUTES,

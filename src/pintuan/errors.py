@@ -9,6 +9,7 @@
         ├── Forbidden                     a valid token of the wrong role
         ├── NotFound(what)                also somebody else's object
         ├── UnsupportedMediaType
+        ├── NotRefundable                 the order has nothing to give back
         └── NotReady(errors)              the readiness check found parts that do not work
 
 No class here knows a status code: `pintuan.problems` maps them in one table.
@@ -83,6 +84,10 @@ class NotFound(Rejected):
 
 class UnsupportedMediaType(Rejected):
     """The request carries a body that is not `application/json`."""
+
+
+class NotRefundable(Rejected):
+    """The order has nothing to give back: not captured, or given back already."""
 
 
 class NotReady(Rejected):

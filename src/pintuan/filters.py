@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, TypeAlias
 
 from litestar.params import QueryParameter
 
+from pintuan.errors import InvalidInput
+from pintuan.times import instant_of
 from pricing.currency import AMOUNT_MINOR_MAX
 
 # Text of a filter: bounded, and without the one character that no text in Postgres holds.
 FILTER_CHARS_MAX: Final = 200
 FILTER_PATTERN: Final = r"^[^\x00]*$"
+# Times are texts to the framework, which would also take a bare number for one.
+TIME: Final = {"format": "date-time"}
 
 QueryText: TypeAlias = Annotated[
     str | None,
@@ -42,3 +47,15 @@ IdParameter: TypeAlias = Annotated[
     str | None,
     QueryParameter(max_length=FILTER_CHARS_MAX, pattern=FILTER_PATTERN, description="Only what has this id."),
 ]
+
+
+def time_of(field: str, text: str | None) -> datetime | None:
+    """Returns the time that the query parameter `field` tells; None where it was left out.
+
+    Raises:
+        InvalidInput: it is no RFC 3339 time with an offset.
+    """
+    try:
+        return None if text is None else instant_of(text)
+    except ValueError as error:
+        raise InvalidInput.of(field, str(error)) from error

@@ -26,6 +26,7 @@ from pintuan.errors import (
     InvalidInput,
     NotFound,
     NotReady,
+    NotRefundable,
     Rejected,
     Unauthenticated,
     UnsupportedMediaType,
@@ -130,6 +131,9 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
     Unauthenticated: _UNAUTHENTICATED,
     Forbidden: _FORBIDDEN,
     NotFound: _NOT_FOUND,
+    NotRefundable: Kind(
+        409, "not_refundable", "Nothing to refund", "The order has nothing that could be given back."
+    ),
     UnsupportedMediaType: Kind(
         415, "unsupported_media_type", "Unsupported media type", "The body must be application/json."
     ),

@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from pintuan.api_keys import service
 from pintuan.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
-from pintuan.auth import check_role, refuse_api_key, requires_role
+from pintuan.auth import SELLERS, check_role, refuse_api_key, requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.documentation.codes import problem_codes
 from pintuan.pagination import (
@@ -21,8 +21,6 @@ from pintuan.pagination import (
     page_of,
 )
 from pintuan.parameters import InjectedResources
-
-SELLERS: Final = frozenset({"merchant", "admin"})
 
 
 @post(

@@ -32,6 +32,9 @@ CHECKS: Final[dict[str, str]] = {
     "captures_take_the_charge": "6, 7: captures take exactly the charge",
     "authorisations_end": "7: authorisations of ended orders are captured or voided",
     "orders_are_paid_for_once": "7: no order is both captured and voided",
+    "ledger_adds_up": "7: the ledger's transactions and balances add up",
+    "charges_are_in_the_ledger": "7: charges, captures and refunds are in the ledger",
+    "refunds_are_what_was_asked": "7: refunds are within the charge and add up",
     "sandbox_books_agree": "7: the gateway's books agree with ours",
 }
 # What these find needs a person, and breaks no invariant.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pintuan.errors import Forbidden, Unauthenticated
 
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
 
 
+SELLERS: Final = frozenset({"merchant", "admin"})
+"""The roles of callers who sell, themselves or on a merchant's behalf."""
+
+
 def requires_role(*roles: Role) -> Guard:
     """Returns a guard for a route's `guards=[…]`; an admin passes wherever a merchant does.
 
     The guard raises `Unauthenticated` for an anonymous caller and `Forbidden` for another role.
     """
-    allowed = frozenset(roles) | ({"admin"} if "merchant" in roles else frozenset())
+    allowed = frozenset(roles) | (SELLERS if "merchant" in roles else frozenset())
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         check_role(connection.scope["user"], allowed)

@@ -10,7 +10,7 @@ from litestar.exceptions import InternalServerException
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from pintuan.auth import check_role, requires_role
+from pintuan.auth import SELLERS, check_role, requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.catalog import changes, service
 from pintuan.catalog.schemas import ImportResult, NewProduct, Product, ProductChange, ProductFilter
@@ -31,8 +31,6 @@ from pintuan.parameters import InjectedResources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-SELLERS: Final = frozenset({"merchant", "admin"})
 
 CurrencyAssumedParameter = Annotated[
     str | None,

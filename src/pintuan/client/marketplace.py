@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from pintuan.client.books import BooksCalls
 from pintuan.client.deals import DealCalls
 from pintuan.client.groups import GroupCalls
 from pintuan.client.identity import IdentityCalls
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Pintuan(ProductCalls, DealCalls, GroupCalls, OrderCalls, IdentityCalls, MerchantCalls, OperatorCalls):
+class Pintuan(
+    ProductCalls,
+    DealCalls,
+    GroupCalls,
+    OrderCalls,
+    IdentityCalls,
+    MerchantCalls,
+    BooksCalls,
+    OperatorCalls,
+):
     """A marketplace as one caller sees it; methods are called as the operations of the contract.
 
     Each raises ProblemError, NoAnswer or BadAnswer (see `pintuan.client.errors`) instead of returning.

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from litestar import Response, Router, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from pintuan.auth import check_role, requires_role
+from pintuan.auth import SELLERS, check_role, requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.bootstrap import Resources
 from pintuan.deals import service
@@ -25,8 +25,6 @@ from pintuan.pagination import (
     scope_of,
 )
 from pintuan.parameters import InjectedResources
-
-SELLERS: Final = frozenset({"merchant", "admin"})
 
 SortParameter = Annotated[
     DealSort,

@@ -36,6 +36,8 @@ PaymentStatus = Literal[
     "failed",
 ]
 
+RefundStatus = Literal["pending", "refunded", "failed"]
+
 
 def _moment(description: str) -> Meta:
     return Meta(description=description, examples=["2030-01-01T12:00:00Z"])
@@ -59,6 +61,22 @@ class Payment(msgspec.Struct, frozen=True):
             examples=["authorised"],
         ),
     ]
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    """Money given back of an order that was paid for."""
+
+    id: Annotated[str, Meta(description="Names the refund.", examples=["rfd_0192f0c1a2b3"])]
+    amount: Annotated[Money, Meta(description="How much is given back.")]
+    reason: Annotated[str, Meta(description="Why, in the merchant's words.", examples=["arrived damaged"])]
+    status: Annotated[
+        RefundStatus,
+        Meta(
+            description="`pending` is on its way to the gateway, `failed` was refused by it for good.",
+            examples=["refunded"],
+        ),
+    ]
+    created_at: Annotated[datetime, _moment("When the merchant asked for it.")]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +105,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     charged_total: Annotated[
         Money | None, Meta(description="Amount paid; null until the payment was captured.")
     ]
+    refunded_total: Annotated[
+        Money | None, Meta(description="Amount given back so far; null until the payment was captured.")
+    ]
+    refunds: Annotated[list[Refund], Meta(description="Every refund that was asked for, the oldest first.")]
     payment: Annotated[Payment, Meta(description="How the payment stands.")]
     group: Annotated[
         Group | None,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from pintuan.groups.schemas import Group, GroupTier, Order, OrderStatus, Payment, PaymentStatus
+from pintuan.groups.schemas import (
+    Group,
+    GroupTier,
+    Order,
+    OrderStatus,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+)
 from pintuan.money import Money
 from pintuan.pagination import CursorId
 from pricing.ladder import HEADCOUNT_MAX, Ladder
@@ -30,6 +40,11 @@ _PAYMENTS: Final[dict[tuple[str, str], PaymentStatus]] = {
     ("void", "succeeded"): "voided",
 }
 _ENDINGS: Final[dict[str, PaymentStatus]] = {"declined": "declined", "unknown": "unknown", "failed": "failed"}
+_REFUND_ENDINGS: Final[dict[str, RefundStatus]] = {
+    "succeeded": "refunded",
+    "declined": "failed",
+    "failed": "failed",
+}
 CHARGED: Final[frozenset[OrderStatus]] = frozenset({"captured", "partially_refunded", "refunded"})
 
 
@@ -82,9 +97,21 @@ def order_of(row: asyncpg.Record) -> Order:
         promised_price=Money(row["promised_unit_minor"], currency),
         charged_unit_price=Money(row["final_unit_minor"], currency) if charged else None,
         charged_total=Money(row["final_unit_minor"] * row["quantity"], currency) if charged else None,
+        refunded_total=Money(row["refunded_minor"], currency) if charged else None,
+        refunds=[_refund_of(refund, currency) for refund in row["refunds"] or ()],
         payment=Payment(_ENDINGS.get(state) or _PAYMENTS[kind, state]),
         group=None,
         created_at=row["created_at"],
+    )
+
+
+def _refund_of(refund: Mapping[str, Any], currency: str) -> Refund:
+    return Refund(
+        id=refund["id"],
+        amount=Money(refund["amount_minor"], currency),
+        reason=refund["reason"],
+        status=_REFUND_ENDINGS.get(refund["state"], "pending"),
+        created_at=msgspec.convert(refund["created_at"], datetime),
     )
 
 

@@ -71,7 +71,12 @@ async def place(
     if not recorded.replayed:
         # The answer tells what this call did; a worker may have authorised the order since.
         order = msgspec.structs.replace(
-            order, status="held", payment=Payment("due"), charged_unit_price=None, charged_total=None
+            order,
+            status="held",
+            payment=Payment("due"),
+            charged_unit_price=None,
+            charged_total=None,
+            refunded_total=None,
         )
     return order, recorded.replayed
 
@@ -79,6 +84,15 @@ async def place(
 async def get_order(resources: Resources, order_id: str, buyer_id: str) -> Order:
     """Returns the buyer's order with its group; raises NotFound, also for somebody else's."""
     order = await store.select_order(resources.pool, order_id, buyer_id)
+    if order is None:
+        raise NotFound("order")
+    (shown,) = await _with_groups(resources, [order])
+    return shown
+
+
+async def get_any_order(resources: Resources, order_id: str) -> Order:
+    """Returns anybody's order with its group, for a caller found to be its merchant; raises NotFound."""
+    order = await store.select_any_order(resources.pool, order_id)
     if order is None:
         raise NotFound("order")
     (shown,) = await _with_groups(resources, [order])

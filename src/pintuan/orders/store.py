@@ -23,6 +23,12 @@ async def select_order(pool: asyncpg.Pool, order_id: str, buyer_id: str) -> Orde
     return None if row is None else order_of(row)
 
 
+async def select_any_order(pool: asyncpg.Pool, order_id: str) -> Order | None:
+    """Returns anybody's order without its group, or None."""
+    row = await pool.fetchrow(ORDERS["select_any_order"], order_id)
+    return None if row is None else order_of(row)
+
+
 async def list_orders(
     pool: asyncpg.Pool, buyer_id: str, *, status: OrderStatus | None, after: Cursor | None, limit: int
 ) -> list[Order]:

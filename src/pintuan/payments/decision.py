@@ -5,6 +5,8 @@
     capture    succeeded   authorised → captured
                declined    authorised → payment_failed, and the hold is voided
     void       succeeded   nothing more
+    refund     succeeded   captured → partially_refunded → refunded
+               declined    what was asked back may be asked again
 
 An operation given up counts as declined, except that it stays visible as `failed`. One whose outcome is
 unknown is repeated later with the same key.
@@ -15,11 +17,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
-from pintuan.payments.gateway import Answer, Declined, OperationKind, Payment, Succeeded
+from pintuan.payments.gateway import (
+    Answer,
+    Declined,
+    OperationKind,
+    Payment,
+    Succeeded,
+    idempotency_key_of,
+)
 
 FAILURE_SIZE_MAX: Final = 500
 
-OrderBecomes: TypeAlias = Literal["authorised", "declined", "captured", "payment_failed"]
+OrderBecomes: TypeAlias = Literal[
+    "authorised", "declined", "captured", "payment_failed", "partially_refunded", "refunded"
+]
 EndState: TypeAlias = Literal["succeeded", "declined", "failed"]
 RepeatState: TypeAlias = Literal["due", "unknown"]
 
@@ -30,6 +41,7 @@ class Claim:
 
     order_id: str
     kind: OperationKind
+    operation_no: int = 0
     amount_minor: int
     currency: str
     attempts: int
@@ -79,6 +91,9 @@ class LockedOrder:
     group_id: str | None
     quantity: int
     promised_unit_minor: int
+    final_unit_minor: int | None = None
+    refund_asked_minor: int = 0
+    refunded_minor: int = 0
     currency: str
 
     @property
@@ -90,6 +105,11 @@ class LockedOrder:
     def authorised_minor(self) -> int:
         """What was reserved for the order."""
         return self.promised_unit_minor * self.quantity
+
+    @property
+    def charged_minor(self) -> int:
+        """What the order costs; 0 as long as its price is open."""
+        return (self.final_unit_minor or 0) * self.quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +123,9 @@ class Decision:
     order_becomes: OrderBecomes | None = None
     final_unit_minor: int | None = None
     adds: OperationKind | None = None
+    # Of a refund: what was given back, or what may be asked for again because this refund failed.
+    refunded_minor: int = 0
+    released_minor: int = 0
     # Money may be left held or taken, and no attempt of ours will put it right.
     needs_operator: bool = False
 
@@ -126,10 +149,15 @@ def decide(claim: Claim, order: LockedOrder, result: Result) -> Decision:
             return Decision(repeats_as="unknown", failure=reason[:FAILURE_SIZE_MAX])
 
 
-def answer_in_books(kind: OperationKind, payment: Payment | None) -> Answer | None:
+def answer_in_books(claim: Claim, payment: Payment | None) -> Answer | None:
     """Returns the answer that the gateway's books imply for an operation; None when they leave it open."""
+    kind = claim.kind
     if payment is None:
         return None
+    if kind == "refund":
+        # A refund that is not in the books may still be on its way there.
+        reference = idempotency_key_of(claim.order_id, kind, claim.operation_no)
+        return Succeeded(payment.gateway_ref) if reference in payment.refunds else None
     if payment.status == "declined":
         return Declined("declined, as the gateway's books say")
     if kind == "authorise":
@@ -148,6 +176,14 @@ def _decide_success(claim: Claim, order: LockedOrder, gateway_ref: str) -> Decis
         return Decision(ends_as="succeeded", gateway_ref=gateway_ref, order_becomes=becomes)
     if claim.kind == "void":
         return Decision(ends_as="succeeded", gateway_ref=gateway_ref)
+    if claim.kind == "refund":
+        whole = order.refunded_minor + claim.amount_minor == order.charged_minor
+        return Decision(
+            ends_as="succeeded",
+            gateway_ref=gateway_ref,
+            order_becomes="refunded" if whole else "partially_refunded",
+            refunded_minor=claim.amount_minor,
+        )
     if order.status != "held":
         return Decision(ends_as="succeeded", gateway_ref=gateway_ref, adds="void")
     return Decision(
@@ -165,4 +201,8 @@ def _decide_refusal(claim: Claim, order: LockedOrder, reason: str, ends_as: EndS
         return Decision(ends_as=ends_as, failure=reason, order_becomes="declined")
     if claim.kind == "capture" and order.status == "authorised":
         return Decision(ends_as=ends_as, failure=reason, order_becomes="payment_failed", adds="void")
+    if claim.kind == "refund":
+        return Decision(
+            ends_as=ends_as, failure=reason, released_minor=claim.amount_minor, needs_operator=True
+        )
     return Decision(ends_as=ends_as, failure=reason, needs_operator=claim.kind == "void")

@@ -20,7 +20,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 CALL_DEADLINE_S: Final = 4.0
 """How long a caller waits for an answer; longer than a gateway usually takes, shorter than a row's lease."""
 
-OperationKind: TypeAlias = Literal["authorise", "capture", "void"]
+OperationKind: TypeAlias = Literal["authorise", "capture", "void", "refund"]
 PaymentStatus: TypeAlias = Literal["authorised", "declined", "captured", "voided"]
 
 
@@ -73,6 +73,16 @@ class VoidCall:
     reference: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundCall:
+    """Give back `amount_minor` of what was captured; `refund_reference` is our own name of this refund."""
+
+    idempotency_key: str
+    reference: str
+    refund_reference: str
+    amount_minor: int
+
+
 @dataclass(frozen=True, slots=True)
 class Succeeded:
     """The operation took place; `gateway_ref` is the gateway's own name for it."""
@@ -92,13 +102,14 @@ Answer: TypeAlias = Succeeded | Declined
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """What the gateway's books say about one reference."""
+    """What the gateway's books say about one reference; `refunds` names those that took place."""
 
     status: PaymentStatus
     gateway_ref: str
     authorised_minor: int
     captured_minor: int
     currency: str
+    refunds: frozenset[str] = frozenset()
 
 
 class Gateway(Protocol):
@@ -119,11 +130,15 @@ class Gateway(Protocol):
         """Lets go of money that was reserved."""
         ...
 
+    async def refund(self, call: RefundCall) -> Answer:
+        """Gives back money that was captured."""
+        ...
+
     async def look_up(self, reference: str) -> Payment | None:
         """Returns the payment with our reference, or None when the gateway never heard of it."""
         ...
 
 
-def idempotency_key_of(order_id: str, kind: OperationKind) -> str:
-    """Returns the one key under which an order's operation is ever sent."""
-    return f"{order_id}:{kind}"
+def idempotency_key_of(order_id: str, kind: OperationKind, operation_no: int = 0) -> str:
+    """Returns the one key under which an order's operation is ever sent; refunds are numbered from 1."""
+    return f"{order_id}:{kind}:{operation_no}" if operation_no else f"{order_id}:{kind}"

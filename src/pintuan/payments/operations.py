@@ -23,6 +23,7 @@ from pintuan.payments.gateway import (
     Gateway,
     GatewayError,
     GatewayUnavailable,
+    RefundCall,
     VoidCall,
     idempotency_key_of,
 )
@@ -209,7 +210,7 @@ class PaymentExecutor:
             return Unknown(repr(error))
 
     async def _send(self, claim: Claim) -> Answer:
-        key = idempotency_key_of(claim.order_id, claim.kind)
+        key = idempotency_key_of(claim.order_id, claim.kind, claim.operation_no)
         match claim.kind:
             case "authorise":
                 return await self._gateway.authorise(
@@ -230,12 +231,21 @@ class PaymentExecutor:
                 )
             case "void":
                 return await self._gateway.void(VoidCall(idempotency_key=key, reference=claim.order_id))
+            case "refund":
+                return await self._gateway.refund(
+                    RefundCall(
+                        idempotency_key=key,
+                        reference=claim.order_id,
+                        refund_reference=key,
+                        amount_minor=claim.amount_minor,
+                    )
+                )
 
     async def _look_up(self, claim: Claim) -> Answer | None:
         """Asks the gateway's books; None when they leave the operation open or do not answer."""
         try:
             async with asyncio.timeout(LOOK_UP_DEADLINE_S):
-                return answer_in_books(claim.kind, await self._gateway.look_up(claim.order_id))
+                return answer_in_books(claim, await self._gateway.look_up(claim.order_id))
         except (TimeoutError, GatewayError) as error:
             _logger.warning("payment not looked up", order_id=claim.order_id, error=repr(error))
         except Exception:

@@ -35,6 +35,9 @@ _ONE_MAY_BE_AT_FAULT: Final = (
     asyncpg.DeadlockDetectedError,
 )
 
+# What a seat becomes when its place in Redis is given back or only its memory is dropped.
+_SEAT_ENDS: Final = frozenset({"declined", "captured", "payment_failed"})
+
 _logger = structlog.get_logger("pintuan.payments")
 
 
@@ -130,7 +133,7 @@ async def _write(
         verdicts = [
             _verdict(one, orders[one.claim.order_id])
             for one in batch
-            if (one.claim.order_id, one.claim.kind) in still_open
+            if (one.claim.order_id, one.claim.kind, one.claim.operation_no) in still_open
         ]
         await store.move_orders(connection, verdicts)
         await store.end_operations(connection, verdicts)
@@ -163,7 +166,7 @@ def _account(verdicts: Sequence[Verdict], orders: Mapping[str, LockedOrder]) -> 
     return Recorded(
         operations=len(verdicts),
         orders_moved=len(moved),
-        seats_ended=sum(verdict.decision.order_becomes != "authorised" for verdict in moved),
+        seats_ended=sum(verdict.decision.order_becomes in _SEAT_ENDS for verdict in moved),
         groups=frozenset(group_id for group_id in groups if group_id is not None),
         retry_delays_ms=tuple(verdict.delay_ms for verdict in verdicts if verdict.decision.repeats_as),
     )

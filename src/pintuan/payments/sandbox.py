@@ -8,7 +8,7 @@ answered.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -22,6 +22,7 @@ from pintuan.payments.gateway import (
     GatewayUnavailable,
     KeyMisused,
     Payment,
+    RefundCall,
     Succeeded,
     VoidCall,
 )
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 QUERIES: Final = load_queries("sandbox")
 
-_C = TypeVar("_C", bound=AuthoriseCall | CaptureCall | VoidCall)
+_Movement: TypeAlias = CaptureCall | VoidCall | RefundCall
+_C = TypeVar("_C", bound=AuthoriseCall | _Movement)
 
 _SUCCEEDED: Final = "succeeded"
 _UNREACHABLE: Final = (
@@ -57,7 +59,7 @@ class SandboxGateway:
         self._pool = pool
         self._pause = pause
         self._authorisations: Batches[AuthoriseCall] = Batches(self._book_authorisations)
-        self._movements: Batches[CaptureCall | VoidCall] = Batches(self._book_movements)
+        self._movements: Batches[_Movement] = Batches(self._book_movements)
 
     async def authorise(self, call: AuthoriseCall) -> Answer:
         """Reserves money as the payment method says; `pm_slow` does so after two seconds."""
@@ -74,6 +76,10 @@ class SandboxGateway:
         """Lets go of an authorisation; refused once it was captured."""
         return await self._movements.submit(call)
 
+    async def refund(self, call: RefundCall) -> Answer:
+        """Gives back at most what was captured and not given back before."""
+        return await self._movements.submit(call)
+
     async def look_up(self, reference: str) -> Payment | None:
         """Reads the books."""
         try:
@@ -88,12 +94,13 @@ class SandboxGateway:
             authorised_minor=row["amount_minor"],
             captured_minor=row["captured_minor"],
             currency=row["currency"],
+            refunds=frozenset(row["refunds"]),
         )
 
     async def _book_authorisations(self, calls: Sequence[AuthoriseCall]) -> list[Entry]:
         return await self._book_one_by_one_if_refused(calls, self._write_authorisations)
 
-    async def _book_movements(self, calls: Sequence[CaptureCall | VoidCall]) -> list[Entry]:
+    async def _book_movements(self, calls: Sequence[_Movement]) -> list[Entry]:
         return await self._book_one_by_one_if_refused(calls, self._write_movements)
 
     async def _book_one_by_one_if_refused(
@@ -157,7 +164,7 @@ class SandboxGateway:
         return entries
 
     async def _write_movements(
-        self, connection: asyncpg.pool.PoolConnectionProxy, calls: Sequence[CaptureCall | VoidCall]
+        self, connection: asyncpg.pool.PoolConnectionProxy, calls: Sequence[_Movement]
     ) -> list[Entry]:
         # The lock comes first and the recorded calls are read in the next statement: whoever held it before
         # may have recorded the very same key.
@@ -165,7 +172,7 @@ class SandboxGateway:
         authorisations = {row["reference"]: row for row in locked}
         repeated = await self._read_calls(connection, calls)
         entries: list[Entry] = []
-        decided: list[tuple[CaptureCall | VoidCall, str, str | None]] = []
+        decided: list[tuple[_Movement, str, str | None]] = []
         for call in calls:
             known = repeated.get(call.idempotency_key)
             if known is not None:
@@ -191,7 +198,7 @@ class SandboxGateway:
     async def _read_calls(
         self,
         connection: asyncpg.pool.PoolConnectionProxy,
-        calls: Sequence[AuthoriseCall | CaptureCall | VoidCall],
+        calls: Sequence[AuthoriseCall | _Movement],
     ) -> dict[str, asyncpg.Record]:
         if not calls:
             return {}
@@ -203,18 +210,26 @@ def _gateway_ref(reference: str) -> str:
     return f"sandbox:{reference}"
 
 
-def _kind_of(call: CaptureCall | VoidCall) -> OperationKind:
-    return "capture" if isinstance(call, CaptureCall) else "void"
+def _kind_of(call: _Movement) -> OperationKind:
+    match call:
+        case CaptureCall():
+            return "capture"
+        case VoidCall():
+            return "void"
+        case RefundCall():
+            return "refund"
 
 
-def _amount_of(call: CaptureCall | VoidCall) -> int | None:
-    return call.amount_minor if isinstance(call, CaptureCall) else None
+def _amount_of(call: _Movement) -> int | None:
+    return None if isinstance(call, VoidCall) else call.amount_minor
 
 
-def _decide(call: CaptureCall | VoidCall, row: asyncpg.Record | None) -> tuple[str, str | None]:
+def _decide(call: _Movement, row: asyncpg.Record | None) -> tuple[str, str | None]:
     """Returns the outcome and what the authorisation becomes; None leaves it as it is."""
     if row is None:
         return "no such authorisation", None
+    if isinstance(call, RefundCall):
+        return _decide_refund(call, row)
     if row["status"] != "authorised":
         return f"the payment is already {row['status']}", None
     if isinstance(call, VoidCall):
@@ -225,12 +240,21 @@ def _decide(call: CaptureCall | VoidCall, row: asyncpg.Record | None) -> tuple[s
     return (_SUCCEEDED, "captured") if refusal is None else (refusal, None)
 
 
+def _decide_refund(call: RefundCall, row: asyncpg.Record) -> tuple[str, str | None]:
+    if row["status"] != "captured":
+        return f"the payment is {row['status']}", None
+    if row["refunded_minor"] + call.amount_minor > row["captured_minor"]:
+        return "more than was captured", None
+    refusal = behaviour_of(row["payment_method"]).refund_refusal
+    return (_SUCCEEDED, "captured") if refusal is None else (refusal, None)
+
+
 def _answer(reference: str, outcome: str) -> Answer:
     return Succeeded(_gateway_ref(reference)) if outcome == _SUCCEEDED else Declined(outcome)
 
 
 def _first_answer(
-    call: AuthoriseCall | CaptureCall | VoidCall, kind: OperationKind, payment_method: str, outcome: str
+    call: AuthoriseCall | _Movement, kind: OperationKind, payment_method: str, outcome: str
 ) -> Entry:
     if behaviour_of(payment_method).loses_first_answer_of == kind:
         return GatewayTimeout("the answer was lost")
@@ -238,7 +262,7 @@ def _first_answer(
 
 
 def _replay(
-    call: AuthoriseCall | CaptureCall | VoidCall,
+    call: AuthoriseCall | _Movement,
     kind: OperationKind,
     amount_minor: int | None,
     known: asyncpg.Record,

@@ -21,6 +21,7 @@ class Behaviour:
 
     authorise_refusal: str | None = None
     capture_refusal: str | None = None
+    refund_refusal: str | None = None
     authorise_delay_s: float = 0.0
     loses_first_answer_of: OperationKind | None = None
 
@@ -33,6 +34,8 @@ PAYMENT_METHODS: Final = {
     "pm_capture_fails": Behaviour(capture_refusal="the card refused the capture"),
     "pm_capture_timeout": Behaviour(loses_first_answer_of="capture"),
     "pm_void_timeout": Behaviour(loses_first_answer_of="void"),
+    "pm_refund_fails": Behaviour(refund_refusal="the card takes no refunds"),
+    "pm_refund_timeout": Behaviour(loses_first_answer_of="refund"),
 }
 """Every base method the sandbox knows; a request that names another is `invalid`."""
 

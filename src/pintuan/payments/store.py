@@ -50,19 +50,34 @@ async def lock_orders(connection: Connection, order_ids: Sequence[str]) -> dict[
     return {row["id"]: LockedOrder(**row) for row in rows}
 
 
-async def read_open(connection: Connection, claims: Sequence[Claim]) -> set[tuple[str, str]]:
-    """Returns the (order id, kind) of those operations that have not ended."""
+async def read_open(connection: Connection, claims: Sequence[Claim]) -> set[tuple[str, str, int]]:
+    """Returns the (order id, kind, number) of those operations that have not ended."""
     rows = await connection.fetch(
         QUERIES["read_open_operations"],
         [claim.order_id for claim in claims],
         [claim.kind for claim in claims],
+        [claim.operation_no for claim in claims],
     )
-    return {(row["order_id"], row["kind"]) for row in rows}
+    return {(row["order_id"], row["kind"], row["operation_no"]) for row in rows}
 
 
 async def move_orders(connection: Connection, verdicts: Sequence[Verdict]) -> None:
     """Writes the orders' new statuses; the trigger on orders gives back what dead ones held."""
-    moved = [verdict for verdict in verdicts if verdict.decision.order_becomes is not None]
+    refunds = [verdict for verdict in verdicts if verdict.claim.kind == "refund" and verdict.decision.ends_as]
+    if refunds:
+        await connection.execute(
+            QUERIES["move_refunded_orders"],
+            [verdict.claim.order_id for verdict in refunds],
+            [verdict.claim.operation_no for verdict in refunds],
+            [verdict.decision.order_becomes for verdict in refunds],
+            [verdict.decision.refunded_minor for verdict in refunds],
+            [verdict.decision.released_minor for verdict in refunds],
+        )
+    moved = [
+        verdict
+        for verdict in verdicts
+        if verdict.claim.kind != "refund" and verdict.decision.order_becomes is not None
+    ]
     if moved:
         await connection.execute(
             QUERIES["move_orders"],
@@ -80,6 +95,7 @@ async def end_operations(connection: Connection, verdicts: Sequence[Verdict]) ->
             QUERIES["end_operations"],
             [verdict.claim.order_id for verdict in ended],
             [verdict.claim.kind for verdict in ended],
+            [verdict.claim.operation_no for verdict in ended],
             [verdict.decision.ends_as for verdict in ended],
             [verdict.decision.gateway_ref for verdict in ended],
             [verdict.decision.failure for verdict in ended],
@@ -94,6 +110,7 @@ async def postpone_operations(connection: Connection, verdicts: Sequence[Verdict
             QUERIES["postpone_operations"],
             [verdict.claim.order_id for verdict in again],
             [verdict.claim.kind for verdict in again],
+            [verdict.claim.operation_no for verdict in again],
             [verdict.decision.repeats_as for verdict in again],
             [verdict.decision.failure for verdict in again],
             [verdict.delay_ms for verdict in again],

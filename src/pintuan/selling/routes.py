@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Final, TypeAlias
 from urllib.parse import urlencode
 
@@ -10,11 +9,10 @@ import msgspec
 from litestar import Response, Router, get
 from litestar.params import FromPath, QueryParameter
 
-from pintuan.auth import check_role, requires_role
+from pintuan.auth import SELLERS, check_role, requires_role
 from pintuan.bodies import ApiRequest
-from pintuan.errors import InvalidInput
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
-from pintuan.filters import FILTER_CHARS_MAX, FILTER_PATTERN
+from pintuan.filters import FILTER_CHARS_MAX, FILTER_PATTERN, TIME, time_of
 from pintuan.groups.schemas import GroupStatus, OrderStatus
 from pintuan.page import Page
 from pintuan.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, decode_cursor
@@ -23,12 +21,10 @@ from pintuan.selling import service
 from pintuan.selling.schemas import Sale, SoldGroup
 from pintuan.selling.sheet import sheet_of
 from pintuan.selling.store import SalesFilter
-from pintuan.times import instant_of
 
 CSV: Final = "text/csv"
 # A part of a spreadsheet, held in memory while it is written.
 ROWS_MAX: Final = 1_000
-SELLERS: Final = frozenset({"merchant", "admin"})
 
 DealParameter: TypeAlias = Annotated[
     str | None,
@@ -55,13 +51,11 @@ GroupStatusParameter: TypeAlias = Annotated[
 RowsParameter: TypeAlias = Annotated[
     int, QueryParameter(ge=1, le=ROWS_MAX, description="How many orders at most.")
 ]
-_TIME: Final = {"format": "date-time"}
-# Texts, because the framework would also take a bare number for a time.
 FromParameter: TypeAlias = Annotated[
-    str | None, QueryParameter(schema_extra=_TIME, description="Only orders placed at this time or later.")
+    str | None, QueryParameter(schema_extra=TIME, description="Only orders placed at this time or later.")
 ]
 ToParameter: TypeAlias = Annotated[
-    str | None, QueryParameter(schema_extra=_TIME, description="Only orders placed before this time.")
+    str | None, QueryParameter(schema_extra=TIME, description="Only orders placed before this time.")
 ]
 
 
@@ -170,16 +164,9 @@ def _wanted(
         deal_id=deal_id,
         group_id=group_id,
         status=status,
-        created_from=_time_of("created_from", created_from),
-        created_to=_time_of("created_to", created_to),
+        created_from=time_of("created_from", created_from),
+        created_to=time_of("created_to", created_to),
     )
-
-
-def _time_of(field: str, text: str | None) -> datetime | None:
-    try:
-        return None if text is None else instant_of(text)
-    except ValueError as error:
-        raise InvalidInput.of(field, str(error)) from error
 
 
 ROUTES: Final = [

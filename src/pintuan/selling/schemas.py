@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from pintuan.groups.schemas import Group, OrderStatus, Payment
+from pintuan.groups.schemas import Group, OrderStatus, Payment, Refund
 from pintuan.money import Money
 
 
@@ -32,6 +32,10 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     charged_total: Annotated[
         Money | None, Meta(description="Amount paid; null until the payment was captured.")
     ]
+    refunded_total: Annotated[
+        Money | None, Meta(description="Amount given back so far; null until the payment was captured.")
+    ]
+    refunds: Annotated[list[Refund], Meta(description="Every refund that was asked for, the oldest first.")]
     payment: Annotated[Payment, Meta(description="How the payment stands.")]
     buyer_reference: Annotated[
         str,

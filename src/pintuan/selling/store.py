@@ -133,6 +133,8 @@ def _sale_of(row: asyncpg.Record) -> Sale:
         promised_price=order.promised_price,
         charged_unit_price=order.charged_unit_price,
         charged_total=order.charged_total,
+        refunded_total=order.refunded_total,
+        refunds=order.refunds,
         payment=order.payment,
         buyer_reference=reference_of(row["buyer_reference_key"], row["buyer_id"]),
         # Fulfilment begins with the payment; before it, the address is the buyer's alone.

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pintuan.payments.gateway import Answer, AuthoriseCall, CaptureCall, Gateway, Payment, VoidCall
+    from pintuan.payments.gateway import (
+        Answer,
+        AuthoriseCall,
+        CaptureCall,
+        Gateway,
+        Payment,
+        RefundCall,
+        VoidCall,
+    )
     from pintuan.tracing.spans import Tracing
 
 
@@ -30,6 +38,11 @@ class TracedGateway:
         """Lets go of money that was reserved."""
         with self._tracing.gateway_call("void", call.reference):
             return await self._gateway.void(call)
+
+    async def refund(self, call: RefundCall) -> Answer:
+        """Gives back money that was captured."""
+        with self._tracing.gateway_call("refund", call.reference):
+            return await self._gateway.refund(call)
 
     async def look_up(self, reference: str) -> Payment | None:
         """Returns what the gateway's books say."""

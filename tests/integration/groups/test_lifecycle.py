@@ -295,7 +295,12 @@ async def test_the_database_refuses_every_order_transition_that_is_not_drawn(
 ) -> None:
     deal = await market.deal()
     order = (await engine.place(market.wish("ann", deal=deal))).order_id
-    update = "UPDATE orders SET status = $2, final_unit_minor = 900 WHERE id = $1"
+    update = (
+        "UPDATE orders SET status = $2, final_unit_minor = 900,"
+        " (refund_asked_minor, refunded_minor) = (SELECT r, r FROM (SELECT"
+        " CASE $2 WHEN 'partially_refunded' THEN 1 WHEN 'refunded' THEN 900 ELSE 0 END AS r) AS refunds)"
+        " WHERE id = $1"
+    )
     for status in path:
         await market.pool.execute(update, order, status)
     here = path[-1] if path else "held"

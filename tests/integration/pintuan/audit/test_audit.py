@@ -8,9 +8,11 @@ from groups.keys import Lane, LaneKeys
 from pintuan.audit.service import PRICE_CHECK, REDIS_CHECK, Report
 from pintuan.payments.operations import PaymentExecutor
 from pintuan.payments.sandbox import SandboxGateway
+from pintuan.refunds.schemas import NewRefund
+from pintuan.refunds.service import ask_refund
 from tests.auditing import audited
 from tests.interleaving import lane_store
-from tests.market import Market
+from tests.market import Market, digest
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +30,10 @@ SABOTAGE = {
     "captures_take_the_charge": "UPDATE payment_operations SET amount_minor = 1 WHERE kind = 'capture'",
     "authorisations_end": "DELETE FROM payment_operations WHERE kind IN ('capture', 'void')",
     "orders_are_paid_for_once": "UPDATE payment_operations SET state = 'declined' WHERE kind = 'authorise'",
-    "sandbox_books_agree": "UPDATE sandbox_gateway.authorisations SET captured_minor = 1"
+    "ledger_adds_up": "UPDATE ledger_balances SET balance_minor = balance_minor + 1",
+    "charges_are_in_the_ledger": "DELETE FROM ledger_postings WHERE kind = 'capture'",
+    "refunds_are_what_was_asked": "DELETE FROM refunds",
+    "sandbox_books_agree": "UPDATE sandbox_gateway.authorisations SET captured_minor = captured_minor - 1"
     " WHERE status = 'captured'",
     PRICE_CHECK: "UPDATE groups SET final_unit_price_minor = 1 WHERE status = 'succeeded'",
 }
@@ -36,7 +41,7 @@ SABOTAGE = {
 
 @pytest.fixture
 async def deal(pool: asyncpg.Pool, redis_url: str) -> str:
-    """A deal with a group that succeeded, one that failed, one that is open, and a solo purchase."""
+    """A group that succeeded, one that failed, one that is open, and a purchase refunded in part."""
     market = Market(pool)
     deal_id = await market.deal(min_headcount=2, max_headcount=5)
     executor = PaymentExecutor(pool, SandboxGateway(pool), on_recorded=lambda _: None)
@@ -47,8 +52,17 @@ async def deal(pool: asyncpg.Pool, redis_url: str) -> str:
             opened[name] = (await market.order(placed.order_id))["group_id"]
         for name in ("good", "open"):
             await engine.place(market.wish(f"{name}-friend", group=opened[name]))
-        await engine.place(market.wish("loner", deal=deal_id, verb="solo"))
+        alone = await engine.place(market.wish("loner", deal=deal_id, verb="solo"))
         await executor.drain()
+        await ask_refund(
+            pool,
+            alone.order_id,
+            NewRefund(amount=100, reason="a scratch"),
+            merchant_id=None,
+            asked_by="acme",
+            request_id=digest("refund"),
+            body_digest=digest("body"),
+        )
         for name in ("good", "bad"):
             await market.pass_deadline(opened[name])
         await engine.advance_due_groups(10)

@@ -8,11 +8,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pintuan.payments.gateway import Answer, AuthoriseCall, CaptureCall, GatewayError, Payment, VoidCall
+from pintuan.payments.gateway import (
+    Answer,
+    AuthoriseCall,
+    CaptureCall,
+    GatewayError,
+    Payment,
+    RefundCall,
+    VoidCall,
+)
 from pintuan.payments.recording import Recorded
 from pintuan.payments.sandbox import SandboxGateway
 
-_Call = TypeVar("_Call", AuthoriseCall, CaptureCall, VoidCall)
+_Call = TypeVar("_Call", AuthoriseCall, CaptureCall, VoidCall, RefundCall)
 
 
 @dataclass
@@ -37,6 +45,9 @@ class WatchedGateway:
 
     async def void(self, call: VoidCall) -> Answer:
         return await self._send(call, self.sandbox.void)
+
+    async def refund(self, call: RefundCall) -> Answer:
+        return await self._send(call, self.sandbox.refund)
 
     async def look_up(self, reference: str) -> Payment | None:
         self.look_ups.append(reference)

@@ -106,6 +106,8 @@ def order(
         promised_price=usd(promised),
         charged_unit_price=None if charged is None else usd(charged),
         charged_total=None if charged is None else usd(charged * quantity),
+        refunded_total=None if charged is None else usd(0),
+        refunds=[],
         payment=Payment("captured" if status == "captured" else "authorised"),
         group=of,
         created_at=NOW,

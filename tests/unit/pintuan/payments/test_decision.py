@@ -152,6 +152,6 @@ def test_the_gateways_books_settle_what_no_answer_did(
         payment = Payment(
             status=status, gateway_ref="ref", authorised_minor=900, captured_minor=0, currency="USD"
         )
-    answer = answer_in_books(kind, payment)
+    answer = answer_in_books(claim(kind), payment)
 
     assert (None if answer is None else type(answer)) == expected

@@ -1,0 +1,26 @@
+-- What merchants read of the books.
+
+-- name: balances_of_merchant
+-- Sums up a merchant's accounts by currency, as the merchant sees them: what is owed to them is positive.
+SELECT
+    currency,
+    (
+        -coalesce(sum(balance_minor) FILTER (WHERE account = 'merchant_payable'), 0)
+        - coalesce(sum(balance_minor) FILTER (WHERE account = 'buyer_receivable'), 0)
+    )::bigint AS available_minor,
+    coalesce(sum(balance_minor) FILTER (WHERE account = 'buyer_receivable'), 0)::bigint AS pending_minor,
+    -coalesce(sum(balance_minor) FILTER (WHERE account = 'platform_fee'), 0)::bigint AS fees_minor,
+    -coalesce(sum(balance_minor) FILTER (WHERE account = 'refunds'), 0)::bigint AS refunding_minor
+FROM ledger_balances
+WHERE merchant_id = $1
+GROUP BY currency
+ORDER BY currency;
+
+-- name: statement_page
+-- Reads up to $9 movements of what is owed to merchant $1, from $2 until before $3, from just behind ($4, …, $8).
+SELECT created_at, order_id, kind, operation_no, line_no, -amount_minor AS amount_minor, currency
+FROM ledger_postings
+WHERE merchant_id = $1 AND account = 'merchant_payable' AND created_at >= $2 AND created_at < $3
+    AND (created_at, order_id, kind, operation_no, line_no) > ($4, $5, $6, $7, $8)
+ORDER BY created_at, order_id, kind, operation_no, line_no
+LIMIT $9;

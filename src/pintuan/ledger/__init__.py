@@ -1,0 +1,1 @@
+"""The books as merchants see them: their balance, and statements of how it came about."""

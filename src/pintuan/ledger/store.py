@@ -1,0 +1,66 @@
+"""The books in Postgres, one typed function per statement."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pintuan.ledger.schemas import CurrencyBalance
+from pintuan.money import Money
+from sql import load_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+LEDGER = load_queries("ledger")
+
+
+class Place(NamedTuple):
+    """Where a page of a statement ended."""
+
+    created_at: datetime
+    order_id: str
+    kind: str
+    operation_no: int
+    line_no: int
+
+
+class Movement(msgspec.Struct, frozen=True):
+    """A change of what is owed to a merchant; credits are positive, in minor units."""
+
+    created_at: datetime
+    order_id: str
+    kind: str
+    operation_no: int
+    line_no: int
+    amount_minor: int
+    currency: str
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the statement."""
+        return Place(self.created_at, self.order_id, self.kind, self.operation_no, self.line_no)
+
+
+async def balances(pool: asyncpg.Pool, merchant_id: str) -> list[CurrencyBalance]:
+    """Returns the merchant's balances, by currency."""
+    rows = await pool.fetch(LEDGER["balances_of_merchant"], merchant_id)
+    return [
+        CurrencyBalance(
+            available=Money(row["available_minor"], row["currency"]),
+            pending=Money(row["pending_minor"], row["currency"]),
+            fees=Money(row["fees_minor"], row["currency"]),
+            refunding=Money(row["refunding_minor"], row["currency"]),
+        )
+        for row in rows
+    ]
+
+
+async def statement_page(
+    pool: asyncpg.Pool, merchant_id: str, *, since: datetime, until: datetime, after: Place, limit: int
+) -> list[Movement]:
+    """Returns up to `limit` movements of the period, the oldest first, from just behind `after`."""
+    rows = await pool.fetch(LEDGER["statement_page"], merchant_id, since, until, *after, limit)
+    return [Movement(**row) for row in rows]

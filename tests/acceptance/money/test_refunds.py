@@ -1,0 +1,139 @@
+"""A merchant gives money back over HTTP, and reads in the books what became of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from pintuan.payments.operations import PaymentExecutor
+from pintuan.payments.sandbox import SandboxGateway
+from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
+from tests.market import Market
+
+pytestmark = pytest.mark.anyio
+
+REFUND = {"amount": 300, "reason": "arrived damaged"}
+
+
+@pytest.fixture
+async def order(pool: asyncpg.Pool, shoppers: Shoppers) -> str:
+    """A purchase of 1000 that was paid for."""
+    deal = await Market(pool).deal()
+    order_id: str = placed(await shoppers.buy(deal, "ann"))["id"]
+    await pay(pool)
+    return order_id
+
+
+async def pay(pool: asyncpg.Pool) -> None:
+    await PaymentExecutor(pool, SandboxGateway(pool), on_recorded=lambda _: None).drain()
+
+
+async def refund(
+    api: httpx.AsyncClient, bearer: Bearer, order: str, *, by: str = "acme", key: str = "k", **body: Any
+) -> httpx.Response:
+    return await api.post(
+        f"/v1/orders/{order}/refunds",
+        json=REFUND | body,
+        headers=bearer("merchant", by) | {"Idempotency-Key": key},
+    )
+
+
+async def test_a_part_and_then_the_rest_are_given_back(
+    api: httpx.AsyncClient, bearer: Bearer, pool: asyncpg.Pool, order: str
+) -> None:
+    answer = await refund(api, bearer, order)
+    assert answer.status_code == 201, answer.text
+    shown = answer.json()
+    assert (shown["status"], shown["refunded_total"]) == ("captured", {"amount": 0, "currency": "USD"})
+    assert [(entry["amount"]["amount"], entry["status"]) for entry in shown["refunds"]] == [(300, "pending")]
+
+    await pay(pool)
+    again = await refund(api, bearer, order)
+    assert (again.status_code, again.json()["status"]) == (200, "partially_refunded")
+    assert again.json()["refunded_total"]["amount"] == 300
+
+    rest = await api.post(
+        f"/v1/orders/{order}/refunds",
+        json={"reason": "kept neither"},
+        headers=bearer("merchant", "acme") | {"Idempotency-Key": "rest"},
+    )
+    assert rest.json()["refunds"][1]["amount"]["amount"] == 700
+    await pay(pool)
+    mine = (await api.get(f"/v1/orders/{order}", headers=bearer("buyer", "ann"))).json()
+    assert (mine["status"], mine["payment"]["status"]) == ("refunded", "captured")
+    assert {entry["status"] for entry in mine["refunds"]} == {"refunded"}
+
+
+async def test_what_cannot_be_given_back_is_refused(
+    api: httpx.AsyncClient, bearer: Bearer, pool: asyncpg.Pool, order: str, shoppers: Shoppers
+) -> None:
+    problem = refused(await refund(api, bearer, order, amount=1001), 400, "invalid")
+    assert problem["errors"] == [
+        {"field": "amount", "message": "must be from 1 to 1000, what is left of the charge"}
+    ]
+    refused(await refund(api, bearer, order, by="somebody else"), 404, "not_found")
+    refused(await refund(api, bearer, order, amount=0), 400, "invalid")
+    refused(await refund(api, bearer, order, reason=""), 400, "invalid")
+    buyers = bearer("buyer", "ann") | {"Idempotency-Key": "k"}
+    refused(await api.post(f"/v1/orders/{order}/refunds", json=REFUND, headers=buyers), 403, "forbidden")
+    keyless = await api.post(f"/v1/orders/{order}/refunds", json=REFUND, headers=bearer("merchant", "acme"))
+    refused(keyless, 400, "idempotency_key_missing")
+
+    assert (await refund(api, bearer, order, amount=1000)).status_code == 201
+    refused(await refund(api, bearer, order, amount=1), 422, "idempotency_key_reused")
+    refused(await refund(api, bearer, order, amount=1, key="more"), 409, "not_refundable")
+    held = placed(await shoppers.buy(await Market(pool).deal(), "ann"))["id"]
+    refused(await refund(api, bearer, held, key="held"), 409, "not_refundable")
+
+
+async def test_the_balance_and_the_statement_say_what_happened(
+    api: httpx.AsyncClient, bearer: Bearer, pool: asyncpg.Pool, order: str
+) -> None:
+    merchant = bearer("merchant", "acme")
+    await refund(api, bearer, order)
+    balance = (await api.get("/v1/merchant/balance", headers=merchant)).json()
+    amounts = {name: money["amount"] for name, money in balance["items"][0].items()}
+    assert amounts == {"available": 700, "pending": 0, "fees": 0, "refunding": 300}
+
+    period = {"created_from": "2020-01-01T00:00:00Z", "created_to": "2020-12-31T00:00:00Z"}
+    assert (await lines(api, merchant, period)) == []
+    year: int = await pool.fetchval("SELECT extract(year FROM app_now())::int")
+    period = {"created_from": f"{year}-01-01T00:00:00Z", "created_to": f"{year + 1}-01-01T00:00:00Z"}
+    statement = await lines(api, merchant, period)
+    assert [(row["entry"], row["amount_minor"]) for row in statement] == [
+        ("sale", "1000"),
+        ("refund", "-300"),
+    ]
+    assert {row["order_id"] for row in statement} == {order}
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "field"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "created_to"),
+        ("2026-01-01T00:00:00Z", "2027-06-01T00:00:00Z", "created_to"),
+        ("2026-01-01T00:00:00", "2026-02-01T00:00:00Z", "created_from"),
+    ],
+)
+async def test_a_statement_needs_a_period(
+    api: httpx.AsyncClient, bearer: Bearer, since: str, until: str, field: str
+) -> None:
+    answer = await api.get(
+        "/v1/merchant/statement.csv",
+        params={"created_from": since, "created_to": until},
+        headers=bearer("merchant", "acme"),
+    )
+    assert [error["field"] for error in refused(answer, 400, "invalid")["errors"]] == [field]
+
+
+async def lines(
+    api: httpx.AsyncClient, merchant: dict[str, str], period: dict[str, str]
+) -> list[dict[str, str]]:
+    answer = await api.get("/v1/merchant/statement.csv", params=period, headers=merchant)
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
