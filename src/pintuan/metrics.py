@@ -29,6 +29,7 @@ MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 UNMATCHED_ROUTE: Final = "unmatched"
 _RENDER_TRIES_MAX: Final = 3
+_PAYMENT_KINDS: Final = ("authorise", "capture", "void", "refund")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DURATION_BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STAGE_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -124,10 +125,10 @@ JOB_FAILURES: Final = Counter(
 # Those of refusals, doorbells and jobs are made where codes, doorbells and jobs are listed.
 for _counter, _values in {
     PAYMENT_OPERATIONS: (
-        ("authorise", "capture", "void"),
+        _PAYMENT_KINDS,
         ("succeeded", "declined", "failed", "due", "unknown", "unrecorded"),
     ),
-    PAYMENT_ESCALATIONS: (("authorise", "capture", "void"),),
+    PAYMENT_ESCALATIONS: (_PAYMENT_KINDS,),
     NOTIFICATIONS: (("email", "sms"), ("sent", "retried", "expired", "failed")),
     EVENT_STREAMS_DROPPED: (("slow", "drained"),),
 }.items():
@@ -147,7 +148,7 @@ _request_counters: dict[tuple[str, str, int], Counter] = {}
 _request_durations: dict[tuple[str, str], Histogram] = {}
 # Kinds and states are few; all that unfinished operations may have are shown from the first sample on.
 _payments_shown: set[tuple[str, str]] = {
-    (kind, state) for kind in ("authorise", "capture", "void") for state in ("due", "in_flight", "unknown")
+    (kind, state) for kind in _PAYMENT_KINDS for state in ("due", "in_flight", "unknown")
 }
 
 
