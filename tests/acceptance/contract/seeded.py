@@ -89,11 +89,12 @@ def operation_of(case: schemathesis.Case[Any]) -> str:
 
 
 def is_for_merchants(case: schemathesis.Case[Any]) -> bool:
-    """What is under their own path, and whatever changes products and deals."""
+    """What is under their own path, whatever changes products and deals, and giving money back."""
     changes = case.method.upper() != "GET" and {"products", "deals"} & set(
         case.operation.definition.raw["tags"]
     )
-    return case.path.startswith("/v1/merchant/") or bool(changes)
+    refunds = operation_of(case) == "refund_order"
+    return case.path.startswith("/v1/merchant/") or bool(changes) or refunds
 
 
 def _chosen(values: list[str], placeholder: str) -> str:

@@ -43,6 +43,7 @@ RULES_BEYOND_THE_SCHEMA: Final = {
     "send_code": "an address is checked beyond its form, and one of the two must be given",
     "issue_tokens": "one of two addresses must be given",
     "create_api_key": "a key must end in the future",
+    "get_statement": "its second time is after its first, by no more than a year",
 }
 PAYMENT_METHODS: Final = ["pm_ok", "pm_declined", "pm_ok:card-7"]
 
