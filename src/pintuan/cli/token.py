@@ -40,7 +40,8 @@ def command(*, role: str, subject: str, count: int, lifetime_minutes: int) -> No
     names = [subject] if count == 1 else [f"{subject}-{number}" for number in range(count)]
     if not (is_own_subject(subject) and is_own_subject(names[-1])):
         raise click.BadParameter(
-            f"must be 1 to {SUBJECT_LENGTH_MAX} printable characters, its number included, without padding or |",
+            f"must be 1 to {SUBJECT_LENGTH_MAX} printable characters, its number included,"
+            " without padding or |",
             param_hint="--subject",
         )
     settings = load_settings()
