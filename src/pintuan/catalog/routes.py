@@ -15,6 +15,7 @@ from pintuan.bodies import ApiRequest
 from pintuan.catalog import changes, service
 from pintuan.catalog.schemas import ImportResult, NewProduct, Product, ProductChange, ProductFilter
 from pintuan.catalog.uploads import MEDIA_TYPES, UPLOAD_BYTES_MAX
+from pintuan.created import LOCATION_HEADERS, created
 from pintuan.errors import ClientGone
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.filters import CurrencyParameter, MerchantParameter, PriceParameter, QueryText
@@ -45,13 +46,19 @@ OnDealParameter = Annotated[
 ]
 
 
-@post("/", guards=[requires_role("merchant")], summary="Add a product with its variants")
+@post(
+    "/",
+    guards=[requires_role("merchant")],
+    response_headers=LOCATION_HEADERS,
+    summary="Add a product with its variants",
+)
 async def create_product(
     data: JSONBody[NewProduct], request: ApiRequest, resources: InjectedResources
-) -> Product:
+) -> Response[Product]:
     """Adds a product of the merchant who calls."""
     merchant = check_role(request.user, SELLERS)
-    return await service.create_product(resources.pool, merchant.subject, data)
+    product = await service.create_product(resources.pool, merchant.subject, data)
+    return created(product, f"/v1/products/{product.id}")
 
 
 @get(

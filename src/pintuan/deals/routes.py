@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from pintuan.auth import SELLERS, check_role, requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.bootstrap import Resources
+from pintuan.created import LOCATION_HEADERS, created
 from pintuan.deals import service
 from pintuan.deals.schemas import Deal, DealChange, DealFilter, DealSort, DealStatus, NewDeal
 from pintuan.documentation.codes import problem_codes
@@ -40,11 +41,15 @@ StatusParameter = Annotated[DealStatus | None, QueryParameter(description="Only 
     "/",
     guards=[requires_role("merchant")],
     opt=problem_codes("not_found"),
+    response_headers=LOCATION_HEADERS,
     summary="Put a variant on offer",
 )
-async def create_deal(data: JSONBody[NewDeal], request: ApiRequest, resources: InjectedResources) -> Deal:
+async def create_deal(
+    data: JSONBody[NewDeal], request: ApiRequest, resources: InjectedResources
+) -> Response[Deal]:
     """Makes a deal on a variant of the merchant who calls; every fault is named at once."""
-    return await service.create_deal(resources.pool, check_role(request.user, SELLERS), data)
+    deal = await service.create_deal(resources.pool, check_role(request.user, SELLERS), data)
+    return created(deal, f"/v1/deals/{deal.id}")
 
 
 @get(

@@ -46,6 +46,11 @@ HEADERS: Final[dict[str, Any]] = {
         "schema": {"type": "string", "pattern": '^(W/)?"[0-9a-f]{32}"$'},
         "example": 'W/"0f1e2d3c4b5a69788796a5b4c3d2e1f0"',
     },
+    "Location": {
+        "description": "Where what was made can be read (RFC 9110 section 10.2.2).",
+        "schema": {"type": "string", "format": "uri-reference"},
+        "example": "/v1/orders/ord_0192f0c1a2b3",
+    },
     "RetryAfter": {
         "description": "Seconds to wait before the call is worth repeating.",
         "schema": {"type": "integer", "minimum": 1},
@@ -109,6 +114,8 @@ def describe_headers(responses: dict[str, Any]) -> None:
         headers["X-Request-Id"] = _header("RequestId")
         if "ETag" in headers or status == "304":
             headers["ETag"] = _header("EntityTag")
+        if "Location" in headers:
+            headers["Location"] = _header("Location")
         if status in ("429", "503"):
             headers["Retry-After"] = _header("RetryAfter")
         if status == "401":

@@ -8,6 +8,7 @@ from litestar import Response
 from litestar.openapi.datastructures import ResponseSpec
 
 from pintuan.auth import check_role
+from pintuan.created import created
 from pintuan.groups.schemas import Order
 from pintuan.orders import service
 from pintuan.parameters import require_idempotency_key
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pintuan.orders.schemas import NewOrder
 
 BUYERS: Final = frozenset({"buyer"})
-CREATED: Final = 201
 REPLAYED: Final = 200
 # What a route that places says of itself in the contract, beside the order it created.
 REPLAY: Final = {
@@ -55,7 +55,7 @@ async def place_order(
         deal_id=deal_id,
         group_id=group_id,
     )
-    return Response(order, status_code=REPLAYED if replayed else CREATED)
+    return Response(order, status_code=REPLAYED) if replayed else created(order, f"/v1/orders/{order.id}")
 
 
 def buyer_of(request: ApiRequest) -> str:

@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.auth import requires_role
 from pintuan.bodies import ApiRequest, refuse_fields
+from pintuan.created import LOCATION_HEADERS
 from pintuan.documentation.codes import problem_codes
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.groups.schemas import Order, OrderStatus
@@ -37,6 +38,7 @@ PLACEMENT_CODES: Final = ("deal_not_active", "already_joined", "limit_reached", 
     tags=["groups"],
     guards=[requires_role("buyer")],
     summary="Join the best open group",
+    response_headers=LOCATION_HEADERS,
     responses=REPLAY,
     opt=problem_codes(*PLACEMENT_CODES),
 )
@@ -56,6 +58,7 @@ async def join_deal(
     tags=["groups"],
     guards=[requires_role("buyer")],
     summary="Open a group",
+    response_headers=LOCATION_HEADERS,
     responses=REPLAY,
     opt=problem_codes("deal_not_active", "limit_reached", "sold_out"),
 )
@@ -75,6 +78,7 @@ async def open_group(
     tags=["groups"],
     guards=[requires_role("buyer")],
     summary="Join this group",
+    response_headers=LOCATION_HEADERS,
     responses=REPLAY,
     opt=problem_codes(*PLACEMENT_CODES, "group_full", "group_closed"),
 )
@@ -94,6 +98,7 @@ async def join_group(
     tags=["orders"],
     guards=[requires_role("buyer")],
     summary="Buy alone",
+    response_headers=LOCATION_HEADERS,
     responses=REPLAY,
     opt=problem_codes("deal_not_active", "limit_reached", "sold_out"),
 )

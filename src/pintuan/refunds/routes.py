@@ -9,9 +9,10 @@ from litestar.params import FromPath, JSONBody
 
 from pintuan.auth import SELLERS, check_role, requires_role
 from pintuan.bodies import ApiRequest
+from pintuan.created import CREATED
 from pintuan.documentation.codes import problem_codes
 from pintuan.groups.schemas import Order
-from pintuan.orders.placing import CREATED, REPLAY, REPLAYED, request_id_of
+from pintuan.orders.placing import REPLAY, REPLAYED, request_id_of
 from pintuan.orders.service import digest_of, get_any_order
 from pintuan.parameters import IdempotencyKeyHeader, InjectedResources
 from pintuan.refunds import service

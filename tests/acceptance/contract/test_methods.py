@@ -46,6 +46,22 @@ async def test_head_is_asked_of_the_metrics_as_the_route_it_is(api: httpx.AsyncC
     assert 'method="HEAD",route="/v1/deals/{deal_id}"' in metrics
 
 
+async def test_what_was_made_is_where_the_answer_says(
+    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, contract: Contract, bearer: Bearer
+) -> None:
+    deal = await market.deal()
+    made = [await shoppers.open(deal, "ann"), await shoppers.buy(deal, "ann")]
+    examples = contract.document["paths"]["/v1/products"]["post"]["requestBody"]["content"]
+    body = examples["application/json"]["example"]
+    made.append(await api.post("/v1/products", json=body, headers=bearer("merchant", "acme")))
+    for response in made:
+        found = await api.get(response.headers["location"], headers=bearer("buyer", "ann"))
+        assert (found.status_code, found.json()["id"]) == (200, response.json()["id"])
+    again = await shoppers.open(deal, "bea", key="k")
+    assert "location" in again.headers
+    assert "location" not in (await shoppers.open(deal, "bea", key="k")).headers
+
+
 async def test_options_names_every_method_of_a_path(api: httpx.AsyncClient, contract: Contract) -> None:
     for path, item in contract.document["paths"].items():
         expected = {method.upper() for method in item} | {"OPTIONS"}
