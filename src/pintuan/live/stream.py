@@ -74,6 +74,7 @@ class Stream:
                 raise
         finally:
             self._last = True
+            self._leave = None
             if self._sender is not None:
                 self._sender.cancel()
 

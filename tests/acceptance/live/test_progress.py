@@ -126,7 +126,9 @@ class TestManyJoinsAtOnce:
             await stream.group()
             clock = asyncio.get_running_loop().time
             began_s = clock()
-            await asyncio.gather(*(shoppers.join_group(group, f"buyer-{n}") for n in range(CROWD)))
+            calls = (shoppers.join_group(group, f"buyer-{n}") for n in range(CROWD))
+            for response in await asyncio.gather(*calls):
+                placed(response)
             await stream.group(lambda seen: seen["held"] == CROWD + 1)
             rounds_max = (clock() - began_s) / Pace().tick_s + 1
         held = [event.group["held"] for event in stream.events]
