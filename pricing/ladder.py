@@ -96,11 +96,15 @@ class Ladder:
         Below the minimum a group shows the price it would close at with the minimum reached. Raises
         `ValueError` when the ladder starts above the minimum, which `parse` refuses.
         """
+        return self.tier_at(headcount, min_headcount).unit_price_minor
+
+    def tier_at(self, headcount: int, min_headcount: int) -> Tier:
+        """Returns the tier whose price that is; raises `ValueError` likewise."""
         counted = max(min_headcount, headcount)
         index = bisect_right(self.tiers, counted, key=_HEADCOUNT) - 1
         if index < 0:
             raise ValueError(f"the ladder has no tier at {counted} buyers")
-        return self.tiers[index].unit_price_minor
+        return self.tiers[index]
 
     def promise(self, headcount: int, min_headcount: int) -> int:
         """Returns the unit price in minor units promised to one more buyer of a group of `headcount`."""

@@ -39,6 +39,7 @@ from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
+from pintuan.receipts.routes import HANDLERS as RECEIPT_HANDLERS
 from pintuan.refunds.routes import HANDLERS as REFUND_HANDLERS
 from pintuan.request_scope import RequestScope
 from pintuan.selling.routes import ROUTES as SELLING_ROUTES
@@ -57,8 +58,8 @@ ROUTES: list[ControllerRouterHandler] = [
     *CATALOG_ROUTES,
     *DEAL_ROUTES,
     *API_KEY_ROUTES,
-    # One router for both: a path may not be registered from two, and both have calls on a deal's groups.
-    Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *REFUND_HANDLERS]),
+    # One router for all: a path may not be registered from two, and some have calls on the same paths.
+    Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *RECEIPT_HANDLERS, *REFUND_HANDLERS]),
     *LEDGER_ROUTES,
     *LIVE_ROUTES,
     *SELLING_ROUTES,

@@ -6,6 +6,7 @@ from pintuan.client.caller import Caller, new_key
 from pintuan.client.transport import Call, quoted
 from pintuan.groups.schemas import Order, OrderStatus
 from pintuan.page import Page
+from pintuan.receipts.schemas import Receipt
 
 
 class OrderCalls(Caller):
@@ -21,6 +22,10 @@ class OrderCalls(Caller):
     async def get_order(self, order_id: str) -> Order:
         """Returns an order of the caller with its group."""
         return await self.session.send(Call("GET", f"/v1/orders/{quoted(order_id)}", Order))
+
+    async def get_receipt(self, order_id: str) -> Receipt:
+        """Returns what an order of the caller cost, and how that came about."""
+        return await self.session.send(Call("GET", f"/v1/orders/{quoted(order_id)}/receipt", Receipt))
 
     async def cancel_order(self, order_id: str, *, key: str | None = None) -> Order:
         """Frees the seat while the group is open; `key` as in calls that place one."""

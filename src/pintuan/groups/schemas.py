@@ -77,6 +77,9 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     created_at: Annotated[datetime, _moment("When the merchant asked for it.")]
+    refunded_at: Annotated[
+        datetime | None, _moment("When the gateway took it; banks may need days more. Null before.")
+    ]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,6 +112,7 @@ def _refund_of(refund: Mapping[str, Any], currency: str) -> Refund:
         reason=refund["reason"],
         status=_REFUND_ENDINGS.get(refund["state"], "pending"),
         created_at=msgspec.convert(refund["created_at"], datetime),
+        refunded_at=msgspec.convert(refund["refunded_at"], datetime | None),
     )
 
 

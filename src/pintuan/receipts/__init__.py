@@ -1,0 +1,1 @@
+"""Receipts: what an order cost, with everything one needs to work it out by hand."""
