@@ -14,7 +14,7 @@ from pintuan.groups.schemas import Group, Order, Payment
 from pintuan.groups.store import select_groups
 from pintuan.orders import store
 from pintuan.orders.schemas import SHIP_TO_DEPTH_MAX
-from pintuan.payments.sandbox_methods import PAYMENT_METHODS, is_known_method
+from pintuan.payments.gateways import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pintuan.groups.schemas import OrderStatus
     from pintuan.orders.schemas import NewOrder
     from pintuan.pagination import Cursor
+    from pintuan.settings import Settings
 
 REQUEST_ID_BYTES = 16
 
@@ -52,7 +53,7 @@ async def place(
 
     Raises InvalidInput and what `GroupEngine.place` raises.
     """
-    _check(body)
+    _check(body, resources.settings)
     recorded = await resources.engine.place(
         Placement(
             verb=verb,
@@ -117,11 +118,11 @@ async def cancel(resources: Resources, order_id: str, buyer_id: str, *, request_
     return await get_order(resources, order_id, buyer_id)
 
 
-def _check(body: NewOrder) -> None:
+def _check(body: NewOrder, settings: Settings) -> None:
     """Raises InvalidInput for what the type of a body cannot say."""
-    if not is_known_method(body.payment_method):
-        known = ", ".join(sorted(PAYMENT_METHODS))
-        raise InvalidInput.of("payment_method", f"is not a method of the sandbox; it knows {known}")
+    refusal = rules_of(settings).refuse_method(body.payment_method)
+    if refusal is not None:
+        raise InvalidInput.of("payment_method", refusal)
     level: list[Any] = [body.ship_to]
     for _ in range(SHIP_TO_DEPTH_MAX):
         level = [inner for value in level for inner in _parts_of(value)]

@@ -14,6 +14,7 @@ Errors:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -112,11 +113,30 @@ class Payment:
     refunds: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRules:
+    """What a gateway takes and for how long, known without asking it.
+
+    `refuse_method` says why a payment method is none of its own, None when it may be one. `price_step_minor`
+    is what every amount of a currency must be a multiple of, None for a currency that it cannot charge.
+    """
+
+    name: str
+    authorisation_lifetime_ms: int
+    refuse_method: Callable[[str], str | None]
+    price_step_minor: Callable[[str], int | None]
+
+
 class Gateway(Protocol):
     """One payment provider.
 
     For want of an answer, every method raises GatewayTimeout, GatewayUnavailable or KeyMisused.
     """
+
+    @property
+    def authorisation_lifetime_ms(self) -> int:
+        """For how long money stays reserved; what is not captured by then, the gateway lets go of."""
+        ...
 
     async def authorise(self, call: AuthoriseCall) -> Answer:
         """Reserves money on the buyer's payment method."""

@@ -27,7 +27,7 @@ from pintuan.payments.gateway import (
     VoidCall,
 )
 from pintuan.payments.sandbox_batches import Batches, Entry
-from pintuan.payments.sandbox_methods import behaviour_of, card_of
+from pintuan.payments.sandbox_methods import SANDBOX_RULES, behaviour_of, card_of
 from sql import load_queries
 from sql.retry import retry_serialization
 
@@ -60,6 +60,11 @@ class SandboxGateway:
         self._pause = pause
         self._authorisations: Batches[AuthoriseCall] = Batches(self._book_authorisations)
         self._movements: Batches[_Movement] = Batches(self._book_movements)
+
+    @property
+    def authorisation_lifetime_ms(self) -> int:
+        """Seven days. The sandbox tells it and does not enforce it."""
+        return SANDBOX_RULES.authorisation_lifetime_ms
 
     async def authorise(self, call: AuthoriseCall) -> Answer:
         """Reserves money as the payment method says; `pm_slow` does so after two seconds."""

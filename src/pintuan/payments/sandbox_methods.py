@@ -6,11 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pintuan.payments.gateway import GatewayRules
+
 if TYPE_CHECKING:
     from pintuan.payments.gateway import OperationKind
 
 SLOW_AUTHORISATION_S: Final = 2.0
 UNKNOWN_METHOD: Final = "unknown payment method"
+# As long as card networks keep most online authorisations.
+AUTHORISATION_LIFETIME_MS: Final = 7 * 24 * 3_600_000
 
 _METHOD: Final = re.compile(r"(?P<base>pm_[a-z_]{1,40})(?::(?P<card>[A-Za-z0-9_-]{1,64}))?")
 
@@ -58,3 +62,17 @@ def card_of(payment_method: str, buyer_id: str) -> str:
     """Returns the identity of the card: the one named after the colon, or else the buyer's own."""
     match = _METHOD.fullmatch(payment_method)
     return match["card"] if match is not None and match["card"] else f"of:{buyer_id}"
+
+
+def _refuse_method(payment_method: str) -> str | None:
+    if is_known_method(payment_method):
+        return None
+    return f"is not a method of the sandbox; it knows {', '.join(sorted(PAYMENT_METHODS))}"
+
+
+SANDBOX_RULES: Final = GatewayRules(
+    name="sandbox",
+    authorisation_lifetime_ms=AUTHORISATION_LIFETIME_MS,
+    refuse_method=_refuse_method,
+    price_step_minor=lambda _currency: 1,
+)

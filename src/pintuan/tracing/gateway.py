@@ -24,6 +24,11 @@ class TracedGateway:
         self._gateway = gateway
         self._tracing = tracing
 
+    @property
+    def authorisation_lifetime_ms(self) -> int:
+        """What the other gateway says."""
+        return self._gateway.authorisation_lifetime_ms
+
     async def authorise(self, call: AuthoriseCall) -> Answer:
         """Reserves money."""
         with self._tracing.gateway_call("authorise", call.reference):

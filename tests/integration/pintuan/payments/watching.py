@@ -37,6 +37,10 @@ class WatchedGateway:
     look_up_error: GatewayError | None = None
     arrived: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
+    @property
+    def authorisation_lifetime_ms(self) -> int:
+        return self.sandbox.authorisation_lifetime_ms
+
     async def authorise(self, call: AuthoriseCall) -> Answer:
         return await self._send(call, self.sandbox.authorise)
 
