@@ -52,7 +52,8 @@ SELECT
     o.final_unit_minor, o.created_at, p.kind AS payment_kind, p.state AS payment_state, o.refunded_minor,
     CASE WHEN o.status IN ('captured', 'partially_refunded', 'refunded') THEN (
         SELECT jsonb_agg(jsonb_build_object(
-            'id', r.id, 'amount_minor', r.amount_minor, 'reason', r.reason, 'state', f.state, 'created_at', r.created_at
+            'id', r.id, 'amount_minor', r.amount_minor, 'reason', r.reason, 'state', f.state, 'created_at', r.created_at,
+            'refunded_at', CASE f.state WHEN 'succeeded' THEN f.ended_at END
         ) ORDER BY r.refund_no)
         FROM refunds r
         JOIN payment_operations f ON f.order_id = r.order_id AND f.kind = 'refund' AND f.operation_no = r.refund_no

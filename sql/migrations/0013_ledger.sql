@@ -1,8 +1,12 @@
 -- The ledger: append-only double entry. What an order's charge does to it, a trigger on orders posts, so that no
 -- code path can move an order's money and forget the books.
 
+-- The platform's fee. New merchants get the operator's (PINTUAN_PLATFORM_FEE_BPS, which every session knows),
+-- whichever statement adds them; those there are keep what they had, none.
 ALTER TABLE merchants
     ADD COLUMN fee_bps integer NOT NULL DEFAULT 0 CONSTRAINT merchant_fee_range CHECK (fee_bps BETWEEN 0 AND 10000);
+ALTER TABLE merchants
+    ALTER COLUMN fee_bps SET DEFAULT coalesce(nullif(current_setting('pintuan.platform_fee_bps', true), ''), '0')::integer;
 
 -- A transaction is (order_id, kind, operation_no); its lines are written in one statement and add up to zero.
 -- Debits are positive. Every account is kept for each merchant, so that no row is shared by all of them.
@@ -22,7 +26,9 @@ CREATE TABLE ledger_postings (
     created_at timestamptz NOT NULL DEFAULT app_now(),
     PRIMARY KEY (order_id, kind, operation_no, line_no)
 );
-CREATE INDEX ledger_postings_of_merchant ON ledger_postings (merchant_id, created_at, order_id, kind, operation_no, line_no);
+-- Statements are about what is owed to a merchant, the other half of every transaction is not in them.
+CREATE INDEX ledger_statement ON ledger_postings (merchant_id, created_at, order_id, kind, operation_no, line_no)
+    WHERE account = 'merchant_payable';
 
 CREATE TABLE ledger_balances (
     merchant_id text NOT NULL,

@@ -24,3 +24,18 @@ WHERE merchant_id = $1 AND account = 'merchant_payable' AND created_at >= $2 AND
     AND (created_at, order_id, kind, operation_no, line_no) > ($4, $5, $6, $7, $8)
 ORDER BY created_at, order_id, kind, operation_no, line_no
 LIMIT $9;
+
+-- name: merchant_fee
+-- Reads a merchant's fee in basis points; nothing for one who is not known.
+SELECT fee_bps FROM merchants WHERE id = $1;
+
+-- name: set_merchant_fee
+-- Gives a merchant, who is added when not known yet, the fee $2, and answers the one before; null for a new one.
+WITH before AS (
+    SELECT fee_bps FROM merchants WHERE id = $1 FOR NO KEY UPDATE
+),
+kept AS (
+    INSERT INTO merchants (id, fee_bps) VALUES ($1, $2)
+    ON CONFLICT (id) DO UPDATE SET fee_bps = excluded.fee_bps
+)
+SELECT (SELECT fee_bps FROM before) AS fee_bps;

@@ -137,6 +137,7 @@ def session_settings(settings: Settings, application_name: str) -> dict[str, str
         "lock_timeout": str(LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
         "pintuan.sim_offset_ms": str(settings.sim_offset_ms),
+        "pintuan.platform_fee_bps": str(settings.platform_fee_bps),
     }
 
 

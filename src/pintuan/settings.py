@@ -30,6 +30,7 @@ from pintuan.setting_values import (
     web_origin,
     whole_number,
 )
+from pricing.fee import BASIS_POINTS
 
 PREFIX = "PINTUAN_"
 DOTENV_FILE = ".env"
@@ -88,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sim_offset_ms: int = 0
     rate_limits: bool = True
     default_currency: str = "USD"
+    platform_fee_bps: int = 0
     streams_per_address: int = 200
     smtp_url: str | None = None
     mail_from: str | None = None
@@ -331,6 +333,11 @@ SETTINGS = (
     ),
     Setting("rate_limits", switch, "off only in dev, for load tests"),
     Setting("default_currency", currency, "the currency of feeds whose prices name none"),
+    Setting(
+        "platform_fee_bps",
+        whole_number(0, BASIS_POINTS),
+        "the platform's part of what new merchants sell, in basis points; `pintuan fee` changes a merchant's",
+    ),
     Setting(
         "streams_per_address",
         whole_number(1, 1_000_000),

@@ -64,3 +64,15 @@ async def statement_page(
     """Returns up to `limit` movements of the period, the oldest first, from just behind `after`."""
     rows = await pool.fetch(LEDGER["statement_page"], merchant_id, since, until, *after, limit)
     return [Movement(**row) for row in rows]
+
+
+async def merchant_fee(pool: asyncpg.Pool, merchant_id: str) -> int | None:
+    """Returns the platform's fee on what the merchant sells, in basis points; None for an unknown one."""
+    fee_bps: int | None = await pool.fetchval(LEDGER["merchant_fee"], merchant_id)
+    return fee_bps
+
+
+async def set_merchant_fee(pool: asyncpg.Pool, merchant_id: str, fee_bps: int) -> int | None:
+    """Sets the fee of a merchant, who is added if need be; returns the one before, None for a new one."""
+    before: int | None = await pool.fetchval(LEDGER["set_merchant_fee"], merchant_id, fee_bps)
+    return before
