@@ -64,7 +64,7 @@ class Seeds:
         operation_id = operation_of(case)
         for name, value in case.path_parameters.items():
             kind = SPENDING.get((operation_id, name), name)
-            # What nothing was seeded of keeps a name that leads nowhere, and its call is missed among successes.
+            # What nothing was seeded of keeps a name that leads nowhere; the last test misses its success.
             if str(value).startswith(PLACEHOLDER) and kind in self.ids:
                 case.path_parameters[name] = _chosen(self.ids[kind], value)
         if isinstance(case.body, dict):
