@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import os
 from pathlib import Path
 
 import asyncpg
@@ -12,12 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pintuan.cli import main
+from tests.sample_data import SHOPIFY_FILES, sample
 
 pytestmark = pytest.mark.anyio
 
-PROJECT = Path(__file__).parents[4]
-SAMPLES = Path(os.environ.get("PINTUAN_SAMPLE_DATA") or PROJECT.parent / "shared" / "data")
-SAMPLE_FILES = ("shopify-apparel.csv", "shopify-home-and-garden.csv")
 HEADER = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\n"
 
 
@@ -48,14 +45,11 @@ async def variants_of(pool: asyncpg.Pool) -> dict[str, tuple[str, str]]:
     return {row["title"]: (row["id"], row["sku"]) for row in rows}
 
 
-@pytest.mark.parametrize("name", SAMPLE_FILES)
+@pytest.mark.parametrize("name", SHOPIFY_FILES)
 async def test_a_real_export_comes_in_whole_and_only_once(
     database_url: str, pool: asyncpg.Pool, name: str
 ) -> None:
-    path = SAMPLES / name
-    if not path.is_file():
-        pytest.skip(f"{name} is not among the sample data; PINTUAN_SAMPLE_DATA names their folder")
-    content = await asyncio.to_thread(path.read_bytes)
+    content = await asyncio.to_thread(sample, name)
     rows = list(csv.DictReader(content.decode().splitlines()))
 
     first = await run_import(content, database_url)
