@@ -73,16 +73,17 @@ ORDER BY g.opened_at DESC, g.id DESC
 LIMIT $6;
 
 -- name: sum_groups
--- Counts the orders of groups by status, with their units and what was captured of them.
+-- Counts the orders of groups by status, with their units, what was captured of them and what was given back.
 SELECT group_id, status, count(*) AS orders, sum(quantity) AS units,
     (sum(final_unit_minor * quantity) FILTER (WHERE status IN ('captured', 'partially_refunded', 'refunded')))::bigint
-        AS captured_minor
+        AS captured_minor,
+    sum(refunded_minor)::bigint AS refunded_minor
 FROM (
-    SELECT group_id, status, quantity, final_unit_minor FROM orders
+    SELECT group_id, status, quantity, final_unit_minor, refunded_minor FROM orders
     WHERE group_id = ANY($1::text[])
         AND status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
     UNION ALL
-    SELECT group_id, status, quantity, final_unit_minor FROM orders
+    SELECT group_id, status, quantity, final_unit_minor, refunded_minor FROM orders
     WHERE group_id = ANY($1::text[])
         AND status IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
 ) o

@@ -31,6 +31,14 @@ MerchantParameter: TypeAlias = Annotated[
         max_length=FILTER_CHARS_MAX, pattern=FILTER_PATTERN, description="Only what this merchant sells."
     ),
 ]
+SellerParameter: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=FILTER_CHARS_MAX,
+        pattern=FILTER_PATTERN,
+        description="Whose sales or books; an admin must name a merchant, a merchant sees their own.",
+    ),
+]
 CurrencyParameter: TypeAlias = Annotated[
     str | None,
     QueryParameter(pattern="^[A-Z]{3}$", max_length=3, description="Only prices in this currency."),

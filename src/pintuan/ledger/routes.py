@@ -12,10 +12,11 @@ from litestar.response import Stream
 from pintuan.auth import SELLERS, check_role, requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.errors import InvalidInput
-from pintuan.filters import TIME, time_of
+from pintuan.filters import TIME, SellerParameter, time_of
 from pintuan.ledger import service, store
 from pintuan.ledger.schemas import Balance
 from pintuan.parameters import InjectedResources
+from pintuan.selling.service import merchant_of
 
 PERIOD_DAYS_MAX: Final = 366
 
@@ -32,10 +33,12 @@ ToParameter: TypeAlias = Annotated[
 
 
 @get("/balance", guards=[requires_role("merchant")], summary="What is owed to the merchant")
-async def get_balance(request: ApiRequest, resources: InjectedResources) -> Balance:
+async def get_balance(
+    request: ApiRequest, resources: InjectedResources, merchant_id: SellerParameter = None
+) -> Balance:
     """Answers one entry for each currency, made from the ledger."""
-    merchant = check_role(request.user, SELLERS)
-    return Balance(await store.balances(resources.pool, merchant.subject))
+    seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
+    return Balance(await store.balances(resources.pool, seller))
 
 
 @get(
@@ -45,14 +48,18 @@ async def get_balance(request: ApiRequest, resources: InjectedResources) -> Bala
     media_type="text/csv",
 )
 async def get_statement(
-    request: ApiRequest, resources: InjectedResources, created_from: FromParameter, created_to: ToParameter
+    request: ApiRequest,
+    resources: InjectedResources,
+    created_from: FromParameter,
+    created_to: ToParameter,
+    merchant_id: SellerParameter = None,
 ) -> Stream:
     """Answers every sale, fee and refund of the period, the oldest first, amounts in minor units."""
-    merchant = check_role(request.user, SELLERS)
+    seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     begin, end = time_of("created_from", created_from), time_of("created_to", created_to)
     if begin is None or end is None or not timedelta(0) < end - begin <= timedelta(days=PERIOD_DAYS_MAX):
         raise InvalidInput.of("created_to", f"must be after created_from, by at most {PERIOD_DAYS_MAX} days")
-    rows = service.statement(resources.pool, merchant.subject, since=begin, until=end)
+    rows = service.statement(resources.pool, seller, since=begin, until=end)
     return Stream(
         rows,
         media_type="text/csv; charset=utf-8",

@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from pintuan.ledger import store
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ async def statement(
 
 def _cells_of(movement: store.Movement) -> tuple[str, ...]:
     return (
-        movement.created_at.isoformat(),
+        # As in JSON, so that both can be compared.
+        msgspec.json.encode(movement.created_at).decode().strip('"'),
         movement.order_id,
         _ENTRIES[movement.kind, movement.line_no],
         str(movement.amount_minor),

@@ -12,7 +12,7 @@ from litestar.params import FromPath, QueryParameter
 from pintuan.auth import SELLERS, check_role, requires_role
 from pintuan.bodies import ApiRequest
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
-from pintuan.filters import FILTER_CHARS_MAX, FILTER_PATTERN, TIME, time_of
+from pintuan.filters import FILTER_CHARS_MAX, FILTER_PATTERN, TIME, SellerParameter, time_of
 from pintuan.groups.schemas import GroupStatus, OrderStatus
 from pintuan.page import Page
 from pintuan.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, decode_cursor
@@ -33,14 +33,6 @@ DealParameter: TypeAlias = Annotated[
 GroupParameter: TypeAlias = Annotated[
     str | None,
     QueryParameter(max_length=FILTER_CHARS_MAX, pattern=FILTER_PATTERN, description="Only of this group."),
-]
-SellerParameter: TypeAlias = Annotated[
-    str | None,
-    QueryParameter(
-        max_length=FILTER_CHARS_MAX,
-        pattern=FILTER_PATTERN,
-        description="Whose sales; an admin must name a merchant, a merchant sees their own.",
-    ),
 ]
 OrderStatusParameter: TypeAlias = Annotated[
     OrderStatus | None, QueryParameter(description="Only orders of this status.")

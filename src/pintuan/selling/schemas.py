@@ -55,7 +55,8 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
         datetime, Meta(description="When the order was placed.", examples=["2030-01-01T12:00:00Z"])
     ]
     updated_at: Annotated[
-        datetime, Meta(description="When its status changed last.", examples=["2030-01-01T12:05:00Z"])
+        datetime,
+        Meta(description="When its status or its refunds changed last.", examples=["2030-01-01T12:05:00Z"]),
     ]
 
 
@@ -66,8 +67,13 @@ class SoldGroup(Group, frozen=True, kw_only=True):
     orders_by_status: Annotated[
         dict[OrderStatus, int],
         Meta(
-            description="How many orders it has of each status, those that ended included.",
+            description="How many orders it has of each status, those that ended included; an order that was "
+            "paid for and refunded counts as `partially_refunded` or `refunded`, no longer as `captured`.",
             examples=[{"authorised": 3, "declined": 1}],
         ),
     ]
-    revenue: Annotated[Money, Meta(description="What was captured so far, refunds not taken off.")]
+    revenue: Annotated[Money, Meta(description="Gross: what was captured so far, refunds not taken off.")]
+    refunded: Annotated[Money, Meta(description="What was given back of it so far.")]
+    net_revenue: Annotated[
+        Money, Meta(description="`revenue` less `refunded`; the platform's fee is not off.")
+    ]

@@ -15,13 +15,17 @@ from pintuan.selling import store
 from pintuan.selling.schemas import Sale, SoldGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
     from pintuan.auth import Principal
     from pintuan.bootstrap import Resources
     from pintuan.groups.schemas import Group, GroupStatus
     from pintuan.pagination import Cursor
     from pintuan.selling.store import GroupSums, SalesFilter
 
-_NOTHING_SOLD = store.GroupSums(orders_by_status={}, units=0, captured_minor=0)
+_NOTHING_SOLD = store.GroupSums(orders_by_status={}, units=0, captured_minor=0, refunded_minor=0)
 
 
 def merchant_of(seller: Principal, merchant_id: str | None) -> str:
@@ -71,19 +75,28 @@ async def list_groups(
         resources.pool, merchant_id, deal_id=deal_id, status=status, after=after, limit=limit + 1
     )
     ids = [id_ for id_, _ in places[:limit]]
-    groups = await select_groups(resources.pool, ids, share_base=resources.settings.share_base)
-    sums = await store.sum_groups(resources.pool, ids)
-    return Page(
-        [_sold(groups[id_], sums.get(id_, _NOTHING_SOLD)) for id_ in ids], _next_cursor(places, limit)
-    )
+    sold = await read_sold_groups(resources.pool, ids, share_base=resources.settings.share_base)
+    return Page([sold[id_] for id_ in ids], _next_cursor(places, limit))
+
+
+async def read_sold_groups(
+    pool: asyncpg.Pool, group_ids: Sequence[str], *, share_base: str
+) -> dict[str, SoldGroup]:
+    """Returns those of the groups that exist with what was sold in them, by id."""
+    groups = await select_groups(pool, group_ids, share_base=share_base)
+    sums = await store.sum_groups(pool, group_ids)
+    return {id_: _sold(group, sums.get(id_, _NOTHING_SOLD)) for id_, group in groups.items()}
 
 
 def _sold(group: Group, sums: GroupSums) -> SoldGroup:
+    currency = group.unit_price.currency
     return SoldGroup(
         **msgspec.structs.asdict(group),
         units=sums.units,
         orders_by_status=sums.orders_by_status,
-        revenue=Money(sums.captured_minor, group.unit_price.currency),
+        revenue=Money(sums.captured_minor, currency),
+        refunded=Money(sums.refunded_minor, currency),
+        net_revenue=Money(sums.captured_minor - sums.refunded_minor, currency),
     )
 
 

@@ -42,11 +42,12 @@ class SalesFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupSums(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sold in a group."""
+    """What was sold in a group; `captured_minor` is before refunds."""
 
     orders_by_status: dict[OrderStatus, int]
     units: int
     captured_minor: int
+    refunded_minor: int
 
 
 async def page_of_sales(
@@ -118,6 +119,7 @@ def _sums_of(rows: Sequence[asyncpg.Record]) -> GroupSums:
         orders_by_status={row["status"]: row["orders"] for row in rows},
         units=sum(row["units"] for row in rows if row["status"] not in ENDED),
         captured_minor=sum(row["captured_minor"] or 0 for row in rows),
+        refunded_minor=sum(row["refunded_minor"] for row in rows),
     )
 
 

@@ -10,6 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
+from groups.engine import GroupEngine
 from pintuan.payments.operations import PaymentExecutor
 from pintuan.payments.sandbox import SandboxGateway
 from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
@@ -137,3 +138,59 @@ async def lines(
     answer = await api.get("/v1/merchant/statement.csv", params=period, headers=merchant)
     assert answer.status_code == 200, answer.text
     return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+@pytest.mark.usefixtures("order")
+async def test_a_merchant_reads_the_own_books_and_an_admin_names_whose(
+    api: httpx.AsyncClient, bearer: Bearer
+) -> None:
+    acme, admin = bearer("merchant", "acme"), bearer("admin", "root")
+    period = {"created_from": "2020-01-01T00:00:00Z", "created_to": "2020-12-31T00:00:00Z"}
+    own = (await api.get("/v1/merchant/balance", headers=acme)).json()
+    assert own["items"] != []
+    for path, params in (("/v1/merchant/balance", {}), ("/v1/merchant/statement.csv", period)):
+        problem = refused(await api.get(path, params=params, headers=admin), 400, "invalid")
+        assert [error["field"] for error in problem["errors"]] == ["merchant_id"]
+        foreign = params | {"merchant_id": "zenith"}
+        refused(await api.get(path, params=foreign, headers=acme), 403, "forbidden")
+        refused(await api.get(path, params=params, headers=bearer("buyer", "ann")), 403, "forbidden")
+        for headers in (acme, admin):
+            named = await api.get(path, params=params | {"merchant_id": "acme"}, headers=headers)
+            assert named.text == (await api.get(path, params=params, headers=acme)).text
+    assert (
+        await api.get("/v1/merchant/balance", params={"merchant_id": "zenith"}, headers=admin)
+    ).json() == {"items": []}
+
+
+async def test_a_groups_revenue_is_told_before_and_after_what_was_given_back(
+    api: httpx.AsyncClient, bearer: Bearer, pool: asyncpg.Pool, shoppers: Shoppers, engine: GroupEngine
+) -> None:
+    deal = await Market(pool).deal(min_headcount=2, max_headcount=2, ladder=((2, 900),))
+    one, other = [placed(await shoppers.join(deal, name))["id"] for name in ("ann", "bob")]
+    await pay(pool)
+    await engine.advance_due_groups(10)
+    await pay(pool)
+    acme = bearer("merchant", "acme")
+
+    async def group() -> dict[str, Any]:
+        answer = await api.get("/v1/merchant/groups", params={"deal_id": deal}, headers=acme)
+        (shown,) = answer.json()["items"]
+        return {
+            name: shown[name]["amount"] if "revenue" in name or name == "refunded" else shown[name]
+            for name in ("revenue", "refunded", "net_revenue", "units", "headcount", "orders_by_status")
+        }
+
+    sold = {"revenue": 1800, "refunded": 0, "net_revenue": 1800, "units": 2, "headcount": 2}
+    assert await group() == sold | {"orders_by_status": {"captured": 2}}
+    await refund(api, bearer, one)
+    await refund(api, bearer, other, amount=900)
+    assert (await group())["refunded"] == 0
+    await pay(pool)
+    assert await group() == sold | {
+        "refunded": 1200,
+        "net_revenue": 600,
+        "orders_by_status": {"partially_refunded": 1, "refunded": 1},
+    }
+    table = (await api.get("/v1/merchant/orders.csv", params={"deal_id": deal}, headers=acme)).text
+    rows = csv.DictReader(io.StringIO(table))
+    assert {row["order_id"]: row["refunded_total_minor"] for row in rows} == {one: "300", other: "900"}
