@@ -31,11 +31,12 @@ from pintuan.identity.erasures import Eraser
 from pintuan.metrics import JOB_FAILURES, QUEUE_LAG
 from pintuan.notifications.channels import notifiers_of
 from pintuan.notifications.courier import Courier
-from pintuan.payments.gateways import gateway_of
+from pintuan.payments.gateways import open_gateway
 from pintuan.tracing.gateway import TracedGateway
 from workers.failures import report_failure
 from workers.jobs import Jobs, Stores
 from workers.people import People
+from workers.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from arq.connections import ArqRedis
@@ -71,20 +72,21 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
     async with (
         open_resources(settings, application_name="pintuan-worker") as resources,
         open_queue(settings) as queue,
+        open_gateway(settings, resources.pool) as opened,
     ):
-        gateway = gateway_of(settings, resources.pool)
-        if resources.tracing is not None:
-            gateway = TracedGateway(gateway, resources.tracing)
+        gateway = opened if resources.tracing is None else TracedGateway(opened, resources.tracing)
         stores = Stores(resources.pool, resources.engine, gateway, resources.signals.tell)
         jobs = Jobs(stores)
         people = _people_of(resources)
+        webhooks = Webhooks(resources)
         try:
-            worker = make_worker(queue, jobs, people, resources.tracing)
+            worker = make_worker(queue, jobs, people, webhooks, resources.tracing)
             working()
             await _work(worker, jobs)
         finally:
             await jobs.close()
             await people.close()
+            await webhooks.close()
 
 
 def _people_of(resources: Resources) -> People:
@@ -95,13 +97,15 @@ def _people_of(resources: Resources) -> People:
     return People(resources.pool, courier, Eraser(resources.pool, resources.engine))
 
 
-def make_worker(queue: ArqRedis, jobs: Jobs, people: People, tracing: Tracing | None = None) -> Worker:
+def make_worker(
+    queue: ArqRedis, jobs: Jobs, people: People, webhooks: Webhooks, tracing: Tracing | None = None
+) -> Worker:
     """Returns an arq worker for the jobs; make it inside the running event loop."""
     # arq reports every start and end of every job, several times a second.
     logging.getLogger("arq.worker").setLevel(logging.WARNING)
     return Worker(
-        functions=_functions(queue, jobs, people, tracing),
-        cron_jobs=_sweeps(jobs, people),
+        functions=_functions(queue, jobs, people, webhooks, tracing),
+        cron_jobs=_sweeps(jobs, people, webhooks),
         queue_name=QUEUE_NAME,
         redis_pool=queue,
         job_serializer=serialize_job,
@@ -117,20 +121,23 @@ def make_worker(queue: ArqRedis, jobs: Jobs, people: People, tracing: Tracing | 
     )
 
 
-def _functions(queue: ArqRedis, jobs: Jobs, people: People, tracing: Tracing | None = None) -> list[Function]:
+def _functions(
+    queue: ArqRedis, jobs: Jobs, people: People, webhooks: Webhooks, tracing: Tracing | None
+) -> list[Function]:
     """What doorbells ask for, under the doorbells' names."""
     answers: dict[Doorbell, Job] = {
         "payments": jobs.drain_payments,
         "lifecycle": jobs.lifecycle.run,
         "seats": jobs.seats.run,
         "notifications": people.notifications.run,
+        "webhooks": webhooks.deliveries.run,
     }
     return [
         func(_answering(queue, doorbell, job, tracing), name=doorbell) for doorbell, job in answers.items()
     ]
 
 
-def _sweeps(jobs: Jobs, people: People) -> list[CronJob]:
+def _sweeps(jobs: Jobs, people: People, webhooks: Webhooks) -> list[CronJob]:
     """What is done without being asked for; spread over the second, to spare the stores."""
     every_second: dict[str, Job] = {
         "payments": jobs.sweep_payments,
@@ -138,6 +145,7 @@ def _sweeps(jobs: Jobs, people: People) -> list[CronJob]:
         "expiry": jobs.expiry.run,
         "seats": jobs.seats.run,
         "notifications": people.notifications.run,
+        "webhooks": webhooks.deliveries.run,
     }
     step_us = 1_000_000 // len(every_second)
     return [
@@ -150,6 +158,12 @@ def _sweeps(jobs: Jobs, people: People) -> list[CronJob]:
         cron(_counted("keys", jobs.keys.run), name="sweep:keys", minute=0, second=0),
         cron(_counted("erasures", people.erasures.run), name="sweep:erasures", second=EVERY_SECOND),
         cron(_counted("tidying", people.tidying.run), name="sweep:tidying", second=30),
+        cron(
+            _counted("webhook samples", webhooks.sample),
+            name="sweep:webhook samples",
+            second=EVERY_FIVE_SECONDS,
+        ),
+        cron(_counted("webhook tidying", webhooks.tidying.run), name="sweep:webhook tidying", second=45),
     ]
 
 

@@ -96,6 +96,17 @@ def secret_keys(*, length_min: int, count_max: int) -> Callable[[str], tuple[str
     return parse
 
 
+def secret_of(*prefixes: str) -> Callable[[str], str]:
+    """Takes secrets that begin with one of the prefixes, so that a publishable key is not taken for one."""
+
+    def parse(text: str) -> str:
+        if not text.startswith(prefixes) or text in prefixes or not (text.isascii() and text.isprintable()):
+            raise ValueError(f"must begin with {' or '.join(prefixes)}")
+        return text
+
+    return parse
+
+
 def mailbox(text: str) -> str:
     """Takes an e-mail address, alone or as `Name <address>` (RFC 5322 section 3.4)."""
     _, address = parseaddr(text)

@@ -25,6 +25,7 @@ from pintuan.setting_values import (
     mailbox,
     proxies,
     secret_keys,
+    secret_of,
     switch,
     url,
     web_origin,
@@ -85,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str | None = None
     secret_keys_accepted: tuple[str, ...] = ()
     payment_gateway: Literal["sandbox", "stripe"] = "sandbox"
+    stripe_secret_key: str | None = None
+    stripe_webhook_secret: str | None = None
+    stripe_api_base: str | None = None
     clock_offset_ms: int = 0
     sim_offset_ms: int = 0
     rate_limits: bool = True
@@ -257,13 +261,6 @@ def _environment() -> dict[str, str]:
         raise SettingsError(DOTENV_FILE, str(error)) from error
 
 
-def _gateway(text: str) -> str:
-    name = choice("sandbox", "stripe")(text)
-    if name == "stripe":
-        raise ValueError("stripe is not available in this version; use sandbox")
-    return name
-
-
 def _placement_redis(text: str) -> str:
     if text.startswith("redis+cluster:"):
         raise ValueError("placing in a cluster is not supported yet; name a single Redis")
@@ -275,6 +272,11 @@ def _disagreements(settings: Settings) -> Iterator[SettingsError]:
     if settings.smtp_url is not None and settings.mail_from is None:
         reason = "needed beside PINTUAN_SMTP_URL: mail comes from somebody"
         yield SettingsError(_variable("mail_from"), reason, needed=True)
+    if settings.payment_gateway == "stripe":
+        for field in ("stripe_secret_key", "stripe_webhook_secret"):
+            if getattr(settings, field) is None:
+                reason = "needed when PINTUAN_PAYMENT_GATEWAY is stripe"
+                yield SettingsError(_variable(field), reason, needed=True)
     if settings.metrics_port == settings.http_port:
         yield SettingsError(_variable("metrics_port"), "must differ from PINTUAN_HTTP_PORT")
     if settings.env == "dev":
@@ -282,6 +284,8 @@ def _disagreements(settings: Settings) -> Iterator[SettingsError]:
     for field in ("clock_offset_ms", "sim_offset_ms"):
         if getattr(settings, field) != 0:
             yield SettingsError(_variable(field), "only dev may shift time; leave it out in production")
+    if settings.stripe_api_base is not None:
+        yield SettingsError(_variable("stripe_api_base"), "only dev may send payments elsewhere")
     for place, issuer in enumerate(settings.trusted_issuers, start=1):
         if issuer.is_local:
             reason = f"issuer {place}: jwks_url must start with https:// in production"
@@ -320,7 +324,17 @@ SETTINGS = (
         "former or coming secret keys, comma separated, which verify and sign nothing; for rotation",
         secret=True,
     ),
-    Setting("payment_gateway", _gateway, "who authorises and captures payments"),
+    Setting(
+        "payment_gateway", choice("sandbox", "stripe"), "who takes payments; the sandbox only pretends to"
+    ),
+    Setting("stripe_secret_key", secret_of("sk_", "rk_"), "calls Stripe's API", secret=True),
+    Setting(
+        "stripe_webhook_secret",
+        secret_of("whsec_"),
+        "checks what Stripe sends to /v1/payments/webhooks/stripe",
+        secret=True,
+    ),
+    Setting("stripe_api_base", web_origin, "dev only: a server in place of Stripe's, for tests"),
     Setting(
         "clock_offset_ms",
         whole_number(-OFFSET_MS_MAX, OFFSET_MS_MAX),

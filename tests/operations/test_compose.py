@@ -37,6 +37,7 @@ COMPOSED = {
     "PINTUAN_CLOCK_OFFSET_MS",
     "PINTUAN_SIM_OFFSET_MS",
     "PINTUAN_RATE_LIMITS",
+    "PINTUAN_STRIPE_API_BASE",
 }
 """What the image or the options fix, and what production refuses."""
 

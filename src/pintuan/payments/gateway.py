@@ -9,6 +9,7 @@ Errors:
     GatewayError
     ├── GatewayTimeout(reason)        no answer: the operation may or may not have taken place
     ├── GatewayUnavailable(reason)    the operation has not taken place
+    ├── PaymentMissing(reference)     the gateway knows no such payment, or not yet; nothing happened
     └── KeyMisused(idempotency_key)   the key was used before with other arguments, a fault of ours
 """
 
@@ -35,6 +36,14 @@ class GatewayTimeout(GatewayError):
 
 class GatewayUnavailable(GatewayError):
     """The gateway refused to take the call, so nothing happened."""
+
+
+class PaymentMissing(GatewayError):
+    """The gateway knows no payment of `reference`, at least not yet; nothing happened now."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"the gateway knows no payment of {reference!r}")
+        self.reference = reference
 
 
 class KeyMisused(GatewayError):

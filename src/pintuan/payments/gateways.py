@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pintuan.payments.sandbox import SandboxGateway
@@ -10,6 +11,8 @@ from pintuan.payments.stripe_rules import STRIPE_RULES
 from pintuan.settings import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import asyncpg
 
     from pintuan.payments.gateway import Gateway, GatewayRules
@@ -21,14 +24,22 @@ def rules_of(settings: Settings) -> GatewayRules:
     return STRIPE_RULES if settings.payment_gateway == "stripe" else SANDBOX_RULES
 
 
-def gateway_of(settings: Settings, pool: asyncpg.Pool) -> Gateway:
-    """Returns the gateway the settings name.
+@asynccontextmanager
+async def open_gateway(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Gateway]:
+    """Opens the gateway the settings name for the life of the block.
 
     Raises:
-        SettingsError: this version has no such gateway.
+        SettingsError: Stripe's secret key is missing.
     """
-    match settings.payment_gateway:
-        case "sandbox":
-            return SandboxGateway(pool)
-        case "stripe":
-            raise SettingsError("PINTUAN_PAYMENT_GATEWAY", "stripe is not available in this version")
+    if settings.payment_gateway == "sandbox":
+        yield SandboxGateway(pool)
+        return
+    if settings.stripe_secret_key is None:
+        raise SettingsError("PINTUAN_STRIPE_SECRET_KEY", "needed when PINTUAN_PAYMENT_GATEWAY is stripe")
+    # Its library is large, and a process that plays with the sandbox needs nothing of it.
+    from pintuan.payments.stripe_gateway import open_stripe
+
+    async with open_stripe(
+        pool, secret_key=settings.stripe_secret_key, api_base=settings.stripe_api_base
+    ) as gateway:
+        yield gateway

@@ -5,18 +5,26 @@ from typing import cast
 import asyncpg
 import pytest
 
-from pintuan.payments.gateways import gateway_of
+from pintuan.payments.gateways import open_gateway, rules_of
 from pintuan.payments.sandbox import SandboxGateway
+from pintuan.payments.stripe_gateway import StripeGateway
 from pintuan.settings import Settings, SettingsError
+
+pytestmark = pytest.mark.anyio
 
 # Nothing here asks it anything.
 NO_POOL = cast("asyncpg.Pool", None)
+STRIPE = Settings(payment_gateway="stripe", stripe_secret_key="sk_test_1", stripe_webhook_secret="whsec_1")
 
 
-def test_the_gateway_is_the_one_that_is_set() -> None:
-    assert isinstance(gateway_of(Settings(payment_gateway="sandbox"), NO_POOL), SandboxGateway)
+@pytest.mark.parametrize(("settings", "kind"), [(Settings(), SandboxGateway), (STRIPE, StripeGateway)])
+async def test_the_gateway_is_the_one_that_is_set(settings: Settings, kind: type) -> None:
+    async with open_gateway(settings, NO_POOL) as gateway:
+        assert isinstance(gateway, kind)
+        assert rules_of(settings).authorisation_lifetime_ms == gateway.authorisation_lifetime_ms
 
 
-def test_a_gateway_this_version_lacks_is_refused_by_its_variable() -> None:
-    with pytest.raises(SettingsError, match="PINTUAN_PAYMENT_GATEWAY: stripe"):
-        gateway_of(Settings(payment_gateway="stripe"), NO_POOL)
+async def test_stripe_without_its_key_is_refused_by_the_variable() -> None:
+    with pytest.raises(SettingsError, match="PINTUAN_STRIPE_SECRET_KEY: needed"):
+        async with open_gateway(Settings(payment_gateway="stripe"), NO_POOL):
+            pass
