@@ -45,6 +45,7 @@ from pintuan.request_scope import RequestScope
 from pintuan.selling.routes import ROUTES as SELLING_ROUTES
 from pintuan.settings import Settings, load_settings
 from pintuan.tracing.requests import TracedRequests
+from pintuan.webhooks.routes import ROUTES as WEBHOOK_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -63,6 +64,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *LEDGER_ROUTES,
     *LIVE_ROUTES,
     *SELLING_ROUTES,
+    *WEBHOOK_ROUTES,
     *IDENTITY_ROUTES,
 ]
 # Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.

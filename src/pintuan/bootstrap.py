@@ -23,6 +23,7 @@ from pintuan.identity.erasures import recently_erased_subjects
 from pintuan.live.signals import ChangeSignals, open_signals
 from pintuan.redis_connection import RedisClient, open_redis, placement_url
 from pintuan.tracing import open_tracing
+from pintuan.webhooks.addresses import Resolver, SystemResolver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,6 +54,7 @@ class Resources:
     tracing: Tracing | None
     verifier: Verifier
     uploads: Uploads = field(default_factory=Uploads)
+    resolver: Resolver = field(default_factory=SystemResolver)
 
 
 @asynccontextmanager

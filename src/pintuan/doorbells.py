@@ -27,7 +27,7 @@ from pintuan.settings import SettingsError
 if TYPE_CHECKING:
     from pintuan.settings import Settings
 
-Doorbell: TypeAlias = Literal["payments", "lifecycle", "seats", "notifications"]
+Doorbell: TypeAlias = Literal["payments", "lifecycle", "seats", "notifications", "webhooks"]
 DOORBELLS: Final[tuple[Doorbell, ...]] = get_args(Doorbell)
 
 for _doorbell in DOORBELLS:

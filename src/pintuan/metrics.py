@@ -96,15 +96,31 @@ PAYMENT_OVERDUE: Final = Gauge(
 )
 PAYMENTS: Final = Gauge(
     "pintuan_payments",
-    "Payment operations that have not ended, as a worker last counted them; those that ended are counted in "
-    "pintuan_payment_operations_total.",
+    "Payment operations that have not ended, and those `escalated` to a person, as a worker last counted them; "
+    "those that ended are counted in pintuan_payment_operations_total.",
     labelnames=("kind", "state"),
     multiprocess_mode="livemostrecent",
+)
+GATEWAY_CIRCUIT_OPEN: Final = Gauge(
+    "pintuan_gateway_circuit_open",
+    "Workers that leave the payment gateway alone, but for a probe now and then, because it does not answer.",
+    multiprocess_mode="livesum",
 )
 NOTIFICATIONS: Final = Counter(
     "pintuan_notifications",
     "Messages to people by what became of them: sent, retried, expired or failed.",
     labelnames=("channel", "outcome"),
+)
+WEBHOOK_DELIVERIES: Final = Counter(
+    "pintuan_webhook_deliveries",
+    "Attempts to deliver webhooks by what they led to: delivered, retried, failed for good, or gone.",
+    labelnames=("outcome",),
+)
+WEBHOOK_OVERDUE: Final = Gauge(
+    "pintuan_webhook_overdue_seconds",
+    "How long the oldest webhook has been waiting for a worker, of those to endpoints that answer; sampled by "
+    "workers.",
+    multiprocess_mode="livemostrecent",
 )
 EVENT_STREAMS: Final = Gauge(
     "pintuan_event_streams", "Live streams of groups that are open.", multiprocess_mode="livesum"
@@ -130,6 +146,7 @@ for _counter, _values in {
     ),
     PAYMENT_ESCALATIONS: (_PAYMENT_KINDS,),
     NOTIFICATIONS: (("email", "sms"), ("sent", "retried", "expired", "failed")),
+    WEBHOOK_DELIVERIES: (("delivered", "retried", "failed", "gone"),),
     EVENT_STREAMS_DROPPED: (("slow", "drained"),),
 }.items():
     for _labels in product(*_values):
@@ -148,7 +165,7 @@ _request_counters: dict[tuple[str, str, int], Counter] = {}
 _request_durations: dict[tuple[str, str], Histogram] = {}
 # Kinds and states are few; all that unfinished operations may have are shown from the first sample on.
 _payments_shown: set[tuple[str, str]] = {
-    (kind, state) for kind in _PAYMENT_KINDS for state in ("due", "in_flight", "unknown")
+    (kind, state) for kind in _PAYMENT_KINDS for state in ("due", "in_flight", "unknown", "escalated")
 }
 
 

@@ -6,7 +6,8 @@
             print(group.headcount, group.unit_price)
 
     marketplace.py  opens the client; all calls in one class
-    products.py, deals.py, groups.py, orders.py, identity.py, merchants.py, operator.py
+    products.py, deals.py, groups.py, orders.py, identity.py, merchants.py,
+    webhooks.py, operator.py
                     the calls of each noun
     pages.py        goes through lists
     watch.py        follows a group; events.py reads its events

@@ -17,6 +17,7 @@ from pintuan.client.orders import OrderCalls
 from pintuan.client.products import ProductCalls
 from pintuan.client.session import Session
 from pintuan.client.transport import CALL_TIMEOUT_S, CONNECTIONS_MAX, DEADLINE_S, Transport
+from pintuan.client.webhooks import WebhookCalls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ class Pintuan(
     IdentityCalls,
     MerchantCalls,
     BooksCalls,
+    WebhookCalls,
     OperatorCalls,
 ):
     """A marketplace as one caller sees it; methods are called as the operations of the contract.

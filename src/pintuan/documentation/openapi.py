@@ -59,6 +59,7 @@ _TAGS: Final = (
     Tag("groups", "Time-limited groups, joining them, and links to share."),
     Tag("orders", "A buyer's seats and solo purchases."),
     Tag("merchants", "A merchant's keys and views."),
+    Tag("webhooks", "Telling a merchant's own systems what became of groups and orders."),
     Tag("identity", "Signing in, and what people see and erase of themselves."),
     Tag("payments", "Calls from payment gateways."),
     Tag("operator", "Health and metrics."),

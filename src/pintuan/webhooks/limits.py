@@ -1,0 +1,15 @@
+"""Bounds on webhooks."""
+
+from typing import Final
+
+ENDPOINTS_PER_MERCHANT_MAX: Final = 10
+URL_CHARS_MAX: Final = 2000
+DESCRIPTION_CHARS_MAX: Final = 200
+# How long a secret that was replaced goes on signing beside its successor.
+FORMER_SECRET_MS: Final = 24 * 3_600_000
+# Rotated more often than this within a day, headers would grow without end.
+LIVE_SECRETS_MAX: Final = 5
+# Of one call; the answer says where the next one goes on.
+REPLAYED_PER_CALL_MAX: Final = 1_000
+# How long events, and what became of them, are kept.
+KEPT_MS: Final = 30 * 24 * 3_600_000
