@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -80,6 +80,7 @@ class Totals:
     groups_succeeded: int
     groups_failed: int
     captured: tuple[Money, ...]
+    given_back: tuple[Money, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +139,9 @@ class Board:
 
 
 def totals_of(records: Sequence[Record]) -> Totals:
-    """Sums up the records; captured amounts come in alphabetical order of their currencies."""
+    """Sums up the records; amounts come in alphabetical order of their currencies, those of 0 left out."""
     placed = [placed for record in records for placed in record.placed.values()]
-    captured: Counter[str] = Counter()
-    for one in placed:
-        if one.order.charged_total is not None:
-            captured[one.order.charged_total.currency] += one.order.charged_total.amount
+    orders = [one.order for one in placed]
     ends = Counter(record.group.status for record in records if record.group is not None)
     return Totals(
         orders=len(placed),
@@ -151,8 +149,17 @@ def totals_of(records: Sequence[Record]) -> Totals:
         refused=sum(record.refused for record in records),
         groups_succeeded=ends["succeeded"],
         groups_failed=ends["failed"],
-        captured=tuple(Money(amount, currency) for currency, amount in sorted(captured.items())),
+        captured=_sums_of(order.charged_total for order in orders),
+        given_back=_sums_of(order.refunded_total for order in orders),
     )
+
+
+def _sums_of(amounts: Iterable[Money | None]) -> tuple[Money, ...]:
+    sums: Counter[str] = Counter()
+    for money in amounts:
+        if money is not None:
+            sums[money.currency] += money.amount
+    return tuple(Money(amount, currency) for currency, amount in sorted(sums.items()) if amount)
 
 
 def _row_of(record: Record, now_s: float) -> Row:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from pintuan.demo.board import Tone
 from pintuan.demo.plan import Step
-from pintuan.groups.schemas import Group, Order
+from pintuan.groups.schemas import Group, Order, Refund
 from pintuan.money import Money
 from pricing.currency import format_minor
 
@@ -20,12 +21,18 @@ _REFUSALS: Final = {
 _BANKS: Final = {
     "pm_timeout": ", although the bank's first answer got lost",
     "pm_slow": ", after a slow bank agreed",
+    "pm_refund_timeout": ", although the bank's first answer got lost",
 }
 
 
 def shown(money: Money) -> str:
     """Returns the amount with its code: "8.00 USD", "1500 JPY"."""
     return format_minor(money.amount, money.currency)
+
+
+def summed(sums: Sequence[Money]) -> str:
+    """Returns amounts of several currencies as one text: "8.00 USD + 1500 JPY"; empty for none."""
+    return " + ".join(map(shown, sums))
 
 
 def joined(step: Step, order: Order, before: Group | None, title: str) -> tuple[str, Tone]:
@@ -72,6 +79,14 @@ def ended(group: Group, title: str) -> tuple[str, Tone]:
 def capture_failed(step: Step) -> tuple[str, Tone]:
     """Tells that the final charge failed, which raises nobody's price."""
     return f"{step.actor}'s card refused the charge: the merchant bears it, nobody else pays more", "bad"
+
+
+def given_back(step: Step, refund: Refund) -> tuple[str, Tone]:
+    """Tells what became of money that the merchant gives back."""
+    if refund.status == "failed":
+        return f"{step.actor}'s card takes no refunds: {shown(refund.amount)} stay with the merchant", "bad"
+    bank = _BANKS.get(step.method, "")
+    return f"{step.actor} gets {shown(refund.amount)} back, {refund.reason}{bank}", "good"
 
 
 def _arrival_of(step: Step, title: str) -> str:

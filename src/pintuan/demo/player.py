@@ -11,11 +11,12 @@ from pintuan.client import ClientError, ProblemError
 from pintuan.demo import narration
 from pintuan.demo.board import Board, Placed, Record
 from pintuan.demo.errors import DemoError, OutOfPlan
-from pintuan.demo.plan import Step
+from pintuan.demo.plan import GivenBack, Step
 from pintuan.demo.shop import Shop
 from pintuan.demo.venue import Cast
 from pintuan.groups.schemas import Group, Order
 from pintuan.orders.schemas import NewOrder
+from pintuan.refunds.schemas import NewRefund
 
 WATCH_INTERVAL_S: Final = 0.3
 ORDER_INTERVAL_S: Final = 0.15
@@ -52,6 +53,8 @@ class Player:
                 self._steps_done = True
             for placed in self._record.placed.values():
                 await self._look_at_end(placed)
+            for number, given_back in enumerate(self._scene.given_back):
+                await self._give_back(given_back, f"{self._scene.key}-back-{number}")
         except* (DemoError, ClientError) as trouble:
             self._record.faults += [str(error) for error in trouble.exceptions]
 
@@ -145,6 +148,16 @@ class Player:
         await self._refresh(placed, lambda order: order.status not in undecided)
         if placed.order.status == "payment_failed":
             self._board.tell(*narration.capture_failed(placed.step))
+
+    async def _give_back(self, given_back: GivenBack, key: str) -> None:
+        """Lets the merchant refund an order, and waits until the bank has decided about it."""
+        placed = self._record.placed[given_back.actor]
+        wish = NewRefund(amount=given_back.amount_minor, reason=given_back.reason)
+        await self._shop.merchant(self._record.deal.merchant_id).refund_order(placed.order.id, wish, key=key)
+        await self._refresh(placed, lambda order: all(one.status != "pending" for one in order.refunds))
+        if placed.order.group is not None:
+            self._board.saw(self._record, placed.order.group)
+        self._board.tell(*narration.given_back(placed.step, placed.order.refunds[-1]))
 
     async def _refresh(self, placed: Placed, ready: Callable[[Order], bool]) -> None:
         shop = self._shop.buyer(self._cast.buyer(placed.step.actor))

@@ -16,9 +16,11 @@ from pintuan.deals.schemas import NewDeal, NewTier
 from pintuan.demo import summary, venue
 from pintuan.demo.board import Board
 from pintuan.demo.errors import DemoError, ShowTooLong
+from pintuan.demo.narration import summed
 from pintuan.demo.output import drawn, event_printer
-from pintuan.demo.plan import Offer, Scene, plan_of
+from pintuan.demo.plan import Offer, Scene
 from pintuan.demo.player import Player
+from pintuan.demo.scenes import plan_of
 from pintuan.demo.shop import Shop
 from pintuan.demo.venue import Cast, Venue
 from pintuan.demo.verdict import faults_of
@@ -113,7 +115,8 @@ def _print_summary(console: Console, board: Board, *, url: str, token: str) -> N
     console.print()
     console.print(
         f"groups: {totals.groups_succeeded} succeeded, {totals.groups_failed} failed; "
-        f"{summary.orders_line(board.records)}; {totals.refused} requests refused",
+        f"{summary.orders_line(board.records)}; {totals.refused} requests refused; "
+        f"given back: {summed(totals.given_back) or 'nothing'}",
         soft_wrap=True,
     )
     pasted = summary.lines_to_paste(board.records, url=url, token=token)

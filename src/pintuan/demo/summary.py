@@ -34,6 +34,7 @@ COLUMNS: Final = (
     Column("paid each"),
     Column("paid in all", 108),
     Column("saved", 92),
+    Column("given back", 124),
 )
 GUEST: Final = "Guest"
 """The name of the shopper whose token goes into the lines to paste."""
@@ -89,6 +90,9 @@ def _cells(record: Record) -> dict[str, Text | str]:
     status = group.status if group is not None else "solo"
     orders = [placed.order for placed in record.placed.values()]
     paid = [order for order in orders if order.charged_total is not None]
+    given_back_minor = sum(
+        order.refunded_total.amount for order in orders if order.refunded_total is not None
+    )
     paid_minor = sum(order.charged_total.amount for order in paid if order.charged_total is not None)
     saved_minor = sum(order.quantity for order in paid) * deal.list_price.amount - paid_minor
     headcount = f"{group.headcount}/{group.max_headcount}" if group is not None else ""
@@ -101,6 +105,7 @@ def _cells(record: Record) -> dict[str, Text | str]:
         "paid each": _span([o.charged_unit_price for o in paid if o.charged_unit_price is not None]),
         "paid in all": shown(Money(paid_minor, deal.currency)) if paid else "",
         "saved": shown(Money(saved_minor, deal.currency)) if paid else "",
+        "given back": shown(Money(given_back_minor, deal.currency)) if given_back_minor else "",
     }
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from pintuan.demo.board import Placed, Record
 from pintuan.demo.narration import shown
 from pintuan.groups.schemas import Group
 from pintuan.money import Money
 from pricing.charge import charge
+
+_PAID: Final = frozenset({"captured", "partially_refunded", "refunded"})
 
 
 def faults_of(records: Iterable[Record]) -> list[str]:
@@ -47,12 +50,13 @@ def _order_faults(record: Record) -> Iterator[str]:
             yield f"{step.actor}'s order is {placed.order.status}, not {step.ends_as}"
         else:
             yield from _charge_faults(record, placed)
+            yield from _refund_faults(record, placed)
 
 
 def _charge_faults(record: Record, placed: Placed) -> Iterator[str]:
     """Yields what is wrong with what an order pays: nothing, or the lower of promise and settled price."""
     order, actor = placed.order, placed.step.actor
-    if order.status != "captured":
+    if order.status not in _PAID:
         if order.charged_total is not None:
             yield f"{actor} paid {shown(order.charged_total)} with an order that is {order.status}"
         return
@@ -67,6 +71,25 @@ def _charge_faults(record: Record, placed: Placed) -> Iterator[str]:
     ):
         if charged != Money(due_minor, price.currency):
             yield f"{actor} paid {shown(charged)} {name}, not {shown(Money(due_minor, price.currency))}"
+
+
+def _refund_faults(record: Record, placed: Placed) -> Iterator[str]:
+    """Yields what is wrong with what came back: just what the merchant gave, and no more than was paid."""
+    order, actor = placed.order, placed.step.actor
+    paid_minor = 0 if order.charged_total is None else order.charged_total.amount
+    left_minor, planned = paid_minor, []
+    for given_back in record.scene.given_back:
+        if given_back.actor == actor:
+            amount_minor = left_minor if given_back.amount_minor is None else given_back.amount_minor
+            left_minor -= amount_minor if given_back.ends_as == "refunded" else 0
+            planned.append((amount_minor, given_back.ends_as))
+    made = [(refund.amount.amount, refund.status) for refund in order.refunds]
+    if made != planned:
+        yield f"{actor} was refunded {made}, not {planned} (minor units)"
+    refunded_minor = 0 if order.refunded_total is None else order.refunded_total.amount
+    due_minor = paid_minor - left_minor
+    if refunded_minor != due_minor or left_minor < 0:
+        yield f"{actor} got {refunded_minor} of {paid_minor} back, not {due_minor} (minor units)"
 
 
 def _unit_price(record: Record) -> Money | None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pintuan.demo.board import Event, Row, RowStatus, Snapshot, Tone, Totals
-from pintuan.demo.narration import shown
+from pintuan.demo.narration import shown, summed
 
 BAR_CELLS_MAX: Final = 12
 # What the columns need at these widths of the terminal, with prices as long as "16.500 KWD".
@@ -141,7 +141,8 @@ def event_line(event: Event) -> Text:
 
 def totals_line(totals: Totals) -> Text:
     """Returns the sums of the show so far."""
-    captured = " + ".join(shown(money) for money in totals.captured) or "nothing yet"
+    captured = summed(totals.captured) or "nothing yet"
+    given_back = summed(totals.given_back)
     return Text.assemble(
         (f"{totals.orders} orders", "bold"),
         f", {totals.paid} paid, {totals.refused} refused   groups: ",
@@ -149,6 +150,7 @@ def totals_line(totals: Totals) -> Text:
         ", ",
         (f"{totals.groups_failed} failed", "red"),
         f"   captured {captured}",
+        f", given back {given_back}" if given_back else "",
         no_wrap=True,
         overflow="ellipsis",
     )

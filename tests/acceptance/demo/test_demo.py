@@ -14,8 +14,9 @@ async def test_two_shows_on_one_marketplace_end_as_planned_and_break_nothing(sit
     shows = await asyncio.gather(*(site.show("--seed", seed) for seed in ("1", "2")))
     for show in shows:
         assert show.status == 0, show
-        assert "groups: 8 succeeded, 2 failed" in show.output
+        assert "groups: 9 succeeded, 2 failed" in show.output
         assert "price falls to 36.00 USD" in show.output
+        assert "given back: 25.00 USD" in show.output
         assert show.output.count("/g/") == 3
         assert "curl -s" in show.output
     await site.assert_sound()

@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 from pintuan.deals.schemas import Deal, DealProduct, DealVariant, Tier
 from pintuan.demo.board import Placed, Record
 from pintuan.demo.plan import Offer, Scene, Step
-from pintuan.groups.schemas import Group, GroupStatus, GroupTier, Order, OrderStatus, Payment
+from pintuan.groups.schemas import (
+    Group,
+    GroupStatus,
+    GroupTier,
+    Order,
+    OrderStatus,
+    Payment,
+    Refund,
+    RefundStatus,
+)
 from pintuan.money import Money
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -111,6 +120,17 @@ def order(
         payment=Payment("captured" if status == "captured" else "authorised"),
         group=of,
         created_at=NOW,
+    )
+
+
+def refund(amount: int, status: RefundStatus = "refunded") -> Refund:
+    return Refund(
+        id="rfd_1",
+        amount=usd(amount),
+        reason="arrived damaged",
+        status=status,
+        created_at=NOW,
+        refunded_at=NOW if status == "refunded" else None,
     )
 
 

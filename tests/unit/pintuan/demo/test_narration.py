@@ -5,7 +5,7 @@ import pytest
 from pintuan.demo import narration
 from pintuan.demo.plan import Step
 from pintuan.groups.schemas import Group, GroupTier
-from tests.unit.pintuan.demo.samples import group, order, usd
+from tests.unit.pintuan.demo.samples import group, order, refund, usd
 
 LINK = Step("link", "Mei", "Ana")
 
@@ -72,3 +72,13 @@ def test_refusals_are_put_into_words() -> None:
 )
 def test_a_groups_end_tells_its_price(ended: Group, line: tuple[str, str]) -> None:
     assert narration.ended(ended, "Kettle") == line
+
+
+def test_money_given_back_is_told_with_the_merchants_reason() -> None:
+    told = narration.given_back(Step("link", "Raj", "Olga", method="pm_refund_timeout"), refund(500))
+    assert told == (
+        "Raj gets 5.00 USD back, arrived damaged, although the bank's first answer got lost",
+        "good",
+    )
+    told = narration.given_back(Step("auto", "Suki", method="pm_refund_fails"), refund(500, "failed"))
+    assert told == ("Suki's card takes no refunds: 5.00 USD stay with the merchant", "bad")

@@ -2,13 +2,14 @@
 
 from io import StringIO
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from pintuan.demo import summary
 from pintuan.demo.board import Placed, Record
 from pintuan.demo.plan import Step
-from tests.unit.pintuan.demo.samples import deal, good_record, group, order, scene
+from tests.unit.pintuan.demo.samples import deal, good_record, group, order, scene, usd
 
 
 def open_record() -> Record:
@@ -31,6 +32,16 @@ def test_each_group_shows_list_promised_and_paid_prices() -> None:
         "deal ended in list promised paid each paid in all saved",
         "Kettle succeeded 2/4 10.00 USD 9.00–9.50 USD 9.00 USD 27.00 USD 3.00 USD",
     ]
+
+
+def test_a_wide_terminal_shows_what_was_given_back() -> None:
+    record = good_record()
+    paid = record.placed["Ana"].order
+    record.placed["Ana"].order = msgspec.structs.replace(paid, refunded_total=usd(300))
+    header, line = table_lines(record, width=130)
+    assert header.endswith("saved given back")
+    assert line.endswith("27.00 USD 3.00 USD 3.00 USD")
+    assert table_lines(good_record(), width=130)[1].endswith("27.00 USD 3.00 USD")
 
 
 def test_a_group_that_nobody_paid_shows_no_payment() -> None:

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from pintuan.demo.board import Placed, Record
-from pintuan.demo.plan import Step
+from pintuan.demo.plan import GivenBack, Step
 from pintuan.demo.verdict import faults_of
-from pintuan.groups.schemas import Order
-from tests.unit.pintuan.demo.samples import deal, good_record, group, order, scene, usd
+from pintuan.groups.schemas import Order, OrderStatus, Refund
+from tests.unit.pintuan.demo.samples import deal, good_record, group, order, refund, scene, usd
 
 
 def change_order(record: Record, actor: str, **changes: object) -> None:
@@ -98,3 +98,59 @@ def test_buying_alone_costs_the_list_price(bought: Order, faults: list[str]) -> 
     record = Record(scene(steps=steps, ends_as="solo"), deal())
     record.placed["Sam"] = Placed(steps[0], bought)
     assert faults_of([record]) == faults
+
+
+def refunded_record(
+    *refunds: Refund, refunded: int, status: OrderStatus = "partially_refunded", given_back: int | None = 300
+) -> Record:
+    """A scene in which Ana gets some of her 900 back, and what became of it."""
+    steps = (Step("open", "Ana", ends_as=status), Step("link", "Mei", "Ana", quantity=2))
+    back = (GivenBack("Ana", given_back),)
+    record = good_record()
+    record.scene = scene(steps=steps, given_back=back)
+    record.placed["Ana"].step = steps[0]
+    change_order(record, "Ana", status=status, refunded_total=usd(refunded), refunds=list(refunds))
+    return record
+
+
+def test_money_given_back_as_planned_is_no_fault() -> None:
+    assert faults_of([refunded_record(refund(300), refunded=300)]) == []
+    whole = refunded_record(refund(900), refunded=900, status="refunded", given_back=None)
+    assert faults_of([whole]) == []
+
+
+@pytest.mark.parametrize(
+    ("record", "faults"),
+    [
+        (
+            refunded_record(refunded=0),
+            [
+                "Kettle: Ana was refunded [], not [(300, 'refunded')] (minor units)",
+                "Kettle: Ana got 0 of 900 back, not 300 (minor units)",
+            ],
+        ),
+        (
+            refunded_record(refund(300, "failed"), refunded=0),
+            [
+                "Kettle: Ana was refunded [(300, 'failed')], not [(300, 'refunded')] (minor units)",
+                "Kettle: Ana got 0 of 900 back, not 300 (minor units)",
+            ],
+        ),
+        (
+            refunded_record(refund(300), refunded=600),
+            ["Kettle: Ana got 600 of 900 back, not 300 (minor units)"],
+        ),
+    ],
+    ids=["never made", "refused", "counted twice"],
+)
+def test_money_given_back_otherwise_is_a_fault(record: Record, faults: list[str]) -> None:
+    assert faults_of([record]) == faults
+
+
+def test_money_given_back_to_somebody_else_is_a_fault() -> None:
+    record = good_record()
+    change_order(record, "Mei", refunded_total=usd(100), refunds=[refund(100)])
+    assert faults_of([record]) == [
+        "Kettle: Mei was refunded [(100, 'refunded')], not [] (minor units)",
+        "Kettle: Mei got 100 of 1800 back, not 0 (minor units)",
+    ]

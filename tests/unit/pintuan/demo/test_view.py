@@ -1,5 +1,6 @@
 """A frame is a pure function of a snapshot and fits the terminal."""
 
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -121,3 +122,8 @@ def test_totals_count_and_sum_up() -> None:
         "45 orders, 32 paid, 5 refused   groups: 8 succeeded, 2 failed"
         "   captured 478.600 KWD + 45200 JPY + 503.80 USD"
     )
+
+
+def test_totals_tell_what_was_given_back() -> None:
+    totals = replace(TOTALS, given_back=(Money(2500, "USD"), Money(300, "JPY")))
+    assert view.totals_line(totals).plain.endswith("+ 503.80 USD, given back 25.00 USD + 300 JPY")
