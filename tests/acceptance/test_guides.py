@@ -14,6 +14,7 @@ import pytest
 
 from pintuan.client import Pintuan
 from pintuan.problems import kinds
+from pricing.fee import fee_to_return, platform_fee
 from tests.documents import text_of
 from tests.marketplace import Running, Site
 
@@ -26,6 +27,7 @@ CLIENT = "docs/guides/python-client.md"
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SCRIPT = re.compile(r"^<!-- script -->\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PROBLEM_ROW = re.compile(r"^\| `([a-z_]+)` \| (\d{3}) \| \S", re.MULTILINE)
+STATEMENT_ROW = re.compile(r"^\| `([a-z ]+)` \| (-?\d+) \|", re.MULTILINE)
 PINTUAN = Path(sys.executable).with_name("pintuan")
 EMAILS = ("ann@shop.example", "ben@shop.example", "cem@shop.example")
 BLOCK_OF_DEAL = "DEAL=$("
@@ -55,6 +57,11 @@ async def take(site: Site, up: Running, blocks: list[str]) -> list[str]:
 def blocks_of(document: str) -> list[str]:
     """The shell blocks of a guide, in order."""
     return SHELL_BLOCK.findall(text_of(document))
+
+
+def statement_of(text: str) -> list[tuple[str, int]]:
+    """The entries of the merchant guide's worked example with their amounts."""
+    return [(entry, int(amount_minor)) for entry, amount_minor in STATEMENT_ROW.findall(text)]
 
 
 def assert_in_order(lines: list[str], patterns: list[str]) -> None:
@@ -116,6 +123,22 @@ def test_the_mobile_developers_table_has_every_problem_code_with_its_status() ->
     assert rows == [(kind.code, kind.status) for kind in kinds()]
 
 
+def test_the_merchants_example_of_a_statement_is_what_pricing_says() -> None:
+    text = text_of(MERCHANT)
+    charged, fee_bps, refunded = 4000, 333, 1500
+    fee = platform_fee(charged, fee_bps)
+    returned = fee_to_return(fee, charged, refunded, 0)
+    entries = (
+        [("sale", charged)] * 3 + [("fee", -fee)] * 3 + [("refund", -refunded), ("fee returned", returned)]
+    )
+
+    assert statement_of(text) == entries
+    assert f"--bps {fee_bps}\n" in text
+    assert f'"amount": {refunded},' in text
+    available = sum(amount for _, amount in entries)
+    assert f"`available` is {available} and `fees` is {3 * fee - returned}." in text
+
+
 @needs_curl
 @pytest.mark.slow
 async def test_a_mobile_developer_who_follows_the_guide_sees_what_it_says(site: Site) -> None:
@@ -136,6 +159,8 @@ async def test_a_mobile_developer_who_follows_the_guide_sees_what_it_says(site: 
             r"^event: group$",
             r'^data: .*"headcount":1,',
             r"^\{'amount': 900, 'currency': 'USD'\}$",
+            r"^min\(950, 900\) × 1 = 900$",
+            r"^min\(950, 900\) × 1 = 900, 900 - 300 given back = 600$",
             r"^cancelled$",
             r"^grp_\w+$",
             r"'orders'",
@@ -192,11 +217,15 @@ async def test_a_merchant_who_follows_the_guide_sees_what_it_says(site: Site) ->
             r"^paused$",
             r"^active$",
             r"^200$",
+            r"new -> 333 basis points$|0 -> 333 basis points$",
             r"^\{'captured': 3\}$",
             r'"charged_total":\{"amount":4000,.*"ship_to":\{.*"city":"Lyon"',
             r"^ord_.*,captured,",
             r"^ord_.*,captured,",
             r"^ord_.*,captured,",
+            r"^\{'amount': 1500, 'currency': 'USD'\}$",
+            r'"available":\{"amount":10150,.*"pending":\{"amount":0,.*"fees":\{"amount":350,',
+            *(f",{entry},{amount_minor},USD$" for entry, amount_minor in statement_of(text_of(MERCHANT))),
         ],
     )
     assert [line for line in IMPORT_TOLD if line not in text_of(MERCHANT).splitlines()] == []
