@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from pintuan.settings import Settings
 
 # One list for the whole product, so that no two modules share a subkey by accident.
-Purpose: TypeAlias = Literal["access-token", "refresh-token", "otp", "contact", "notification", "webhook"]
+Purpose: TypeAlias = Literal[
+    "access-token",
+    "refresh-token",
+    "otp",
+    "contact",
+    "notification",
+    "webhook",
+    "browser-session",
+    "form",
+]
 
 SUBKEY_BYTES: Final = 32
 KID_BYTES: Final = 8

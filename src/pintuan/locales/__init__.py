@@ -1,6 +1,6 @@
 """The languages people read: which one a reader gets, what a message says in it, and how it writes amounts.
 
-Messages are written in English where they are used, as `translations.gettext("…")` or, where a number decides,
+Messages are written in English where they are used: `translations.gettext("…")` or, where a number decides,
 `translations.ngettext("…", "…", number)`, with named placeholders: `%(price)s`. Their translations are in
 `<language>/LC_MESSAGES/messages.po`; `make messages` brings those files up to date with the sources.
 """
