@@ -94,7 +94,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         OrderStatus,
         Meta(
-            description="`held` waits for its payment, `authorised` counts, `captured` is paid for.",
+            description="`held` waits for its payment, `authorised` counts, `captured` is paid for; "
+            "`partially_refunded` and `refunded` were, and got some or all of it back.",
             examples=["held"],
         ),
     ]

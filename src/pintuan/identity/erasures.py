@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ERASURES = load_queries("erasures")
 IDENTITY = load_queries("identity")
+REFUNDS = load_queries("refunds")
 
 # No access token that was issued before an erasure is alive this long after it.
 TOKENS_MS: Final = round(REFUSED_HERE_S * 1000)
@@ -144,6 +145,7 @@ async def _scrub_orders(connection: Connection, subject: str, alias: str, order_
     if not order_ids:
         return Step(0, [])
     rows = await connection.fetch(ERASURES["scrub_orders"], order_ids, alias)
+    await connection.execute(REFUNDS["forget_reasons"], order_ids, alias)
     units: Counter[str] = Counter()
     for row in rows:
         units[row["deal_id"]] += row["units"]
