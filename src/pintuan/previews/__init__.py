@@ -1,1 +1,1 @@
-"""What a shared link looks like before it is opened: what messengers, search engines and phones read of it."""
+"""What a shared link looks like before it is opened, to messengers, search engines and phones."""
