@@ -12,7 +12,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from pintuan.auth.keyring import Keyring
-from pintuan.webhooks import courier as couriers
+from pintuan.metrics import WEBHOOK_OVERDUE
 from pintuan.webhooks import service
 from pintuan.webhooks.courier import ATTEMPTS_MAX, FAILING_MAX, PER_ENDPOINT_MAX, RETRY_DELAYS_S
 from pintuan.webhooks.limits import KEPT_MS
@@ -367,12 +367,12 @@ async def test_what_waits_longest_is_measured_but_not_for_endpoints_that_fail(
 ) -> None:
     courier = hooks.courier()
     await courier.measure()
-    assert couriers.WEBHOOK_OVERDUE._value.get() == 0
+    assert WEBHOOK_OVERDUE._value.get() == 0
     await hooks.endpoint("https://hooks.example/")
     await rows.group()
     await hooks.pool.execute("UPDATE webhook_events SET created_at = created_at - interval '1 minute'")
     await courier.measure()
-    assert 59 < couriers.WEBHOOK_OVERDUE._value.get() < 90
+    assert 59 < WEBHOOK_OVERDUE._value.get() < 90
     await courier.fan_out(10)
     await hooks.pool.execute("UPDATE webhook_endpoints SET created_at = created_at - interval '1 hour'")
     await hooks.pool.execute(
@@ -381,10 +381,10 @@ async def test_what_waits_longest_is_measured_but_not_for_endpoints_that_fail(
         " ON CONFLICT DO NOTHING"
     )
     await courier.measure()
-    assert 119 < couriers.WEBHOOK_OVERDUE._value.get() < 150
+    assert 119 < WEBHOOK_OVERDUE._value.get() < 150
     await hooks.pool.execute("UPDATE webhook_endpoints SET failing_since = app_now(), failures = 1")
     await courier.measure()
-    assert couriers.WEBHOOK_OVERDUE._value.get() == 0
+    assert WEBHOOK_OVERDUE._value.get() == 0
 
 
 @pytest.mark.slow
