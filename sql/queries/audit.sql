@@ -153,14 +153,14 @@ WHERE p.order_id IS NULL
         WHEN 'capture' THEN b.status IS DISTINCT FROM 'captured' OR b.captured_minor <> p.amount_minor
         WHEN 'void' THEN b.status IS DISTINCT FROM 'voided'
     END)
-    OR (p.kind = 'capture' AND p.state IN ('declined', 'failed') AND b.status = 'captured')
+    OR (p.kind = 'capture' AND p.state = 'declined' AND b.status = 'captured')
     OR (p.kind = 'authorise' AND p.state = 'declined' AND b.status IS NOT NULL AND b.status <> 'declined')
     OR (p.kind = 'capture' AND p.state = 'succeeded' AND b.refunded_minor NOT BETWEEN (
         SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state = 'succeeded'), 0)
         FROM payment_operations f WHERE f.order_id = p.order_id AND f.kind = 'refund'
     ) AND (
         -- One whose answer is still out may be in their books already.
-        SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state NOT IN ('declined', 'failed')), 0)
+        SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state <> 'declined'), 0)
         FROM payment_operations f WHERE f.order_id = p.order_id AND f.kind = 'refund'
     ))
 LIMIT $1;
@@ -207,7 +207,7 @@ SELECT o.id, format('asked %s of %s, given back %s of %s', r.asked, o.refund_ask
 FROM orders o
 CROSS JOIN LATERAL (
     SELECT
-        coalesce(sum(p.amount_minor) FILTER (WHERE p.state NOT IN ('declined', 'failed')), 0) AS asked,
+        coalesce(sum(p.amount_minor) FILTER (WHERE p.state <> 'declined'), 0) AS asked,
         coalesce(sum(p.amount_minor) FILTER (WHERE p.state = 'succeeded'), 0) AS paid,
         count(*) = (SELECT count(*) FROM refunds f WHERE f.order_id = o.id) AS same_count
     FROM payment_operations p WHERE p.order_id = o.id AND p.kind = 'refund'
@@ -216,10 +216,10 @@ WHERE r.asked <> o.refund_asked_minor OR r.paid <> o.refunded_minor OR NOT r.sam
 LIMIT $1;
 
 -- name: escalated_operations
--- Payment operations given up on, which a person must look at.
-SELECT p.order_id AS id, format('%s %s: %s', p.kind, p.state, p.failure) AS detail
+-- Payment operations that wait for a person: given up without an answer, or voids that were refused.
+SELECT concat_ws(':', p.order_id, p.kind, nullif(p.operation_no, 0)) AS id, format('%s: %s', p.state, p.failure) AS detail
 FROM payment_operations p
-WHERE p.state = 'failed' AND p.failure NOT LIKE 'order was %'
+WHERE p.escalated_at IS NOT NULL
 LIMIT $1;
 
 -- name: overdue_groups

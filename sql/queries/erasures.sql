@@ -25,7 +25,7 @@ SELECT o.id
 FROM orders o JOIN erasures e ON e.subject = o.buyer_id
 WHERE o.buyer_id = $1 AND o.created_at <= e.erased_at + $2::bigint * interval '1 millisecond'
     AND o.status NOT IN ('held', 'authorised')
-    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND p.ended_at IS NULL)
+    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL))
 ORDER BY o.id
 LIMIT $3
 FOR UPDATE OF o;
@@ -35,7 +35,7 @@ FOR UPDATE OF o;
 UPDATE orders o
 SET buyer_id = $2, ship_to = NULL, invite_code = NULL, payment_method = 'erased'
 WHERE o.id = ANY($1::text[]) AND o.status NOT IN ('held', 'authorised')
-    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND p.ended_at IS NULL)
+    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL))
 RETURNING o.deal_id, CASE WHEN order_is_live(o.status) THEN o.quantity ELSE 0 END AS units;
 
 -- name: lock_buyers

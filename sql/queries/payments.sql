@@ -35,14 +35,50 @@ FROM payment_operations
 WHERE state IN ('due', 'in_flight', 'unknown');
 
 -- name: count_open_operations_by_state
--- Counts operations that have not ended, by kind and state; of more than $1 only the $1 due longest.
+-- Counts operations nobody is done with, by kind and state, `escalated` among them; of each sort at most $1.
 SELECT kind, state, count(*) AS count
 FROM (
-    SELECT kind, state FROM payment_operations
-    WHERE state IN ('due', 'in_flight', 'unknown')
-    ORDER BY due_at LIMIT $1
+    (
+        SELECT kind, state FROM payment_operations
+        WHERE state IN ('due', 'in_flight', 'unknown')
+        ORDER BY due_at LIMIT $1
+    )
+    UNION ALL
+    (
+        SELECT kind, 'escalated' FROM payment_operations
+        WHERE escalated_at IS NOT NULL
+        ORDER BY escalated_at LIMIT $1
+    )
 ) open_operations
 GROUP BY kind, state;
+
+-- name: list_escalated
+-- Lists up to $1 operations that wait for a person, the longest first.
+SELECT p.order_id, p.kind, p.operation_no, p.state, p.amount_minor, p.currency, p.attempts, p.failure, p.escalated_at,
+    o.status AS order_status
+FROM payment_operations p JOIN orders o ON o.id = p.order_id
+WHERE p.escalated_at IS NOT NULL
+ORDER BY p.escalated_at, p.order_id, p.kind, p.operation_no
+LIMIT $1;
+
+-- name: look_again
+-- Makes an operation due now that was escalated, or that waits for its next attempt; $4 is the least its attempts become.
+UPDATE payment_operations
+SET state = 'unknown', due_at = app_now(), ended_at = NULL,
+    attempts = CASE WHEN escalated_at IS NULL THEN attempts ELSE greatest(attempts, $4) END, escalated_at = NULL
+WHERE order_id = $1 AND kind = $2 AND operation_no = $3
+    AND (escalated_at IS NOT NULL OR (state IN ('due', 'unknown') AND attempts > 0));
+
+-- name: take_escalated
+-- Takes an escalated operation for a lease of $4 ms, to record what was learned about it otherwise.
+UPDATE payment_operations p
+SET state = 'in_flight', attempts = p.attempts + 1, due_at = app_now() + $4::bigint * interval '1 millisecond',
+    ended_at = NULL, escalated_at = NULL
+FROM orders o
+WHERE p.order_id = $1 AND p.kind = $2 AND p.operation_no = $3 AND p.escalated_at IS NOT NULL AND o.id = p.order_id
+RETURNING p.order_id, p.kind, p.operation_no, p.amount_minor, p.currency, p.attempts,
+    (extract(epoch FROM app_now() - p.created_at) * 1000)::bigint AS age_ms,
+    o.status AS order_status, o.payment_method, o.buyer_id;
 
 -- name: lock_orders
 -- Locks a batch of orders, ascending, and reads what decides about their payments.
@@ -99,11 +135,12 @@ CROSS JOIN LATERAL (
 ORDER BY a.order_id, a.operation_no, l.line_no;
 
 -- name: end_operations
--- Ends a batch of operations for good.
+-- Ends a batch of operations for good, or until a person looks at those that are escalated.
 UPDATE payment_operations p
-SET state = u.state, gateway_ref = u.gateway_ref, failure = u.failure, ended_at = app_now()
-FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[]) AS u (
-    order_id, kind, operation_no, state, gateway_ref, failure
+SET state = u.state, gateway_ref = u.gateway_ref, failure = u.failure, ended_at = app_now(),
+    escalated_at = CASE WHEN u.escalated THEN app_now() END
+FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::boolean[]) AS u (
+    order_id, kind, operation_no, state, gateway_ref, failure, escalated
 )
 WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.operation_no = u.operation_no AND p.ended_at IS NULL;
 

@@ -94,6 +94,13 @@ CASES = {
         fires={'pintuan_payment_escalations_total{kind="capture"}': "0x40 1x40"},
         quiet={'pintuan_payment_escalations_total{kind="capture"}': "3x80"},
     ),
+    "PintuanGatewayAway": Case(
+        fires={
+            'pintuan_gateway_circuit_open{instance="a"}': "0x40 2x40",
+            'pintuan_gateway_circuit_open{instance="b"}': "0x80",
+        },
+        quiet={"pintuan_gateway_circuit_open": "0x40 1x3 0x37"},
+    ),
     "PintuanQueueSlow": buckets("pintuan_queue_lag_seconds", slow_le="5.0", fast_le="2.0"),
     "PintuanJobsFailing": Case(
         fires={'pintuan_job_failures_total{exported_job="seats"}': "0+2x80"},

@@ -40,6 +40,10 @@ def test_every_subcommand_they_mention_exists_and_takes_the_options() -> None:
         assert name in SUBCOMMANDS, f"{document}: pintuan {name}"
         command = main.get_command(click.Context(main), name)
         assert command is not None
+        if isinstance(command, click.Group) and rest.split():
+            inner = command.get_command(click.Context(command), rest.split()[0])
+            assert inner is not None, f"{document}: pintuan {name}{rest}"
+            command = inner
         options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert set(OPTION.findall(rest)) <= options, f"{document}: pintuan {name}{rest}"
 

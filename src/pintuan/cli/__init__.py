@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     "import": Subcommand("pintuan.cli.import_feed", "Import a product feed."),
     "demo": Subcommand("pintuan.cli.demo", "Fill a running marketplace with live shoppers."),
     "audit": Subcommand("pintuan.cli.audit", "Check every invariant over all data."),
+    "payments": Subcommand("pintuan.cli.payments", "See payments that were given up, and mend them."),
     "doctor": Subcommand(
         "pintuan.cli.doctor", "Say what is wrong with this installation and how to mend it."
     ),

@@ -8,13 +8,14 @@
     refund     succeeded   captured → partially_refunded → refunded
                declined    what was asked back may be asked again
 
-An operation given up counts as declined, except that it stays visible as `failed`. One whose outcome is
-unknown is repeated later with the same key.
+One whose outcome is unknown is repeated later with the same key. One given up ends as `failed` and is
+escalated: nobody knows what happened, so nothing follows for order and ledger until a person, or the gateway,
+says what did. A void that was refused is escalated too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from pintuan.payments.gateway import (
@@ -126,8 +127,8 @@ class Decision:
     # Of a refund: what was given back, or what may be asked for again because this refund failed.
     refunded_minor: int = 0
     released_minor: int = 0
-    # Money may be left held or taken, and no attempt of ours will put it right.
-    needs_operator: bool = False
+    # Money may be left held or taken, and no attempt of ours will put it right: a person must look at it.
+    escalated: bool = False
 
 
 def decide(claim: Claim, order: LockedOrder, result: Result) -> Decision:
@@ -136,10 +137,9 @@ def decide(claim: Claim, order: LockedOrder, result: Result) -> Decision:
         case Succeeded(gateway_ref):
             return _decide_success(claim, order, gateway_ref)
         case Declined(reason):
-            return _decide_refusal(claim, order, reason[:FAILURE_SIZE_MAX], "declined")
+            return _decide_refusal(claim, order, reason[:FAILURE_SIZE_MAX])
         case GivenUp(reason):
-            decision = _decide_refusal(claim, order, reason[:FAILURE_SIZE_MAX], "failed")
-            return replace(decision, needs_operator=True)
+            return Decision(ends_as="failed", failure=reason[:FAILURE_SIZE_MAX], escalated=True)
         case NotSent(reason):
             return Decision(ends_as="failed", failure=reason[:FAILURE_SIZE_MAX])
         case NotTaken(reason) if claim.attempts == 1:
@@ -196,13 +196,11 @@ def _decide_success(claim: Claim, order: LockedOrder, gateway_ref: str) -> Decis
     )
 
 
-def _decide_refusal(claim: Claim, order: LockedOrder, reason: str, ends_as: EndState) -> Decision:
+def _decide_refusal(claim: Claim, order: LockedOrder, reason: str) -> Decision:
     if claim.kind == "authorise" and order.status == "held":
-        return Decision(ends_as=ends_as, failure=reason, order_becomes="declined")
+        return Decision(ends_as="declined", failure=reason, order_becomes="declined")
     if claim.kind == "capture" and order.status == "authorised":
-        return Decision(ends_as=ends_as, failure=reason, order_becomes="payment_failed", adds="void")
+        return Decision(ends_as="declined", failure=reason, order_becomes="payment_failed", adds="void")
     if claim.kind == "refund":
-        return Decision(
-            ends_as=ends_as, failure=reason, released_minor=claim.amount_minor, needs_operator=True
-        )
-    return Decision(ends_as=ends_as, failure=reason, needs_operator=claim.kind == "void")
+        return Decision(ends_as="declined", failure=reason, released_minor=claim.amount_minor)
+    return Decision(ends_as="declined", failure=reason, escalated=claim.kind == "void")

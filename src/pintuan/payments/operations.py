@@ -2,7 +2,8 @@
 
 Each operation is a row that says what to do, under which key, and when. A claim leases it for a while; an
 executor that dies leaves nothing behind but a lease that runs out, and whoever takes the row next repeats the
-same key. Calls run side by side and are recorded as they finish, so a slow one keeps nobody waiting.
+same key. Calls run side by side and are recorded as they finish, so a slow one keeps nobody waiting. While
+the gateway is away (`circuit`) nothing is taken but a probe now and then, so an outage costs no attempts.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from pintuan.metrics import PAYMENT_OVERDUE, show_payments
+from pintuan.metrics import GATEWAY_CIRCUIT_OPEN, PAYMENT_OVERDUE, show_payments
 from pintuan.payments import store
+from pintuan.payments.circuit import Circuit, State
 from pintuan.payments.decision import Claim, GivenUp, NotSent, NotTaken, Result, Unknown, answer_in_books
 from pintuan.payments.gateway import (
     CALL_DEADLINE_S,
     Answer,
     AuthoriseCall,
     CaptureCall,
+    Declined,
     Gateway,
     GatewayError,
+    GatewayTimeout,
     GatewayUnavailable,
     RefundCall,
     VoidCall,
@@ -56,6 +60,11 @@ KEY_TRUST_MS: Final = 23 * 60 * 60 * 1000
 _logger = structlog.get_logger("pintuan.payments")
 
 
+def _show_circuit(state: State) -> None:
+    GATEWAY_CIRCUIT_OPEN.set(state == "open")
+    _logger.warning("payment gateway left alone" if state == "open" else "payment gateway answers again")
+
+
 def _ignore(_recorded: Recorded) -> None:
     """Stands for a caller who does not need to know."""
 
@@ -73,11 +82,14 @@ class PaymentExecutor:
         *,
         on_recorded: OnRecorded = _ignore,
         calls_in_flight_max: int = CALLS_IN_FLIGHT_MAX,
+        circuit: Circuit | None = None,
     ) -> None:
         self._pool = pool
         self._gateway = gateway
         self._on_recorded = on_recorded
         self._free_slots = calls_in_flight_max
+        self._circuit = circuit or Circuit(on_change=_show_circuit)
+        GATEWAY_CIRCUIT_OPEN.set(0)
         self._asked = asyncio.Event()
         self._claiming = False
         self._stopping = False
@@ -129,6 +141,7 @@ class PaymentExecutor:
         try:
             while not self._stopping and loop.time() < ends_at_s:
                 self._asked.clear()
+                self._linger_for_probe()
                 # Read before the claim: a retry whose time comes in between is then waited for, not missed.
                 wait_s = LINGER_LOOK_S if loop.time() < self._linger_until_s else None
                 if await self._claim(calls):
@@ -144,12 +157,15 @@ class PaymentExecutor:
 
     async def _claim(self, calls: set[asyncio.Task[Finished]]) -> bool:
         """Starts calls for what is due; returns whether more may be due and could begin at once."""
-        count_max = min(self._free_slots, BATCH_SIZE_MAX)
+        count_max = self._circuit.calls_allowed(min(self._free_slots, BATCH_SIZE_MAX))
         if count_max == 0:
             return False
         claims = await store.claim_due(self._pool, count_max=count_max, lease_ms=LEASE_MS)
         self._free_slots -= len(claims)
-        calls.update(asyncio.create_task(self._call(claim), name="payment call") for claim in claims)
+        started = [asyncio.create_task(self._call(claim), name="payment call") for claim in claims]
+        calls.update(started)
+        if started and self._circuit.begin():
+            started[0].add_done_callback(lambda _: self._circuit.probe_ended())
         return len(claims) == count_max and self._free_slots > 0
 
     async def _wait(self, calls: set[asyncio.Task[Finished]], wait_s: float | None) -> None:
@@ -176,8 +192,16 @@ class PaymentExecutor:
     def _linger_for(self, recorded: Recorded) -> None:
         soon_ms = [delay_ms for delay_ms in recorded.retry_delays_ms if delay_ms <= LINGER_S_MAX * 1000]
         if soon_ms:
-            until_s = asyncio.get_running_loop().time() + max(soon_ms) / 1000
-            self._linger_until_s = max(self._linger_until_s, until_s)
+            self._linger(max(soon_ms) / 1000)
+
+    def _linger_for_probe(self) -> None:
+        wait_s = self._circuit.wait_s()
+        if wait_s is not None and wait_s <= LINGER_S_MAX:
+            self._linger(wait_s)
+
+    def _linger(self, for_s: float) -> None:
+        until_s = asyncio.get_running_loop().time() + for_s + LINGER_LOOK_S
+        self._linger_until_s = max(self._linger_until_s, until_s)
 
     async def _call(self, claim: Claim) -> Finished:
         return Finished(claim, await self._result_of(claim))
@@ -185,29 +209,42 @@ class PaymentExecutor:
     async def _result_of(self, claim: Claim) -> Result:
         if claim.kind == "authorise" and claim.attempts == 1 and claim.order_status != "held":
             return NotSent(f"order was {claim.order_status} before the first attempt")
-        if claim.attempts > 1 and claim.age_ms > KEY_TRUST_MS:
+        if _is_looked_up_first(claim):
             known = await self._look_up(claim)
+            if isinstance(known, Unknown):
+                return GivenUp(known.reason) if _is_spent(claim) else known
             if known is not None:
                 return known
+            if claim.kind == "authorise" and claim.order_status != "held":
+                return Declined("it never reached the gateway, as the gateway's books say")
         result = await self._ask(claim)
         if not isinstance(result, Unknown | NotTaken) or not _is_spent(claim):
             return result
-        return await self._look_up(claim) or GivenUp(result.reason)
+        known = await self._look_up(claim)
+        return GivenUp(result.reason) if known is None or isinstance(known, Unknown) else known
 
     async def _ask(self, claim: Claim) -> Answer | Unknown | NotTaken:
         try:
             async with asyncio.timeout(CALL_DEADLINE_S):
-                return await self._send(claim)
+                answer = await self._send(claim)
         except TimeoutError:
+            self._circuit.failed(claim.order_id)
             return Unknown(f"no answer within {CALL_DEADLINE_S} s")
         except GatewayUnavailable as error:
+            self._circuit.failed(claim.order_id)
             return NotTaken(str(error))
+        except GatewayTimeout as error:
+            self._circuit.failed(claim.order_id)
+            return Unknown(str(error))
         except GatewayError as error:
+            self._circuit.answered()
             return Unknown(str(error))
         except Exception as error:
             # Whatever a gateway's code raises, the calls beside this one go on, and this one is repeated.
             _logger.exception("payment call failed", order_id=claim.order_id, kind=claim.kind)
             return Unknown(repr(error))
+        self._circuit.answered()
+        return answer
 
     async def _send(self, claim: Claim) -> Answer:
         key = idempotency_key_of(claim.order_id, claim.kind, claim.operation_no)
@@ -241,17 +278,26 @@ class PaymentExecutor:
                     )
                 )
 
-    async def _look_up(self, claim: Claim) -> Answer | None:
-        """Asks the gateway's books; None when they leave the operation open or do not answer."""
+    async def _look_up(self, claim: Claim) -> Answer | Unknown | None:
+        """Asks the gateway's books; None when they leave it open, Unknown when they cannot be read."""
         try:
             async with asyncio.timeout(LOOK_UP_DEADLINE_S):
-                return answer_in_books(claim, await self._gateway.look_up(claim.order_id))
+                payment = await self._gateway.look_up(claim.order_id)
         except (TimeoutError, GatewayError) as error:
+            self._circuit.failed(claim.order_id)
             _logger.warning("payment not looked up", order_id=claim.order_id, error=repr(error))
-        except Exception:
+            return Unknown(f"not looked up: {error!r}")
+        except Exception as error:
             # A defect of the client must not keep the operation from being given up; it stays visible here.
             _logger.exception("payment look-up failed", order_id=claim.order_id, kind=claim.kind)
-        return None
+            return Unknown(f"not looked up: {error!r}")
+        self._circuit.answered()
+        return answer_in_books(claim, payment)
+
+
+def _is_looked_up_first(claim: Claim) -> bool:
+    """Tells whether repeating the key might move money twice, or a person wants to know what became of it."""
+    return claim.attempts > 1 and (claim.age_ms > KEY_TRUST_MS or claim.attempts > ATTEMPTS_MAX)
 
 
 def _is_spent(claim: Claim) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -43,10 +43,11 @@ _logger = structlog.get_logger("pintuan.payments")
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A claimed operation and how its call ended."""
+    """A claimed operation and how its call ended, or what an operator says of it."""
 
     claim: Claim
     result: Result
+    by_operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,11 @@ async def _write(
 
 
 def _verdict(one: Finished, order: LockedOrder) -> Verdict:
-    return Verdict(one.claim, decide(one.claim, order, one.result), retry_delay_ms(one.claim.attempts))
+    decision = decide(one.claim, order, one.result)
+    if one.by_operator:
+        # Whoever says so has looked at it already.
+        decision = replace(decision, escalated=False)
+    return Verdict(one.claim, decision, retry_delay_ms(one.claim.attempts))
 
 
 def _account(verdicts: Sequence[Verdict], orders: Mapping[str, LockedOrder]) -> Recorded:
@@ -151,7 +156,7 @@ def _account(verdicts: Sequence[Verdict], orders: Mapping[str, LockedOrder]) -> 
     for verdict in verdicts:
         claim, decision = verdict.claim, verdict.decision
         PAYMENT_OPERATIONS.labels(claim.kind, decision.ends_as or decision.repeats_as).inc()
-        if decision.needs_operator:
+        if decision.escalated:
             PAYMENT_ESCALATIONS.labels(claim.kind).inc()
             _logger.error(
                 "payment escalated",

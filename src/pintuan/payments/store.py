@@ -39,7 +39,7 @@ async def overdue_ms(pool: asyncpg.Pool) -> int:
 
 
 async def count_open(pool: asyncpg.Pool, *, count_max: int) -> dict[tuple[str, str], int]:
-    """Returns how many operations of each (kind, state) have not ended, looking at up to `count_max`."""
+    """Returns how many operations of each (kind, state) nobody is done with, escalated ones included."""
     rows = await pool.fetch(QUERIES["count_open_operations_by_state"], count_max)
     return {(row["kind"], row["state"]): row["count"] for row in rows}
 
@@ -63,7 +63,11 @@ async def read_open(connection: Connection, claims: Sequence[Claim]) -> set[tupl
 
 async def move_orders(connection: Connection, verdicts: Sequence[Verdict]) -> None:
     """Writes the orders' new statuses; the trigger on orders gives back what dead ones held."""
-    refunds = [verdict for verdict in verdicts if verdict.claim.kind == "refund" and verdict.decision.ends_as]
+    refunds = [
+        verdict
+        for verdict in verdicts
+        if verdict.decision.refunded_minor > 0 or verdict.decision.released_minor > 0
+    ]
     if refunds:
         await connection.execute(
             QUERIES["move_refunded_orders"],
@@ -99,6 +103,7 @@ async def end_operations(connection: Connection, verdicts: Sequence[Verdict]) ->
             [verdict.decision.ends_as for verdict in ended],
             [verdict.decision.gateway_ref for verdict in ended],
             [verdict.decision.failure for verdict in ended],
+            [verdict.decision.escalated for verdict in ended],
         )
 
 

@@ -1,5 +1,7 @@
 """Every result of a call leads to one decision, whatever became of the order meanwhile."""
 
+from dataclasses import replace
+
 import pytest
 
 from pintuan.payments.decision import (
@@ -89,27 +91,59 @@ def test_a_captured_order_is_done() -> None:
     assert (decision.ends_as, decision.order_becomes, decision.adds) == ("succeeded", "captured", None)
 
 
+def test_a_capture_that_fails_for_good_lets_the_hold_go() -> None:
+    assert decide(claim("capture"), order("authorised"), NO) == Decision(
+        ends_as="declined", failure="no", order_becomes="payment_failed", adds="void"
+    )
+
+
 @pytest.mark.parametrize(
-    ("result", "ends_as", "needs_operator"), [(NO, "declined", False), (GivenUp("?"), "failed", True)]
+    ("kind", "status"),
+    [
+        ("authorise", "held"),
+        ("authorise", "expired"),
+        ("capture", "authorised"),
+        ("void", "released"),
+        ("refund", "captured"),
+    ],
 )
-def test_a_capture_that_fails_for_good_lets_the_hold_go(
-    result: Result, ends_as: str, needs_operator: bool
+def test_of_what_nobody_knows_the_outcome_nothing_follows_but_that_somebody_must_look(
+    kind: OperationKind, status: str
 ) -> None:
-    decision = decide(claim("capture"), order("authorised"), result)
+    assert decide(claim(kind), order(status), GivenUp("?")) == Decision(
+        ends_as="failed", failure="?", escalated=True
+    )
 
-    assert (decision.ends_as, decision.order_becomes, decision.adds) == (ends_as, "payment_failed", "void")
-    assert decision.needs_operator == needs_operator
+
+def test_a_void_that_is_refused_needs_an_operator() -> None:
+    assert decide(claim("void"), order("expired"), NO) == Decision(
+        ends_as="declined", failure="no", escalated=True
+    )
 
 
-@pytest.mark.parametrize("result", [NO, GivenUp("?")])
-def test_a_void_that_is_refused_needs_an_operator(result: Result) -> None:
-    assert decide(claim("void"), order("expired"), result).needs_operator
+@pytest.mark.parametrize(
+    ("refunded_minor", "becomes"), [(0, "partially_refunded"), (100, "refunded"), (50, "partially_refunded")]
+)
+def test_an_order_is_refunded_when_all_of_its_charge_was_given_back(
+    refunded_minor: int, becomes: str
+) -> None:
+    paid = replace(order("captured"), final_unit_minor=950, refunded_minor=refunded_minor)
+
+    decision = decide(claim("refund"), paid, YES)
+
+    assert (decision.order_becomes, decision.refunded_minor, decision.released_minor) == (becomes, 1800, 0)
+
+
+def test_a_refund_that_is_refused_may_be_asked_for_again() -> None:
+    assert decide(claim("refund"), order("captured"), NO) == Decision(
+        ends_as="declined", failure="no", released_minor=1800
+    )
 
 
 def test_an_operation_that_was_never_sent_needs_nobody() -> None:
     decision = decide(claim("authorise"), order("expired"), NotSent("order was expired"))
 
-    assert (decision.ends_as, decision.needs_operator) == ("failed", False)
+    assert decision == Decision(ends_as="failed", failure="order was expired")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +153,7 @@ def test_an_operation_that_was_never_sent_needs_nobody() -> None:
         (NotTaken("?"), 1, "due"),
         # An earlier attempt may have had an effect, whatever this one says.
         (NotTaken("?"), 2, "unknown"),
+        (Unknown("?"), 2, "unknown"),
     ],
 )
 def test_an_operation_without_an_answer_is_repeated(result: Result, attempts: int, repeats_as: str) -> None:
