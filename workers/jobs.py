@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pintuan.gateway_events.store import purge
 from pintuan.payments.operations import PaymentExecutor
 from sql import load_queries
 from workers.failures import report_failure
@@ -31,6 +32,8 @@ ORDERS_PER_ROUND: Final = 500
 SEATS_PER_ROUND: Final = 500
 KEYS_PER_ROUND: Final = 10_000
 ROUNDS_MAX: Final = 50
+# A gateway repeats an event for days; with room for an operator who looks back at what happened.
+EVENT_AGE_MS: Final = 30 * 24 * 3_600_000
 # Sweeps come every second, so nothing further away needs a timer.
 LOOK_AHEAD_MS: Final = 1_000
 
@@ -158,6 +161,10 @@ class Jobs:
 
     async def _purge_keys(self) -> None:
         await until_nothing_left(self._engine.purge_expired_keys, KEYS_PER_ROUND)
+        await until_nothing_left(self._purge_gateway_events, KEYS_PER_ROUND)
+
+    async def _purge_gateway_events(self, limit: int) -> int:
+        return await purge(self._pool, age_ms=EVENT_AGE_MS, limit=limit)
 
 
 async def until_nothing_left(work: Callable[[int], Awaitable[int]], limit: int) -> int:

@@ -9,3 +9,42 @@ SELECT
     p.currency
 FROM payment_operations p
 WHERE p.order_id = $1 AND p.kind = 'authorise' AND p.operation_no = 0;
+
+-- name: find_order_of_event
+-- Finds the order that an event is about: by our own reference, or else by the gateway's name of its payment.
+SELECT p.order_id
+FROM payment_operations p
+WHERE p.order_id = $1 AND p.kind = 'authorise'
+UNION ALL
+SELECT p.order_id
+FROM payment_operations p
+WHERE $1::text IS NULL AND p.gateway_ref = $2 AND p.kind = 'authorise' AND starts_with(p.gateway_ref, 'pi_')
+LIMIT 1;
+
+-- name: read_operation_states
+-- Reads the payment operations of an order: what we asked of the gateway, and what came of it.
+SELECT kind, operation_no, state FROM payment_operations WHERE order_id = $1;
+
+-- name: record_gateway_event
+-- Keeps an event, and answers true unless it was kept before.
+INSERT INTO gateway_events (gateway, event_id, kind, reference, payment_ref, surprise)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (gateway, event_id) DO NOTHING
+RETURNING true;
+
+-- name: make_operations_due
+-- Makes an order's open payment operations due now; one that is being asked about is left alone.
+UPDATE payment_operations SET due_at = app_now()
+WHERE order_id = $1 AND state IN ('due', 'unknown') AND due_at > app_now();
+
+-- name: purge_gateway_events
+-- Forgets up to $2 events older than $1 ms that surprised nobody; a gateway repeats one for days, not weeks.
+DELETE FROM gateway_events
+WHERE ctid = ANY (
+    ARRAY(
+        SELECT ctid FROM gateway_events
+        WHERE surprise IS NULL AND received_at < app_now() - $1::bigint * interval '1 millisecond'
+        ORDER BY received_at
+        LIMIT $2
+    )
+);

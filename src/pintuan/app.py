@@ -27,6 +27,7 @@ from pintuan.client_address import behind_proxies
 from pintuan.deals.routes import ROUTES as DEAL_ROUTES
 from pintuan.documentation.openapi import build_document
 from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
+from pintuan.gateway_events.routes import ROUTES as GATEWAY_EVENT_ROUTES
 from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
@@ -62,6 +63,7 @@ ROUTES: list[ControllerRouterHandler] = [
     # One router for all: a path may not be registered from two, and some have calls on the same paths.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *RECEIPT_HANDLERS, *REFUND_HANDLERS]),
     *LEDGER_ROUTES,
+    *GATEWAY_EVENT_ROUTES,
     *LIVE_ROUTES,
     *SELLING_ROUTES,
     *WEBHOOK_ROUTES,

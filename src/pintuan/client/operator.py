@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import NoneType
+
 import msgspec
 
 from pintuan.client.caller import Caller
-from pintuan.client.transport import Call, Part
+from pintuan.client.transport import Call, Part, quoted
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -15,7 +17,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class OperatorCalls(Caller):
-    """Health and metrics of the process that happens to answer."""
+    """Health and metrics of the process that happens to answer, and what a payment gateway tells."""
 
     async def live(self) -> Status:
         """Returns as long as the process' event loop turns."""
@@ -28,3 +30,11 @@ class OperatorCalls(Caller):
     async def read_metrics(self) -> str:
         """Returns the metrics of all API processes in the Prometheus text format."""
         return (await self.session.send(Call("GET", "/metrics", Part, signed=False))).content.decode()
+
+    async def receive_gateway_event(
+        self, gateway: str, event: bytes, *, signature: str, header: str = "Stripe-Signature"
+    ) -> None:
+        """Hands on an event of the payment gateway, as it came and with the header that signs it."""
+        path = f"/v1/payments/webhooks/{quoted(gateway)}"
+        call = Call("POST", path, NoneType, content=event, headers={header: signature}, signed=False)
+        await self.session.send(call)

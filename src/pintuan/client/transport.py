@@ -46,6 +46,7 @@ class Call(Generic[T]):
     """One call of the API; `answer` is the type of its body, NoneType or Part where it is no JSON.
 
     `body` is sent as JSON, `content` as it is, of the type `content_type`. `key` is the idempotency key.
+    `headers` are sent beside those that every call has.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Call(Generic[T]):
     body: msgspec.Struct | None = None
     content: bytes | None = None
     content_type: str = "application/json"
+    headers: Mapping[str, str] | None = None
     key: str | None = None
     signed: bool = True
     timeout_s: float = CALL_TIMEOUT_S
@@ -156,7 +158,7 @@ def problem_of(call: str, response: httpx.Response) -> ProblemError:
 
 
 def _request_of(client: httpx.AsyncClient, call: Call[T], token: str | None) -> httpx.Request:
-    headers = {"Accept": "application/json"}
+    headers = {"Accept": "application/json", **(call.headers or {})}
     content = call.content if call.body is None else msgspec.json.encode(call.body)
     if token is not None and call.signed:
         headers["Authorization"] = f"Bearer {token}"

@@ -20,6 +20,7 @@ SHARED_PARAMETERS: Final = {
     "deal_id": ("Names the deal.", "deal_0192f0c1a2b3"),
     "delivery_id": ("Names the delivery.", "whd_0192f0c1a2b3"),
     "endpoint_id": ("Names the webhook endpoint.", "whe_0192f0c1a2b3"),
+    "gateway": ("Names the payment gateway.", "stripe"),
     "group_id": ("Names the group.", "grp_0192f0c1a2b3"),
     "key_id": ("Names the API key.", "key_0192f0c1a2b3"),
     "order_id": ("Names the order.", "ord_0192f0c1a2b3"),

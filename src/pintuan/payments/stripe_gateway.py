@@ -37,6 +37,8 @@ from pintuan.payments.gateway import (
 )
 from pintuan.payments.stripe_errors import refusal_of
 from pintuan.payments.stripe_rules import (
+    ORDER_FIELD,
+    REFUND_FIELD,
     STRIPE_RULES,
     UnsupportedAmount,
     from_stripe_amount,
@@ -52,9 +54,6 @@ QUERIES: Final = load_queries("gateway_events")
 
 API_VERSION: Final = "2026-10-28.endive"
 """Pinned, so that no upgrade of account or library changes an answer; docs.stripe.com/api/versioning."""
-ORDER_FIELD: Final = "pintuan_order"
-REFUND_FIELD: Final = "pintuan_refund"
-"""What our references are called in the metadata of PaymentIntents and refunds."""
 REFUNDS_PER_PAGE: Final = 100
 # An order has at most a hundred refunds of ours; the rest is what a dashboard added.
 REFUND_PAGES_MAX: Final = 3

@@ -17,6 +17,10 @@ from pricing.currency import UnknownCurrency, exponent
 # (docs.stripe.com/payments/place-a-hold-on-a-payment-method); each charge tells its own `capture_before`.
 AUTHORISATION_LIFETIME_MS: Final = 7 * 24 * 3_600_000
 
+ORDER_FIELD: Final = "pintuan_order"
+REFUND_FIELD: Final = "pintuan_refund"
+"""What our references are called in the metadata of PaymentIntents and refunds."""
+
 # An id such as pm_1Nx..., or one of the test names such as pm_card_visa.
 _METHOD: Final = re.compile(r"pm_[A-Za-z0-9_]{1,120}")
 

@@ -31,7 +31,11 @@ EXAMPLES_MAX = 25
 ENDLESS: Final = {
     "watch_group": "the stream of a running group does not end; tests of live groups read it",
 }
-NEVER_GRANTED: Final = {"issue_tokens": "nobody guesses a code", "import_feed": "text is rarely a feed"}
+NEVER_GRANTED: Final = {
+    "issue_tokens": "nobody guesses a code",
+    "import_feed": "text is rarely a feed",
+    "receive_gateway_event": "the sandbox sends none, and nobody guesses a signature",
+}
 # No schema says which text is a feed.
 TEXTS: Final = ("import_feed",)
 # Operations whose contract cannot say all that makes a request right; whatever they refuse is still checked.
@@ -43,6 +47,9 @@ RULES_BEYOND_THE_SCHEMA: Final = {
     "send_code": "an address is checked beyond its form, and one of the two must be given",
     "issue_tokens": "one of two addresses must be given",
     "create_api_key": "a key must end in the future",
+    "create_webhook_endpoint": "a URL must be one that may be called",
+    "change_webhook_endpoint": "a URL must be one that may be called",
+    "replay_webhook_events": "times must be in the years 1 to 9999 in UTC",
     "get_statement": "its second time is after its first, by no more than a year",
 }
 PAYMENT_METHODS: Final = ["pm_ok", "pm_declined", "pm_ok:card-7"]
