@@ -16,6 +16,7 @@ from pintuan.deals.schemas import Deal, NewDeal, NewTier
 from pintuan.groups.schemas import Order
 from pintuan.orders.schemas import NewOrder
 from pintuan.page import Page
+from pintuan.webhooks.schemas import NewWebhookEndpoint
 from tests.marketplace import Site
 
 PLACEHOLDER: Final = "real"
@@ -35,8 +36,11 @@ SPENDING: Final = {
     ("resume_deal", "deal_id"): "spent_deal_id",
     ("end_deal", "deal_id"): "spent_deal_id",
     ("cancel_order", "order_id"): "spent_order_id",
+    ("delete_webhook_endpoint", "endpoint_id"): "spent_endpoint_id",
 }
 OF_EACH: Final = 3
+# Nobody listens there.
+HOOK: Final = "https://127.0.0.1:1024/"
 WISH: Final = NewOrder(payment_method="pm_ok")
 
 
@@ -95,7 +99,8 @@ def is_for_merchants(case: schemathesis.Case[Any]) -> bool:
         case.operation.definition.raw["tags"]
     )
     refunds = operation_of(case) == "refund_order"
-    return case.path.startswith("/v1/merchant/") or bool(changes) or refunds
+    own = ("/v1/merchant/", "/v1/webhook-endpoints")
+    return case.path.startswith(own) or bool(changes) or refunds
 
 
 def _chosen(values: list[str], placeholder: str) -> str:
@@ -111,9 +116,13 @@ async def seed(site: Site, url: str) -> Seeds:
         deals = [await merchant.create_deal(_deal(variants[0])) for _ in range(OF_EACH)]
         spent_deals = [await merchant.create_deal(_deal(variants[0], stock=10)) for _ in range(OF_EACH)]
         keys = [await merchant.create_api_key(NewApiKey(f"key {number}")) for number in range(OF_EACH)]
+        hooks = [await merchant.create_webhook_endpoint(NewWebhookEndpoint(url=HOOK)) for _ in range(OF_EACH)]
+        pings = [await merchant.ping_webhook_endpoint(hooks[0].id) for _ in range(OF_EACH)]
         buyer = merchant.calling_as(tokens[BUYER])
         orders, spent_orders = await _orders(buyer, deals)
         cursors = await _cursors(merchant, buyer)
+        deliveries = await merchant.list_webhook_deliveries(hooks[0].id, limit=1)
+        cursors["list_webhook_deliveries"] = [str(deliveries.next_cursor)]
     groups = [order.group for order in orders if order.group is not None]
     ids = {
         "product_id": [product.id for product in products],
@@ -121,6 +130,9 @@ async def seed(site: Site, url: str) -> Seeds:
         "deal_id": [deal.id for deal in deals],
         "spent_deal_id": [deal.id for deal in spent_deals],
         "key_id": [key.id for key in keys],
+        "endpoint_id": [hooks[0].id],
+        "spent_endpoint_id": [hook.id for hook in hooks[1:]],
+        "delivery_id": [ping.id for ping in pings],
         "order_id": [order.id for order in orders],
         "spent_order_id": [order.id for order in spent_orders],
         "group_id": [group.id for group in groups],
@@ -142,6 +154,7 @@ async def _cursors(merchant: Pintuan, buyer: Pintuan) -> dict[str, list[str]]:
         "list_products": await merchant.list_products(limit=1),
         "list_deals": await merchant.list_deals(limit=1),
         "list_api_keys": await merchant.list_api_keys(limit=1),
+        "list_webhook_endpoints": await merchant.list_webhook_endpoints(limit=1),
         "list_sales": await merchant.list_sales(limit=1),
         "list_sold_groups": await merchant.list_sold_groups(limit=1),
         "list_orders": await buyer.list_orders(limit=1),

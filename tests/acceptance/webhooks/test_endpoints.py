@@ -109,6 +109,7 @@ async def test_what_is_changed_is_changed_and_the_rest_stays(
         ({"events": ["order.held"]}, "events[0]"),
         ({"events": ["ping"]}, "events[0]"),
         ({"description": "a\nb"}, "description"),
+        ({"description": "\n"}, "description"),
         ({"description": "x" * 201}, "description"),
         ({"enabled": True}, "enabled"),
     ],
