@@ -26,6 +26,7 @@ from pintuan.pagination import (
     scope_of,
 )
 from pintuan.parameters import InjectedResources
+from pintuan.payments.gateways import rules_of
 
 SortParameter = Annotated[
     DealSort,
@@ -48,7 +49,12 @@ async def create_deal(
     data: JSONBody[NewDeal], request: ApiRequest, resources: InjectedResources
 ) -> Response[Deal]:
     """Makes a deal on a variant of the merchant who calls; every fault is named at once."""
-    deal = await service.create_deal(resources.pool, check_role(request.user, SELLERS), data)
+    deal = await service.create_deal(
+        resources.pool,
+        check_role(request.user, SELLERS),
+        data,
+        authorisation_lifetime_ms=rules_of(resources.settings).authorisation_lifetime_ms,
+    )
     return created(deal, f"/v1/deals/{deal.id}")
 
 

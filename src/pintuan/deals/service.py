@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from groups.errors import DealNotActive, Overloaded
 from groups.ids import new_id
+from groups.lifecycle import CLOSING_GRACE_MS, ESCALATION_MS
 from pintuan.deals import store
 from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
 from pintuan.deals.schemas import Deal, DealChange, DealFilter, NewDeal
@@ -36,8 +37,10 @@ StatusSet = Literal["active", "paused", "ended"]
 _logger = structlog.get_logger("pintuan.deals")
 
 
-async def create_deal(pool: asyncpg.Pool, principal: Principal, deal: NewDeal) -> Deal:
-    """Puts a variant on offer.
+async def create_deal(
+    pool: asyncpg.Pool, principal: Principal, deal: NewDeal, *, authorisation_lifetime_ms: int
+) -> Deal:
+    """Puts a variant on offer, whose groups must be settled while the gateway still holds the money.
 
     Raises `NotFound` when the variant is not the merchant's own (an admin may offer any, in its merchant's
     name), and `InvalidInput` with all that is wrong.
@@ -50,6 +53,7 @@ async def create_deal(pool: asyncpg.Pool, principal: Principal, deal: NewDeal) -
             if variant is None or not _may_change(principal, variant.merchant_id):
                 raise NotFound("variant")
             errors = [*_number_problems(deal), *_ladder_problems(deal, variant.list_price_minor)]
+            errors += _lifetime_problems(deal.group_ttl_seconds, authorisation_lifetime_ms)
             errors += _window_problems(deal.ends_at, starts_at=deal.starts_at, now=variant.now)
             if errors:
                 raise InvalidInput(errors)
@@ -168,6 +172,21 @@ def _number_problems(deal: NewDeal) -> Iterator[FieldError]:
     ):
         if not 1 <= value <= high:
             yield FieldError(field, f"must be from 1 to {high}")
+
+
+def _lifetime_problems(group_ttl_seconds: int, authorisation_lifetime_ms: int) -> Iterator[FieldError]:
+    # The first member's money is held from the group's opening on. The deal's own end does not count: it may
+    # be put off later.
+    after_ms = CLOSING_GRACE_MS + ESCALATION_MS
+    if group_ttl_seconds <= GROUP_TTL_SECONDS_MAX and (
+        group_ttl_seconds * 1000 + after_ms > authorisation_lifetime_ms
+    ):
+        yield FieldError(
+            "group_ttl_seconds",
+            f"must be at most {max(0, authorisation_lifetime_ms - after_ms) // 1000}: the payment gateway holds"
+            f" money for {authorisation_lifetime_ms // 1000} s, and after its lifetime a group may take"
+            f" {CLOSING_GRACE_MS // 1000} s to close and {ESCALATION_MS // 1000} s to be charged",
+        )
 
 
 def _ladder_problems(deal: NewDeal, list_price_minor: int) -> Iterator[FieldError]:

@@ -21,6 +21,7 @@ from tests.interleaving import holding
 pytestmark = pytest.mark.anyio
 
 MERCHANT = Principal("teahouse", "merchant")
+A_WEEK_MS = 7 * 24 * 3_600_000
 CHANGES = 16
 
 
@@ -39,7 +40,8 @@ async def deal(app_pool: asyncpg.Pool) -> Deal:
         MERCHANT.subject,
         NewProduct(title="Kettle", variants=[NewVariant("K", "Red", ListPrice(1000, "USD"))]),
     )
-    return await create_deal(app_pool, MERCHANT, offer_on(product.variants[0].id))
+    offer = offer_on(product.variants[0].id)
+    return await create_deal(app_pool, MERCHANT, offer, authorisation_lifetime_ms=A_WEEK_MS)
 
 
 def offer_on(variant_id: str) -> NewDeal:
@@ -90,6 +92,23 @@ async def test_every_change_of_status_raises_the_epoch_of_every_lane_once(
     assert [lane["epoch"] for lane in lanes] == [5, 5, 5]
 
 
+async def test_a_group_must_be_charged_while_the_gateway_holds_the_money(
+    app_pool: asyncpg.Pool, deal: Deal
+) -> None:
+    offer = offer_on(deal.variant_id)
+    enough_ms = (offer.group_ttl_seconds + 10 + 300) * 1000
+    await create_deal(app_pool, MERCHANT, offer, authorisation_lifetime_ms=enough_ms)
+
+    with pytest.raises(InvalidInput) as refused:
+        await create_deal(app_pool, MERCHANT, offer, authorisation_lifetime_ms=enough_ms - 1)
+    (error,) = refused.value.errors
+    assert error.field == "group_ttl_seconds"
+    assert error.message == (
+        "must be at most 59: the payment gateway holds money for 369 s, and after its lifetime a group may"
+        " take 10 s to close and 300 s to be charged"
+    )
+
+
 async def test_a_change_waits_for_a_lane_in_use_and_then_applies(
     app_pool: asyncpg.Pool, database_url: str, deal: Deal
 ) -> None:
@@ -114,7 +133,10 @@ async def test_a_deal_made_while_an_import_moves_its_variant_is_on_the_product_i
     await app_pool.execute("DELETE FROM deals")
     move = "UPDATE variants SET product_id = 'prd_new' WHERE id = $1"
     async with holding(database_url, move, deal.variant_id) as importing:
-        making = asyncio.create_task(create_deal(app_pool, MERCHANT, offer_on(deal.variant_id)))
+        offer = offer_on(deal.variant_id)
+        making = asyncio.create_task(
+            create_deal(app_pool, MERCHANT, offer, authorisation_lifetime_ms=A_WEEK_MS)
+        )
         await importing.waiters(1)
         await importing.connection.execute("DELETE FROM products WHERE id = $1", deal.product_id)
         await importing.commit()
