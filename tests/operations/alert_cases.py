@@ -129,6 +129,10 @@ CASES = {
             'pintuan_notifications_total{channel="email", outcome="sent"}': "0+8x80",
         },
     ),
+    "PintuanWebhooksLate": Case(
+        fires={"pintuan_webhook_overdue_seconds": "0+15x80"},
+        quiet={"pintuan_webhook_overdue_seconds": "110x70 300x10"},
+    ),
     "PintuanEventStreamsDropped": Case(
         fires={'pintuan_event_streams_dropped_total{reason="slow"}': "0+100x80"},
         quiet={
