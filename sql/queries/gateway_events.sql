@@ -33,9 +33,12 @@ ON CONFLICT (gateway, event_id) DO NOTHING
 RETURNING true;
 
 -- name: make_operations_due
--- Makes an order's open payment operations due now; one that is being asked about is left alone.
-UPDATE payment_operations SET due_at = app_now()
-WHERE order_id = $1 AND state IN ('due', 'unknown') AND due_at > app_now();
+-- Makes an order's open or escalated payment operations due now; one that is being asked about is left alone.
+-- What was escalated is looked up before anything is sent: from $2 attempts on, the executor does so.
+UPDATE payment_operations
+SET due_at = app_now(), state = CASE WHEN escalated_at IS NULL THEN state ELSE 'unknown' END, ended_at = NULL,
+    attempts = CASE WHEN escalated_at IS NULL THEN attempts ELSE greatest(attempts, $2) END, escalated_at = NULL
+WHERE order_id = $1 AND (escalated_at IS NOT NULL OR (state IN ('due', 'unknown') AND due_at > app_now()));
 
 -- name: purge_gateway_events
 -- Forgets up to $2 events older than $1 ms that surprised nobody; a gateway repeats one for days, not weeks.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 GROUP_TTL_SECONDS_MAX = 518_400
-"""Six days: an authorisation is good for seven, and a group's settlement must come before it ends."""
+"""Six days; the payment gateway may hold money for less, and then a deal's groups may not last that long."""
 
 STOCK_UNITS_MAX = 10**9
 PER_BUYER_UNITS_MAX = 10**6

@@ -181,10 +181,11 @@ def _lifetime_problems(group_ttl_seconds: int, authorisation_lifetime_ms: int) -
     if group_ttl_seconds <= GROUP_TTL_SECONDS_MAX and (
         group_ttl_seconds * 1000 + after_ms > authorisation_lifetime_ms
     ):
+        ttl_seconds_max = max(0, authorisation_lifetime_ms - after_ms) // 1000
         yield FieldError(
             "group_ttl_seconds",
-            f"must be at most {max(0, authorisation_lifetime_ms - after_ms) // 1000}: the payment gateway holds"
-            f" money for {authorisation_lifetime_ms // 1000} s, and after its lifetime a group may take"
+            f"must be at most {ttl_seconds_max}: the payment gateway holds money for"
+            f" {authorisation_lifetime_ms // 1000} s, and after its lifetime a group may take"
             f" {CLOSING_GRACE_MS // 1000} s to close and {ESCALATION_MS // 1000} s to be charged",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from pintuan.payments.operations import ATTEMPTS_MAX
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ async def insert_event(
 
 
 async def make_due(connection: Connection, order_id: str) -> None:
-    """Makes what is still open of an order due now."""
-    await connection.execute(QUERIES["make_operations_due"], order_id)
+    """Makes what is still open of an order due now, and what was escalated."""
+    await connection.execute(QUERIES["make_operations_due"], order_id, ATTEMPTS_MAX)
 
 
 async def purge(pool: asyncpg.Pool, *, age_ms: int, limit: int) -> int:
