@@ -72,7 +72,8 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[
         RefundStatus,
         Meta(
-            description="`pending` is on its way to the gateway, `failed` was refused by it for good.",
+            description="`pending` is on its way to the gateway or being looked into; `failed` was refused "
+            "by it for good and may be asked for again.",
             examples=["refunded"],
         ),
     ]

@@ -40,11 +40,8 @@ _PAYMENTS: Final[dict[tuple[str, str], PaymentStatus]] = {
     ("void", "succeeded"): "voided",
 }
 _ENDINGS: Final[dict[str, PaymentStatus]] = {"declined": "declined", "unknown": "unknown", "failed": "failed"}
-_REFUND_ENDINGS: Final[dict[str, RefundStatus]] = {
-    "succeeded": "refunded",
-    "declined": "failed",
-    "failed": "failed",
-}
+# One that was given up is not in it: until somebody has asked the gateway, it may have been made.
+_REFUND_ENDINGS: Final[dict[str, RefundStatus]] = {"succeeded": "refunded", "declined": "failed"}
 CHARGED: Final[frozenset[OrderStatus]] = frozenset({"captured", "partially_refunded", "refunded"})
 
 

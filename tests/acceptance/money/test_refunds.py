@@ -194,3 +194,27 @@ async def test_a_groups_revenue_is_told_before_and_after_what_was_given_back(
     table = (await api.get("/v1/merchant/orders.csv", params={"deal_id": deal}, headers=acme)).text
     rows = csv.DictReader(io.StringIO(table))
     assert {row["order_id"]: row["refunded_total_minor"] for row in rows} == {one: "300", other: "900"}
+
+
+async def test_a_refund_the_bank_refused_has_failed_and_one_that_nobody_knows_of_is_pending(
+    api: httpx.AsyncClient, bearer: Bearer, pool: asyncpg.Pool, shoppers: Shoppers
+) -> None:
+    deal = await Market(pool).deal()
+    order = placed(await shoppers.buy(deal, "ann", payment_method="pm_refund_fails"))["id"]
+    await pay(pool)
+    await refund(api, bearer, order)
+    await pay(pool)
+    assert (await refund(api, bearer, order, key="again", amount=1000)).status_code == 201
+    await pool.execute(
+        "UPDATE payment_operations SET state = 'failed', failure = 'no answer', ended_at = app_now(),"
+        " escalated_at = app_now() WHERE kind = 'refund' AND operation_no = 2"
+    )
+
+    shown = (await api.get(f"/v1/orders/{order}", headers=bearer("buyer", "ann"))).json()
+
+    assert [(one["status"], one["refunded_at"]) for one in shown["refunds"]] == [
+        ("failed", None),
+        ("pending", None),
+    ]
+    assert (shown["status"], shown["refunded_total"]["amount"]) == ("captured", 0)
+    refused(await refund(api, bearer, order, key="third", amount=1), 409, "not_refundable")
