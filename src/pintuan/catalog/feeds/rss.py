@@ -132,6 +132,11 @@ class _ItemParser:
             )
         except FeedError as error:
             broken = error
+        except (LookupError, ValueError) as error:
+            # What expat does not know itself, pyexpat asks Python's codecs for, and they raise their own.
+            broken = FeedError(
+                f"the document declares an encoding that cannot be read ({error}); save the feed as UTF-8"
+            )
         self._read_bytes += len(chunk)
         done, self._done = self._done, []
         yield from done

@@ -29,7 +29,11 @@ class Table:
         self._lines = lines
         line = _header_line(lines)
         self._delimiter = max(_DELIMITERS, key=line.count)
-        self.header = [_column_name(cell) for cell in next(csv.reader([line], delimiter=self._delimiter))]
+        try:
+            names = next(csv.reader([line], delimiter=self._delimiter))
+        except csv.Error as error:
+            raise FeedError(f"the header cannot be read: {error}") from error
+        self.header = [_column_name(name) for name in names]
 
     def require(self, required: Sequence[str], *, once: Sequence[str]) -> None:
         """Raises `FeedError` when a required column is missing, or one of `once` is there twice."""

@@ -135,6 +135,11 @@ def test_a_column_named_twice_is_refused() -> None:
         read("id,title,price,price\n")
 
 
+def test_a_header_that_cannot_be_a_header_is_told_so() -> None:
+    with pytest.raises(FeedError, match="the header cannot be read: field larger than field limit"):
+        read("x" * 200_000)
+
+
 def test_a_feed_of_only_a_header_has_no_rows() -> None:
     assert read(HEADER) == []
 

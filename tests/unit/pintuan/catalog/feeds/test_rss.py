@@ -133,6 +133,12 @@ def test_an_item_that_goes_on_and_on_is_bad(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(items(rows)) == 1
 
 
+@pytest.mark.parametrize("encoding", ["bogus", "utf-7", "base64", "idna"])
+def test_an_encoding_nobody_can_read_is_told_so(encoding: str) -> None:
+    with pytest.raises(FeedError, match="declares an encoding that cannot be read .*save the feed as UTF-8"):
+        read(f'<?xml version="1.0" encoding="{encoding}"?><rss/>')
+
+
 def test_a_tag_without_end_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rss, "TAG_BYTES_MAX", 200_000)
     with pytest.raises(FeedError, match="tag longer than 200000 bytes"):
