@@ -39,7 +39,8 @@ def codes_of(handler: HTTPRouteHandler, operation: dict[str, Any]) -> set[str]:
         codes |= {"unauthenticated", "rate_limited"}
     if handler.resolve_guards():
         codes.add("forbidden")
-    if parameters or "requestBody" in operation:
+    if not handler.opt.get(PUBLIC_OPTION) or parameters or "requestBody" in operation:
+        # A call that takes no parameter refuses one.
         codes.add("invalid")
     if any(parameter["in"] == "path" for parameter in parameters):
         codes.add("not_found")

@@ -100,6 +100,18 @@ async def test_a_query_parameter_nobody_knows_is_named(api: httpx.AsyncClient) -
     refused(await api.get(f"/v1/deals?{crowd}"), 400, "invalid")
 
 
+async def test_a_call_without_parameters_refuses_one_as_documented(
+    api: httpx.AsyncClient, contract: Contract, bearer: Bearer
+) -> None:
+    paths = contract.document["paths"]
+    bare = [path for path in paths if path.startswith("/v1/") and "get" in paths[path] and "{" not in path]
+    bare = [path for path in bare if not paths[path]["get"].get("parameters")]
+    assert "/v1/me" in bare
+    for path in bare:
+        for role in ("buyer", "merchant"):
+            refused(await api.get(f"{path}?x=1", headers=bearer(role, "ann")), 400, "invalid")
+
+
 @pytest.mark.parametrize(
     "time", ["0.5", "1767225600", "null", "", "2030-01-01", "2030-01-01T12:00:00", "2030-13-01T12:00:00Z"]
 )
