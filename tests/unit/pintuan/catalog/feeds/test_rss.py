@@ -135,7 +135,7 @@ def test_an_item_that_goes_on_and_on_is_bad(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("encoding", ["bogus", "utf-7", "base64", "idna"])
 def test_an_encoding_nobody_can_read_is_told_so(encoding: str) -> None:
-    with pytest.raises(FeedError, match="declares an encoding that cannot be read .*save the feed as UTF-8"):
+    with pytest.raises(FeedError, match=r"declares an encoding that cannot be read .*save the feed as UTF-8"):
         read(f'<?xml version="1.0" encoding="{encoding}"?><rss/>')
 
 
