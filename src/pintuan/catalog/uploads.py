@@ -10,7 +10,7 @@ import asyncio
 import io
 import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from groups.errors import Overloaded
 from pintuan.catalog.feed_import import FeedImport
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 UPLOAD_BYTES_MAX: Final = 64 * 1024 * 1024
 UPLOADS_MAX: Final = 2
+# The largest feed at two megabits a second; one that only trickles would keep others' from being imported.
+UPLOAD_S_MAX: Final = 300.0
 RETRY_AFTER_S: Final = 10
 REFUSED_SHOWN_MAX: Final = 100
 MEDIA_TYPES: Final = (
@@ -56,7 +58,7 @@ class Uploads:
         """Imports the feed that arrives in `body` and returns what came of it.
 
         Raises `UnsupportedMediaType`, `Overloaded` when enough are under way, `InvalidInput` when the
-        currency is none or nothing of the feed can be read, and what reading the body raises.
+        currency is none, the body takes too long or nothing of it can be read, and what reading it raises.
         """
         if content_type.split(";", 1)[0].strip().lower() not in MEDIA_TYPES:
             raise UnsupportedMediaType(f"The body must be one of {', '.join(MEDIA_TYPES)}.")
@@ -69,12 +71,20 @@ class Uploads:
         self.under_way += 1
         try:
             with tempfile.TemporaryFile(buffering=0) as spool:
-                async for chunk in body:
-                    await asyncio.to_thread(spool.write, chunk)
+                await _receive(body, spool)
                 spool.seek(0)
                 return await _import(pool, merchant_id, io.BufferedReader(spool, HEAD_BYTES), currency)
         finally:
             self.under_way -= 1
+
+
+async def _receive(body: AsyncIterator[bytes], spool: BinaryIO) -> None:
+    try:
+        async with asyncio.timeout(UPLOAD_S_MAX):
+            async for chunk in body:
+                await asyncio.to_thread(spool.write, chunk)
+    except TimeoutError as error:
+        raise InvalidInput.of("body", f"did not arrive within {UPLOAD_S_MAX:.0f} seconds") from error
 
 
 @dataclass(slots=True)

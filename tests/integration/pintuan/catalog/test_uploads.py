@@ -9,9 +9,11 @@ import asyncpg
 import pytest
 
 from groups.errors import Overloaded
+from pintuan.catalog import uploads as module
 from pintuan.catalog.schemas import ImportResult
 from pintuan.catalog.uploads import UPLOADS_MAX, Uploads
 from pintuan.database import open_pool
+from pintuan.errors import InvalidInput
 from pintuan.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -65,3 +67,19 @@ async def test_an_upload_that_breaks_off_leaves_its_place_to_the_next(app_pool: 
             await take(uploads, app_pool, broken())
     assert await app_pool.fetchval("SELECT count(*) FROM products") == 0
     assert (await take(uploads, app_pool, at_once())).products_added == 1
+
+
+async def test_an_upload_that_trickles_is_refused_and_leaves_its_place(
+    app_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UPLOAD_S_MAX", 0.05)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield FEED
+        await asyncio.Event().wait()
+
+    uploads = Uploads()
+    for _ in range(UPLOADS_MAX + 1):
+        with pytest.raises(InvalidInput) as refusal:
+            await take(uploads, app_pool, endless())
+        assert [error.field for error in refusal.value.errors] == ["body"]
