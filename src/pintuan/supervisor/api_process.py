@@ -14,6 +14,7 @@ from pintuan.app import ROUTES, create_app
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.settings import SettingsError
 from pintuan.supervisor.descriptors import allow_many_descriptors
+from pintuan.supervisor.http_protocol import ImpatientProtocol
 from pintuan.supervisor.readiness import tell_ready
 from pintuan.supervisor.serving import PoliteServer
 
@@ -39,7 +40,7 @@ def main() -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=ImpatientProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -61,6 +61,20 @@ async def test_a_bad_setting_ends_the_start_naming_the_variable(site: Site) -> N
 
 
 @pytest.mark.slow
+async def test_nobody_fills_the_memory_with_a_head_that_does_not_end(site: Site) -> None:
+    up = await site.up()
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"GET / HTTP/1.1\r\nX: ")
+    answer = asyncio.create_task(reader.readuntil(b"\r\n"))
+    while not answer.done():
+        writer.write(b"x" * 4096)
+        await asyncio.wait([answer], timeout=0.01)
+    assert answer.result() == b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    writer.close()
+    assert await up.terminate() == 0
+
+
+@pytest.mark.slow
 async def test_a_second_start_finds_the_data_of_the_first(site: Site, own_directory: Path) -> None:
     up = await site.up()
     connection = await database_of(site)
