@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import sys
@@ -137,6 +138,17 @@ def test_the_merchants_example_of_a_statement_is_what_pricing_says() -> None:
     assert f'"amount": {refunded},' in text
     available = sum(amount for _, amount in entries)
     assert f"`available` is {available} and `fees` is {3 * fee - returned}." in text
+
+
+def test_the_mobile_developers_script_asks_its_user_when_the_outbox_does_not_answer(
+    own_directory: Path,
+) -> None:
+    def cut_off(_request: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+
+    script = runpy.run_path(str(write_script(MOBILE, own_directory)))
+    with httpx.Client(base_url="http://shop.example", transport=httpx.MockTransport(cut_off)) as http:
+        assert script["Shopper"](http, EMAILS[0]).code_from_outbox() is None
 
 
 @needs_curl
