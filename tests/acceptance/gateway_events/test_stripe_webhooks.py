@@ -16,7 +16,8 @@ from prometheus_client import REGISTRY
 
 from pintuan.gateway_events.routes import EVENT_SIZE_MAX
 from pintuan.gateway_events.store import purge
-from pintuan.payments.operations import PaymentExecutor
+from pintuan.payments import operations
+from pintuan.payments.operations import ATTEMPTS_MAX, PaymentExecutor
 from pintuan.payments.stripe_gateway import open_stripe
 from pintuan.settings import Settings
 from tests.acceptance.conftest import SECRET_KEY, serving
@@ -122,6 +123,33 @@ async def test_an_event_makes_us_look_at_an_operation_whose_answer_was_lost(shop
     await shop.executor.drain()
     shown = await shop.api.get(f"/v1/orders/{order}", headers=shop.shoppers.headers("ann"))
     assert shown.json()["status"] == "authorised"
+
+
+async def test_an_event_ends_what_was_given_up(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    deal = await Market(shop.pool).deal()
+    order = placed(await shop.shoppers.join(deal, "ann", payment_method="pm_card_visa"))["id"]
+    await shop.executor.drain()
+    await shop.pool.execute("UPDATE orders SET final_unit_minor = promised_unit_minor")
+    await shop.pool.execute(
+        "INSERT INTO payment_operations"
+        " (order_id, kind, amount_minor, currency, attempts, due_at, created_at)"
+        " SELECT id, 'capture', promised_unit_minor, currency, $1, app_now(), app_now() FROM orders",
+        ATTEMPTS_MAX - 1,
+    )
+    shop.stripe.next_time("/capture", LOST_AFTER)
+    with monkeypatch.context() as patch:
+        patch.setattr(operations, "LOOK_UP_DEADLINE_S", 0.0)
+        await shop.executor.drain()
+    statuses = "SELECT o.status, p.state FROM orders o JOIN payment_operations p ON p.order_id = o.id"
+    (row,) = await shop.pool.fetch(f"{statuses} AND p.kind = 'capture' WHERE o.id = $1", order)
+    assert tuple(row) == ("authorised", "failed")
+
+    for event in shop.stripe.books.events:
+        assert (await shop.tell(event)).status_code == 204
+    await shop.executor.drain()
+
+    (row,) = await shop.pool.fetch(f"{statuses} AND p.kind = 'capture' WHERE o.id = $1", order)
+    assert tuple(row) == ("captured", "succeeded")
 
 
 async def test_what_nobody_asked_for_is_told_once_and_changes_no_order(shop: Shop) -> None:
