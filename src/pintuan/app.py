@@ -32,12 +32,14 @@ from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.identity.routes import ROUTES as IDENTITY_ROUTES
+from pintuan.invites.routes import ROUTES as INVITE_ROUTES
 from pintuan.ledger.routes import ROUTES as LEDGER_ROUTES
 from pintuan.live.routes import ROUTES as LIVE_ROUTES
 from pintuan.live.service import open_live
 from pintuan.methods import Methods
 from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
+from pintuan.pages.routes import ROUTES as PAGE_ROUTES
 from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
 from pintuan.receipts.routes import HANDLERS as RECEIPT_HANDLERS
@@ -62,12 +64,14 @@ ROUTES: list[ControllerRouterHandler] = [
     *API_KEY_ROUTES,
     # One router for all: a path may not be registered from two, and some have calls on the same paths.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *RECEIPT_HANDLERS, *REFUND_HANDLERS]),
+    *INVITE_ROUTES,
     *LEDGER_ROUTES,
     *GATEWAY_EVENT_ROUTES,
     *LIVE_ROUTES,
     *SELLING_ROUTES,
     *WEBHOOK_ROUTES,
     *IDENTITY_ROUTES,
+    *PAGE_ROUTES,
 ]
 # Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.
 DOCUMENTED: list[ControllerRouterHandler] = []

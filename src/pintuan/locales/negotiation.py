@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, Literal, TypeAlias, cast, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from babel import Locale
 from babel.core import UnknownLocaleError
@@ -30,7 +30,7 @@ def negotiate(accept_language: str | None, override: str | None = None) -> Langu
 def language_of(tag: str) -> Language | None:
     """Returns our language for a tag such as `fr-CA` (RFC 5646), or None where we speak none like it."""
     language = tag.strip().replace("_", "-").partition("-")[0].lower()
-    return cast("Language", language) if language in LANGUAGES else None
+    return next((known for known in LANGUAGES if known == language), None)
 
 
 @lru_cache(maxsize=len(LANGUAGES))

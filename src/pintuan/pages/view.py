@@ -1,0 +1,119 @@
+"""What the page says of a group, decided from the group and its deal alone: no I/O, no clock, no language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from pintuan.groups.store import CHARGED
+from pintuan.money import Money
+from pricing.ladder import Ladder
+
+if TYPE_CHECKING:
+    from pintuan.deals.schemas import Deal
+    from pintuan.groups.schemas import Group, Order
+
+Phase: TypeAlias = Literal[
+    "open", "filling", "full", "paused", "sold_out", "closing", "settling", "succeeded", "failed"
+]
+# With so few places left the page says that the group is about to fill.
+FILLING_SEATS_MAX: Final = 2
+JOINABLE: Final[frozenset[Phase]] = frozenset({"open", "filling"})
+# A group in one of these takes nobody, and the page shows where else one can join.
+CLOSED: Final[frozenset[Phase]] = frozenset({"full", "closing", "settling", "succeeded", "failed"})
+LIVE_ORDERS: Final = CHARGED | {"held", "authorised"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the ladder as this group can reach it; `missing` people until its price holds for all."""
+
+    headcount: int
+    unit_price: Money
+    missing: int
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupView:
+    """Everything the page tells of a group; `promise` is what the next to join would be promised."""
+
+    group: Group
+    deal: Deal
+    phase: Phase
+    steps: tuple[Step, ...]
+    promise: Money
+    seats_left: int
+    missing_to_succeed: int
+    left_s: float
+    picture: str | None
+
+    @property
+    def is_joinable(self) -> bool:
+        """Whether somebody without a seat here could take one now."""
+        return self.phase in JOINABLE
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the group succeeded or failed for good."""
+        return self.phase in {"succeeded", "failed"}
+
+    @property
+    def can_open_another(self) -> bool:
+        """Whether the deal takes new groups."""
+        return self.deal.status == "active" and self.deal.sold < self.deal.stock
+
+    @property
+    def my_live_order(self) -> Order | None:
+        """The viewer's order, while it has a seat."""
+        order = self.group.my_order
+        return order if order is not None and order.status in LIVE_ORDERS else None
+
+
+def view_of(group: Group, deal: Deal) -> GroupView:
+    """Returns what the page says of a group of this deal."""
+    ladder = Ladder.of((tier.headcount, tier.unit_price.amount) for tier in deal.ladder)
+    currency = group.unit_price.currency
+    pictures = [*deal.variant.images, *deal.product.images]
+    return GroupView(
+        group=group,
+        deal=deal,
+        phase=_phase_of(group, deal),
+        steps=_steps_of(ladder, group, currency),
+        promise=Money(ladder.promise(group.headcount, group.min_headcount), currency),
+        seats_left=max(0, group.max_headcount - group.headcount - group.held),
+        missing_to_succeed=max(0, group.min_headcount - group.headcount),
+        left_s=max(0.0, (group.deadline - group.server_time).total_seconds()),
+        picture=pictures[0] if pictures else None,
+    )
+
+
+def _phase_of(group: Group, deal: Deal) -> Phase:
+    if group.status != "open":
+        return group.status
+    if group.deadline <= group.server_time:
+        # Nobody can join any more, though no worker has said so yet.
+        return "closing"
+    seats_left = group.max_headcount - group.headcount - group.held
+    if seats_left <= 0:
+        return "full"
+    if deal.status == "paused":
+        return "paused"
+    if deal.sold >= deal.stock:
+        return "sold_out"
+    return "filling" if seats_left <= FILLING_SEATS_MAX else "open"
+
+
+def _steps_of(ladder: Ladder, group: Group, currency: str) -> tuple[Step, ...]:
+    """Returns the steps; those below the minimum are one, because a group with fewer buys nothing."""
+    lowest = ladder.tier_at(group.min_headcount, group.min_headcount)
+    reachable = [tier for tier in ladder.tiers if tier.headcount >= lowest.headcount]
+    return tuple(
+        Step(
+            headcount=(headcount := max(tier.headcount, group.min_headcount)),
+            unit_price=Money(tier.unit_price_minor, currency),
+            missing=max(0, headcount - group.headcount),
+            is_current=tier.unit_price_minor == group.unit_price.amount,
+        )
+        for tier in reachable
+    )

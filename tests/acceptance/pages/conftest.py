@@ -1,0 +1,40 @@
+"""Fixtures of pages.
+
+browser, another_browser
+                two people's browsers on the same API, without JavaScript
+opened          opens a group of a deal, and returns its share code and its first order
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.contract.documented import Contract
+from tests.acceptance.pages.browsing import Browser
+from tests.acceptance.shoppers import Shoppers, placed
+
+Opened = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def browser(api: httpx.AsyncClient) -> AsyncIterator[Browser]:
+    async with httpx.AsyncClient(base_url=api.base_url) as client:
+        yield Browser(client)
+
+
+@pytest.fixture
+async def another_browser(api: httpx.AsyncClient, contract: Contract) -> AsyncIterator[Browser]:
+    async with httpx.AsyncClient(base_url=api.base_url, event_hooks={"response": [contract.check]}) as client:
+        yield Browser(client)
+
+
+@pytest.fixture
+def opened(shoppers: Shoppers) -> Opened:
+    async def opened(deal: str, leader: str = "leader") -> dict[str, Any]:
+        order = placed(await shoppers.open(deal, leader))
+        group: dict[str, Any] = order["group"]
+        return group | {"order_id": order["id"]}
+
+    return opened
