@@ -59,9 +59,9 @@ RETURNING secret_no, ends_at;
 INSERT INTO webhook_secrets (endpoint_id, secret_no, sealed, kid) VALUES ($1, $2, $3, $4);
 
 -- name: stale_secrets
--- Lists up to $2 live secrets that are not encrypted under the key $1, and locks them.
+-- Lists up to $2 live secrets that are encrypted under one of the keys $1, and locks them.
 SELECT endpoint_id, secret_no, sealed FROM webhook_secrets
-WHERE kid <> $1 AND (ends_at IS NULL OR ends_at > app_now())
+WHERE kid = ANY($1::text[]) AND (ends_at IS NULL OR ends_at > app_now())
 LIMIT $2
 FOR UPDATE SKIP LOCKED;
 

@@ -13,11 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pintuan.client import Pintuan
+from pintuan.client import Pintuan, open_client
+from pintuan.orders.schemas import NewOrder
 from pintuan.problems import kinds
+from pintuan.webhooks.schemas import NewWebhookEndpoint
 from pricing.fee import fee_to_return, platform_fee
 from tests.documents import text_of
-from tests.marketplace import Running, Site
+from tests.marketplace import Running, Site, free_port, open_deal
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +29,7 @@ MOBILE = "docs/guides/mobile-developer.md"
 MERCHANT = "docs/guides/merchant.md"
 CLIENT = "docs/guides/python-client.md"
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-SCRIPT = re.compile(r"^<!-- script -->\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SCRIPT = r"^<!-- {} -->\n```python\n(.*?)^```$"
 PROBLEM_ROW = re.compile(r"^\| `([a-z_]+)` \| (\d{3}) \| \S", re.MULTILINE)
 STATEMENT_ROW = re.compile(r"^\| `([a-z ]+)` \| (-?\d+) \|", re.MULTILINE)
 PINTUAN = Path(sys.executable).with_name("pintuan")
@@ -72,9 +75,9 @@ def assert_in_order(lines: list[str], patterns: list[str]) -> None:
         assert any(re.search(pattern, line) for line in remaining), f"{pattern} is not in {lines}"
 
 
-def write_script(document: str, directory: Path) -> Path:
-    """Saves the guide's script as its reader would, where nothing else of the project is."""
-    match = SCRIPT.search(text_of(document))
+def write_script(document: str, directory: Path, name: str = "script") -> Path:
+    """Saves a script of the guide as its reader would, where nothing else of the project is."""
+    match = re.search(SCRIPT.format(name), text_of(document), re.DOTALL | re.MULTILINE)
     assert match is not None
     path = directory / "script.py"
     path.write_text(match[1])
@@ -238,6 +241,8 @@ async def test_a_merchant_who_follows_the_guide_sees_what_it_says(site: Site) ->
             r"^\{'amount': 1500, 'currency': 'USD'\}$",
             r'"available":\{"amount":10150,.*"pending":\{"amount":0,.*"fees":\{"amount":350,',
             *(f",{entry},{amount_minor},USD$" for entry, amount_minor in statement_of(text_of(MERCHANT))),
+            r"^ping$",
+            r"^204$",
         ],
     )
     assert [line for line in IMPORT_TOLD if line not in text_of(MERCHANT).splitlines()] == []
@@ -270,6 +275,62 @@ async def test_the_merchants_script_tells_once_what_to_send_though_it_was_killed
     assert lines[-1] == "sold out: 6600 USD"
     assert await run(script, up.url, KEY=key) == [offered, lines[-1]]
     assert await up.terminate() == 0
+
+
+@pytest.mark.slow
+async def test_the_merchants_receiver_prints_each_event_once_and_believes_nobody_else(
+    site: Site, tmp_path: Path
+) -> None:
+    up = await site.up()
+    (key,) = await site.tokens("merchant", "dripper")
+    script, port = write_script(MERCHANT, tmp_path, "receiver"), free_port()
+    url = f"http://localhost:{port}/hooks"
+    async with open_client(up.url, token=key) as pintuan:
+        made = await pintuan.create_webhook_endpoint(NewWebhookEndpoint(url=url))
+        receiver = await start(script, str(port), SECRET=made.secret)
+        assert receiver.stdout is not None
+        try:
+            await until(lambda: _is_listening(port))
+            async with httpx.AsyncClient() as stranger:
+                forged = await stranger.post(url, json={"type": "order.captured", "data": {}})
+            assert forged.status_code == httpx.codes.BAD_REQUEST
+            ping = await pintuan.ping_webhook_endpoint(made.id)
+            async with asyncio.timeout(SCRIPT_S_MAX):
+                assert (await receiver.stdout.readline()).split() == [b"ping"]
+
+                async def has_arrived() -> bool:
+                    (entry,) = (await pintuan.list_webhook_deliveries(made.id)).items
+                    return (entry.status, entry.attempts) == ("delivered", 1)
+
+                await until(has_arrived)
+                await pintuan.replay_webhook_delivery(made.id, ping.id)
+                await until(has_arrived)
+                deal = await open_deal_of(up, key)
+                (buyer,) = await site.tokens("buyer", "guest")
+                order = await pintuan.calling_as(buyer).buy_alone(deal, NewOrder(payment_method="pm_ok"))
+                told = [(await receiver.stdout.readline()).decode().split() for _ in range(2)]
+        finally:
+            receiver.kill()
+            await receiver.communicate()
+    assert sorted(told) == [["order.authorised", order.id], ["order.captured", order.id]]
+    assert await up.terminate() == 0
+
+
+async def open_deal_of(up: Running, key: str) -> str:
+    """A deal of the merchant whose token this is."""
+    async with up.client() as client:
+        terms = {"min_headcount": 2, "max_headcount": 3, "group_ttl_seconds": 3600, "stock": 3}
+        ladder = [{"headcount": 2, "unit_price": 900}]
+        return await open_deal(client, key, ladder=ladder, per_buyer_units=1, **terms)
+
+
+async def _is_listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 @pytest.mark.slow

@@ -128,8 +128,9 @@ class WebhookCourier:
     async def reseal(self, limit: int) -> int:
         """Encrypts up to `limit` secrets under the current key, so that a former one may be dropped."""
         count = 0
+        accepted = self._keyring.kids[1:]
         async with self._pool.acquire() as connection, connection.transaction():
-            for kept in await store.lock_stale_secrets(connection, self._keyring.kid, limit=limit):
+            for kept in await store.lock_stale_secrets(connection, accepted, limit=limit):
                 secret = unseal(self._keyring, kept.sealed)
                 if secret is not None:
                     sealed = msgspec.structs.replace(kept, sealed=seal(self._keyring, secret))

@@ -20,6 +20,8 @@ from pintuan.webhooks.schemas import (
 from sql import load_queries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from asyncpg.pool import PoolConnectionProxy
 
     from pintuan.pagination import Cursor
@@ -148,9 +150,11 @@ async def replace_secret(
     return ends_at
 
 
-async def lock_stale_secrets(connection: Connection, kid: str, *, limit: int) -> list[SealedSecret]:
-    """Locks up to `limit` live secrets that are encrypted under another key than `kid`."""
-    rows = await connection.fetch(WEBHOOKS["stale_secrets"], kid, limit)
+async def lock_stale_secrets(
+    connection: Connection, kids: Sequence[str], *, limit: int
+) -> list[SealedSecret]:
+    """Locks up to `limit` live secrets that are encrypted under one of these keys."""
+    rows = await connection.fetch(WEBHOOKS["stale_secrets"], kids, limit)
     return [SealedSecret(**row) for row in rows]
 
 
