@@ -32,7 +32,7 @@ SELECT fee_bps FROM merchants WHERE id = $1;
 -- name: set_merchant_fee
 -- Gives a merchant, who is added when not known yet, the fee $2, and answers the one before; null for a new one.
 WITH before AS (
-    SELECT fee_bps FROM merchants WHERE id = $1 FOR NO KEY UPDATE
+    SELECT fee_bps FROM merchants WHERE id = $1
 ),
 kept AS (
     INSERT INTO merchants (id, fee_bps) VALUES ($1, $2)
