@@ -28,16 +28,17 @@ class Fault:
     """What happens to one request instead of, or after, being carried out.
 
     `lost_before` and `lost_after` hang up; `held` answers only once the event is set; `refused` answers an
-    error without any effect; `broken_after` carries the request out and then keeps a 500 under its key.
+    error without any effect; `broken_before` and `broken_after` keep a 500 under the key.
     """
 
-    kind: Literal["lost_before", "lost_after", "held", "refused", "broken_after"]
+    kind: Literal["lost_before", "lost_after", "held", "refused", "broken_before", "broken_after"]
     event: asyncio.Event | None = None
     error: Refused | None = None
 
 
 LOST_BEFORE: Final = Fault("lost_before")
 LOST_AFTER: Final = Fault("lost_after")
+BROKEN_BEFORE: Final = Fault("broken_before")
 BROKEN_AFTER: Final = Fault("broken_after")
 RATE_LIMITED: Final = Fault(
     "refused", error=Refused(429, "invalid_request_error", "Too many requests.", "rate_limit")
@@ -69,20 +70,20 @@ class StripeServer:
 
     async def answer(
         self, method: str, target: str, headers: dict[str, str], body: bytes
-    ) -> tuple[int, Body] | None:
-        """Carries out one request; None hangs up."""
+    ) -> tuple[int, Body, bool] | None:
+        """Carries out one request; None hangs up. Tells status, body, and whether a key had it kept."""
         parts = urlsplit(target)
         self.requests.append(f"{method} {parts.path}")
         form = _form_of(parts.query if method == "GET" else body.decode())
         try:
             _check_headers(headers)
             if method == "GET":
-                return 200, self.books.read(parts.path, form)
+                return 200, self.books.read(parts.path, form), False
             return await self._write(parts.path, form, headers.get("idempotency-key", ""))
         except Refused as refused:
-            return refused.status, refused.body
+            return refused.status, refused.body, False
 
-    async def _write(self, path: str, form: Form, key: str) -> tuple[int, Body] | None:
+    async def _write(self, path: str, form: Form, key: str) -> tuple[int, Body, bool] | None:
         fault = self._fault_of(path)
         if fault is not None and fault.error is not None:
             # Limits and locks come before the layer that remembers keys.
@@ -98,19 +99,22 @@ class StripeServer:
             if kept[0] != asked:
                 message = "Keys for idempotent requests can only be used with the same parameters."
                 raise Refused(400, "idempotency_error", message)
-            return kept[1:]
+            return *kept[1:], True
         self._kept[key] = None
         if fault is not None and fault.event is not None:
             await fault.event.wait()
+        broken = Refused(500, "api_error", "Something went wrong on Stripe's end.")
         try:
+            if fault is not None and fault.kind == "broken_before":
+                raise broken
             status, answer = 200, self.books.write(path, form)
         except Refused as refused:
             status, answer = refused.status, refused.body
         if fault is not None and fault.kind == "broken_after":
-            status, answer = 500, Refused(500, "api_error", "Something went wrong on Stripe's end.").body
+            status, answer = broken.status, broken.body
         # Copied as it is now: a repeated key shows the first answer, whatever happened since.
         self._kept[key] = (asked, status, json.loads(json.dumps(answer)))
-        return None if fault is not None and fault.kind == "lost_after" else (status, answer)
+        return None if fault is not None and fault.kind == "lost_after" else (status, answer, False)
 
     def _fault_of(self, path: str) -> Fault | None:
         for place, (part, fault) in enumerate(self._faults):
@@ -174,11 +178,12 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, st
     return method, target, headers, body
 
 
-def _response(status: int, body: Body) -> bytes:
+def _response(status: int, body: Body, replayed: bool) -> bytes:
     content = json.dumps(body).encode()
     head = (
         f"HTTP/1.1 {status} Local\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
-        f"Request-Id: req_local\r\nStripe-Version: {API_VERSION}\r\n\r\n"
+        f"Request-Id: req_local\r\nStripe-Version: {API_VERSION}\r\n"
+        f"{'Idempotent-Replayed: true' if replayed else 'Connection: keep-alive'}\r\n\r\n"
     )
     return head.encode() + content
 

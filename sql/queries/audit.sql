@@ -141,13 +141,14 @@ WHERE k.order_id IS DISTINCT FROM o.id AND o.created_at > app_now() - interval '
 LIMIT $1;
 
 -- name: sandbox_books_agree
--- The sandbox gateway's books say what our operations say.
+-- The sandbox gateway's books say what our operations say; payments of another gateway are none of its business.
 SELECT coalesce(b.reference, p.order_id) AS id,
     format('ours: %s %s %s, theirs: %s of %s', p.kind, p.state, p.amount_minor, b.status, b.captured_minor) AS detail
 FROM payment_operations p
 FULL JOIN sandbox_gateway.authorisations b ON b.reference = p.order_id
 WHERE p.order_id IS NULL
-    OR (p.state = 'succeeded' AND CASE p.kind
+    OR (p.state = 'succeeded' AND (b.reference IS NOT NULL OR coalesce(starts_with(p.gateway_ref, 'sandbox:'), true))
+        AND CASE p.kind
         WHEN 'authorise' THEN b.status IS NULL OR b.status = 'declined' OR b.amount_minor <> p.amount_minor
             OR b.currency <> p.currency
         WHEN 'capture' THEN b.status IS DISTINCT FROM 'captured' OR b.captured_minor <> p.amount_minor
@@ -220,6 +221,14 @@ LIMIT $1;
 SELECT concat_ws(':', p.order_id, p.kind, nullif(p.operation_no, 0)) AS id, format('%s: %s', p.state, p.failure) AS detail
 FROM payment_operations p
 WHERE p.escalated_at IS NOT NULL
+LIMIT $1;
+
+-- name: gateway_surprises
+-- What the gateway told of payments that nobody here had asked for, newest first.
+SELECT coalesce(e.reference, e.event_id) AS id, format('%s: %s (%s)', e.kind, e.surprise, e.event_id) AS detail
+FROM gateway_events e
+WHERE e.surprise IS NOT NULL
+ORDER BY e.received_at DESC
 LIMIT $1;
 
 -- name: overdue_groups

@@ -35,11 +35,12 @@ CHECKS: Final[dict[str, str]] = {
     "ledger_adds_up": "7: the ledger's transactions and balances add up",
     "charges_are_in_the_ledger": "7: charges, captures and refunds are in the ledger",
     "refunds_are_what_was_asked": "7: refunds are within the charge and add up",
-    "sandbox_books_agree": "7: the gateway's books agree with ours",
+    "sandbox_books_agree": "7: the sandbox's books agree with ours",
 }
 # What these find needs a person, and breaks no invariant.
 NOTICES: Final[dict[str, str]] = {
     "escalated_operations": "payment operations given up on",
+    "gateway_surprises": "what the payment gateway did unasked",
     "overdue_groups": "groups that wait for a worker",
 }
 

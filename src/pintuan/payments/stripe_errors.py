@@ -37,16 +37,23 @@ _EXPECTED_REFUSALS: Final = frozenset(
     }
 )
 _PAYMENT_PARAMETERS: Final = frozenset({"intent", "payment_intent"})
+_FAULTS: Final = 500
+# Tells an answer that is repeated from one that was made now (docs.stripe.com/error-low-level).
+_REPLAYED_HEADER: Final = "idempotent-replayed"
 _STATES: Final = {"succeeded": "captured", "canceled": "voided", "requires_payment_method": "declined"}
 
 _logger = structlog.get_logger("pintuan.payments")
+
+
+class KeySpent(GatewayTimeout):
+    """Stripe keeps a fault of its own under the key, and what came of the call is to be read in its books."""
 
 
 def refusal_of(error: stripe.StripeError, *, reference: str, idempotency_key: str) -> Declined:
     """Returns the refusal that the error is.
 
     Raises:
-        GatewayTimeout, GatewayUnavailable, PaymentMissing, KeyMisused: no final answer; see the module.
+        GatewayError: the error is no final answer; which one it means, the module says.
     """
     code = _code_of(error)
     match error:
@@ -68,6 +75,8 @@ def refusal_of(error: stripe.StripeError, *, reference: str, idempotency_key: st
             if code not in _EXPECTED_REFUSALS:
                 _logger.error("stripe refused a request", error=str(error), order_id=reference)
             return Declined(_reason_of(error, code))
+        case _ if error.http_status is not None and error.http_status >= _FAULTS and _is_replayed(error):
+            raise KeySpent(f"Stripe keeps a fault under the key: {error!r}") from error
         case _:
             raise GatewayTimeout(f"Stripe's answer leaves it open: {error!r}") from error
 
@@ -83,3 +92,7 @@ def _reason_of(error: stripe.StripeError, code: str | None) -> str:
 
 def _code_of(error: stripe.StripeError) -> str | None:
     return error.error.code if error.error is not None else error.code
+
+
+def _is_replayed(error: stripe.StripeError) -> bool:
+    return (error.headers or {}).get(_REPLAYED_HEADER) == "true"

@@ -35,7 +35,7 @@ from pintuan.payments.gateway import (
     Succeeded,
     VoidCall,
 )
-from pintuan.payments.stripe_errors import refusal_of
+from pintuan.payments.stripe_errors import KeySpent, refusal_of
 from pintuan.payments.stripe_rules import (
     ORDER_FIELD,
     REFUND_FIELD,
@@ -80,15 +80,7 @@ _T = TypeVar("_T")
 _logger = structlog.get_logger("pintuan.payments")
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A call that changes nothing and has no key."""
-
-    reference: str
-    idempotency_key: str = ""
-
-
-_Call: TypeAlias = AuthoriseCall | CaptureCall | VoidCall | RefundCall | _Question
+_Call: TypeAlias = AuthoriseCall | CaptureCall | VoidCall | RefundCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +128,46 @@ class StripeGateway:
 
     async def authorise(self, call: AuthoriseCall) -> Answer:
         """Creates and confirms a PaymentIntent that is captured later."""
+        return await self._settled(call, self._authorise(call))
+
+    async def capture(self, call: CaptureCall) -> Answer:
+        """Takes at most what was authorised; Stripe lets go of the rest."""
+        return await self._settled(call, self._capture(call))
+
+    async def void(self, call: VoidCall) -> Answer:
+        """Cancels the PaymentIntent; refused once it was captured."""
+        return await self._settled(call, self._void(call))
+
+    async def refund(self, call: RefundCall) -> Answer:
+        """Gives back at most what was captured. One that is on its way to the bank counts as done."""
+        return await self._settled(call, self._refund(call))
+
+    async def look_up(self, reference: str) -> Payment | None:
+        """Reads Stripe's books; a payment that neither an answer nor an event told of may be found late."""
+        known = await self._known(reference)
+        if known is None:
+            found = await self._search(reference)
+            if found is None:
+                return None
+            return _payment_of(found, await self._refunds_of(found.id, reference))
+        # Side by side: who looks up waits no longer than for one request.
+        intent, refunds = await asyncio.gather(
+            _read(self._intents.retrieve_async(known.id), reference), self._refunds_of(known.id, reference)
+        )
+        return _payment_of(intent, refunds)
+
+    async def _settled(self, call: _Call, asked: Awaitable[Answer]) -> Answer:
+        """Awaits the answer, or reads it in the books where Stripe will only ever repeat a fault."""
+        try:
+            return await asked
+        except KeySpent:
+            payment = await self.look_up(call.reference)
+            answer = None if payment is None else _answer_in_books(call, payment)
+            if answer is None:
+                raise
+            return answer
+
+    async def _authorise(self, call: AuthoriseCall) -> Answer:
         try:
             amount = to_stripe_amount(call.amount_minor, call.currency)
         except UnsupportedAmount as error:
@@ -162,8 +194,7 @@ class StripeGateway:
             _check_lifetime(answer, call.reference)
         return _expect(answer, "requires_capture")
 
-    async def capture(self, call: CaptureCall) -> Answer:
-        """Takes at most what was authorised; Stripe lets go of the rest."""
+    async def _capture(self, call: CaptureCall) -> Answer:
         intent = await self._intent_of(call.reference)
         try:
             amount = to_stripe_amount(call.amount_minor, intent.currency)
@@ -174,14 +205,12 @@ class StripeGateway:
         )
         return _expect(await _answered(sent, call), "succeeded")
 
-    async def void(self, call: VoidCall) -> Answer:
-        """Cancels the PaymentIntent; refused once it was captured."""
+    async def _void(self, call: VoidCall) -> Answer:
         intent = await self._intent_of(call.reference)
         sent = self._intents.cancel_async(intent.id, {}, {"idempotency_key": call.idempotency_key})
         return _expect(await _answered(sent, call), "canceled")
 
-    async def refund(self, call: RefundCall) -> Answer:
-        """Gives back at most what was captured. One that is on its way to the bank counts as done."""
+    async def _refund(self, call: RefundCall) -> Answer:
         intent = await self._intent_of(call.reference)
         try:
             amount = to_stripe_amount(call.amount_minor, intent.currency)
@@ -203,20 +232,6 @@ class StripeGateway:
         if answer.status in _REFUND_FAILED:
             return Declined(f"the refund {answer.status}: {answer.failure_reason or 'no reason given'}")
         raise GatewayTimeout(f"the refund is {answer.status}")
-
-    async def look_up(self, reference: str) -> Payment | None:
-        """Reads Stripe's books; a payment that neither an answer nor an event told of may be found late."""
-        known = await self._known(reference)
-        if known is None:
-            found = await self._search(reference)
-            if found is None:
-                return None
-            return _payment_of(found, await self._refunds_of(found.id, reference))
-        # Side by side: who looks up waits no longer than for one request.
-        intent, refunds = await asyncio.gather(
-            _read(self._intents.retrieve_async(known.id), reference), self._refunds_of(known.id, reference)
-        )
-        return _payment_of(intent, refunds)
 
     async def _intent_of(self, reference: str) -> _Intent:
         known = await self._known(reference)
@@ -274,21 +289,41 @@ class StripeGateway:
 
 
 async def _answered(sent: Awaitable[_T], call: _Call) -> _T | Declined:
+    return await _in_time(sent, call.reference, call.idempotency_key)
+
+
+async def _in_time(sent: Awaitable[_T], reference: str, idempotency_key: str) -> _T | Declined:
     try:
         async with asyncio.timeout(CALL_DEADLINE_S):
             return await sent
     except TimeoutError as error:
         raise GatewayTimeout(f"no answer within {CALL_DEADLINE_S} s") from error
     except stripe.StripeError as error:
-        return refusal_of(error, reference=call.reference, idempotency_key=call.idempotency_key)
+        return refusal_of(error, reference=reference, idempotency_key=idempotency_key)
 
 
 async def _read(sent: Awaitable[_T], reference: str) -> _T:
     """Awaits a request that changes nothing."""
-    answer = await _answered(sent, _Question(reference))
+    answer = await _in_time(sent, reference, "")
     if isinstance(answer, Declined):
         raise GatewayUnavailable(f"Stripe's books cannot be read: {answer.reason}")
     return answer
+
+
+def _answer_in_books(call: _Call, payment: Payment) -> Answer | None:
+    """Returns the answer that the books imply for a call; None when they show no effect of it."""
+    match call:
+        case AuthoriseCall() if payment.status == "declined":
+            return Declined("declined, as Stripe's books say")
+        case AuthoriseCall():
+            return Succeeded(payment.gateway_ref)
+        case CaptureCall():
+            done = payment.status == "captured"
+        case VoidCall():
+            done = payment.status == "voided"
+        case RefundCall():
+            done = call.refund_reference in payment.refunds
+    return Succeeded(payment.gateway_ref) if done else None
 
 
 def _expect(answer: stripe.PaymentIntent | Declined, status: str) -> Answer:

@@ -54,8 +54,8 @@ def to_stripe_amount(amount_minor: int, currency: str) -> int:
         raise UnsupportedAmount(f"Stripe does not charge {currency}")
     if amount_minor % step_minor:
         raise UnsupportedAmount(f"Stripe takes {currency} in multiples of {step_minor} minor units")
-    shift = _DECIMALS.get(currency, _DECIMALS_ELSE) - exponent(currency)
-    return amount_minor * 10**shift if shift >= 0 else amount_minor // 10**-shift
+    more, fewer = _factors_of(currency)
+    return amount_minor * more // fewer
 
 
 def from_stripe_amount(amount: int, currency: str) -> int:
@@ -65,8 +65,8 @@ def from_stripe_amount(amount: int, currency: str) -> int:
     """
     if price_step_minor(currency) is None:
         raise UnsupportedAmount(f"Stripe does not charge {currency}")
-    shift = _DECIMALS.get(currency, _DECIMALS_ELSE) - exponent(currency)
-    return amount // 10**shift if shift >= 0 else amount * 10**-shift
+    more, fewer = _factors_of(currency)
+    return amount * fewer // more
 
 
 def price_step_minor(currency: str) -> int | None:
@@ -82,6 +82,12 @@ def price_step_minor(currency: str) -> int | None:
     if decimals > _DECIMALS_ELSE:
         return _THREE_DECIMALS_STEP
     return int(10 ** max(0, iso_decimals - decimals))
+
+
+def _factors_of(currency: str) -> tuple[int, int]:
+    """Returns what a minor unit is multiplied with, and then divided by, to be counted as Stripe does."""
+    more_decimals = _DECIMALS.get(currency, _DECIMALS_ELSE) - exponent(currency)
+    return int(10 ** max(0, more_decimals)), int(10 ** max(0, -more_decimals))
 
 
 def _refuse_method(payment_method: str) -> str | None:

@@ -27,6 +27,7 @@ from tests.rows import Rows
 from tests.stripe_books import CREATED_S
 from tests.stripe_server import (
     BROKEN_AFTER,
+    BROKEN_BEFORE,
     LOCKED,
     LOST_AFTER,
     LOST_BEFORE,
@@ -126,17 +127,37 @@ async def test_a_fault_that_passes_leaves_the_key_good(
     assert len(server.books.intents) == 1
 
 
+@pytest.mark.parametrize("kind", ["authorise", "capture", "void", "refund"])
 async def test_a_fault_that_stripe_keeps_under_the_key_leaves_the_books_to_tell(
+    gateway: StripeGateway, server: StripeServer, kind: str
+) -> None:
+    calls = {
+        "authorise": lambda: gateway.authorise(authorisation()),
+        "capture": lambda: gateway.capture(capture()),
+        "void": lambda: gateway.void(void()),
+        "refund": lambda: gateway.refund(refund()),
+    }
+    for earlier in {"capture": ["authorise"], "void": ["authorise"], "refund": ["authorise", "capture"]}.get(
+        kind, []
+    ):
+        await calls[earlier]()
+    server.next_time("", BROKEN_AFTER)
+    with pytest.raises(GatewayTimeout):
+        await calls[kind]()
+
+    assert isinstance(await calls[kind](), Succeeded)
+    assert len(server.books.intents) == 1
+    assert len(server.books.refunds) == (kind == "refund")
+
+
+async def test_a_fault_kept_under_the_key_without_any_effect_stays_unknown(
     gateway: StripeGateway, server: StripeServer
 ) -> None:
-    server.next_time("payment_intents", BROKEN_AFTER)
+    await gateway.authorise(authorisation())
+    server.next_time("/capture", BROKEN_BEFORE)
     for _ in range(2):
         with pytest.raises(GatewayTimeout):
-            await gateway.authorise(authorisation())
-
-    payment = await gateway.look_up("ord_1")
-    assert payment is not None
-    assert payment.status == "authorised"
+            await gateway.capture(capture())
 
 
 async def test_an_answer_that_does_not_come_is_not_waited_for(
