@@ -1,9 +1,12 @@
 -- Messages to people: taking those that are due, and recording what became of them.
 
 -- name: insert_notification
--- Adds a message that is due now and worth delivering for $6 ms.
-INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at)
-VALUES ($1, $2, $3, $4, $5, app_now() + $6::bigint * interval '1 millisecond');
+-- Adds a message that is due in $7 ms and worth delivering for $6 ms from now on.
+INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, due_at)
+VALUES (
+    $1, $2, $3, $4, $5, app_now() + $6::bigint * interval '1 millisecond',
+    app_now() + $7::bigint * interval '1 millisecond'
+);
 
 -- name: supersede_notifications
 -- Gives up messages of a kind to a recipient that were not delivered, because a newer one takes their place.

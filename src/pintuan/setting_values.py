@@ -12,6 +12,7 @@ from email.utils import parseaddr
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from pintuan.quiet_hours import NEVER
 from pricing.currency import exponent
 
 
@@ -41,6 +42,15 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def hours(text: str) -> str:
+    """Takes two hours of the day, as in 21-9, or `off`."""
+    match = re.fullmatch(r"([0-9]{1,2})-([0-9]{1,2})", text)
+    apart = match is not None and int(match[1]) < 24 and int(match[2]) < 24 and int(match[1]) != int(match[2])
+    if text != NEVER and not apart:
+        raise ValueError(f"must be two hours from 0 to 23, such as 21-9, or off, not {text!r}")
+    return text
 
 
 def fraction(text: str) -> float:

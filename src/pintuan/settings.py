@@ -22,6 +22,7 @@ from pintuan.setting_values import (
     choice,
     currency,
     fraction,
+    hours,
     mailbox,
     proxies,
     secret_keys,
@@ -98,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str | None = None
     mail_from: str | None = None
     sms_webhook_url: str | None = None
+    quiet_hours: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     trusted_issuers: tuple[TrustedIssuer, ...] = ()
     metrics_port: int | None = None
@@ -324,9 +326,7 @@ SETTINGS = (
         "former or coming secret keys, comma separated, which verify and sign nothing; for rotation",
         secret=True,
     ),
-    Setting(
-        "payment_gateway", choice("sandbox", "stripe"), "who takes payments; the sandbox only pretends to"
-    ),
+    Setting("payment_gateway", choice("sandbox", "stripe"), "who takes payments; the sandbox pretends to"),
     Setting("stripe_secret_key", secret_of("sk_", "rk_"), "calls Stripe's API", secret=True),
     Setting(
         "stripe_webhook_secret",
@@ -369,6 +369,7 @@ SETTINGS = (
         'who delivers texts, by POST of {"to", "text"}; without it dev shows them as it does e-mail',
         secret=True,
     ),
+    Setting("quiet_hours", hours, "when recipients sleep, or off; else 21-9 in production, off in dev"),
     Setting(
         "trusted_issuers",
         read_trusted_issuers,

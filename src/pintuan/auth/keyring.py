@@ -28,6 +28,8 @@ Purpose: TypeAlias = Literal[
     "contact",
     "notification",
     "webhook",
+    "invite",
+    "unsubscribe",
     "browser-session",
     "form",
 ]

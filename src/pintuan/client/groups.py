@@ -47,9 +47,10 @@ class GroupCalls(Caller):
         """Returns a group; `my_order` is the caller's own."""
         return await self.session.send(Call("GET", f"/v1/groups/{quoted(group_id)}", Group))
 
-    async def get_shared_group(self, share_code: str) -> Group:
-        """Returns the group behind a link."""
-        return await self.session.send(Call("GET", f"/v1/share/{quoted(share_code)}", Group))
+    async def get_shared_group(self, share_code: str, *, invite: str | None = None) -> Group:
+        """Returns the group behind a link; `invite` is the code of a personal one."""
+        path = f"/v1/share/{quoted(share_code)}"
+        return await self.session.send(Call("GET", path, Group, query={"invite": invite}))
 
     def watch_group(self, group_id: str) -> AsyncGenerator[Group, None]:
         """Yields the group now and after every change until it has ended; see `pintuan.client.watch`."""

@@ -11,6 +11,7 @@ from pintuan.client.books import BooksCalls
 from pintuan.client.deals import DealCalls
 from pintuan.client.groups import GroupCalls
 from pintuan.client.identity import IdentityCalls
+from pintuan.client.invites import InviteCalls
 from pintuan.client.merchants import MerchantCalls
 from pintuan.client.operator import OperatorCalls
 from pintuan.client.orders import OrderCalls
@@ -32,6 +33,7 @@ class Pintuan(
     MerchantCalls,
     BooksCalls,
     WebhookCalls,
+    InviteCalls,
     OperatorCalls,
 ):
     """A marketplace as one caller sees it; methods are called as the operations of the contract.

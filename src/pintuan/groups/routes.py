@@ -10,13 +10,24 @@ from litestar.params import FromPath, QueryParameter
 
 from pintuan.bodies import ApiRequest
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
+from pintuan.filters import FILTER_CHARS_MAX, FILTER_PATTERN
 from pintuan.groups import service
 from pintuan.groups.schemas import Group
+from pintuan.invites.store import note_opened
 from pintuan.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, Page
 from pintuan.parameters import InjectedResources
 
 JoinableParameter = Annotated[
     Literal["open"], QueryParameter(description="Only groups one can join are listed.")
+]
+
+InviteParameter = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=FILTER_CHARS_MAX,
+        pattern=FILTER_PATTERN,
+        description="The invite code of a personal link.",
+    ),
 ]
 
 
@@ -42,9 +53,14 @@ async def get_group(
     responses=NOT_MODIFIED,
 )
 async def get_shared_group(
-    share_code: FromPath[str], request: ApiRequest, resources: InjectedResources
+    share_code: FromPath[str],
+    request: ApiRequest,
+    resources: InjectedResources,
+    invite: InviteParameter = None,
 ) -> Response[Group]:
-    """Answers the group that a share code leads to."""
+    """Answers the group that a share code leads to; of an invitation it is noted that it was opened."""
+    if invite is not None:
+        await note_opened(resources.pool, share_code, invite)
     return tagged(request, await service.get_shared_group(resources, share_code, request.user))
 
 

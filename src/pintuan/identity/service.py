@@ -15,6 +15,7 @@ from pintuan.identity.codes import account_of
 from pintuan.identity.contacts import Contact
 from pintuan.identity.erasures import STORE_TROUBLE, Eraser, insert_erasure, require_not_erased
 from pintuan.identity.schemas import ExportedNotification, ExportedOrder, ExportedSession, Me
+from pintuan.invites import store as invites
 from pintuan.notifications import store as notifications
 from sql.retry import retry_serialization
 
@@ -100,9 +101,10 @@ async def grant(pool: asyncpg.Pool, contact: Contact, role: Role) -> str:
 
 async def _drop_person(connection: Connection, resources: Resources, subject: str) -> None:
     profile = await store.select_account(connection, subject)
+    digests = _digests_of(resources, profile)
+    await invites.drop_person(connection, subject, digests)
     if profile is None:
         return
-    digests = _digests_of(resources, profile)
     await store.drop_codes(connection, digests)
     await store.drop_account(connection, subject)
     await notifications.drop(connection, digests)

@@ -120,6 +120,10 @@ class SmtpNotifier:
         email["Subject"] = message.subject
         # RFC 3834 section 5: nobody's vacation notice is to answer.
         email["Auto-Submitted"] = "auto-generated"
+        if message.unsubscribe_url is not None:
+            # RFC 8058 section 3.1; the other header is RFC 2369's.
+            email["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
+            email["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         email.set_content(message.text)
         return email
 

@@ -17,7 +17,8 @@ Channel: TypeAlias = Literal["email", "sms"]
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One message; `to` is an e-mail address or an E.164 number, `subject` is for e-mail alone.
 
-    `code` repeats a sign-in code that is in the text, for the outbox of a developer.
+    `code` repeats a sign-in code that is in the text, for the outbox of a developer. `unsubscribe_url` takes
+    a POST by which the recipient gets no more of the kind (RFC 8058); mail programs show a button for it.
     """
 
     channel: Channel
@@ -25,6 +26,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     text: str
     code: str | None = None
+    unsubscribe_url: str | None = None
 
 
 def recipient_digests(keyring: Keyring, channel: Channel, address: str) -> list[bytes]:

@@ -34,25 +34,30 @@ async def enqueue(
     *,
     kind: str,
     lifetime_ms: int,
+    delay_ms: int = 0,
     supersedes: bool = False,
-) -> None:
-    """Writes a message in the caller's transaction; ring the doorbell `notifications` after its commit.
+) -> str:
+    """Writes a message in the caller's transaction and returns its id; ring `notifications` after the commit.
 
-    After `lifetime_ms` it is not worth delivering. With `supersedes` it takes the place of messages of the
-    same kind to the same recipient that were not delivered yet.
+    It is delivered after `delay_ms` at the earliest, and after `lifetime_ms` it is not worth delivering. With
+    `supersedes` it takes the place of messages of the same kind to the same recipient that were not delivered
+    yet.
     """
     digests = recipient_digests(keyring, message.channel, message.to)
     if supersedes:
         await store.supersede(connection, digests, kind)
+    notification_id = new_id("ntf")
     await store.insert_notification(
         connection,
-        notification_id=new_id("ntf"),
+        notification_id=notification_id,
         kind=kind,
         channel=message.channel,
         recipient_digest=digests[0],
         sealed=seal(keyring, message),
         lifetime_ms=lifetime_ms,
+        delay_ms=delay_ms,
     )
+    return notification_id
 
 
 def seal(keyring: Keyring, message: Message) -> bytes:

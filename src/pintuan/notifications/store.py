@@ -63,8 +63,9 @@ async def insert_notification(
     recipient_digest: bytes,
     sealed: bytes,
     lifetime_ms: int,
+    delay_ms: int,
 ) -> None:
-    """Adds a message that is due now."""
+    """Adds a message that is due after `delay_ms`."""
     await connection.execute(
         NOTIFICATIONS["insert_notification"],
         notification_id,
@@ -73,6 +74,7 @@ async def insert_notification(
         recipient_digest,
         sealed,
         lifetime_ms,
+        delay_ms,
     )
 
 

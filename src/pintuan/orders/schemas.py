@@ -27,7 +27,13 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     payment_method: Annotated[
         str, Meta(min_length=1, max_length=128, description="The gateway's method.", examples=["pm_ok"])
     ]
-    invite_code: Annotated[InviteCode | None, Meta(description="Who invited the buyer.")] = None
+    invite_code: Annotated[
+        InviteCode | None,
+        Meta(
+            description="The code of the personal link the buyer came by; one that is unknown, or of "
+            "another group, is ignored."
+        ),
+    ] = None
     ship_to: Annotated[
         Annotated[dict[str, Any], Meta(max_length=SHIP_TO_FIELDS_MAX)] | None,
         Meta(

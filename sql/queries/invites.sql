@@ -1,0 +1,127 @@
+-- Invitations, what became of them, and who does not want any more.
+
+-- name: invited_group
+-- Reads the group a caller invites to, with what the message says, and how the caller stands in it.
+SELECT
+    g.status = 'open' AND g.deadline > app_now() AS joinable, g.share_code, g.deadline, g.currency, d.title,
+    app_now() AS now, unit_price_at(g.tier_headcounts, g.tier_prices_minor, g.min_headcount, p.headcount) AS price_minor,
+    EXISTS (SELECT FROM orders o WHERE o.group_id = g.id AND o.buyer_id = $2) AS was_member,
+    EXISTS (
+        SELECT FROM orders o
+        WHERE o.group_id = g.id AND o.buyer_id = $2
+            AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    ) AS is_member
+FROM groups g JOIN group_progress p ON p.group_id = g.id JOIN deals d ON d.id = g.deal_id
+WHERE g.id = $1;
+
+-- name: lock_inviter
+-- Lets one request of an inviter and group count and add at a time, until its transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('invites ' || $1::text || ' ' || $2::text, 0));
+
+-- name: count_invites
+-- Counts whom an inviter invited to a group.
+SELECT count(*) FROM invites WHERE group_id = $1 AND inviter_id = $2;
+
+-- name: known_recipients
+-- Says which recipients, by the hashes they may be kept under, the inviter invited to the group before, and which anybody did.
+SELECT i.recipient_digest, bool_or(i.inviter_id = $2) AS mine
+FROM invites i
+WHERE i.group_id = $1 AND i.recipient_digest = ANY($3::bytea[])
+GROUP BY i.recipient_digest;
+
+-- name: unsubscribed
+-- Lists those of the hashes whose owners want no invitations.
+SELECT recipient_digest FROM unsubscribes WHERE recipient_digest = ANY($1::bytea[]);
+
+-- name: insert_invite
+-- Adds an invitation whose message goes out in $7 ms and whose recipient is forgotten $8 ms after the deadline.
+INSERT INTO invites (code, group_id, inviter_id, channel, recipient_digest, sealed, due_at, forget_at, notification_id)
+SELECT $1, g.id, $3, $4, $5, $6, app_now() + $7::bigint * interval '1 millisecond',
+    g.deadline + $8::bigint * interval '1 millisecond', $9
+FROM groups g WHERE g.id = $2;
+
+-- name: list_invites
+-- Lists an inviter's invitations to a group with what became of each, the newest first, at most $3.
+SELECT
+    i.code, i.channel, i.sealed, i.created_at, i.opened_at IS NOT NULL AS opened, i.due_at <= app_now() AS is_due,
+    i.notification_id IS NULL AS withheld, n.state AS notification_state, j.joined, j.authorised
+FROM invites i
+LEFT JOIN notifications n ON n.id = i.notification_id
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) > 0 AS joined,
+        count(*) FILTER (
+            WHERE o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded')
+        ) > 0 AS authorised
+    FROM orders o
+    WHERE o.group_id = i.group_id AND o.invite_code = i.code AND o.buyer_id <> i.inviter_id
+) j
+WHERE i.group_id = $1 AND i.inviter_id = $2
+ORDER BY i.created_at DESC, i.code
+LIMIT $3;
+
+-- name: note_opened
+-- Notes that somebody followed a personal link for the first time.
+UPDATE invites i SET opened_at = app_now()
+FROM groups g
+WHERE i.code = $2 AND i.opened_at IS NULL AND g.id = i.group_id AND g.share_code = $1;
+
+-- name: unsubscribe
+-- Notes that somebody wants no invitations any more.
+INSERT INTO unsubscribes (recipient_digest, kid, sealed) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: stale_unsubscribes
+-- Locks up to $2 of those whose hash was not made with the current key.
+SELECT recipient_digest, sealed FROM unsubscribes WHERE kid <> $1 LIMIT $2 FOR UPDATE SKIP LOCKED;
+
+-- name: drop_unsubscribe
+-- Takes one back, to be written again under another hash.
+DELETE FROM unsubscribes WHERE recipient_digest = $1;
+
+-- name: forget_recipients
+-- Forgets up to $1 recipients of groups whose deadline is long past.
+UPDATE invites SET recipient_digest = NULL, sealed = NULL
+WHERE code IN (
+    SELECT code FROM invites
+    WHERE recipient_digest IS NOT NULL AND forget_at <= app_now()
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+);
+
+-- name: drop_messages_of_inviter
+-- Takes back messages of a person's invitations that were not sent yet.
+DELETE FROM notifications n USING invites i
+WHERE i.inviter_id = $1 AND n.id = i.notification_id AND n.state = 'due';
+
+-- name: drop_invites
+-- Forgets the invitations a person sent, and those sent to their addresses.
+DELETE FROM invites WHERE inviter_id = $1 OR recipient_digest = ANY($2::bytea[]);
+
+-- name: funnel_of_deal
+-- Counts what became of a deal's invitations by channel, and of its group orders that came without one (null).
+WITH invited AS (
+    SELECT i.* FROM invites i JOIN groups g ON g.id = i.group_id WHERE g.deal_id = $1
+),
+sent AS (
+    SELECT channel, count(*) AS invited, count(opened_at) AS opened FROM invited GROUP BY channel
+),
+placed AS (
+    SELECT
+        i.channel, count(*) AS joined,
+        count(*) FILTER (WHERE o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded')) AS authorised,
+        count(*) FILTER (WHERE o.status IN ('captured', 'partially_refunded', 'refunded')) AS settled
+    FROM orders o
+    LEFT JOIN invited i ON i.code = o.invite_code AND i.group_id = o.group_id AND i.inviter_id <> o.buyer_id
+    WHERE o.deal_id = $1 AND o.group_id IS NOT NULL
+    GROUP BY i.channel
+)
+SELECT
+    c.channel, coalesce(s.invited, 0) AS invited, coalesce(s.opened, 0) AS opened, coalesce(p.joined, 0) AS joined,
+    coalesce(p.authorised, 0) AS authorised, coalesce(p.settled, 0) AS settled
+FROM (VALUES ('email'), ('sms'), (NULL)) AS c (channel)
+LEFT JOIN sent s ON s.channel = c.channel
+LEFT JOIN placed p ON p.channel IS NOT DISTINCT FROM c.channel;
+
+-- name: deal_of_seller
+-- Finds a deal of a merchant; with null, of anybody.
+SELECT merchant_id FROM deals WHERE id = $1 AND ($2::text IS NULL OR merchant_id = $2);

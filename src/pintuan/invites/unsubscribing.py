@@ -1,0 +1,77 @@
+"""Wanting no more invitations: one click, no account, and it holds for every inviter.
+
+The token in a link is the address itself, encrypted. So there is no row to keep for every message that was
+ever sent, and the link works for as long as the key it was made with is accepted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from cryptography.fernet import InvalidToken
+
+from pintuan.errors import NotFound
+from pintuan.identity.contacts import Contact
+from pintuan.invites import store
+from pintuan.invites.recipients import open_contact, seal_contact
+from pintuan.notifications import store as notifications
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from pintuan.auth.keyring import Keyring
+
+PATH: Final = "/v1/unsubscribe/"
+TOKEN_CHARS_MAX: Final = 1_000
+NOTIFICATION_KIND: Final = "invite"
+
+
+def stop_url_of(keyring: Keyring, share_base: str, contact: Contact) -> str:
+    """Returns the link by which a recipient gets no more invitations."""
+    token = keyring.fernet("unsubscribe").encrypt(msgspec.json.encode(contact))
+    return f"{share_base.removesuffix('/g/')}{PATH}{token.decode('ascii')}"
+
+
+def contact_of_token(keyring: Keyring, token: str) -> Contact:
+    """Returns whom a link was sent to; raises NotFound for one that is not ours or too old."""
+    if len(token) > TOKEN_CHARS_MAX or not token.isascii():
+        raise NotFound("link")
+    try:
+        return msgspec.json.decode(keyring.fernet("unsubscribe").decrypt(token.encode()), type=Contact)
+    except InvalidToken:
+        raise NotFound("link") from None
+
+
+async def unsubscribe(pool: asyncpg.Pool, keyring: Keyring, token: str) -> None:
+    """Sends the owner of the link no invitations any more, those that wait included; twice is once.
+
+    Raises NotFound.
+    """
+    contact = contact_of_token(keyring, token)
+    digests = contact.digests(keyring)
+    async with pool.acquire() as connection, connection.transaction():
+        await store.unsubscribe(
+            connection, digests[0], kid=keyring.kid, sealed=seal_contact(keyring, contact)
+        )
+        await notifications.supersede(connection, digests, NOTIFICATION_KIND)
+
+
+async def reseal(pool: asyncpg.Pool, keyring: Keyring, limit: int) -> int:
+    """Makes up to `limit` hashes again that a former key made; returns how many.
+
+    One whose key is accepted no more is dropped, because nothing can be compared with it again.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        stale = await store.stale_unsubscribes(connection, keyring.kid, limit=limit)
+        for digest, sealed in stale.items():
+            await store.drop_unsubscribe(connection, digest)
+            contact = open_contact(keyring, sealed)
+            if contact is not None:
+                await store.unsubscribe(
+                    connection,
+                    contact.digests(keyring)[0],
+                    kid=keyring.kid,
+                    sealed=seal_contact(keyring, contact),
+                )
+    return len(stale)
