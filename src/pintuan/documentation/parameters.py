@@ -26,6 +26,8 @@ SHARED_PARAMETERS: Final = {
     "order_id": ("Names the order.", "ord_0192f0c1a2b3"),
     "product_id": ("Names the product.", "prd_0192f0c1a2b3"),
     "share_code": ("Names the group in links.", "k7mq3xw9bd"),
+    "invite": ("The invite code of a personal link.", "k3Jm9wQ2xY7pLr4T"),
+    "token": ("What the link of a message ends with.", "gAAAAABrAkJwi6J7DgLYPoZnv8UjmNA5"),
     "variant_id": ("Names the variant.", "var_0192f0c1a2b3"),
     "merchant_id": ("Names the merchant.", "teahouse"),
     "q": ("Words to find.", "steel kettle"),
