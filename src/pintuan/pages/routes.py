@@ -13,6 +13,7 @@ from pintuan.bodies import ApiRequest
 from pintuan.client_address import limit_key_of
 from pintuan.errors import Forbidden, InvalidInput, NotFound, Rejected, Unauthenticated
 from pintuan.identity import codes, sessions
+from pintuan.invites.store import note_opened
 from pintuan.locales import translations_for
 from pintuan.orders import service as orders
 from pintuan.pages import service, wording
@@ -40,6 +41,8 @@ async def show_group(
 ) -> Response[str]:
     """Answers the page of the group that a link leads to."""
     caller = await service.caller_of(request, resources)
+    if caller.invite_code is not None:
+        await note_opened(resources.pool, share_code, caller.invite_code)
     view = await service.read_view(resources, share_code, caller.principal)
     return await _page(resources, caller, view)
 

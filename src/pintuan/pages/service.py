@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from markupsafe import Markup
 
+from pintuan.catalog.service import get_product
 from pintuan.deals.service import get_deal
 from pintuan.groups.service import get_shared_group, list_joinable
 from pintuan.locales import negotiate, translations_for
@@ -17,6 +19,7 @@ from pintuan.pages import wording
 from pintuan.pages.rendering import Tongue
 from pintuan.pages.view import CLOSED, GroupView, view_of
 from pintuan.pages.visitor import Visitor, form_token, new_visitor, signed_in, visitor_of
+from pintuan.previews.metadata import head_of, meta_of
 from pintuan.receipts.store import select_receipt
 
 if TYPE_CHECKING:
@@ -111,10 +114,17 @@ async def page_context(
         "query": caller.query,
         "invite_code": caller.invite_code,
         "link_tail": f"&invite={caller.invite_code}" if caller.invite_code else "",
-        "link_preview": "",
+        "link_preview": await _link_preview(resources, caller, view),
         "texts": msgspec.json.encode(_live_texts(caller)).decode(),
     }
     return context, visitor
+
+
+async def _link_preview(resources: Resources, caller: Caller, view: GroupView) -> Markup:
+    """What messengers and search engines read in the head of the page, for everybody alike."""
+    product = await get_product(resources.pool, view.deal.product_id)
+    meta = meta_of(view.group, view.deal, product, caller.tongue.language)
+    return Markup(head_of(meta))  # noqa: S704 - its author escapes it.
 
 
 async def _others(resources: Resources, view: GroupView) -> list[Group]:

@@ -6,6 +6,7 @@ data for merchant listings (a Product with an Offer).
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -78,6 +79,20 @@ def meta_of(group: Group, deal: Deal, product: Product, locale: Language) -> Pag
     )
 
 
+def head_of(meta: PageMeta) -> str:
+    """Returns the metadata as HTML for the head of a page, escaped."""
+    tags = [
+        f'<meta {tag.attribute}="{escape(tag.name)}" content="{escape(tag.content)}">' for tag in meta.tags
+    ]
+    return "\n".join(
+        [
+            f'<link rel="canonical" href="{escape(meta.canonical_url)}">',
+            *tags,
+            f'<script type="application/ld+json">{meta.json_ld}</script>',
+        ]
+    )
+
+
 def _tags(title: str, description: str, group: Group, image_url: str, locale: Language) -> list[Tag]:
     opened = {
         "og:type": "product",
@@ -95,7 +110,6 @@ def _tags(title: str, description: str, group: Group, image_url: str, locale: La
         "product:price:currency": group.unit_price.currency,
     }
     named = {
-        "description": description,
         "twitter:card": "summary_large_image",
         "twitter:title": title,
         "twitter:description": description,
@@ -139,6 +153,6 @@ def _decimal(price: Money) -> str:
 
 def _escaped(value: dict[str, Any]) -> str:
     text = msgspec.json.encode(value).decode()
-    for character, escape in _ESCAPES.items():
-        text = text.replace(character, escape)
+    for character, written in _ESCAPES.items():
+        text = text.replace(character, written)
     return text

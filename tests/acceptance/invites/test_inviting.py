@@ -79,12 +79,16 @@ async def test_a_friend_comes_by_a_personal_link_and_the_inviter_sees_how_far(
     assert opened.json()["id"] == group
     states = {one["invite_code"]: one["state"] for one in (await mine(api, bearer, group))["items"]}
     assert states.pop(code) == "opened"
-    assert set(states.values()) == {"queued"}
+    ((other, state),) = states.items()
+    assert state == "queued"
+    page = await api.get(f"/g/{share_code}", params={"invite": other})
+    assert f'<meta property="og:url" content="http://localhost:8000/g/{share_code}">' in page.text
+    assert {one["state"] for one in (await mine(api, bearer, group))["items"]} == {"opened"}
 
     order = placed(await shoppers.join_group(group, "bea", invite_code=code))
     assert (await mine(api, bearer, group))["counts"] == {
         "invited": 2,
-        "opened": 1,
+        "opened": 2,
         "joined": 1,
         "authorised": 0,
     }

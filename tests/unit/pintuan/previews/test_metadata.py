@@ -13,7 +13,7 @@ from pintuan.deals.schemas import Deal, DealProduct, DealVariant, Tier
 from pintuan.groups.schemas import Group
 from pintuan.locales import LANGUAGES, Language
 from pintuan.money import Money
-from pintuan.previews.metadata import meta_of
+from pintuan.previews.metadata import head_of, meta_of
 
 MOMENT = datetime(2030, 1, 2, 12, tzinfo=UTC)
 TITLE = "Kettle </script><b>"
@@ -100,6 +100,14 @@ def test_structured_data_cannot_end_its_script_and_says_what_is_on_offer() -> No
         "availability": "https://schema.org/InStock",
         "priceValidUntil": "2030-01-02",
     }
+
+
+def test_the_head_of_a_page_escapes_what_a_merchant_wrote() -> None:
+    head = head_of(meta_of(GROUP, DEAL, PRODUCT, "en"))
+
+    assert '<meta property="og:title" content="Kettle &lt;/script&gt;&lt;b&gt;">' in head
+    assert "<b>" not in head
+    assert head.count("</script>") == 1
 
 
 def test_a_group_that_ended_offers_nothing() -> None:
