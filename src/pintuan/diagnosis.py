@@ -60,6 +60,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
     Starts the embedded servers for a moment when no marketplace runs and no URL is set.
     """
     findings = [_python(), *_packages(), _disk(settings.data_dir), _port(settings), _secret_key(settings)]
+    findings.append(_payments(settings))
     findings.append(await _traces(settings))
     try:
         async with running_services(settings) as running:
@@ -154,6 +155,23 @@ def _secret_key(settings: Settings) -> Finding:
             "secret key", "FAIL", "not set", "set PINTUAN_SECRET_KEY to 32 random characters or more"
         )
     return Finding("secret key", "ok", "kept in the data directory, which is right for dev")
+
+
+def _payments(settings: Settings) -> Finding:
+    live = settings.env == "production"
+    if settings.payment_gateway == "sandbox":
+        if not live:
+            return Finding("payments", "ok", "sandbox, which only pretends to take money")
+        detail = "SANDBOX IN PRODUCTION: every order counts as paid, and no money is ever taken"
+        return Finding("payments", "warn", detail, "set PINTUAN_PAYMENT_GATEWAY=stripe and its keys")
+    test_key = "_test_" in (settings.stripe_secret_key or "")
+    if live and test_key:
+        detail = "stripe, with a test key in production: no money is ever taken"
+        return Finding("payments", "warn", detail, "set PINTUAN_STRIPE_SECRET_KEY to the live key")
+    if not live and not test_key:
+        detail = "stripe, with a live key in dev: real cards are charged"
+        return Finding("payments", "warn", detail, "set PINTUAN_STRIPE_SECRET_KEY to a test key")
+    return Finding("payments", "ok", f"stripe, with a {'test' if test_key else 'live'} key")
 
 
 async def _traces(settings: Settings) -> Finding:

@@ -53,7 +53,7 @@ async def create_deal(
         resources.pool,
         check_role(request.user, SELLERS),
         data,
-        authorisation_lifetime_ms=rules_of(resources.settings).authorisation_lifetime_ms,
+        rules=rules_of(resources.settings),
     )
     return created(deal, f"/v1/deals/{deal.id}")
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from groups.engine import GroupEngine
     from pintuan.auth import Principal
     from pintuan.pagination import KeyCursor
+    from pintuan.payments.gateway import GatewayRules
 
 StatusSet = Literal["active", "paused", "ended"]
 
@@ -38,9 +39,9 @@ _logger = structlog.get_logger("pintuan.deals")
 
 
 async def create_deal(
-    pool: asyncpg.Pool, principal: Principal, deal: NewDeal, *, authorisation_lifetime_ms: int
+    pool: asyncpg.Pool, principal: Principal, deal: NewDeal, *, rules: GatewayRules
 ) -> Deal:
-    """Puts a variant on offer, whose groups must be settled while the gateway still holds the money.
+    """Puts a variant on offer, at prices the gateway can charge, in groups settled while it holds the money.
 
     Raises `NotFound` when the variant is not the merchant's own (an admin may offer any, in its merchant's
     name), and `InvalidInput` with all that is wrong.
@@ -53,7 +54,8 @@ async def create_deal(
             if variant is None or not _may_change(principal, variant.merchant_id):
                 raise NotFound("variant")
             errors = [*_number_problems(deal), *_ladder_problems(deal, variant.list_price_minor)]
-            errors += _lifetime_problems(deal.group_ttl_seconds, authorisation_lifetime_ms)
+            errors += _charge_problems(deal, variant, rules)
+            errors += _lifetime_problems(deal.group_ttl_seconds, rules.authorisation_lifetime_ms)
             errors += _window_problems(deal.ends_at, starts_at=deal.starts_at, now=variant.now)
             if errors:
                 raise InvalidInput(errors)
@@ -188,6 +190,26 @@ def _lifetime_problems(group_ttl_seconds: int, authorisation_lifetime_ms: int) -
             f" {authorisation_lifetime_ms // 1000} s, and after its lifetime a group may take"
             f" {CLOSING_GRACE_MS // 1000} s to close and {ESCALATION_MS // 1000} s to be charged",
         )
+
+
+def _charge_problems(
+    deal: NewDeal, variant: store.VariantOnOffer, rules: GatewayRules
+) -> Iterator[FieldError]:
+    """Finds prices that could be promised and then not be taken."""
+    step_minor = rules.price_step_minor(variant.currency)
+    if step_minor is None:
+        yield FieldError(
+            "variant_id", f"has its price in {variant.currency}, which {rules.name} cannot charge"
+        )
+        return
+    if variant.list_price_minor % step_minor:
+        yield FieldError("variant_id", f"must have a price that is a multiple of {step_minor} minor units")
+    for place, tier in enumerate(deal.ladder):
+        if tier.unit_price % step_minor:
+            yield FieldError(
+                f"ladder[{place}].unit_price",
+                f"must be a multiple of {step_minor}: {rules.name} counts {variant.currency} in such steps",
+            )
 
 
 def _ladder_problems(deal: NewDeal, list_price_minor: int) -> Iterator[FieldError]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
+import msgspec
 import pytest
 
 from pintuan.auth import Principal
@@ -15,6 +17,9 @@ from pintuan.database import open_pool
 from pintuan.deals.schemas import Deal, DealChange, NewDeal, NewTier
 from pintuan.deals.service import change_deal, create_deal, get_deal, set_deal_status
 from pintuan.errors import InvalidInput
+from pintuan.payments.gateway import GatewayRules
+from pintuan.payments.sandbox_methods import SANDBOX_RULES
+from pintuan.payments.stripe_rules import STRIPE_RULES
 from pintuan.settings import Settings
 from tests.interleaving import holding
 
@@ -23,6 +28,11 @@ pytestmark = pytest.mark.anyio
 MERCHANT = Principal("teahouse", "merchant")
 A_WEEK_MS = 7 * 24 * 3_600_000
 CHANGES = 16
+
+
+def holding_money(lifetime_ms: int) -> GatewayRules:
+    """A gateway that does so for that long."""
+    return replace(SANDBOX_RULES, authorisation_lifetime_ms=lifetime_ms)
 
 
 @pytest.fixture
@@ -41,7 +51,7 @@ async def deal(app_pool: asyncpg.Pool) -> Deal:
         NewProduct(title="Kettle", variants=[NewVariant("K", "Red", ListPrice(1000, "USD"))]),
     )
     offer = offer_on(product.variants[0].id)
-    return await create_deal(app_pool, MERCHANT, offer, authorisation_lifetime_ms=A_WEEK_MS)
+    return await create_deal(app_pool, MERCHANT, offer, rules=holding_money(A_WEEK_MS))
 
 
 def offer_on(variant_id: str) -> NewDeal:
@@ -97,10 +107,10 @@ async def test_a_group_must_be_charged_while_the_gateway_holds_the_money(
 ) -> None:
     offer = offer_on(deal.variant_id)
     enough_ms = (offer.group_ttl_seconds + 10 + 300) * 1000
-    await create_deal(app_pool, MERCHANT, offer, authorisation_lifetime_ms=enough_ms)
+    await create_deal(app_pool, MERCHANT, offer, rules=holding_money(enough_ms))
 
     with pytest.raises(InvalidInput) as refused:
-        await create_deal(app_pool, MERCHANT, offer, authorisation_lifetime_ms=enough_ms - 1)
+        await create_deal(app_pool, MERCHANT, offer, rules=holding_money(enough_ms - 1))
     (error,) = refused.value.errors
     assert error.field == "group_ttl_seconds"
     assert error.message == (
@@ -134,12 +144,40 @@ async def test_a_deal_made_while_an_import_moves_its_variant_is_on_the_product_i
     move = "UPDATE variants SET product_id = 'prd_new' WHERE id = $1"
     async with holding(database_url, move, deal.variant_id) as importing:
         offer = offer_on(deal.variant_id)
-        making = asyncio.create_task(
-            create_deal(app_pool, MERCHANT, offer, authorisation_lifetime_ms=A_WEEK_MS)
-        )
+        making = asyncio.create_task(create_deal(app_pool, MERCHANT, offer, rules=holding_money(A_WEEK_MS)))
         await importing.waiters(1)
         await importing.connection.execute("DELETE FROM products WHERE id = $1", deal.product_id)
         await importing.commit()
         made = await making
 
     assert (made.product_id, made.product.title, made.title) == ("prd_new", "Tea set", "Tea set")
+
+
+@pytest.mark.parametrize(
+    ("currency", "list_price", "prices", "refused"),
+    [
+        ("KWD", 10_000, (9_000, 8_000), []),
+        ("KWD", 10_000, (9_005, 8_000), ["ladder[0].unit_price"]),
+        ("KWD", 10_001, (9_000, 8_003), ["variant_id", "ladder[1].unit_price"]),
+        ("UGX", 10_000, (9_000, 8_000), ["variant_id"]),
+    ],
+)
+async def test_a_price_the_gateway_cannot_charge_is_never_promised(
+    app_pool: asyncpg.Pool, currency: str, list_price: int, prices: tuple[int, int], refused: list[str]
+) -> None:
+    product = await create_product(
+        app_pool,
+        MERCHANT.subject,
+        NewProduct(title="Kettle", variants=[NewVariant("K", "Red", ListPrice(list_price, currency))]),
+    )
+    ladder = [NewTier(headcount, price) for headcount, price in zip((2, 3), prices, strict=True)]
+    offer = msgspec.structs.replace(offer_on(product.variants[0].id), ladder=ladder)
+
+    found: list[str] = []
+    try:
+        await create_deal(app_pool, MERCHANT, offer, rules=STRIPE_RULES)
+    except InvalidInput as error:
+        found = [one.field for one in error.errors]
+    assert found == refused
+    # The sandbox charges anything.
+    await create_deal(app_pool, MERCHANT, offer, rules=SANDBOX_RULES)

@@ -50,6 +50,42 @@ async def test_servers_that_are_not_there_are_told_with_masked_passwords(own_dir
     assert "swordfish" not in str(findings)
 
 
+@pytest.mark.parametrize(
+    ("changes", "status", "word"),
+    [
+        ({}, "ok", "sandbox"),
+        ({"env": "production"}, "warn", "SANDBOX IN PRODUCTION"),
+        ({"payment_gateway": "stripe", "stripe_secret_key": "sk_test_1"}, "ok", "test key"),
+        ({"payment_gateway": "stripe", "stripe_secret_key": "rk_live_1"}, "warn", "live key in dev"),
+        (
+            {"env": "production", "payment_gateway": "stripe", "stripe_secret_key": "sk_live_1"},
+            "ok",
+            "live key",
+        ),
+        (
+            {"env": "production", "payment_gateway": "stripe", "stripe_secret_key": "sk_test_1"},
+            "warn",
+            "test key in production",
+        ),
+    ],
+)
+@pytest.mark.anyio
+async def test_payments_that_only_pretend_are_told_where_they_should_not(
+    own_directory: Path, changes: dict[str, Any], status: str, word: str
+) -> None:
+    settings = Settings(
+        data_dir=own_directory,
+        secret_key="k" * 32,
+        database_url="postgresql://127.0.0.1:9/shop",
+        redis_url="redis://127.0.0.1:9/0",
+        **changes,
+    )
+    (finding,) = [one for one in await diagnose(settings) if one.subject == "payments"]
+    assert finding.status == status
+    assert word in finding.detail
+    assert (finding.remedy is None) == (status == "ok")
+
+
 @pytest.mark.anyio
 async def test_a_taken_port_is_a_failure(own_directory: Path, database_url: str, redis_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
