@@ -8,11 +8,14 @@ STAMP := .venv/.installed
 # the path is relative because pip splits these at spaces.
 PIP_PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 
+# English is what the sources say; the others have files.
+LANGUAGES := zh ko vi uk fr es
+
 # pytest's code for "no tests collected".
 NO_TESTS := 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all check lint format docs clean
+.PHONY: help install run test test-all check lint format messages docs clean
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -49,6 +52,15 @@ lint: install ## Check style alone
 format: install ## Rewrite the code in the project's style
 	@$(BIN)/python -m ruff format .
 	@$(BIN)/python -m ruff check --fix .
+
+messages: install ## Bring the translations' files up to date with the messages in the sources
+	@mkdir -p build
+	@$(BIN)/pybabel -q extract -F pyproject.toml --no-wrap --sort-by-file --add-location=file \
+		--project=pintuan --version=0 -o build/messages.pot src/pintuan
+	@for language in $(LANGUAGES); do \
+		$(BIN)/pybabel -q update --no-wrap --ignore-obsolete --no-fuzzy-matching --ignore-pot-creation-date \
+			-i build/messages.pot -d src/pintuan/locales -l $$language || exit 1; done
+	@echo "Translate what is empty in src/pintuan/locales/*/LC_MESSAGES/messages.po."
 
 docs: install ## Build the documentation site into build/site
 	@rm -rf build/site

@@ -6,7 +6,19 @@ import subprocess
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-EXPECTED = {"install", "run", "test", "test-all", "check", "format", "lint", "docs", "clean", "help"}
+EXPECTED = {
+    "install",
+    "run",
+    "test",
+    "test-all",
+    "check",
+    "format",
+    "lint",
+    "messages",
+    "docs",
+    "clean",
+    "help",
+}
 MAKE_TIMEOUT_S = 20
 
 

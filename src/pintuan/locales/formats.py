@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -16,6 +17,8 @@ from pintuan.money import Money
 from pricing.currency import exponent
 
 _PATTERN_COUNT_MAX: Final = 64
+# CLDR wants a space between a currency's letters and the digits; Babel leaves it out.
+_CODE_BEFORE_DIGIT: Final = re.compile(r"(?<=[A-Z])(?=\d)")
 # CLDR has no short hour of Spanish, for which Babel takes a plural; in other languages the narrow form lacks.
 _UNIT_LENGTHS: Final[dict[Language, Literal["narrow"]]] = {"es": "narrow"}
 _MINUTE_S: Final = 60
@@ -32,7 +35,7 @@ def money(value: Money, language: Language) -> str:
     amount = Decimal(value.amount).scaleb(-decimals)
     pattern = _currency_pattern(language, decimals)
     text: str = pattern.apply(amount, locale_of(language), currency=value.currency, currency_digits=False)
-    return text
+    return _CODE_BEFORE_DIGIT.sub("\u00a0", text)
 
 
 def percent(part: int, whole: int, language: Language) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Request, Response, Router, get, post
 from litestar.params import FromPath
 
-from groups.errors import GroupsError
+from groups.errors import GroupsError, TryAgain
 from pintuan.auth.middleware import PUBLIC_OPTION
 from pintuan.bodies import ApiRequest
 from pintuan.client_address import limit_key_of
@@ -138,7 +138,9 @@ async def _place(resources: Resources, request: ApiRequest, share_code: str, *, 
             group_id=view.group.id if verb == "group" else None,
         )
     except (Rejected, GroupsError) as error:
-        return await _again(resources, caller, share_code, error)
+        # Nothing was decided, or nobody knows: the same key finds out.
+        key = form.get("key") if isinstance(error, TryAgain) else None
+        return await _again(resources, caller, share_code, error, key=key)
     joined = order.group.share_code if order.group is not None else share_code
     return redirect(f"/g/{joined}{caller.query}#order")
 
@@ -174,14 +176,20 @@ async def _page(
 
 
 async def _again(
-    resources: Resources, caller: Caller, share_code: str, error: Exception, *, typed_contact: str = ""
+    resources: Resources,
+    caller: Caller,
+    share_code: str,
+    error: Exception,
+    *,
+    typed_contact: str = "",
+    key: str | None = None,
 ) -> Response[str]:
     """The page once more, with what is wrong with the form; it shows the group as it is by now."""
     problem, headers = problem_of(error)
     field = error.errors[0].field if isinstance(error, InvalidInput) else None
     notice = wording.refusal_text(caller.translations, problem.code, field)
     view = await service.read_view(resources, share_code, caller.principal)
-    slip = Slip(notice, typed_contact)
+    slip = Slip(notice, typed_contact, key)
     return await _page(resources, caller, view, slip, status=problem.status, headers=headers)
 
 

@@ -59,10 +59,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What went wrong with a form that is shown again: the words for it, and what had been typed."""
+    """What went wrong with a form that is shown again, what had been typed, and the key to try again with."""
 
     notice: str
     typed_contact: str = ""
+    key: str | None = None
 
 
 async def caller_of(request: ApiRequest, resources: Resources) -> Caller:
@@ -106,7 +107,7 @@ async def page_context(
         "contact": visitor.contact,
         "form_token": form_token(resources.keyring, visitor),
         # Made once for each page, so that a form that is sent twice places one order.
-        "key": secrets.token_urlsafe(KEY_BYTES),
+        "key": (slip and slip.key) or secrets.token_urlsafe(KEY_BYTES),
         "sandbox": resources.settings.payment_gateway == "sandbox",
         "is_dev": resources.settings.env == "dev",
         "methods": wording.method_texts(caller.translations),

@@ -32,7 +32,9 @@ def refusal_text(translations: Translations, code: str, field: str | None = None
         "sold_out": _("There are not enough units left."),
         "rate_limited": _("That was too often. Please wait a little and try again."),
     }
-    return texts.get(code) or _("That did not work just now. Nothing was charged; please try again.")
+    return texts.get(code) or _(
+        "That did not work just now. Please see how your order stands, and try again if there is none."
+    )
 
 
 def problem_title(translations: Translations, code: str) -> str:

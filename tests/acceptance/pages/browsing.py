@@ -16,7 +16,7 @@ VOID = {"meta", "link", "input", "br", "img", "hr"}
 
 @dataclass
 class Form:
-    """A form of a page and what a browser would send of it: each field's value, the first of several choices."""
+    """A form of a page, and what a browser would send of it where nobody changed a thing."""
 
     action: str
     method: str
