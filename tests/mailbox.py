@@ -30,6 +30,7 @@ class MailServer:
 
     port: int = 0
     mails: list[Email] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     passwords: list[bytes] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
@@ -51,6 +52,7 @@ class MailServer:
         if self.answers:
             return self.answers.pop(0)
         assert isinstance(envelope.content, bytes)
+        self.contents.append(envelope.content)
         self.mails.append(message_from_bytes(envelope.content, policy=default))
         self.recipients += envelope.rcpt_tos
         self.encrypted.append(_is_encrypted(server))

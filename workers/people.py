@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pintuan.identity.store import purge
+from pintuan.invites.store import forget_recipients
+from pintuan.invites.unsubscribing import reseal
 from workers.jobs import until_nothing_left
 from workers.passes import Passes
 
 if TYPE_CHECKING:
     import asyncpg
 
+    from pintuan.auth.keyring import Keyring
     from pintuan.identity.erasures import Eraser
     from pintuan.notifications.courier import Courier
 
 MESSAGES_PER_ROUND: Final = 20
 ROWS_PER_ROUND: Final = 1_000
 ERASURES_PER_ROUND: Final = 50
+UNSUBSCRIBES_PER_ROUND: Final = 100
 # How long it can be seen that a session was there.
 SESSION_AGE_MS: Final = 24 * 3_600_000
 
@@ -24,8 +28,9 @@ SESSION_AGE_MS: Final = 24 * 3_600_000
 class People:
     """The work of one process for people, each kind in passes that do not overlap."""
 
-    def __init__(self, pool: asyncpg.Pool, courier: Courier, eraser: Eraser) -> None:
+    def __init__(self, pool: asyncpg.Pool, keyring: Keyring, courier: Courier, eraser: Eraser) -> None:
         self._pool = pool
+        self._keyring = keyring
         self._courier = courier
         self._eraser = eraser
         self.notifications = Passes("notifications", self._deliver)
@@ -49,6 +54,14 @@ class People:
     async def _tidy(self) -> None:
         await until_nothing_left(self._courier.tidy, ROWS_PER_ROUND)
         await until_nothing_left(self._purge, ROWS_PER_ROUND)
+        await until_nothing_left(self._forget_invited, ROWS_PER_ROUND)
+        await until_nothing_left(self._reseal, UNSUBSCRIBES_PER_ROUND)
 
     async def _purge(self, limit: int) -> int:
         return await purge(self._pool, session_age_ms=SESSION_AGE_MS, limit=limit)
+
+    async def _forget_invited(self, limit: int) -> int:
+        return await forget_recipients(self._pool, limit)
+
+    async def _reseal(self, limit: int) -> int:
+        return await reseal(self._pool, self._keyring, limit)

@@ -94,11 +94,11 @@ def _people_of(resources: Resources) -> People:
     courier = Courier(
         resources.pool, resources.keyring, notifiers_of(settings), keeps_readable=settings.env == "dev"
     )
-    return People(resources.pool, courier, Eraser(resources.pool, resources.engine))
+    return People(resources.pool, resources.keyring, courier, Eraser(resources.pool, resources.engine))
 
 
 def make_worker(
-    queue: ArqRedis, jobs: Jobs, people: People, webhooks: Webhooks, tracing: Tracing | None = None
+    queue: ArqRedis, jobs: Jobs, people: People, webhooks: Webhooks, tracing: Tracing | None
 ) -> Worker:
     """Returns an arq worker for the jobs; make it inside the running event loop."""
     # arq reports every start and end of every job, several times a second.

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from email.errors import MessageError
+from email.headerregistry import HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
+from email.policy import default
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +20,7 @@ from email_validator import validate_email
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from email.policy import Policy
 
     from pintuan.notifications.message import Channel, Message
     from pintuan.settings import Settings
@@ -114,7 +117,7 @@ class SmtpNotifier:
             ) from None
 
     def _email_of(self, message: Message) -> EmailMessage:
-        email = EmailMessage()
+        email = EmailMessage(policy=_POLICY)
         email["From"] = self._sender
         email["To"] = _ascii_address(message.to)
         email["Subject"] = message.subject
@@ -126,6 +129,21 @@ class SmtpNotifier:
             email["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         email.set_content(message.text)
         return email
+
+
+class _LinkHeader(UnstructuredHeader):
+    """A header with an address of the web, which may be longer than a line and must not be encoded for that.
+
+    The standard library would make encoded words of it, which are for text alone (RFC 2047 section 5).
+    """
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS: Final = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _LinkHeader)
+_POLICY: Final = default.clone(header_factory=_HEADERS)
 
 
 def _ascii_address(address: str) -> str:

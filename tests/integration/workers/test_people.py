@@ -47,7 +47,7 @@ def channel() -> Everything:
 @pytest.fixture
 async def people(pool: asyncpg.Pool, engine: GroupEngine, channel: Everything) -> AsyncIterator[People]:
     courier = Courier(pool, KEYRING, {"email": channel}, keeps_readable=False)
-    people = People(pool, courier, Eraser(pool, engine))
+    people = People(pool, KEYRING, courier, Eraser(pool, engine))
     yield people
     await people.close()
 

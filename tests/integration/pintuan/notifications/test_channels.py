@@ -33,6 +33,19 @@ async def test_mail_arrives_as_it_was_written() -> None:
     assert server.encrypted == [False]
 
 
+async def test_a_long_link_to_unsubscribe_stays_a_link() -> None:
+    url = "https://shop.example/v1/unsubscribe/" + "k_9-" * 60
+    message = msgspec.structs.replace(MAIL, unsubscribe_url=url)
+    async with mail_server() as server:
+        await SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER).deliver(message)
+
+    (raw,) = server.contents
+    assert (
+        f"\r\nList-Unsubscribe: <{url}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode()
+        in raw
+    )
+
+
 async def test_a_domain_in_any_script_is_written_as_dns_knows_it() -> None:
     async with mail_server() as server:
         message = msgspec.structs.replace(MAIL, to="ann@bücher.example.com")

@@ -1,0 +1,96 @@
+"""What arrives in a real mailbox: in each language, with a link that leads where it says."""
+
+from __future__ import annotations
+
+import re
+from email.message import EmailMessage
+from typing import cast
+
+import asyncpg
+import httpx
+import pytest
+
+from pintuan.auth.keyring import keyring_of
+from pintuan.locales import LANGUAGES
+from pintuan.notifications.channels import SmtpNotifier, WebhookNotifier
+from pintuan.notifications.courier import Courier
+from pintuan.settings import Settings
+from tests.acceptance.shoppers import Bearer, Shoppers, placed
+from tests.mailbox import HOST, mail_server, text_provider
+from tests.market import Market
+
+pytestmark = pytest.mark.anyio
+
+LINK = re.compile(r"http://localhost:8000(/g/\w+\?invite=([\w-]+))")
+SENDER = "Tea House <hello@shop.example>"
+
+
+async def test_a_mail_renders_in_each_language_and_its_link_joins_the_right_group(
+    api: httpx.AsyncClient,
+    bearer: Bearer,
+    market: Market,
+    shoppers: Shoppers,
+    pool: asyncpg.Pool,
+    settings: Settings,
+) -> None:
+    deal = await market.deal(max_headcount=len(LANGUAGES) + 1)
+    await pool.execute("UPDATE deals SET title = E'Tea\r\nBcc: everybody@example.com' WHERE id = $1", deal)
+    group = placed(await shoppers.open(deal, "ann"))["group"]
+    path = f"/v1/groups/{group['id']}/invites"
+    async with mail_server() as server:
+        smtp = SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER)
+        courier = Courier(pool, keyring_of(settings), {"email": smtp}, keeps_readable=False)
+        for language in LANGUAGES:
+            body = {"recipients": [{"email": f"{language}@example.com"}], "locale": language}
+            answer = await api.post(path, json=body, headers=bearer("buyer", "ann"))
+            assert answer.status_code == 202, answer.text
+        await courier.deliver_due(len(LANGUAGES) + 1)
+
+    assert sorted(server.recipients) == sorted(f"{language}@example.com" for language in LANGUAGES)
+    subjects = set()
+    for mail in server.mails:
+        language = str(mail["To"]).partition("@")[0]
+        text = cast("EmailMessage", mail).get_content()
+        subjects.add(mail["Subject"])
+        assert "Tea Bcc: everybody@example.com" in mail["Subject"]
+        assert "9" in text
+        assert "{" not in text
+        found = LINK.search(text)
+        assert found is not None
+        assert found[1].startswith(f"/g/{group['share_code']}?")
+        order = placed(await shoppers.join_group(group["id"], language, invite_code=found[2]))
+        assert order["group_id"] == group["id"]
+        # RFC 8058: one address that takes a POST, on one line, and the other header word for word.
+        assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        stop = re.fullmatch(r"<http://localhost:8000(/v1/unsubscribe/[\w=-]+)>", mail["List-Unsubscribe"])
+        assert stop is not None, mail["List-Unsubscribe"]
+        assert (await api.post(stop[1])).status_code == 200
+    assert len(subjects) == len(LANGUAGES)
+    shown = (await api.get(path, headers=bearer("buyer", "ann"))).json()
+    assert shown["counts"]["joined"] == len(LANGUAGES)
+    assert await pool.fetchval("SELECT count(*) FROM unsubscribes") == len(LANGUAGES)
+
+
+async def test_a_text_arrives_by_the_providers_webhook(
+    api: httpx.AsyncClient,
+    bearer: Bearer,
+    market: Market,
+    shoppers: Shoppers,
+    pool: asyncpg.Pool,
+    settings: Settings,
+) -> None:
+    group = placed(await shoppers.open(await market.deal(), "ann"))["group_id"]
+    body = {"recipients": [{"phone": "+12025550123"}], "locale": "vi"}
+    path = f"/v1/groups/{group}/invites"
+    await api.post(path, json=body, headers=bearer("buyer", "ann"))
+    async with text_provider() as provider:
+        courier = Courier(
+            pool, keyring_of(settings), {"sms": WebhookNotifier(provider.url)}, keeps_readable=False
+        )
+        await courier.deliver_due(10)
+
+    (text,) = provider.texts
+    assert text["to"] == "+12025550123"
+    assert "mua chung" in text["text"]
+    (shown,) = (await api.get(path, headers=bearer("buyer", "ann"))).json()["items"]
+    assert (shown["channel"], shown["state"]) == ("sms", "sent")
