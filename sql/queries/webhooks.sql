@@ -76,6 +76,11 @@ WHERE (endpoint_id, secret_no) IN (
     SELECT endpoint_id, secret_no FROM webhook_secrets WHERE ends_at <= app_now() LIMIT $1
 );
 
+-- name: count_pings
+-- Counts the tests a merchant made in the last minute.
+SELECT count(*) FROM webhook_events
+WHERE merchant_id = $1 AND type = 'ping' AND created_at > app_now() - interval '1 minute';
+
 -- name: insert_ping
 -- Writes an event for one endpoint alone, and answers its delivery.
 WITH event AS (

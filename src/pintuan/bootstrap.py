@@ -53,8 +53,8 @@ class Resources:
     keyring: Keyring
     tracing: Tracing | None
     verifier: Verifier
+    resolver: Resolver
     uploads: Uploads = field(default_factory=Uploads)
-    resolver: Resolver = field(default_factory=SystemResolver)
 
 
 @asynccontextmanager
@@ -86,6 +86,8 @@ async def open_resources(
         listeners = _listeners(doorbells, signals, tracing)
         engine = await stack.enter_async_context(_open_engine(settings, pool, listeners))
         clock = await stack.enter_async_context(open_clock(pool))
+        resolver = SystemResolver()
+        stack.callback(resolver.close)
         yield Resources(
             settings=settings,
             pool=pool,
@@ -97,6 +99,7 @@ async def open_resources(
             keyring=keyring,
             tracing=tracing,
             verifier=_verifier(settings, keyring, pool, clock),
+            resolver=resolver,
         )
 
 

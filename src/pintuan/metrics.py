@@ -118,8 +118,7 @@ WEBHOOK_DELIVERIES: Final = Counter(
 )
 WEBHOOK_OVERDUE: Final = Gauge(
     "pintuan_webhook_overdue_seconds",
-    "How long the oldest webhook has been waiting for a worker, of those to endpoints that answer; sampled by "
-    "workers.",
+    "How long the oldest webhook to an endpoint that answers has waited for a worker; sampled by workers.",
     multiprocess_mode="livemostrecent",
 )
 EVENT_STREAMS: Final = Gauge(

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import structlog
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from pintuan.webhooks.sending import Sender
     from pintuan.webhooks.store import Claimed
 
+    Data: TypeAlias = Sale | SoldGroup | Pinged
+
 EVENTS_PER_ROUND: Final = 1_000
 # On their way at once from one process: to endpoints that answer, and to those that fail.
 ANSWERING_MAX: Final = 96
@@ -47,6 +49,8 @@ ATTEMPTS_MAX: Final = len(RETRY_DELAYS_S) + 1
 PAUSE_POLICY: Final = store.PausePolicy(failing_ms=5 * 24 * 3_600_000, failures=1_000, over_ms=24 * 3_600_000)
 GONE: Final = 410
 _SUCCESS: Final = range(200, 300)
+# What a row that nobody foresaw raises where it is made into an answer.
+_UNREADABLE: Final = (LookupError, TypeError, ValueError, msgspec.MsgspecError)
 # Less than a stopping worker has left; what is cut off is sent again when its lease is over.
 CLOSE_WAIT_S: Final = 3.0
 
@@ -138,11 +142,25 @@ class WebhookCourier:
                     count += 1
         return count
 
-    async def _read(self, claimed: list[Claimed]) -> Mapping[str, Sale | SoldGroup | Pinged]:
-        """Reads what the deliveries tell of, as it is now: nobody is told of an address that was erased."""
+    async def _read(self, claimed: Sequence[Claimed]) -> dict[str, Data]:
+        """Reads what the deliveries tell of, by its id; what cannot be read is logged and left out."""
+        try:
+            return await self._read_all(claimed)
+        except _UNREADABLE:
+            if len(claimed) == 1:
+                _logger.exception("webhook not readable", id=claimed[0].id, object_id=claimed[0].object_id)
+                return {}
+        # One that is at fault must not keep the others.
+        data: dict[str, Data] = {}
+        for one in claimed:
+            data |= await self._read([one])
+        return data
+
+    async def _read_all(self, claimed: Sequence[Claimed]) -> dict[str, Data]:
+        """Reads how everything is now: nobody is told of an address that was erased."""
         orders = [one.object_id for one in claimed if one.type.startswith("order.")]
         groups = [one.object_id for one in claimed if one.type.startswith("group.")]
-        data: dict[str, Any] = {
+        data: dict[str, Data] = {
             one.object_id: Pinged(endpoint_id=one.object_id) for one in claimed if one.type == "ping"
         }
         if orders:
@@ -151,11 +169,13 @@ class WebhookCourier:
             data |= await read_sold_groups(self._pool, groups, share_base=self._share_base)
         return data
 
-    async def _deliver(self, one: Claimed, data: Sale | SoldGroup | Pinged | None) -> None:
+    async def _deliver(self, one: Claimed, data: Data | None) -> None:
         secrets = [unseal(self._keyring, sealed) for sealed in one.sealed_secrets]
         live = [secret for secret in secrets if secret is not None]
         if data is None or not live:
-            await self._fail(one, None, "its secret cannot be read any more" if data else "it is no more")
+            await self._fail(
+                one, None, "its secret cannot be read any more" if data else "what it tells of cannot be read"
+            )
             return
         if one.attempts > ATTEMPTS_MAX:
             await self._fail(one, None, "every attempt ended without an answer")

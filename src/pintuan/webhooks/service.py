@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from groups.errors import LimitReached
+from groups.errors import LimitReached, RateLimited
 from groups.ids import new_id
 from pintuan.api_keys.store import lock_merchant
 from pintuan.errors import InvalidInput, NotFound
@@ -24,6 +24,8 @@ from pintuan.webhooks.limits import (
     ENDPOINTS_PER_MERCHANT_MAX,
     FORMER_SECRET_MS,
     LIVE_SECRETS_MAX,
+    PING_RETRY_AFTER_S,
+    PINGS_PER_MINUTE_MAX,
     REPLAYED_PER_CALL_MAX,
 )
 from pintuan.webhooks.schemas import (
@@ -155,9 +157,13 @@ async def rotate_secret(
 
 
 async def ping(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str) -> WebhookDelivery:
-    """Makes a test delivery due; raises `NotFound`."""
+    """Makes a test delivery due; raises `NotFound`, and `RateLimited` after `PINGS_PER_MINUTE_MAX`."""
     async with pool.acquire() as connection, connection.transaction():
         await _locked(connection, endpoint_id, merchant_id)
+        if await store.count_pings(connection, merchant_id) >= PINGS_PER_MINUTE_MAX:
+            raise RateLimited(
+                f"At most {PINGS_PER_MINUTE_MAX} tests a minute.", retry_after_s=PING_RETRY_AFTER_S
+            )
         delivery_id = await store.insert_ping(connection, endpoint_id, merchant_id)
         return await _delivery(connection, delivery_id, endpoint_id)
 

@@ -170,6 +170,12 @@ async def purge_secrets(pool: asyncpg.Pool, *, limit: int) -> int:
     return _count(await pool.execute(WEBHOOKS["purge_secrets"], limit))
 
 
+async def count_pings(connection: Connection, merchant_id: str) -> int:
+    """Returns how many tests the merchant made in the last minute."""
+    count: int = await connection.fetchval(WEBHOOKS["count_pings"], merchant_id)
+    return count
+
+
 async def insert_ping(connection: Connection, endpoint_id: str, merchant_id: str) -> str:
     """Writes a test event for one endpoint; returns the id of its delivery."""
     delivery_id: str = await connection.fetchval(WEBHOOKS["insert_ping"], endpoint_id, merchant_id)

@@ -15,7 +15,7 @@ from pintuan.auth import Role
 from pintuan.bootstrap import open_resources
 from pintuan.client import every, open_client
 from pintuan.settings import Settings
-from pintuan.webhooks.limits import ENDPOINTS_PER_MERCHANT_MAX, LIVE_SECRETS_MAX
+from pintuan.webhooks.limits import ENDPOINTS_PER_MERCHANT_MAX, LIVE_SECRETS_MAX, PINGS_PER_MINUTE_MAX
 from pintuan.webhooks.schemas import NewWebhookEndpoint, Replay, WebhookEndpointChange
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
@@ -158,6 +158,19 @@ async def test_secrets_are_rotated_so_often_and_no_more(api: httpx.AsyncClient, 
         secrets.add(response.json()["secret"])
     assert len(secrets) == LIVE_SECRETS_MAX
     refused(await api.post(path, headers=acme), 409, "limit_reached")
+
+
+async def test_tests_are_counted(api: httpx.AsyncClient, acme: dict[str, str], pool: asyncpg.Pool) -> None:
+    path = f"{PATH}/{(await make(api, acme))['id']}/test"
+    await pool.execute(
+        "INSERT INTO webhook_events (merchant_id, type, object_id, fanned_out)"
+        " SELECT 'acme', 'ping', 'whe', true FROM generate_series(1, $1)",
+        PINGS_PER_MINUTE_MAX - 1,
+    )
+    assert (await api.post(path, headers=acme)).status_code == 202
+    refused(await api.post(path, headers=acme), 429, "rate_limited")
+    await pool.execute("UPDATE webhook_events SET created_at = created_at - interval '1 minute'")
+    assert (await api.post(path, headers=acme)).status_code == 202
 
 
 async def deliver(pool: asyncpg.Pool, worker: Webhooks) -> None:

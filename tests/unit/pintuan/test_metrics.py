@@ -24,7 +24,7 @@ from unittest.mock import Mock
 import pintuan.problems
 from pintuan import metrics
 from workers.process import _functions
-_functions(Mock(), Mock(), Mock())
+_functions(Mock(), Mock(), Mock(), Mock(), None)
 print(metrics.render().decode())
 """
 

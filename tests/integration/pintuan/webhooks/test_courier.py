@@ -80,6 +80,27 @@ async def test_what_was_erased_is_in_no_message_of_later(hooks: Hooks, rows: Row
         assert not any(word in kept for word in ("Ann", buyer))
 
 
+async def test_one_that_cannot_be_read_keeps_no_other(hooks: Hooks, rows: Rows) -> None:
+    async with receiving() as receiver:
+        endpoint = await hooks.endpoint(receiver.url, events=["order.authorised"])
+        broken, sound = [await rows.order() for _ in range(2)]
+        for order in (broken, sound):
+            await rows.move(order, "authorised")
+        await hooks.pool.execute(
+            "UPDATE payment_operations SET kind = 'capture', state = 'declined', ended_at = app_now()"
+            " WHERE order_id = $1",
+            sound,
+        )
+        await hooks.pool.execute("ALTER TABLE payment_operations DROP CONSTRAINT operation_state")
+        await hooks.pool.execute(
+            "UPDATE payment_operations SET state = 'strange' WHERE order_id = $1", broken
+        )
+        await hooks.deliver()
+        assert [one.message["data"]["id"] for one in receiver.received] == [sound]
+    errors = {entry.object_id: entry.error for entry in await hooks.log(endpoint)}
+    assert errors == {broken: "what it tells of cannot be read", sound: None}
+
+
 async def test_both_secrets_sign_until_the_former_one_ends(hooks: Hooks, rows: Rows) -> None:
     async with receiving() as receiver:
         endpoint = await hooks.endpoint(receiver.url)
