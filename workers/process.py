@@ -98,7 +98,7 @@ def _people_of(resources: Resources) -> People:
 
 
 def make_worker(
-    queue: ArqRedis, jobs: Jobs, people: People, webhooks: Webhooks, tracing: Tracing | None
+    queue: ArqRedis, jobs: Jobs, people: People, webhooks: Webhooks, tracing: Tracing | None = None
 ) -> Worker:
     """Returns an arq worker for the jobs; make it inside the running event loop."""
     # arq reports every start and end of every job, several times a second.
