@@ -237,3 +237,26 @@ SELECT g.id, format('%s since %s', g.status, g.deadline) AS detail
 FROM groups g JOIN group_progress p ON p.group_id = g.id
 WHERE p.check_at < app_now() - interval '1 minute'
 LIMIT $1;
+
+-- name: payments_at_rest
+-- Reads the payments of one gateway ($2: the sandbox or not) that nothing is under way for, the $1 newest or that of $3.
+SELECT
+    a.order_id, a.amount_minor AS authorised_minor, a.currency,
+    CASE WHEN c.state = 'succeeded' THEN 'captured' WHEN v.state = 'succeeded' THEN 'voided' ELSE 'authorised' END AS status,
+    CASE WHEN c.state = 'succeeded' THEN c.amount_minor ELSE 0 END AS captured_minor,
+    ARRAY(
+        SELECT f.operation_no FROM payment_operations f
+        WHERE f.order_id = a.order_id AND f.kind = 'refund' AND f.state = 'succeeded'
+    ) AS refund_numbers
+FROM payment_operations a
+LEFT JOIN payment_operations c ON c.order_id = a.order_id AND c.kind = 'capture'
+LEFT JOIN payment_operations v ON v.order_id = a.order_id AND v.kind = 'void'
+WHERE a.kind = 'authorise' AND a.state = 'succeeded' AND starts_with(a.gateway_ref, 'sandbox:') = $2
+    AND ($3::text IS NULL OR a.order_id = $3)
+    AND NOT EXISTS (
+        -- What is open may have happened there already, and what was given up nobody knows.
+        SELECT FROM payment_operations o
+        WHERE o.order_id = a.order_id AND (o.ended_at IS NULL OR o.state = 'failed')
+    )
+ORDER BY a.ended_at DESC
+LIMIT $1;

@@ -13,9 +13,12 @@ from rich.console import Console
 from groups.engine import REQUEST_TTL_MS
 from groups.errors import Overloaded
 from groups.lane_store import LaneStore
+from pintuan.audit.gateway_books import PAYMENTS_MAX, check_gateway_books
 from pintuan.audit.service import Check, Report, audit
 from pintuan.audit.store import OFFENDERS_MAX
 from pintuan.database import open_pool
+from pintuan.payments.gateway import GatewayError
+from pintuan.payments.gateways import open_gateway
 from pintuan.redis_connection import placement_url
 from pintuan.services import running_services
 from pintuan.settings import Settings, load_settings
@@ -25,10 +28,17 @@ POOL_SIZE_MAX = 4
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option(
+    "--gateway-payments",
+    type=click.IntRange(0, PAYMENTS_MAX),
+    default=0,
+    show_default=True,
+    help="Ask the payment gateway, too, about this many payments, the newest.",
+)
 @click.pass_context
-def command(context: click.Context, *, as_json: bool) -> None:
+def command(context: click.Context, *, as_json: bool, gateway_payments: int) -> None:
     """Check every invariant over all data; exit 1 and name the offenders if one is broken."""
-    report = asyncio.run(_audit(load_settings()))
+    report = asyncio.run(_audit(load_settings(), gateway_payments))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
     else:
@@ -36,22 +46,41 @@ def command(context: click.Context, *, as_json: bool) -> None:
     context.exit(0 if report.ok else 1)
 
 
-async def _audit(settings: Settings) -> Report:
+async def _audit(settings: Settings, gateway_payments: int) -> Report:
     status = Console(file=sys.stderr).status("auditing")
     async with running_services(settings) as running:
         store = LaneStore(placement_url(running), rates=None, request_ttl_ms=REQUEST_TTL_MS)
         try:
             async with open_pool(running, size_max=POOL_SIZE_MAX, application_name="pintuan-audit") as pool:
                 with status:
-                    return await audit(
+                    report = await audit(
                         pool, store, on_check=lambda name: status.update(name.replace("_", " "))
                     )
+                    if not gateway_payments:
+                        return report
+                    status.update("gateway books agree")
+                    return _with(report, await _gateway_check(running, pool, gateway_payments))
         except asyncpg.UndefinedTableError as error:
             raise click.ClickException("the schema is not there yet; run `pintuan migrate`") from error
         except Overloaded as error:
             raise click.ClickException(str(error)) from error
         finally:
             await store.close()
+
+
+async def _gateway_check(settings: Settings, pool: asyncpg.Pool, count_max: int) -> Check:
+    sandbox = settings.payment_gateway == "sandbox"
+    async with open_gateway(settings, pool) as gateway:
+        try:
+            return await check_gateway_books(pool, gateway, sandbox=sandbox, count_max=count_max)
+        except GatewayError as error:
+            raise click.ClickException(f"the payment gateway did not tell its books: {error}") from error
+
+
+def _with(report: Report, check: Check) -> Report:
+    return msgspec.structs.replace(
+        report, checks=[*report.checks, check], ok=report.ok and not check.offenders
+    )
 
 
 def _show(report: Report) -> None:

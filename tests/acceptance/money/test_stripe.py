@@ -39,6 +39,7 @@ class Shop:
     site: Site
     api: httpx.AsyncClient
     stripe: StripeServer
+    environ: dict[str, str]
     merchant: str
     tokens: dict[str, str]
     _keys: itertools.count[int] = field(default_factory=itertools.count)
@@ -106,7 +107,7 @@ async def shop(site: Site) -> AsyncIterator[Shop]:
         buyers = await site.tokens("buyer", "buyer", 6)
         async with running.client() as api:
             names = ("ann", "bob", "cid", "dan", "eve", "fay")
-            yield Shop(site, api, server, merchant, dict(zip(names, buyers, strict=True)))
+            yield Shop(site, api, server, environ, merchant, dict(zip(names, buyers, strict=True)))
 
 
 async def test_a_group_is_paid_for_at_its_price_and_given_back_in_part(shop: Shop) -> None:
@@ -144,6 +145,20 @@ async def test_a_group_is_paid_for_at_its_price_and_given_back_in_part(shop: Sho
     await shop.tell_everything()
     await shop.site.assert_sound()
     assert await notices(shop.site) == {}
+    await assert_stripes_books_are_asked(shop, order=orders["bob"])
+
+
+async def assert_stripes_books_are_asked(shop: Shop, *, order: str) -> None:
+    asked = ("audit", "--gateway-payments", "100", "--json")
+    agreed = await shop.site.run(*asked, **shop.environ)
+    assert agreed.status == 0, agreed.output + agreed.errors
+    assert "agree on the 3 payments" in agreed.output
+
+    shop.stripe.books.intent_of(order)["amount_received"] = 799
+    broken = await shop.site.run(*asked, **shop.environ)
+    assert broken.status == 1
+    assert f'"id": "{order}"' in broken.output
+    assert "theirs: captured, 799 of" in broken.output
 
 
 async def test_a_seat_given_back_lets_go_of_its_hold_though_answers_get_lost(shop: Shop) -> None:
