@@ -17,6 +17,7 @@ from litestar.exceptions import InternalServerException
 
 from pintuan.auth.principal import Principal
 from pintuan.errors import ClientGone, FieldError, InvalidInput, UnsupportedMediaType
+from pintuan.patterns import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -69,7 +70,7 @@ def field_error_of(text: str) -> FieldError:
     if named:
         path = f"{path}.{named['name']}" if path else named["name"]
         message = "is required" if named["what"] == "missing required" else "is not a field of this request"
-    return FieldError(path or "body", message)
+    return FieldError(path or "body", in_words(message))
 
 
 def require_json(content_type: str) -> None:

@@ -6,11 +6,13 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from pintuan.patterns import CURRENCY_PATTERN
+
 # The length says what `$` does not: that no line break follows the code.
 Currency: TypeAlias = Annotated[
     str,
     msgspec.Meta(
-        min_length=3, max_length=3, pattern="^[A-Z]{3}$", description="ISO 4217 code.", examples=["USD"]
+        min_length=3, max_length=3, pattern=CURRENCY_PATTERN, description="ISO 4217 code.", examples=["USD"]
     ),
 ]
 

@@ -33,6 +33,7 @@ from pintuan.errors import (
 )
 from pintuan.methods import allow_of
 from pintuan.metrics import REFUSALS
+from pintuan.patterns import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -286,7 +287,7 @@ def _parameter_error(entry: Mapping[str, Any]) -> FieldError:
     field = str(entry.get("key", "request"))
     if field == "data":
         return FieldError("body", "a JSON body is required")
-    return FieldError(field, str(entry.get("message", "is invalid")))
+    return FieldError(field, in_words(str(entry.get("message", "is invalid"))))
 
 
 def _headers_of(exc: BaseException, kind: Kind) -> dict[str, str]:

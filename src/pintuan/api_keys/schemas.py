@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.api_keys.limits import NAME_CHARS_MAX
-from pintuan.catalog.schemas import LINE_PATTERN
+from pintuan.patterns import LINE_PATTERN
 from pintuan.times import Instant
 
 

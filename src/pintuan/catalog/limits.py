@@ -16,6 +16,3 @@ OPTION_VALUE_CHARS_MAX = 200
 ATTRIBUTES_MAX = 30
 ATTRIBUTE_NAME_CHARS_MAX = 60
 ATTRIBUTE_VALUE_CHARS_MAX = 2_000
-
-IMAGE_URL_PATTERN = r"^(?![\s\S]*[\s\x00-\x20\x7f])https?://[^/?#]"
-"""What an image's address must look like; it is never fetched by the server."""

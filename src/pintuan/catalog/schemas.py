@@ -14,7 +14,6 @@ from pintuan.catalog.limits import (
     ATTRIBUTES_MAX,
     DESCRIPTION_CHARS_MAX,
     IMAGE_URL_CHARS_MAX,
-    IMAGE_URL_PATTERN,
     IMAGES_MAX,
     OPTION_NAME_CHARS_MAX,
     OPTION_VALUE_CHARS_MAX,
@@ -24,15 +23,10 @@ from pintuan.catalog.limits import (
     VARIANTS_MAX,
 )
 from pintuan.money import Currency, Money
+from pintuan.patterns import IMAGE_URL_PATTERN, LINE_PATTERN, TEXT_PATTERN
 from pricing.currency import AMOUNT_MINOR_MAX
 
 ID_CHARS_MAX = 64
-
-# One line with something to read on it. The look-ahead spans the whole text, because `$` would also match
-# before a last line break.
-LINE_PATTERN = r"^(?![\s\S]*[\x00-\x1f\x7f])[\s\S]*\S"
-# Postgres' text holds every character but this one.
-TEXT_PATTERN = r"^(?![\s\S]*\x00)"
 
 Title = Annotated[
     str,

@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pintuan.catalog.schemas import ID_CHARS_MAX, TEXT_PATTERN, Title
+from pintuan.catalog.schemas import ID_CHARS_MAX, Title
 from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
 from pintuan.money import Money
+from pintuan.patterns import TEXT_PATTERN
 from pintuan.times import Instant
 from pricing.currency import AMOUNT_MINOR_MAX
 from pricing.ladder import HEADCOUNT_MAX, TIERS_MAX

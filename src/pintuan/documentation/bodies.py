@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from litestar import Response
 
-from pintuan.catalog.schemas import TEXT_PATTERN
 from pintuan.documentation.examples import example_of
+from pintuan.patterns import TEXT_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from pintuan.patterns import INVITE_CODE_PATTERN
+
 QUANTITY_MAX = 1_000_000
 SHIP_TO_FIELDS_MAX = 20
 SHIP_TO_DEPTH_MAX = 5
@@ -14,7 +16,7 @@ SHIP_TO_DEPTH_MAX = 5
 # The look-ahead spans the whole text, because `$` would also match before a last line break.
 InviteCode = Annotated[
     str,
-    Meta(min_length=1, max_length=64, pattern=r"^(?![\s\S]*[^A-Za-z0-9_-])", examples=["k7mq3xw9bd"]),
+    Meta(min_length=1, max_length=64, pattern=INVITE_CODE_PATTERN, examples=["k7mq3xw9bd"]),
 ]
 
 

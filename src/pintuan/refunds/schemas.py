@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from pintuan.catalog.schemas import LINE_PATTERN
+from pintuan.patterns import LINE_PATTERN
 from pricing.currency import AMOUNT_MINOR_MAX
 
 REASON_CHARS_MAX = 500

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from pintuan.patterns import LINE_OR_NOTHING_PATTERN
 from pintuan.selling.schemas import Sale, SoldGroup
 from pintuan.times import Instant
 from pintuan.webhooks.limits import DESCRIPTION_CHARS_MAX, REPLAYED_PER_CALL_MAX, URL_CHARS_MAX
@@ -46,9 +47,9 @@ _TYPES: list[EventType] = ["order.captured", "order.refunded"]
 
 Url: TypeAlias = Annotated[str, Meta(min_length=1, max_length=URL_CHARS_MAX)]
 Events: TypeAlias = Annotated[list[EventType], Meta(min_length=1, max_length=9)]
-# One line, or none at all.
-_NO_CONTROLS = r"^(?![\s\S]*[\x00-\x1f\x7f])"
-Description: TypeAlias = Annotated[str, Meta(max_length=DESCRIPTION_CHARS_MAX, pattern=_NO_CONTROLS)]
+Description: TypeAlias = Annotated[
+    str, Meta(max_length=DESCRIPTION_CHARS_MAX, pattern=LINE_OR_NOTHING_PATTERN)
+]
 
 
 def _url() -> Meta:

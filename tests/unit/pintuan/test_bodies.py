@@ -7,6 +7,14 @@ import pytest
 
 from pintuan.bodies import decode_body, require_json
 from pintuan.errors import FieldError, InvalidInput, UnsupportedMediaType
+from pintuan.patterns import (
+    CURRENCY_PATTERN,
+    IMAGE_URL_PATTERN,
+    INVITE_CODE_PATTERN,
+    LINE_OR_NOTHING_PATTERN,
+    LINE_PATTERN,
+    TEXT_PATTERN,
+)
 
 
 class Price(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,6 +61,26 @@ def test_a_body_that_does_not_fit_is_refused_by_field(body: bytes, field: str, s
     assert isinstance(error, FieldError)
     assert error.field == field
     assert said in error.message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "said"),
+    [
+        (LINE_PATTERN, "  ", "must be one line with something to read on it"),
+        (LINE_OR_NOTHING_PATTERN, "two\nlines", "must be one line"),
+        (TEXT_PATTERN, "a\x00", "NUL"),
+        (IMAGE_URL_PATTERN, "kettle.jpg", "begins with http:// or https://"),
+        (INVITE_CODE_PATTERN, "\u00e9", "letters A to Z, digits"),
+        (CURRENCY_PATTERN, "usd", "such as USD"),
+    ],
+)
+def test_a_pattern_that_does_not_match_is_told_in_words(pattern: str, text: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        decode_body(msgspec.json.encode([text]), list[Annotated[str, msgspec.Meta(pattern=pattern)]])
+
+    (error,) = refusal.value.errors
+    assert said in error.message
+    assert pattern not in error.message
 
 
 def test_a_body_that_fits_is_decoded() -> None:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from pintuan.catalog import limits
+from pintuan.patterns import IMAGE_URL_PATTERN
 from pricing.currency import InvalidAmount, UnknownCurrency, exponent, parse_major
 
-_IMAGE_URL = re.compile(limits.IMAGE_URL_PATTERN)
+_IMAGE_URL = re.compile(IMAGE_URL_PATTERN)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
