@@ -21,6 +21,7 @@ from pintuan.bodies import ApiRequest
 from pintuan.documentation.bodies import REF, describe_bodies
 from pintuan.documentation.codes import codes_of
 from pintuan.documentation.parameters import HEADERS, describe_headers, describe_parameters
+from pintuan.documentation.webhooks import describe_webhooks
 from pintuan.problems import MEDIA_TYPE, TYPE_PREFIX, Kind, Problem, kinds
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def build_document(
     document["components"] |= {"schemas": dict(sorted(schemas.items())), "headers": HEADERS}
     for handler, operation in operations:
         _complete(operation, handler)
+    document["webhooks"] = describe_webhooks()
     return document
 
 

@@ -245,6 +245,24 @@ async def test_a_replay_needs_times(
     refused(await api.post(path, json=times, headers=acme), 400, "invalid")
 
 
+async def test_what_is_sent_is_as_the_document_says(
+    api: httpx.AsyncClient, acme: dict[str, str], pool: asyncpg.Pool, worker: Webhooks, contract: Contract
+) -> None:
+    rows = await Rows.open(pool)
+    async with receiving() as receiver:
+        await make(api, acme, url=receiver.url)
+        order = await rows.order(group=await rows.group())
+        for status in ("authorised", "captured"):
+            if status == "captured":
+                await rows.charge(order)
+            await rows.move(order, status)
+        await deliver(pool, worker)
+    assert sorted(receiver.types()) == ["group.opened", "order.authorised", "order.captured"]
+    for message in (one.message for one in receiver.received):
+        operation = contract.document["webhooks"][message["type"]]["post"]
+        contract.validate(operation["requestBody"]["content"]["application/json"]["schema"], message)
+
+
 async def test_the_whole_way_with_the_client(
     api: httpx.AsyncClient, bearer: Bearer, pool: asyncpg.Pool, worker: Webhooks
 ) -> None:
