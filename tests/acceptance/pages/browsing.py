@@ -112,7 +112,7 @@ class Browser:
         assert response.status_code == status, response.text
         return Page(response)
 
-    async def send(self, form: Form, *, status: int = 200, **changes: str) -> Page:
+    async def send(self, form: Form, /, *, status: int = 200, **changes: str) -> Page:
         """Sends a form, and follows where its answer leads."""
         response = await self.client.post(
             form.action, data=form.fields | changes, headers=self.headers, follow_redirects=True

@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from pintuan.settings import Settings
+from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.pages.browsing import Browser
 from tests.acceptance.shoppers import Shoppers, placed
@@ -38,3 +41,18 @@ def opened(shoppers: Shoppers) -> Opened:
         return group | {"order_id": order["id"]}
 
     return opened
+
+
+@pytest.fixture
+async def stripe_api(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
+    """An API whose gateway takes cards; an API process never calls it."""
+    with_stripe = msgspec.structs.replace(settings, payment_gateway="stripe", stripe_secret_key="sk_test_x")
+    async with serving(with_stripe, contract) as client:
+        yield client
+
+
+@pytest.fixture
+async def production_api(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
+    """An API of a deployment."""
+    async with serving(msgspec.structs.replace(settings, env="production"), contract) as client:
+        yield client

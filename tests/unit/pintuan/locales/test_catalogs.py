@@ -89,14 +89,15 @@ def test_translations_are_read_as_they_stand_for_any_number(language: Language) 
         if isinstance(key, str):
             assert translations.gettext(key) == message.string
         else:
+            singular, plural = key
             for number in NUMBERS:
-                assert translations.ngettext(*key, number) in texts_of(message.string)
+                assert translations.ngettext(singular, plural, number) in texts_of(message.string)
 
 
 def test_numbers_choose_their_form() -> None:
-    several = ("%(num)s more is needed.", "%(num)s more are needed.")
-    ukrainian = [translations_for("uk").ngettext(*several, number) for number in (1, 3, 5, 21, 11)]
+    one, many = "%(num)s more is needed.", "%(num)s more are needed."
+    ukrainian = [translations_for("uk").ngettext(one, many, number) for number in (1, 3, 5, 21, 11)]
     assert len(set(ukrainian[:3])) == 3
     assert (ukrainian[3], ukrainian[4]) == (ukrainian[0], ukrainian[2])
-    assert translations_for("en").ngettext(*several, 1) == several[0]
-    assert translations_for("en").ngettext(*several, 2) == several[1]
+    assert translations_for("en").ngettext(one, many, 1) == one
+    assert translations_for("en").ngettext(one, many, 2) == many
