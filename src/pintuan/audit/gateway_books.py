@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pintuan.audit.service import Check
-from pintuan.audit.store import AUDIT, OFFENDERS_MAX, Offender
+from pintuan.audit.store import OFFENDERS_MAX, Offender
 from pintuan.payments.gateway import CALL_DEADLINE_S, GatewayTimeout, idempotency_key_of
+from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.payments.gateway import Gateway, Payment
+
+AUDIT: Final = load_queries("audit")
 
 GATEWAY_CHECK: Final = "gateway_books_agree"
 PAYMENTS_MAX: Final = 10_000
