@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pintuan.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from litestar.connection import ASGIConnection
     from litestar.handlers import BaseRouteHandler
 
     from pintuan.auth.principal import Principal, Role
-
-    Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
 
 
 SELLERS: Final = frozenset({"merchant", "admin"})
 """The roles of callers who sell, themselves or on a merchant's behalf."""
 
 
-def requires_role(*roles: Role) -> Guard:
-    """Returns a guard for a route's `guards=[…]`; an admin passes wherever a merchant does.
+@dataclass(frozen=True, slots=True)
+class RoleGuard:
+    """A guard that raises `Unauthenticated` for an anonymous caller and `Forbidden` for another role."""
 
-    The guard raises `Unauthenticated` for an anonymous caller and `Forbidden` for another role.
-    """
-    allowed = frozenset(roles) | (SELLERS if "merchant" in roles else frozenset())
+    allowed: frozenset[str]
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        check_role(connection.scope["user"], allowed)
+    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        """Lets callers of an allowed role pass."""
+        check_role(connection.scope["user"], self.allowed)
 
-    return guard
+
+def requires_role(*roles: Role) -> RoleGuard:
+    """Returns a guard for a route's `guards=[…]`; an admin passes wherever a merchant does."""
+    return RoleGuard(frozenset(roles) | (SELLERS if "merchant" in roles else frozenset()))
+
+
+def admits_api_keys(handler: BaseRouteHandler) -> bool:
+    """Says whether a call can be made with an API key, which is always a merchant's."""
+    guards = [getattr(guard, "func", guard) for guard in handler.resolve_guards()]
+    if refuse_api_key in guards:
+        return False
+    return all("merchant" in guard.allowed for guard in guards if isinstance(guard, RoleGuard))
 
 
 def check_role(principal: Principal | None, allowed: frozenset[str]) -> Principal:

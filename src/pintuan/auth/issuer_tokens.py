@@ -72,7 +72,7 @@ class IssuerTokens:
 
     def _unverified(self, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         if not self._issuers or len(token) > FOREIGN_TOKEN_LENGTH_MAX:
-            raise Unauthenticated("The access token does not verify.")
+            raise Unauthenticated("The access token is signed with no key that this server knows.")
         try:
             parts = self._jwt.decode_complete(token, options={"verify_signature": False})
         except (jwt.PyJWTError, ValueError) as error:

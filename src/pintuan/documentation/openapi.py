@@ -16,6 +16,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme, Server, Tag
 from litestar.routes import HTTPRoute
 
+from pintuan.auth import admits_api_keys
 from pintuan.auth.middleware import PUBLIC_OPTION
 from pintuan.bodies import ApiRequest
 from pintuan.documentation.bodies import REF, describe_bodies
@@ -128,7 +129,9 @@ def _name_of(handler: HTTPRouteHandler, _method: str, _path: Sequence[object]) -
 def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     """Adds to an operation its security, its problems, and what describes its parameters and headers."""
     if not handler.opt.get(PUBLIC_OPTION):
-        schemes: list[dict[str, list[str]]] = [{BEARER: []}, {API_KEY: []}]
+        schemes: list[dict[str, list[str]]] = [{BEARER: []}]
+        if admits_api_keys(handler):
+            schemes.append({API_KEY: []})
         operation["security"] = schemes if handler.resolve_guards() else [{}, *schemes]
     responses = operation["responses"]
     codes = codes_of(handler, operation)

@@ -196,3 +196,13 @@ def test_a_token_and_a_key_are_described_as_what_one_signs_in_with() -> None:
     schemes = document()["components"]["securitySchemes"]
     assert set(schemes) == {"bearer", "api_key"}
     assert all(scheme["scheme"] == "bearer" and scheme["description"] for scheme in schemes.values())
+
+
+def test_api_keys_are_offered_where_merchants_may_call_with_them() -> None:
+    schemes = {
+        operation["operationId"]: {name for scheme in operation.get("security", ()) for name in scheme}
+        for _, operation in operations()
+    }
+    assert schemes["create_deal"] == schemes["list_api_keys"] == {"bearer", "api_key"}
+    assert schemes["list_orders"] == schemes["create_api_key"] == {"bearer"}
+    assert schemes["get_deal"] == {"bearer", "api_key"}
