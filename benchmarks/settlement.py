@@ -2,7 +2,7 @@
 
 Starts embedded stores, seats a group full, authorises it, and settles it in this process as one worker does:
 one executor against the sandbox, which keeps its books in the same Postgres. Of every hundred members one's
-capture is declined, one's answer is lost, and one's gateway takes two seconds. Compare only figures of one run.
+capture is declined, one has its answer lost, and one is slow by two seconds. Compare only figures of one run.
 """
 
 from __future__ import annotations
