@@ -40,6 +40,7 @@ from pintuan.methods import Methods
 from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.pages.routes import ROUTES as PAGE_ROUTES
+from pintuan.previews.routes import ROUTES as PREVIEW_ROUTES
 from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
 from pintuan.receipts.routes import HANDLERS as RECEIPT_HANDLERS
@@ -65,6 +66,7 @@ ROUTES: list[ControllerRouterHandler] = [
     # One router for all: a path may not be registered from two, and some have calls on the same paths.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *RECEIPT_HANDLERS, *REFUND_HANDLERS]),
     *INVITE_ROUTES,
+    *PREVIEW_ROUTES,
     *LEDGER_ROUTES,
     *GATEWAY_EVENT_ROUTES,
     *LIVE_ROUTES,

@@ -21,6 +21,7 @@ from pintuan.database import open_pool
 from pintuan.doorbells import Doorbells, open_doorbells
 from pintuan.identity.erasures import recently_erased_subjects
 from pintuan.live.signals import ChangeSignals, open_signals
+from pintuan.previews.cards import Cards
 from pintuan.redis_connection import RedisClient, open_redis, placement_url
 from pintuan.tracing import open_tracing
 from pintuan.webhooks.addresses import Resolver, SystemResolver
@@ -55,6 +56,7 @@ class Resources:
     verifier: Verifier
     resolver: Resolver
     uploads: Uploads = field(default_factory=Uploads)
+    cards: Cards = field(default_factory=Cards)
 
 
 @asynccontextmanager

@@ -28,7 +28,8 @@ from pintuan.durability import (
 )
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.services import running_services
-from pintuan.settings import PREFIX, SETTINGS, Reading, Settings, SettingsError, mask_url
+from pintuan.setting_values import mask_url
+from pintuan.settings import PREFIX, SETTINGS, Reading, Settings, SettingsError
 from pintuan.tracing import require_sdk
 
 PYTHON_MIN = (3, 11)

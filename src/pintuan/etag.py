@@ -41,13 +41,16 @@ def conditional(
     tag = etag_of(body, stable=stable)
     # What a caller sees may depend on who they are, and must be asked for again each time.
     headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "authorization"}
-    if _matches(request.headers.get("if-none-match"), tag):
+    if is_known(request.headers.get("if-none-match"), tag):
         return cast("Response[T]", Response(content=b"", status_code=_NOT_MODIFIED, headers=headers))
     return cast("Response[T]", Response(content=encoded, media_type=MediaType.JSON, headers=headers))
 
 
-def _matches(header: str | None, tag: str) -> bool:
-    """If-None-Match compares weakly (RFC 9110 section 13.1.2): a leading `W/` makes no difference."""
+def is_known(header: str | None, tag: str) -> bool:
+    """Says whether an If-None-Match header names the tag.
+
+    It compares weakly (RFC 9110 section 13.1.2): a leading `W/` makes no difference.
+    """
     if header is None:
         return False
     if header.strip() == "*":

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from pintuan.quiet_hours import NEVER
 from pricing.currency import exponent
 
+MASK = "***"
+
 
 def choice(*allowed: str) -> Callable[[str], str]:
     """Takes one of the words."""
@@ -126,6 +128,31 @@ def mailbox(text: str) -> str:
             f"must be an address such as hello@shop.example or Shop <hello@shop.example>, not {text!r}"
         )
     return text
+
+
+def mask_url(url: str) -> str:
+    """Returns the URL with its password, if it has one, replaced by asterisks."""
+    # A password with an unescaped slash is wrong, and must not show for being wrong.
+    url = re.sub(r"^([^:/?#]+://[^:@/?#]*):[^?]*@", rf"\1:{MASK}@", url)
+    return re.sub(r"(?i)([?&]\w*password=)[^&#]*", rf"\1{MASK}", url)
+
+
+def apple_app_ids(text: str) -> tuple[str, ...]:
+    """Takes application identifiers separated by commas, each a team's prefix and a bundle's identifier."""
+    return _each(r"[A-Z0-9]{10}\.[A-Za-z0-9.-]{1,155}", text, "ABCDE12345.example.shop")
+
+
+def android_apps(text: str) -> tuple[str, ...]:
+    """Takes apps separated by commas, each as package=fingerprint of its certificate."""
+    return _each(r"[A-Za-z][\w.]{0,254}=([0-9A-F]{2}:){31}[0-9A-F]{2}", text, "example.shop=14:6D:…")
+
+
+def _each(pattern: str, text: str, example: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(","))
+    for part in parts:
+        if re.fullmatch(pattern, part) is None:
+            raise ValueError(f"must be a list like {example}, not {part!r}")
+    return parts
 
 
 def currency(text: str) -> str:

@@ -7,7 +7,6 @@ bad value raises SettingsError, which names the variable and never repeats a sec
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,15 @@ from pintuan.auth.trusted_issuer import TrustedIssuer, read_trusted_issuers
 from pintuan.dotenv_file import read_dotenv
 from pintuan.secret_key_file import create_secret_key
 from pintuan.setting_values import (
+    MASK,
+    android_apps,
+    apple_app_ids,
     choice,
     currency,
     fraction,
     hours,
     mailbox,
+    mask_url,
     proxies,
     secret_keys,
     secret_of,
@@ -48,7 +51,6 @@ TRACE_SHARE_PRODUCTION = 0.01
 
 _POSTGRES_SCHEMES = ("postgresql", "postgres")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
-_MASK = "***"
 
 
 class SettingsError(Exception):
@@ -101,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sms_webhook_url: str | None = None
     quiet_hours: str | None = None
     trusted_proxies: tuple[str, ...] = ()
+    apple_app_ids: tuple[str, ...] = ()
+    android_apps: tuple[str, ...] = ()
     trusted_issuers: tuple[TrustedIssuer, ...] = ()
     metrics_port: int | None = None
     otlp_endpoint: str | None = None
@@ -245,13 +249,6 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def mask_url(url: str) -> str:
-    """Returns the URL with its password, if it has one, replaced by asterisks."""
-    # A password with an unescaped slash is wrong, and must not show for being wrong.
-    url = re.sub(r"^([^:/?#]+://[^:@/?#]*):[^?]*@", rf"\1:{_MASK}@", url)
-    return re.sub(r"(?i)([?&]\w*password=)[^&#]*", rf"\1{_MASK}", url)
-
-
 def _variable(field: str) -> str:
     return PREFIX + field.upper()
 
@@ -305,7 +302,7 @@ def _shown(setting: Setting, value: object) -> str:
     if value is None or value == ():
         return "not set"
     if setting.secret:
-        return _MASK
+        return MASK
     if setting.field.endswith("_url"):
         return mask_url(str(value))
     return text_of(value)
@@ -370,6 +367,8 @@ SETTINGS = (
         secret=True,
     ),
     Setting("quiet_hours", hours, "when recipients sleep, or off; else 21-9 in production, off in dev"),
+    Setting("apple_app_ids", apple_app_ids, "TEAM.bundle of each iOS app that opens shared links"),
+    Setting("android_apps", android_apps, "package=SHA-256 fingerprint of each Android app that does"),
     Setting(
         "trusted_issuers",
         read_trusted_issuers,

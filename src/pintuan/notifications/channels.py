@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from email.errors import MessageError
-from email.headerregistry import HeaderRegistry, UnstructuredHeader
+from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import default
 from typing import TYPE_CHECKING, Final, Protocol
@@ -131,7 +131,7 @@ class SmtpNotifier:
         return email
 
 
-class _LinkHeader(UnstructuredHeader):
+class _LinkHeader(UnstructuredHeader, BaseHeader):
     """A header with an address of the web, which may be longer than a line and must not be encoded for that.
 
     The standard library would make encoded words of it, which are for text alone (RFC 2047 section 5).

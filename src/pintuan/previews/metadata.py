@@ -68,7 +68,7 @@ def meta_of(group: Group, deal: Deal, product: Product, locale: Language) -> Pag
         price=money(group.unit_price, locale),
         list_price=money(deal.list_price, locale),
     )
-    image_url = f"{group.share_url}/card.png?locale={quote(locale)}"
+    image_url = f"{group.share_url}/card.png?lang={quote(locale)}"
     return PageMeta(
         title=deal.title,
         description=description,

@@ -49,7 +49,7 @@ async def test_a_mail_renders_in_each_language_and_its_link_joins_the_right_grou
     assert sorted(server.recipients) == sorted(f"{language}@example.com" for language in LANGUAGES)
     subjects = set()
     for mail in server.mails:
-        language = str(mail["To"]).partition("@")[0]
+        name = str(mail["To"]).partition("@")[0]
         text = cast("EmailMessage", mail).get_content()
         subjects.add(mail["Subject"])
         assert "Tea Bcc: everybody@example.com" in mail["Subject"]
@@ -58,7 +58,7 @@ async def test_a_mail_renders_in_each_language_and_its_link_joins_the_right_grou
         found = LINK.search(text)
         assert found is not None
         assert found[1].startswith(f"/g/{group['share_code']}?")
-        order = placed(await shoppers.join_group(group["id"], language, invite_code=found[2]))
+        order = placed(await shoppers.join_group(group["id"], name, invite_code=found[2]))
         assert order["group_id"] == group["id"]
         # RFC 8058: one address that takes a POST, on one line, and the other header word for word.
         assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"

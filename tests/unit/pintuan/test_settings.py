@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from pintuan.auth.trusted_issuer import TrustedIssuer
+from pintuan.setting_values import mask_url
 from pintuan.settings import (
     OFFSET_MS_MAX,
     SECRET_KEY_LENGTH_MIN,
@@ -18,7 +19,6 @@ from pintuan.settings import (
     Settings,
     SettingsError,
     load_settings,
-    mask_url,
     read_settings,
 )
 

@@ -74,7 +74,7 @@ def test_a_page_is_described_in_the_readers_language(language: Language) -> None
     found = {tag.name: tag.content for tag in meta.tags}
     assert found["og:locale"].startswith(language)
     assert found["og:url"] == GROUP.share_url
-    assert found["og:image"] == f"{GROUP.share_url}/card.png?locale={language}"
+    assert found["og:image"] == f"{GROUP.share_url}/card.png?lang={language}"
     assert found["product:price:amount"] == "15.50"
     assert found["twitter:card"] == "summary_large_image"
 

@@ -1,0 +1,96 @@
+"""Cards that were drawn and those being drawn: each state once, one at a time, and only so many waiting.
+
+A link that goes round is asked for by many messengers at once, and all get the same picture. Where more
+different ones are asked for than can be drawn, the rest get a plain card, which is kept from being cached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from pintuan.locales import money, span
+from pintuan.previews.drawing import CardState, draw_card, draw_plain_card
+from pintuan.previews.texts import TEXTS
+
+if TYPE_CHECKING:
+    from pintuan.deals.schemas import Deal
+    from pintuan.groups.schemas import Group
+    from pintuan.locales import Language
+
+CARDS_KEPT_MAX: Final = 200
+"""About 50 kB each."""
+CARDS_WAITING_MAX: Final = 16
+# Drawing takes a core for a tenth of a second; the calls that sell need the others.
+DRAWN_AT_ONCE_MAX: Final = 1
+_MINUTE: Final = timedelta(minutes=1)
+
+
+class Cards:
+    """The cards of a process; any number of callers may ask at once."""
+
+    def __init__(
+        self,
+        draw: Callable[[CardState], bytes] = draw_card,
+        draw_plain: Callable[[], bytes] = draw_plain_card,
+    ) -> None:
+        self._draw = draw
+        self._draw_plain = draw_plain
+        self._kept: OrderedDict[CardState, bytes] = OrderedDict()
+        self._under_way: dict[CardState, asyncio.Task[bytes]] = {}
+        self._slots = asyncio.Semaphore(DRAWN_AT_ONCE_MAX)
+        self._plain: bytes | None = None
+
+    async def card(self, state: CardState) -> bytes | None:
+        """Returns the card as PNG, or None where too many others are being drawn."""
+        kept = self._kept.get(state)
+        if kept is not None:
+            self._kept.move_to_end(state)
+            return kept
+        drawing = self._under_way.get(state)
+        if drawing is None:
+            if len(self._under_way) >= CARDS_WAITING_MAX:
+                return None
+            drawing = asyncio.create_task(self._drawn(state), name="card")
+            self._under_way[state] = drawing
+        # Whoever hangs up must not end it for the others.
+        return await asyncio.shield(drawing)
+
+    async def plain_card(self) -> bytes:
+        """Returns a card that says nothing of any group; it is drawn once."""
+        if self._plain is None:
+            self._plain = await asyncio.to_thread(self._draw_plain)
+        return self._plain
+
+    async def _drawn(self, state: CardState) -> bytes:
+        try:
+            async with self._slots:
+                card = await asyncio.to_thread(self._draw, state)
+        finally:
+            del self._under_way[state]
+        self._kept[state] = card
+        if len(self._kept) > CARDS_KEPT_MAX:
+            self._kept.popitem(last=False)
+        return card
+
+
+def state_of(group: Group, deal: Deal, language: Language) -> CardState:
+    """Returns what a group's card shows now; the time left is in whole minutes, so that it lasts."""
+    texts = TEXTS[language]
+    left = group.deadline - group.server_time
+    joinable = group.status == "open" and left > timedelta()
+    minutes = -(-left // _MINUTE)
+    return CardState(
+        language=language,
+        title=deal.title,
+        now=texts.now,
+        price=money(group.final_unit_price or group.unit_price, language),
+        list_price=texts.alone.format(list_price=money(deal.list_price, language)),
+        joined=texts.joined.format(headcount=group.headcount, max_headcount=group.max_headcount),
+        headcount=group.headcount,
+        max_headcount=group.max_headcount,
+        left=texts.left.format(span=span(minutes * 60, language)) if joinable else texts.closed,
+    )
