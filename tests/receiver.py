@@ -103,10 +103,12 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(tls: ssl.SSLContext | None = None, **behaviour: Any) -> AsyncIterator[Receiver]:
-    """A receiver for the life of the block."""
+async def receiving(
+    tls: ssl.SSLContext | None = None, *, host: str = HOST, **behaviour: Any
+) -> AsyncIterator[Receiver]:
+    """A receiver for the life of the block, which listens on `host` alone."""
     receiver = Receiver(scheme="http" if tls is None else "https", **behaviour)
-    server = await asyncio.start_server(receiver.serve, HOST, 0, ssl=tls)
+    server = await asyncio.start_server(receiver.serve, host, 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

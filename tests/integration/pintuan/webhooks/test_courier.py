@@ -13,6 +13,7 @@ from standardwebhooks import WebhookVerificationError
 
 from pintuan.auth.keyring import Keyring
 from pintuan.metrics import WEBHOOK_OVERDUE
+from pintuan.webhooks import courier as couriers
 from pintuan.webhooks import service
 from pintuan.webhooks.courier import ATTEMPTS_MAX, FAILING_MAX, PER_ENDPOINT_MAX, RETRY_DELAYS_S
 from pintuan.webhooks.limits import KEPT_MS
@@ -225,9 +226,38 @@ async def test_dead_and_hanging_endpoints_delay_nobody_else(hooks: Hooks, rows: 
         assert len(dead.received) == 8 * PER_ENDPOINT_MAX
 
 
-async def test_endpoints_known_to_fail_get_one_attempt_at_once_and_a_part_of_the_room(
+async def test_the_first_of_every_endpoint_goes_before_the_second_of_any(
+    hooks: Hooks, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(couriers, "ANSWERING_MAX", PER_ENDPOINT_MAX)
+    async with receiving(answering=never) as busy, receiving() as quiet:
+        await hooks.endpoint(busy.url)
+        courier = hooks.courier()
+        for _ in range(3 * PER_ENDPOINT_MAX):
+            await rows.group()
+        await courier.fan_out(1000)
+        await hooks.endpoint(quiet.url)
+        await rows.group()
+        await courier.fan_out(1000)
+        assert await courier.start_due() == PER_ENDPOINT_MAX
+        await until(lambda: _is_idle(hooks, quiet.url))
+        assert len(quiet.received) == 1
+
+
+async def test_an_endpoint_that_failed_last_is_tried_with_one_delivery_at_a_time(
     hooks: Hooks, rows: Rows
 ) -> None:
+    async with receiving(answering=never) as dead:
+        await hooks.endpoint(dead.url)
+        await hooks.pool.execute("UPDATE webhook_endpoints SET failing_since = app_now(), failures = 1")
+        for _ in range(3):
+            await rows.group()
+        courier = hooks.courier()
+        await courier.fan_out(10)
+        assert [await courier.start_due() for _ in range(2)] == [1, 0]
+
+
+async def test_endpoints_known_to_fail_get_a_part_of_the_room(hooks: Hooks, rows: Rows) -> None:
     async with receiving(answering=never) as dead:
         await hooks.pool.execute(
             "INSERT INTO webhook_endpoints (id, merchant_id, url, failing_since, failures)"

@@ -18,10 +18,11 @@ URL = "https://hooks.example/"
 async def test_a_groups_way_to_its_end_is_told_and_held_seats_are_not(hooks: Hooks, rows: Rows) -> None:
     await hooks.endpoint(URL)
     group = await rows.group()
-    paid, left, unpaid = [await rows.order(group=group) for _ in range(3)]
+    paid, left, unpaid, undecided = [await rows.order(group=group) for _ in range(4)]
     assert await hooks.events() == [("group.opened", group)]
 
     await rows.move(unpaid, "declined")
+    await rows.move(undecided, "cancelled")
     for order in (paid, left):
         await rows.move(order, "authorised")
     await rows.move(left, "cancelled")

@@ -16,6 +16,7 @@ from tests.receiver import HOST, Names, never, receiving
 pytestmark = pytest.mark.anyio
 
 NAME = "hooks.invalid"
+ANOTHER_HOST = "127.0.0.2"
 BODY = b'{"type":"ping"}'
 CHUNK = b"x" * 65_536
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -46,8 +47,8 @@ async def test_tls_asks_for_the_name_and_connects_to_the_address_that_was_checke
     asked: list[str | None] = []
     serving.sni_callback = lambda _socket, name, _context: asked.append(name)
     # The system does not know the name, so only the resolver's answer can have led there.
-    names = Names([HOST])
-    async with receiving(serving) as receiver:
+    names = Names([ANOTHER_HOST])
+    async with receiving(serving, host=ANOTHER_HOST) as receiver:
         assert await post(f"https://{NAME}:{receiver.port}/", by=sender(names, trusts=trusting)) == 200
     assert asked == [NAME]
     assert receiver.received[0].headers["host"] == f"{NAME}:{receiver.port}"
