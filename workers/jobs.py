@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pintuan.gateway_events.store import purge
-from pintuan.payments.operations import PaymentExecutor
+from pintuan.payments.operations import CALLS_IN_FLIGHT_MAX, PaymentExecutor
 from sql import load_queries
 from workers.failures import report_failure
 from workers.passes import Passes
@@ -64,12 +64,16 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What the jobs work on; `tell_changed` is told which groups recorded payments changed."""
+    """What the jobs work on; `tell_changed` is told which groups recorded payments changed.
+
+    The gateway gets at most `calls_in_flight_max` calls of this process at once.
+    """
 
     pool: asyncpg.Pool
     engine: Engine
     gateway: Gateway
     tell_changed: Callable[[Iterable[str]], None]
+    calls_in_flight_max: int = CALLS_IN_FLIGHT_MAX
 
 
 class Jobs:
@@ -79,7 +83,12 @@ class Jobs:
         self._pool = stores.pool
         self._engine = stores.engine
         self._tell_changed = stores.tell_changed
-        self._executor = PaymentExecutor(stores.pool, stores.gateway, on_recorded=self._payments_recorded)
+        self._executor = PaymentExecutor(
+            stores.pool,
+            stores.gateway,
+            on_recorded=self._payments_recorded,
+            calls_in_flight_max=stores.calls_in_flight_max,
+        )
         self.lifecycle = Passes("lifecycle", self._advance_groups)
         self.expiry = Passes("expiry", self._expire_unpaid)
         self.seats = Passes("seats", self._apply_seat_releases)

@@ -31,7 +31,7 @@ from pintuan.identity.erasures import Eraser
 from pintuan.metrics import JOB_FAILURES, QUEUE_LAG
 from pintuan.notifications.channels import notifiers_of
 from pintuan.notifications.courier import Courier
-from pintuan.payments.gateways import open_gateway
+from pintuan.payments.gateways import open_gateway, rules_of
 from pintuan.tracing.gateway import TracedGateway
 from workers.failures import report_failure
 from workers.jobs import Jobs, Stores
@@ -75,7 +75,13 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
         open_gateway(settings, resources.pool) as opened,
     ):
         gateway = opened if resources.tracing is None else TracedGateway(opened, resources.tracing)
-        stores = Stores(resources.pool, resources.engine, gateway, resources.signals.tell)
+        stores = Stores(
+            resources.pool,
+            resources.engine,
+            gateway,
+            resources.signals.tell,
+            calls_in_flight_max=rules_of(settings).calls_at_once_max,
+        )
         jobs = Jobs(stores)
         people = _people_of(resources)
         webhooks = Webhooks(resources)

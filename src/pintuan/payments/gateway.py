@@ -128,10 +128,12 @@ class GatewayRules:
 
     `refuse_method` says why a payment method is none of its own, None when it may be one. `price_step_minor`
     is what every amount of a currency must be a multiple of, None for a currency that it cannot charge.
+    `calls_at_once_max` is how many calls one process may have on their way.
     """
 
     name: str
     authorisation_lifetime_ms: int
+    calls_at_once_max: int
     refuse_method: Callable[[str], str | None]
     price_step_minor: Callable[[str], int | None]
 

@@ -13,11 +13,12 @@ import httpx
 import stripe
 
 from pintuan.payments.gateway import CALL_DEADLINE_S, GatewayTimeout, GatewayUnavailable
+from pintuan.payments.stripe_rules import CALLS_AT_ONCE_MAX
 
 CONNECT_S_MAX: Final = 2.0
 CONNECTION_WAIT_S_MAX: Final = 1.0
-# Stripe allows a hundred calls a second in live mode; more connections than that would only wait there.
-CONNECTIONS_MAX: Final = 100
+# One for every call on its way, and one more for each that looks up two things at once.
+CONNECTIONS_MAX: Final = 2 * CALLS_AT_ONCE_MAX
 
 _NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
