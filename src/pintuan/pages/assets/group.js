@@ -150,6 +150,9 @@
     });
   };
   const read = () => {
+    // The server names times in UTC; the browser knows where its reader is.
+    const local = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+    for (const time of document.querySelectorAll("time")) setText(time, local.format(new Date(time.dateTime)));
     texts = JSON.parse(main().dataset.texts);
     setClock(main().dataset.serverTime);
     const refresh = byId("refresh");
