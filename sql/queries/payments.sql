@@ -90,11 +90,11 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: read_open_operations
--- Reads which of a batch of operations have not ended; run it after the orders are locked.
-SELECT p.order_id, p.kind, p.operation_no
+-- Reads which of a batch of operations have not ended, or only by escalation; run it after the orders are locked.
+SELECT p.order_id, p.kind, p.operation_no, p.escalated_at IS NOT NULL AS escalated
 FROM unnest($1::text[], $2::text[], $3::integer[]) AS u (order_id, kind, operation_no)
 JOIN payment_operations p ON p.order_id = u.order_id AND p.kind = u.kind AND p.operation_no = u.operation_no
-WHERE p.ended_at IS NULL;
+WHERE p.ended_at IS NULL OR p.escalated_at IS NOT NULL;
 
 -- name: move_orders
 -- Moves a batch of locked orders to their new status; a null price leaves the one they have.
@@ -142,7 +142,8 @@ SET state = u.state, gateway_ref = u.gateway_ref, failure = u.failure, ended_at 
 FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::boolean[]) AS u (
     order_id, kind, operation_no, state, gateway_ref, failure, escalated
 )
-WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.operation_no = u.operation_no AND p.ended_at IS NULL;
+WHERE p.order_id = u.order_id AND p.kind = u.kind AND p.operation_no = u.operation_no
+    AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL);
 
 -- name: postpone_operations
 -- Makes a batch of operations due again after some ms, unless somebody else has taken one since.

@@ -18,6 +18,7 @@ import structlog
 from pintuan.metrics import PAYMENT_ESCALATIONS, PAYMENT_OPERATIONS
 from pintuan.payments import store
 from pintuan.payments.decision import Claim, Result, decide
+from pintuan.payments.gateway import Declined, Succeeded
 from pintuan.payments.store import Verdict
 from sql.retry import retry_serialization
 
@@ -131,11 +132,7 @@ async def _write(
     async with pool.acquire() as connection, connection.transaction():
         orders = await store.lock_orders(connection, [one.claim.order_id for one in batch])
         still_open = await store.read_open(connection, [one.claim for one in batch])
-        verdicts = [
-            _verdict(one, orders[one.claim.order_id])
-            for one in batch
-            if (one.claim.order_id, one.claim.kind, one.claim.operation_no) in still_open
-        ]
+        verdicts = [_verdict(one, orders[one.claim.order_id]) for one in batch if _is_news(one, still_open)]
         await store.move_orders(connection, verdicts)
         await store.end_operations(connection, verdicts)
         await store.postpone_operations(connection, verdicts)
@@ -143,6 +140,12 @@ async def _write(
     return verdicts, orders
 
 
+def _is_news(one: Finished, still_open: Mapping[tuple[str, str, int], bool]) -> bool:
+    """Tells whether the result says something; of an escalated operation only an answer does, however late."""
+    name = (one.claim.order_id, one.claim.kind, one.claim.operation_no)
+    return name in still_open and (not still_open[name] or isinstance(one.result, Succeeded | Declined))
+
+    """Tells whether the result says something; of what was escalated only an answer does, however late."""
 def _verdict(one: Finished, order: LockedOrder) -> Verdict:
     decision = decide(one.claim, order, one.result)
     if one.by_operator:

@@ -50,15 +50,15 @@ async def lock_orders(connection: Connection, order_ids: Sequence[str]) -> dict[
     return {row["id"]: LockedOrder(**row) for row in rows}
 
 
-async def read_open(connection: Connection, claims: Sequence[Claim]) -> set[tuple[str, str, int]]:
-    """Returns the (order id, kind, number) of those operations that have not ended."""
+async def read_open(connection: Connection, claims: Sequence[Claim]) -> dict[tuple[str, str, int], bool]:
+    """Returns the (order id, kind, number) of operations that have not ended; True for escalated ones."""
     rows = await connection.fetch(
         QUERIES["read_open_operations"],
         [claim.order_id for claim in claims],
         [claim.kind for claim in claims],
         [claim.operation_no for claim in claims],
     )
-    return {(row["order_id"], row["kind"], row["operation_no"]) for row in rows}
+    return {(row["order_id"], row["kind"], row["operation_no"]): row["escalated"] for row in rows}
 
 
 async def move_orders(connection: Connection, verdicts: Sequence[Verdict]) -> None:
