@@ -141,11 +141,11 @@ async def _write(
 
 
 def _is_news(one: Finished, still_open: Mapping[tuple[str, str, int], bool]) -> bool:
-    """Tells whether the result says something; of an escalated operation only an answer does, however late."""
+    """Tells whether the result says something; of what was escalated only an answer does, however late."""
     name = (one.claim.order_id, one.claim.kind, one.claim.operation_no)
     return name in still_open and (not still_open[name] or isinstance(one.result, Succeeded | Declined))
 
-    """Tells whether the result says something; of what was escalated only an answer does, however late."""
+
 def _verdict(one: Finished, order: LockedOrder) -> Verdict:
     decision = decide(one.claim, order, one.result)
     if one.by_operator:
