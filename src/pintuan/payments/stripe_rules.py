@@ -17,7 +17,7 @@ from pricing.currency import UnknownCurrency, exponent
 # (docs.stripe.com/payments/place-a-hold-on-a-payment-method); each charge tells its own `capture_before`.
 AUTHORISATION_LIFETIME_MS: Final = 7 * 24 * 3_600_000
 
-# Stripe takes about a hundred calls a second of an account in live mode (docs.stripe.com/rate-limits). At half
+# Stripe takes about a hundred calls a second of a live account (docs.stripe.com/rate-limits). At half
 # a second each, two workers stay below that with this many on their way; more would only be turned away.
 CALLS_AT_ONCE_MAX: Final = 24
 
