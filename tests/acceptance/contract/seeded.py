@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import httpx
 import schemathesis
 from schemathesis import GenerationMode
 
@@ -14,6 +15,7 @@ from pintuan.catalog.schemas import ListPrice, NewProduct, NewVariant
 from pintuan.client import Pintuan, open_client
 from pintuan.deals.schemas import Deal, NewDeal, NewTier
 from pintuan.groups.schemas import Order
+from pintuan.invites.schemas import NewInvites, Recipient
 from pintuan.orders.schemas import NewOrder
 from pintuan.page import Page
 from pintuan.webhooks.schemas import NewWebhookEndpoint
@@ -39,6 +41,7 @@ SPENDING: Final = {
     ("delete_webhook_endpoint", "endpoint_id"): "spent_endpoint_id",
 }
 OF_EACH: Final = 3
+INVITED: Final = "bea@example.com"
 # Nobody listens there.
 HOOK: Final = "https://127.0.0.1:1024/"
 WISH: Final = NewOrder(payment_method="pm_ok")
@@ -121,6 +124,8 @@ async def seed(site: Site, url: str) -> Seeds:
         buyer = merchant.calling_as(tokens[BUYER])
         orders, spent_orders = await _orders(buyer, deals)
         cursors = await _cursors(merchant, buyer)
+        group_id = str(orders[0].group_id)
+        await buyer.invite_to_group(group_id, NewInvites(recipients=[Recipient(email=INVITED)]))
         deliveries = await merchant.list_webhook_deliveries(hooks[0].id, limit=1)
         cursors["list_webhook_deliveries"] = [str(deliveries.next_cursor)]
     groups = [order.group for order in orders if order.group is not None]
@@ -137,6 +142,7 @@ async def seed(site: Site, url: str) -> Seeds:
         "spent_order_id": [order.id for order in spent_orders],
         "group_id": [group.id for group in groups],
         "share_code": [group.share_code for group in groups],
+        "token": [await _unsubscribe_token(url)],
     }
     return Seeds(url, tokens | {NOBODY: "no-token-at-all"}, ids, cursors)
 
@@ -146,6 +152,15 @@ async def _orders(buyer: Pintuan, deals: list[Deal]) -> tuple[list[Order], list[
     stay = [await buyer.open_group(deal.id, WISH) for deal in deals]
     stay.append(await buyer.buy_alone(deals[0].id, WISH))
     return stay, [await buyer.open_group(deal.id, WISH) for deal in deals]
+
+
+async def _unsubscribe_token(url: str) -> str:
+    """What the link of an invitation ends with, read where a developer would."""
+    async with httpx.AsyncClient(base_url=url) as client:
+        outbox = await client.get(
+            "/dev/outbox", params={"to": INVITED}, headers={"Accept": "application/json"}
+        )
+    return str(outbox.json()["items"][0]["text"]).rpartition("/")[2]
 
 
 async def _cursors(merchant: Pintuan, buyer: Pintuan) -> dict[str, list[str]]:

@@ -46,6 +46,7 @@ RULES_BEYOND_THE_SCHEMA: Final = {
     "change_deal": "stock only grows, and an end lies in the future",
     "send_code": "an address is checked beyond its form, and one of the two must be given",
     "issue_tokens": "one of two addresses must be given",
+    "invite_to_group": "one of two addresses must be given, and is checked beyond its form",
     "create_api_key": "a key must end in the future",
     "create_webhook_endpoint": "a URL must be one that may be called",
     "change_webhook_endpoint": "a URL must be one that may be called",
