@@ -60,16 +60,19 @@ async def take_event(resources: Resources, gateway: str, headers: Mapping[str, s
 
 
 def surprise_of(event: GatewayEvent, order_id: str, operations: Operations) -> str | None:
-    """Returns why nobody here expected what the event tells; None when it follows from what we asked."""
+    """Returns why nobody here expected what the event tells; None when it follows from what we asked.
+
+    What was given up is no surprise: the event makes us look at it again.
+    """
     match event.tells:
         case "authorised":
-            state = operations.get(("authorise", 0))
-            return f"it holds money, though our authorisation {state}" if state in _ENDED_UNDONE else None
+            declined = operations.get(("authorise", 0)) == "declined"
+            return "it holds money, though it was declined to us" if declined else None
         case "captured":
             state = operations.get(("capture", 0))
             if state is None:
                 return "captured, and we never asked for it"
-            return f"captured, though our capture {state}" if state in _ENDED_UNDONE else None
+            return "captured, though it was declined to us" if state == "declined" else None
         case "voided":
             expected = ("void", 0) in operations or operations.get(("authorise", 0)) in _ENDED_UNDONE
             return None if expected else "let go of, and we never asked for it; the hold may have expired"
@@ -94,7 +97,7 @@ def _surprise_of_refund(event: GatewayEvent, state: str | None) -> str | None:
         return "a refund failed after it had been counted as done" if state == "succeeded" else None
     if state is None:
         return "given back, and we never asked for it"
-    return f"given back, though our refund {state}" if state in _ENDED_UNDONE else None
+    return "given back, though it was declined to us" if state == "declined" else None
 
 
 def _checked(resources: Resources, gateway: str, headers: Mapping[str, str], body: bytes) -> GatewayEvent:

@@ -26,6 +26,7 @@ from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
 from tests.market import Market
 from tests.stripe_server import (
     LOST_AFTER,
+    LOST_BEFORE,
     WEBHOOK_SECRET,
     StripeServer,
     serving_stripe,
@@ -150,6 +151,27 @@ async def test_an_event_ends_what_was_given_up(shop: Shop, monkeypatch: pytest.M
 
     (row,) = await shop.pool.fetch(f"{statuses} AND p.kind = 'capture' WHERE o.id = $1", order)
     assert tuple(row) == ("captured", "succeeded")
+
+
+async def test_an_event_makes_us_look_again_at_what_was_given_up(shop: Shop) -> None:
+    deal = await Market(shop.pool).deal()
+    bought = await shop.shoppers.buy(deal, "ann", payment_method="pm_card_visa")
+    order = placed(bought)["id"]
+    for fault in (LOST_AFTER, *[LOST_BEFORE] * 8):
+        shop.stripe.next_time("/capture", fault)
+    await shop.executor.drain()
+    await shop.pool.execute(
+        "UPDATE payment_operations SET state = 'failed', ended_at = app_now(), escalated_at = app_now(),"
+        " failure = 'no answer' WHERE order_id = $1 AND kind = 'capture'",
+        order,
+    )
+    assert await shop.pool.fetchval("SELECT status FROM orders WHERE id = $1", order) == "authorised"
+
+    for event in shop.stripe.books.events * 2:
+        assert (await shop.tell(event)).status_code == 204
+    await shop.executor.drain()
+    assert await shop.pool.fetchval("SELECT status FROM orders WHERE id = $1", order) == "captured"
+    assert await shop.surprises() == []
 
 
 async def test_what_nobody_asked_for_is_told_once_and_changes_no_order(shop: Shop) -> None:

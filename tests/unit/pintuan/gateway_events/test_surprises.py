@@ -31,6 +31,7 @@ def surprise(tells: Tells, operations: Operations, refund_reference: str | None 
         ("authorised", AUTHORISED),
         ("captured", AUTHORISED | {("capture", 0): "due"}),
         ("captured", CAPTURED),
+        ("captured", AUTHORISED | {("capture", 0): "failed"}),
         ("voided", AUTHORISED | {("void", 0): "in_flight"}),
         ("voided", {("authorise", 0): "declined"}),
         ("nothing_new", CAPTURED),
@@ -43,9 +44,9 @@ def test_what_we_asked_for_surprises_nobody(tells: Tells, operations: Operations
 @pytest.mark.parametrize(
     ("tells", "operations", "word"),
     [
-        ("authorised", {("authorise", 0): "failed"}, "holds money"),
+        ("authorised", {("authorise", 0): "declined"}, "holds money"),
         ("captured", AUTHORISED, "never asked"),
-        ("captured", AUTHORISED | {("capture", 0): "failed"}, "our capture failed"),
+        ("captured", AUTHORISED | {("capture", 0): "declined"}, "declined to us"),
         ("voided", AUTHORISED, "expired"),
         ("voided", AUTHORISED | {("capture", 0): "unknown"}, "expired"),
         ("disputed", CAPTURED, "disputes"),
@@ -60,7 +61,8 @@ def test_what_nobody_here_asked_for_is_a_surprise(tells: Tells, operations: Oper
     [
         ("refunded", "ord_1:refund:1", "in_flight", False),
         ("refunded", "ord_1:refund:1", "succeeded", False),
-        ("refunded", "ord_1:refund:1", "failed", True),
+        ("refunded", "ord_1:refund:1", "failed", False),
+        ("refunded", "ord_1:refund:1", "declined", True),
         ("refunded", "ord_1:refund:2", "succeeded", True),
         ("refunded", "ord_2:refund:1", "succeeded", True),
         ("refunded", "ord_1:refund:x", "succeeded", True),
