@@ -64,8 +64,8 @@ async def test_a_database_that_lacks_a_migration_is_not_ready(
 
 
 async def test_requests_are_counted_by_template_method_and_status(api: httpx.AsyncClient) -> None:
-    await api.get("/v1/products/prd_secret")
-    await api.get("/v1/nothing/secret")
+    await api.get("/v1/products/prd_whispered")
+    await api.get("/v1/nothing/whispered")
 
     response = await api.get("/metrics")
 
@@ -76,4 +76,4 @@ async def test_requests_are_counted_by_template_method_and_status(api: httpx.Asy
     )
     assert 'route="unmatched"' in response.text
     assert "pintuan_http_request_duration_seconds_bucket" in response.text
-    assert "secret" not in response.text
+    assert "whispered" not in response.text
