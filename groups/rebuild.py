@@ -187,7 +187,8 @@ def _meta_of(terms: asyncpg.Record) -> dict[str, str | int]:
 def _add_groups(state: LaneState, groups: list[asyncpg.Record], seats: list[asyncpg.Record]) -> None:
     taken: dict[str, set[int]] = {row["id"]: set() for row in groups}
     for seat in seats:
-        if seat["group_id"] is not None:
+        # Solo purchases have no group, and one that has ended is nobody's to join.
+        if seat["group_id"] in taken:
             taken[seat["group_id"]].add(seat["seat"])
     for row in groups:
         group_id, numbers = row["id"], taken[row["id"]]

@@ -7,7 +7,11 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 from prometheus_client import REGISTRY
+from redis.asyncio import Redis
 
+from groups.engine import GroupEngine
+from groups.inspection import differences_of_lane
+from groups.keys import Lane
 from pintuan.cli import main
 from pintuan.errors import NotRefundable
 from pintuan.payments import operations
@@ -24,6 +28,8 @@ from pintuan.payments.operations import ATTEMPTS_MAX, GIVE_UP_AGE_MS, KEY_TRUST_
 from tests.auditing import audited
 from tests.integration.pintuan.payments.test_books import balances, captured, refund
 from tests.integration.pintuan.payments.watching import WatchedGateway
+from tests.interleaving import lane_store
+from tests.market import Market
 from tests.rows import Rows
 
 pytestmark = pytest.mark.anyio
@@ -163,6 +169,50 @@ async def test_what_the_bank_said_of_a_capture_moves_order_and_ledger(
     assert (await rows.operations(order)).get("void") == void
     assert await balances(rows) == accounts
     assert not await settle_escalated(rows.pool, OperationName(order, "capture"), answer), "once"
+
+
+@pytest.mark.parametrize("open_again", [False, True])
+async def test_redis_gives_back_what_a_capture_held_that_fails_long_after_its_group_ended(
+    rows: Rows,
+    executor: PaymentExecutor,
+    gateway: WatchedGateway,
+    engine: GroupEngine,
+    redis_url: str,
+    open_again: bool,
+) -> None:
+    market = Market(rows.pool)
+    deal = await market.deal(min_headcount=1, ladder=((1, 900),), max_headcount=2)
+    order = (await engine.place(market.wish("ann", deal=deal))).order_id
+    await executor.drain()
+    await market.pass_deadline(await market.group_of(order))
+    await engine.advance_due_groups(10)
+    await escalate(rows, executor, gateway, order, "capture")
+    await market.pass_settling()
+    await engine.advance_due_groups(10)
+    assert (await market.group(await market.group_of(order)))["status"] == "succeeded"
+    async with lane_store(redis_url) as store:
+        assert await differences_of_lane(rows.pool, store, Lane(deal, 0)) == set()
+    name = OperationName(order, "capture")
+    if open_again:
+        await look_again(rows.pool, name)
+        await rows.pool.execute(
+            "UPDATE payment_operations SET created_at = created_at - interval '10 minutes',"
+            " due_at = due_at + interval '1 hour'"
+        )
+
+    # Redis forgets, and a rebuilt lane has to know of the seat.
+    async with Redis.from_url(redis_url, socket_timeout=5.0) as redis:
+        await redis.flushall()
+    await engine.place(market.wish("bob", deal=deal))
+    if open_again:
+        await rows.pool.execute(
+            "UPDATE payment_operations SET state = 'failed', escalated_at = app_now(),"
+            " ended_at = app_now() WHERE kind = 'capture'"
+        )
+    assert await settle_escalated(rows.pool, name, Declined("the bank said no"))
+    await engine.apply_seat_releases(10)
+    async with lane_store(redis_url) as store:
+        assert await differences_of_lane(rows.pool, store, Lane(deal, 0)) == set()
 
 
 async def test_an_authorisation_found_after_its_hold_ran_out_is_voided(

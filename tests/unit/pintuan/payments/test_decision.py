@@ -134,6 +134,27 @@ def test_an_order_is_refunded_when_all_of_its_charge_was_given_back(
     assert (decision.order_becomes, decision.refunded_minor, decision.released_minor) == (becomes, 1800, 0)
 
 
+@pytest.mark.parametrize("status", DEAD)
+def test_a_capture_that_is_answered_for_a_dead_order_raises_nobody_from_the_dead(status: str) -> None:
+    assert decide(claim("capture"), order(status), YES) == Decision(ends_as="succeeded", gateway_ref="ref")
+
+
+@pytest.mark.parametrize(
+    ("refunds", "expected"), [(["ord_1:refund:1"], Succeeded("ref")), (["ord_1:refund:2"], None), ([], None)]
+)
+def test_the_books_name_the_refunds_that_took_place(refunds: list[str], expected: Answer | None) -> None:
+    payment = Payment(
+        status="captured",
+        gateway_ref="ref",
+        authorised_minor=1800,
+        captured_minor=1800,
+        currency="USD",
+        refunds=frozenset(refunds),
+    )
+
+    assert answer_in_books(replace(claim("refund"), operation_no=1), payment) == expected
+
+
 def test_a_refund_that_is_refused_may_be_asked_for_again() -> None:
     assert decide(claim("refund"), order("captured"), NO) == Decision(
         ends_as="declined", failure="no", released_minor=1800
