@@ -66,6 +66,21 @@ async def test_whoever_only_watches_sees_price_and_people_change_and_hears_of_it
     await watcher.check("fallen-320")
 
 
+async def test_nobody_loses_what_they_are_typing(shop: Shop, open_phone: OpenPhone) -> None:
+    group = await shop.open_group(await shop.deal(max_headcount=5), "leader")
+    phone = await open_phone()
+    await phone.page.goto(shop.url_of(group))
+    field = phone.page.get_by_label("E-mail address or phone number")
+    await field.fill("ann@exa")
+    for buyer in ("ann", "bea"):
+        await shop.join(group["id"], buyer)
+    await phone.sees("#price", "$7.00")
+    await phone.sees("#join", "never pay more than $9.00")
+    await expect(field).to_have_value("ann@exa")
+    await field.fill("")
+    await phone.sees("#join", "never pay more than $7.00")
+
+
 async def test_without_event_streams_the_page_asks_now_and_then(shop: Shop, open_phone: OpenPhone) -> None:
     group = await shop.open_group(await shop.deal(max_headcount=5), "leader")
     watcher = await open_phone()

@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.pages.browsing import Browser, Form
 from tests.acceptance.pages.conftest import Opened
 from tests.acceptance.shoppers import Shoppers, placed
-from tests.acceptance.signing_in import read_code, wrong
+from tests.acceptance.signing_in import header_of, read_code, sign_in, wrong
 from tests.market import Market
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +94,14 @@ async def test_signing_in_changes_the_cookie_and_signing_out_ends_it(browser: Br
     browser.client.cookies.delete("pintuan")
     browser.headers["Cookie"] = f"pintuan={signed_in}"
     assert not (await browser.open(path)).has_form("/join")
+
+
+async def test_whoever_is_forgotten_is_signed_out(browser: Browser, path: str) -> None:
+    page = await browser.sign_in(await browser.open(path), "ann@example.test")
+    assert page.has_form("/sign-out")
+    tokens = await sign_in(browser.client, email="ann@example.test")
+    assert (await browser.client.delete("/v1/me", headers=header_of(tokens))).status_code == 204
+    assert not (await browser.open(path)).has_form("/sign-out")
 
 
 async def test_a_cookie_that_is_not_ours_is_nobody(browser: Browser, path: str) -> None:

@@ -4,6 +4,8 @@
 (() => {
   const POLL_MS = 5000;
   const RELOAD_SPREAD_MS = 1500;
+  const RELOAD_RETRY_MS = 3000;
+  const RELOAD_ATTEMPTS_MAX = 5;
   const TICK_MS = 1000;
   const language = document.documentElement.lang;
   const plural = new Intl.PluralRules(language);
@@ -49,27 +51,39 @@
     const field = document.activeElement;
     return field && field.matches("input[type=text], input[type=number]") && field.value !== field.defaultValue;
   };
-  const reload = () => {
+  const fetchMain = async () => {
+    try {
+      const answer = await fetch(location.href.split("#")[0], { credentials: "same-origin" });
+      if (!answer.ok) return null;
+      return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
+    } catch {
+      return null;
+    }
+  };
+  const reload = (attempt = 1) => {
     if (reloading) return;
     // Everybody who watches hears of a change at once, and need not ask at once.
+    const wait = Math.random() * RELOAD_SPREAD_MS + (attempt > 1 ? RELOAD_RETRY_MS : 0);
     reloading = setTimeout(async () => {
+      const fresh = isTyping() ? null : await fetchMain();
       reloading = 0;
-      if (isTyping()) return;
-      try {
-        const answer = await fetch(location.href.split("#")[0], { credentials: "same-origin" });
-        if (!answer.ok) return;
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
-        if (!fresh) return;
-        const focused = document.activeElement && document.activeElement.id;
-        const said = byId("announcement").textContent;
-        main().replaceWith(fresh);
-        read();
-        byId("announcement").textContent = said;
-        if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
-      } catch {
-        // The next event or poll tries again.
+      if (isTyping()) {
+        // Nobody's words are thrown away; the page follows when they are sent or taken back.
+        reload(2);
+      } else if (fresh) {
+        replace(fresh);
+      } else if (attempt < RELOAD_ATTEMPTS_MAX) {
+        reload(attempt + 1);
       }
-    }, Math.random() * RELOAD_SPREAD_MS);
+    }, wait);
+  };
+  const replace = (fresh) => {
+    const focused = document.activeElement && document.activeElement.id;
+    const said = byId("announcement").textContent;
+    main().replaceWith(fresh);
+    read();
+    byId("announcement").textContent = said;
+    if (focused && byId(focused)) byId(focused).focus({ preventScroll: true });
   };
 
   const showSteps = (group) => {
