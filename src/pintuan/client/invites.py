@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, Part, quoted
-from pintuan.invites.schemas import Funnel, Invites, InvitesAccepted, NewInvites
+from pintuan.invites.schemas import Funnel, Invites, InvitesAccepted, NewInvites, Referrals
 
 
 class InviteCalls(Caller):
@@ -22,6 +22,11 @@ class InviteCalls(Caller):
     async def get_funnel(self, deal_id: str) -> Funnel:
         """Returns how people came to the groups of a deal of the merchant."""
         return await self.session.send(Call("GET", f"/v1/merchant/deals/{quoted(deal_id)}/funnel", Funnel))
+
+    async def list_referrals(self, group_id: str) -> Referrals:
+        """Returns who brought whom into a group of the merchant."""
+        path = f"/v1/merchant/groups/{quoted(group_id)}/referrals"
+        return await self.session.send(Call("GET", path, Referrals))
 
     async def ask_to_unsubscribe(self, token: str) -> str:
         """Returns the page that asks; it changes nothing."""

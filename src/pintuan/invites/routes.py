@@ -14,10 +14,18 @@ from pintuan.documentation.codes import problem_codes
 from pintuan.errors import NotFound
 from pintuan.invites import service, store, unsubscribing
 from pintuan.invites.pages import ASKING, DONE, PAGE_HEADERS
-from pintuan.invites.schemas import Funnel, FunnelChannel, Invites, InvitesAccepted, NewInvites
+from pintuan.invites.schemas import (
+    Funnel,
+    FunnelChannel,
+    Invites,
+    InvitesAccepted,
+    NewInvites,
+    Referrals,
+)
 from pintuan.parameters import InjectedResources
 
 ACCEPTED: Final = 202
+REFERRALS_MAX: Final = 1_000
 BUYERS: Final = frozenset({"buyer"})
 NO_STORE: Final = {"cache-control": "no-store"}
 
@@ -87,6 +95,25 @@ async def get_funnel(
     return Response(Funnel(deal_id=deal_id, channels=channels), headers=NO_STORE)
 
 
+@get(
+    "/v1/merchant/groups/{group_id:str}/referrals",
+    tags=["merchants"],
+    guards=[requires_role("merchant")],
+    summary="Who brought whom into a group",
+)
+async def list_referrals(
+    group_id: FromPath[str], request: ApiRequest, resources: InjectedResources
+) -> Response[Referrals]:
+    """Answers the group's orders with whose invitation each came by; the opaque references make a tree."""
+    seller = check_role(request.user, SELLERS)
+    merchant_id = None if seller.role == "admin" else seller.subject
+    items = await store.members_by_inviter(resources.pool, group_id, merchant_id, limit=REFERRALS_MAX)
+    if not items:
+        # A group is opened by its first order.
+        raise NotFound("group")
+    return Response(Referrals(group_id=group_id, items=items), headers=NO_STORE)
+
+
 @post(
     "/v1/unsubscribe/{token:str}",
     tags=["identity"],
@@ -117,6 +144,13 @@ async def ask_to_unsubscribe(token: FromPath[str], resources: InjectedResources)
 ROUTES: Final = [
     Router(
         "/",
-        route_handlers=[invite_to_group, list_invites, get_funnel, unsubscribe, ask_to_unsubscribe],
+        route_handlers=[
+            invite_to_group,
+            list_invites,
+            get_funnel,
+            list_referrals,
+            unsubscribe,
+            ask_to_unsubscribe,
+        ],
     )
 ]

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from pintuan.groups.schemas import OrderStatus
 from pintuan.identity.schemas import EmailText, PhoneText
 
 RECIPIENTS_PER_CALL_MAX = 20
@@ -115,6 +116,38 @@ class Invites(msgspec.Struct, frozen=True, kw_only=True):
 
     items: Annotated[list[Invite], Meta(description="The newest first; at most 100.")]
     counts: Annotated[InviteCounts, Meta(description="What came of them.")]
+
+
+class Referral(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of a group, and who brought the buyer."""
+
+    buyer: Annotated[
+        str,
+        Meta(
+            description="The buyer, by a reference of this merchant's own.",
+            examples=["byr_5f0c1b2a3d4e5f607182930415263748"],
+        ),
+    ]
+    brought_by: Annotated[
+        str | None,
+        Meta(
+            description="Whoever's invitation the buyer came by; null without one.",
+            examples=["byr_0a1b2c3d4e5f60718293041526374859"],
+        ),
+    ]
+    channel: Annotated[
+        InviteChannel | None, Meta(description="How the invitation was sent.", examples=["email"])
+    ]
+    seat: Annotated[int, Meta(description="The seat in the group.", examples=[2])]
+    status: Annotated[OrderStatus, Meta(description="Of the order.", examples=["captured"])]
+    joined_at: Annotated[datetime, Meta(description="When it was placed.", examples=["2030-01-01T12:00:00Z"])]
+
+
+class Referrals(msgspec.Struct, frozen=True, kw_only=True):
+    """Who brought whom into a group."""
+
+    group_id: Annotated[str, Meta(description="The group.", examples=["grp_0192f0c1a2b3"])]
+    items: Annotated[list[Referral], Meta(description="The oldest first; at most 1,000.")]
 
 
 class FunnelChannel(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from pintuan.invites.schemas import Referral
 from pintuan.notifications.message import Channel
+from pintuan.selling.store import reference_of
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -158,6 +160,26 @@ async def drop_person(connection: Connection, person_id: str, digests: Sequence[
     """Forgets the invitations a person sent or was sent, and takes back what was not sent yet."""
     await connection.execute(INVITES["drop_messages_of_inviter"], person_id)
     await connection.execute(INVITES["drop_invites"], person_id, digests)
+
+
+async def members_by_inviter(
+    pool: asyncpg.Pool, group_id: str, merchant_id: str | None, *, limit: int
+) -> list[Referral]:
+    """Returns the group's orders, the oldest first; none where it is not the merchant's (None: anybody's)."""
+    rows = await pool.fetch(INVITES["members_by_inviter"], group_id, merchant_id, limit)
+    return [_referral_of(row) for row in rows]
+
+
+def _referral_of(row: asyncpg.Record) -> Referral:
+    key, inviter_id = row["buyer_reference_key"], row["inviter_id"]
+    return Referral(
+        buyer=reference_of(key, row["buyer_id"]),
+        brought_by=None if inviter_id is None else reference_of(key, inviter_id),
+        channel=row["channel"],
+        seat=row["seat"],
+        status=row["status"],
+        joined_at=row["created_at"],
+    )
 
 
 async def has_deal(pool: asyncpg.Pool, deal_id: str, merchant_id: str | None) -> bool:

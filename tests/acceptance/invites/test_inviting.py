@@ -118,6 +118,27 @@ async def test_the_merchant_sees_what_each_channel_brought_and_nobody_elses(
     assert (await api.get(path, headers=bearer("admin", "root"))).status_code == 200
 
 
+async def test_the_merchant_sees_who_brought_whom_without_who_they_are(
+    api: httpx.AsyncClient, bearer: Bearer, shoppers: Shoppers, group: str
+) -> None:
+    for inviter, friend in (("ann", "bea"), ("bea", "cem")):
+        await invite(api, bearer, group, {"email": f"{friend}@example.com"}, by=inviter)
+        (sent,) = (await mine(api, bearer, group, inviter))["items"]
+        placed(await shoppers.join_group(group, friend, invite_code=sent["invite_code"]))
+    placed(await shoppers.join_group(group, "dan", invite_code="nobodys-code"))
+
+    path = f"/v1/merchant/groups/{group}/referrals"
+    answer = await api.get(path, headers=bearer("merchant", "acme"))
+
+    ann, bea, cem, dan = answer.json()["items"]
+    assert [one["brought_by"] for one in (ann, bea, cem, dan)] == [None, ann["buyer"], bea["buyer"], None]
+    assert (bea["channel"], dan["channel"]) == ("email", None)
+    assert len({one["buyer"] for one in (ann, bea, cem, dan)}) == 4
+    assert not any(name in answer.text for name in ('"ann"', '"bea"', "example.com"))
+    refused(await api.get(path, headers=bearer("merchant", "teahouse")), 404, "not_found")
+    refused(await api.get(path, headers=bearer("buyer", "ann")), 403, "forbidden")
+
+
 async def test_codes_of_another_group_and_ones_own_count_for_nobody(
     api: httpx.AsyncClient, bearer: Bearer, market: Market, shoppers: Shoppers, group: str
 ) -> None:
