@@ -79,6 +79,7 @@ class FaultyGateway:
     shut_books: int = 0
     late: list[Call] = field(default_factory=list)
     sent: list[Call] = field(default_factory=list)
+    reached: list[Call] = field(default_factory=list)
     parked: asyncio.Event | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     keys: dict[tuple[object, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -104,6 +105,7 @@ class FaultyGateway:
 
     async def carry_out(self, call: Call) -> Answer:
         """Does what reached the bank."""
+        self.reached.append(call)
         match call:
             case AuthoriseCall():
                 return await self.sandbox.authorise(call)

@@ -122,12 +122,12 @@ class MoneyMachine(RuleBasedStateMachine):
     def deliver_late(self) -> None:
         self.run(self.world.deliver_late())
 
-    @precondition(lambda self: self.world.gateway.sent)
+    @precondition(lambda self: self.world.gateway.reached)
     @rule(number=NUMBERS)
     def repeat(self, number: int) -> None:
-        """A request that was sent once reaches the bank again, long after its answer."""
-        sent = self.world.gateway.sent
-        self.run(self.world.gateway.repeat(sent[number % len(sent)]))
+        """A request reaches the bank once more, long after its answer."""
+        reached = self.world.gateway.reached
+        self.run(self.world.gateway.repeat(reached[number % len(reached)]))
 
     @rule()
     def forget_redis(self) -> None:

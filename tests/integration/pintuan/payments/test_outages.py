@@ -102,6 +102,20 @@ async def test_a_probe_that_was_cut_off_gives_way_to_the_next(rows: Rows, gatewa
     assert {await rows.status(order) for order in orders} == {"authorised"}
 
 
+async def test_a_gateway_that_says_nothing_within_the_deadline_is_away(
+    rows: Rows, gateway: WatchedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "CALL_DEADLINE_S", 0.01)
+    executor = PaymentExecutor(rows.pool, gateway)
+    orders = [await rows.order(group=await rows.group()) for _ in range(FAILURES_IN_A_ROW)]
+    gateway.blocked = {order: asyncio.Event() for order in orders}
+
+    await executor.drain()
+
+    assert is_open() == 1
+    assert {(await rows.operations(order))["authorise"] for order in orders} == {"unknown"}
+
+
 async def test_an_answer_about_a_misused_key_is_an_answer(rows: Rows, gateway: WatchedGateway) -> None:
     executor = PaymentExecutor(rows.pool, gateway)
     orders = [await rows.order(group=await rows.group()) for _ in range(FAILURES_IN_A_ROW * 2)]
