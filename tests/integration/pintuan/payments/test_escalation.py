@@ -126,6 +126,21 @@ async def test_a_capture_that_never_took_place_is_made_when_somebody_asks_again(
     assert set(gateway.keys[order]) == {f"{order}:authorise", f"{order}:capture"}
 
 
+async def test_a_client_that_crashes_over_the_books_keeps_nothing_from_being_escalated(
+    rows: Rows, executor: PaymentExecutor, gateway: WatchedGateway
+) -> None:
+    order = await charged(rows, executor)
+    gateway.broken[order] = ZeroDivisionError("a bug")
+    gateway.look_up_error = ZeroDivisionError("another")
+    await age(rows, "capture", attempts=ATTEMPTS_MAX - 1)
+
+    await executor.drain()
+
+    assert [one.name for one in await list_escalated(rows.pool, count_max=10)] == [
+        OperationName(order, "capture")
+    ]
+
+
 async def test_an_operation_asked_again_in_vain_is_escalated_at_once(
     rows: Rows, executor: PaymentExecutor, gateway: WatchedGateway
 ) -> None:

@@ -8,9 +8,11 @@ from groups.engine import open_engine
 from pintuan.errors import NotRefundable
 from pintuan.payments import operations
 from pintuan.payments.escalation import list_escalated
-from pintuan.payments.gateway import GatewayTimeout, GatewayUnavailable
+from pintuan.payments.gateway import GatewayTimeout, GatewayUnavailable, Succeeded
 from pintuan.payments.operations import ATTEMPTS_MAX, PaymentExecutor
+from pintuan.payments.recording import Finished, record
 from pintuan.payments.sandbox import SandboxGateway
+from pintuan.payments.store import claim_due
 from tests.integration.pintuan.payments.test_books import balances, captured, refund
 from tests.integration.pintuan.payments.watching import WatchedGateway
 from tests.interleaving import LOCK_ORDER, holding, outcomes_of
@@ -187,6 +189,21 @@ async def test_of_two_refunds_at_once_only_what_was_captured_is_asked_back(
     assert {type(first), type(second)} == {bool, NotRefundable}
     await executor.drain()
     assert await rows.status(order) == "refunded"
+    assert await balances(rows) == {}
+
+
+async def test_two_refunds_of_an_order_that_are_answered_at_once_add_up(
+    rows: Rows, executor: PaymentExecutor
+) -> None:
+    order = await captured(rows, executor)
+    await refund(rows, order, 400)
+    await refund(rows, order, 500)
+    claims = await claim_due(rows.pool, count_max=10, lease_ms=60_000)
+
+    await record(rows.pool, [Finished(claim, Succeeded("ref")) for claim in claims])
+
+    row = await rows.one("SELECT refunded_minor, status FROM orders WHERE id = $1", order)
+    assert tuple(row) == (900, "refunded")
     assert await balances(rows) == {}
 
 

@@ -12,7 +12,6 @@ from pintuan.payments.gateway import (
     Answer,
     AuthoriseCall,
     CaptureCall,
-    GatewayError,
     Payment,
     RefundCall,
     VoidCall,
@@ -34,7 +33,7 @@ class WatchedGateway:
     under_way: int = 0
     under_way_max: int = 0
     look_ups: list[str] = field(default_factory=list)
-    look_up_error: GatewayError | None = None
+    look_up_error: Exception | None = None
     arrived: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     @property
