@@ -146,6 +146,9 @@ async def test_codes_of_another_group_and_ones_own_count_for_nobody(
     (shown,) = (await mine(api, bearer, group))["items"]
     other = placed(await shoppers.open(await market.deal(), "cem"))["group_id"]
     placed(await shoppers.join_group(other, "bea", invite_code=shown["invite_code"]))
+    first = await api.get(f"/v1/groups/{group}", headers=bearer("buyer", "ann"))
+    assert (await shoppers.cancel(first.json()["my_order"]["id"], "ann")).status_code == 200
+    placed(await shoppers.join_group(group, "ann", invite_code=shown["invite_code"]))
 
     assert (await mine(api, bearer, group))["counts"]["joined"] == 0
 

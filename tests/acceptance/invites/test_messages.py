@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from email.message import EmailMessage
 from typing import cast
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from pintuan.auth.keyring import keyring_of
 from pintuan.locales import LANGUAGES
-from pintuan.notifications.channels import SmtpNotifier, WebhookNotifier
+from pintuan.notifications.channels import Notifier, SmtpNotifier, WebhookNotifier
 from pintuan.notifications.courier import Courier
+from pintuan.notifications.message import Channel
 from pintuan.settings import Settings
+from tests.acceptance.conftest import serving
+from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import Bearer, Shoppers, placed
 from tests.mailbox import HOST, mail_server, text_provider
 from tests.market import Market
@@ -69,6 +75,32 @@ async def test_a_mail_renders_in_each_language_and_its_link_joins_the_right_grou
     shown = (await api.get(path, headers=bearer("buyer", "ann"))).json()
     assert shown["counts"]["joined"] == len(LANGUAGES)
     assert await pool.fetchval("SELECT count(*) FROM unsubscribes") == len(LANGUAGES)
+
+
+async def test_a_message_to_somebody_who_sleeps_waits_for_the_morning(
+    bearer: Bearer, market: Market, pool: asyncpg.Pool, settings: Settings, contract: Contract
+) -> None:
+    hour = datetime.now(ZoneInfo("Asia/Seoul")).hour
+    asleep = msgspec.structs.replace(settings, quiet_hours=f"{hour}-{(hour + 2) % 24}")
+    async with serving(asleep, contract) as api:
+        deal = await market.deal(ttl_s=24 * 3600)
+        group = placed(await Shoppers(api, bearer).open(deal, "ann"))["group_id"]
+        body = {"recipients": [{"phone": "+821012345678"}, {"email": "bea@example.com"}]}
+        path = f"/v1/groups/{group}/invites"
+        assert (await api.post(path, json=body, headers=bearer("buyer", "ann"))).status_code == 202
+        rows = await pool.fetch(
+            "SELECT channel, due_at - created_at > interval '50 minutes' AS late FROM notifications"
+        )
+        assert {row["channel"]: row["late"] for row in rows} == {"sms": True, "email": False}
+        async with text_provider() as provider, mail_server() as server:
+            notifiers: dict[Channel, Notifier] = {
+                "sms": WebhookNotifier(provider.url),
+                "email": SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER),
+            }
+            courier = Courier(pool, keyring_of(settings), notifiers, keeps_readable=False)
+            assert await courier.deliver_due(9) == 1
+        shown = (await api.get(path, headers=bearer("buyer", "ann"))).json()["items"]
+        assert {one["channel"]: one["state"] for one in shown} == {"sms": "queued", "email": "sent"}
 
 
 async def test_a_text_arrives_by_the_providers_webhook(
