@@ -112,30 +112,30 @@ async def test_a_cookie_that_is_not_ours_is_nobody(browser: Browser, path: str) 
         assert not (await browser.open(path)).has_form("/sign-out")
 
 
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({"quantity": "0"}, 400),
-        ({"quantity": "-1"}, 400),
-        ({"quantity": "1e3"}, 400),
-        ({"quantity": "9" * 500}, 400),
-        ({"quantity": "11"}, 409),
-        ({"payment_method": "pm_none"}, 400),
-        ({"payment_method": ""}, 400),
-        ({"payment_method": "pm_ok\0"}, 400),
-        ({"key": ""}, 400),
-        ({"key": "k" * 300}, 400),
-        ({"shown": ""}, 400),
-        ({"shown": "1"}, 409),
-        ({"shown": "9" * 400}, 400),
-    ],
-)
+REFUSED_ORDERS: list[tuple[dict[str, str], int]] = [
+    ({"quantity": "0"}, 400),
+    ({"quantity": "-1"}, 400),
+    ({"quantity": "1e3"}, 400),
+    ({"quantity": "9" * 500}, 400),
+    ({"quantity": "11"}, 409),
+    ({"payment_method": "pm_none"}, 400),
+    ({"payment_method": ""}, 400),
+    ({"payment_method": "pm_ok\0"}, 400),
+    ({"key": ""}, 400),
+    ({"key": "k" * 300}, 400),
+    ({"shown": ""}, 400),
+    ({"shown": "1"}, 409),
+    ({"shown": "9" * 400}, 400),
+]
+
+
 async def test_an_order_that_cannot_be_is_refused_with_the_page(
-    browser: Browser, path: str, market: Market, changes: dict[str, str], status: int
+    browser: Browser, path: str, market: Market
 ) -> None:
     page = await browser.sign_in(await browser.open(path), "ann@example.test")
-    refused = await browser.send(page.form("/join"), status=status, **changes)
-    assert refused.all("main")
+    for changes, status in REFUSED_ORDERS:
+        refused = await browser.send(page.form("/join"), status=status, **changes)
+        assert refused.all("main"), changes
     assert len(await market.orders()) == 1
 
 
