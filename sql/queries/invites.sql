@@ -137,3 +137,11 @@ LEFT JOIN invites i ON i.code = o.invite_code AND i.group_id = o.group_id AND i.
 WHERE g.id = $1
 ORDER BY o.created_at, o.seat, o.id
 LIMIT $3;
+
+-- name: export_invites
+-- Lists the newest invitations a person sent, at most $2.
+SELECT group_id, channel, sealed, created_at, opened_at
+FROM invites
+WHERE inviter_id = $1
+ORDER BY created_at DESC, code
+LIMIT $2;

@@ -137,6 +137,22 @@ class ExportedNotification(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: Annotated[datetime | None, _moment("When it was delivered or given up.")]
 
 
+class ExportedInvite(msgspec.Struct, frozen=True, kw_only=True):
+    """An invitation the person sent."""
+
+    group_id: Annotated[str, Meta(description="To which group.", examples=["grp_0192f0c1a2b3"])]
+    channel: Annotated[Literal["email", "sms"], Meta(description="How it was sent.", examples=["email"])]
+    recipient: Annotated[
+        str | None,
+        Meta(
+            description="Whom it went to, in part; null some days after the group's deadline.",
+            examples=["b…@example.com"],
+        ),
+    ]
+    created_at: Annotated[datetime, _moment("When it was asked for.")]
+    opened_at: Annotated[datetime | None, _moment("When its link was first followed.")]
+
+
 class ExportedOrder(Order, frozen=True, kw_only=True):
     """An order with what the buyer told about it; `group` is left out."""
 
@@ -154,4 +170,5 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     me: Annotated[Me, Meta(description="Account and contacts.")]
     sessions: Annotated[list[ExportedSession], Meta(description="The newest first.")]
     notifications: Annotated[list[ExportedNotification], Meta(description="The newest first.")]
+    invites: Annotated[list[ExportedInvite], Meta(description="Those the person sent, the newest first.")]
     orders: Annotated[list[ExportedOrder], Meta(description="All of them, the newest first.")]

@@ -14,8 +14,9 @@ from pintuan.identity import store
 from pintuan.identity.codes import account_of
 from pintuan.identity.contacts import Contact
 from pintuan.identity.erasures import STORE_TROUBLE, Eraser, insert_erasure, require_not_erased
-from pintuan.identity.schemas import ExportedNotification, ExportedOrder, ExportedSession, Me
+from pintuan.identity.schemas import ExportedInvite, ExportedNotification, ExportedOrder, ExportedSession, Me
 from pintuan.invites import store as invites
+from pintuan.invites.recipients import mask, open_contact
 from pintuan.notifications import store as notifications
 from sql.retry import retry_serialization
 
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from pintuan.auth import Principal, Role
     from pintuan.bootstrap import Resources
     from pintuan.identity.store import Connection, Place, Profile
+    from pintuan.invites.store import ExportedRow
 
 SESSIONS_EXPORTED_MAX: Final = 1_000
 NOTIFICATIONS_EXPORTED_MAX: Final = 1_000
+INVITES_EXPORTED_MAX: Final = 1_000
 ORDERS_PER_PAGE: Final = 500
 # Those a caller waits for; workers do the others within a second or two.
 ORDERS_SCRUBBED_AT_ONCE: Final = 50
@@ -56,10 +59,12 @@ async def export(resources: Resources, principal: Principal) -> AsyncIterator[by
         messages = await notifications.list_of_recipient(
             connection, _digests_of(resources, profile), limit=NOTIFICATIONS_EXPORTED_MAX
         )
+        sent = await invites.export_invites(connection, principal.subject, limit=INVITES_EXPORTED_MAX)
     head = {
         "me": _me_of(principal, profile),
         "sessions": [ExportedSession(**msgspec.structs.asdict(session)) for session in sessions],
         "notifications": [ExportedNotification(**msgspec.structs.asdict(message)) for message in messages],
+        "invites": [_exported_invite(resources, invite) for invite in sent],
     }
     return _document(head, _orders(resources.pool, principal.subject))
 
@@ -140,6 +145,17 @@ def _exported(row: asyncpg.Record) -> ExportedOrder:
         ship_to=row["ship_to"],
         invite_code=row["invite_code"],
         payment_method=row["payment_method"],
+    )
+
+
+def _exported_invite(resources: Resources, invite: ExportedRow) -> ExportedInvite:
+    recipient = None if invite.sealed is None else open_contact(resources.keyring, invite.sealed)
+    return ExportedInvite(
+        group_id=invite.group_id,
+        channel=invite.channel,
+        recipient=None if recipient is None else mask(recipient),
+        created_at=invite.created_at,
+        opened_at=invite.opened_at,
     )
 
 

@@ -51,6 +51,16 @@ class SentInvite(msgspec.Struct, frozen=True, kw_only=True):
     authorised: bool
 
 
+class ExportedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An invitation as its sender may take it away; `sealed` is whom it went to."""
+
+    group_id: str
+    channel: Channel
+    sealed: bytes | None
+    created_at: datetime
+    opened_at: datetime | None
+
+
 class ChannelSums(msgspec.Struct, frozen=True, kw_only=True):
     """What one channel brought a deal; None is everything without an invitation."""
 
@@ -127,6 +137,12 @@ async def list_invites(pool: asyncpg.Pool, group_id: str, inviter_id: str, *, li
     """Returns the inviter's newest invitations to the group."""
     rows = await pool.fetch(INVITES["list_invites"], group_id, inviter_id, limit)
     return [SentInvite(**row) for row in rows]
+
+
+async def export_invites(connection: Connection, inviter_id: str, *, limit: int) -> list[ExportedRow]:
+    """Returns the newest invitations a person sent, to any group."""
+    rows = await connection.fetch(INVITES["export_invites"], inviter_id, limit)
+    return [ExportedRow(**row) for row in rows]
 
 
 async def note_opened(pool: asyncpg.Pool, share_code: str, code: str) -> None:

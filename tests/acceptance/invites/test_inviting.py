@@ -262,6 +262,9 @@ async def test_erasing_an_inviter_or_a_recipient_leaves_nothing_of_their_invitat
     assert (await api.delete("/v1/me", headers=bea)).status_code == 204
     (shown,) = (await mine(api, bearer, group))["items"]
     assert shown["recipient"] == "c…@example.com"
+    export = await api.get("/v1/me/export", headers=bearer("buyer", "ann"))
+    (sent,) = export.json()["invites"]
+    assert (sent["group_id"], sent["recipient"], sent["opened_at"]) == (group, "c…@example.com", None)
 
     assert (await api.delete("/v1/me", headers=bearer("buyer", "ann"))).status_code == 204
 
