@@ -96,7 +96,7 @@ PAYMENT_OVERDUE: Final = Gauge(
 )
 PAYMENTS: Final = Gauge(
     "pintuan_payments",
-    "Payment operations that have not ended, and those `escalated` to a person, as a worker last counted them; "
+    "Payment operations that have not ended, and those `escalated` to a person, as a worker last counted; "
     "those that ended are counted in pintuan_payment_operations_total.",
     labelnames=("kind", "state"),
     multiprocess_mode="livemostrecent",
