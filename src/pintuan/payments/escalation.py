@@ -15,13 +15,14 @@ from pintuan.payments.decision import Claim
 from pintuan.payments.gateway import OperationKind, idempotency_key_of
 from pintuan.payments.operations import ATTEMPTS_MAX, LEASE_MS
 from pintuan.payments.recording import Finished, record
-from pintuan.payments.store import QUERIES
+from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.payments.gateway import Answer
 
+QUERIES: Final = load_queries("payments")
 _NAME: Final = re.compile(
     r"(?P<order>[^:\s]+):(?:(?P<kind>authorise|capture|void)|refund:(?P<number>[1-9]\d{0,5}))"
 )

@@ -55,7 +55,7 @@ def test_payments_that_moved_on_are_not_shown_where_they_were(tmp_path: Path) ->
     assert 'kind="capture",state="in_flight"} 2.0' in shown
     assert 'kind="capture",state="due"} 0.0' in shown
     assert 'kind="refund",state="unknown"} 0.0' in shown
-    assert len(shown) == 12
+    assert len(shown) == 16
 
 
 def test_what_a_dead_process_showed_is_forgotten_and_what_it_counted_is_not(tmp_path: Path) -> None:
