@@ -97,7 +97,6 @@ async def page_context(
         "view": view,
         "group": view.group,
         "deal": view.deal,
-        "closed": CLOSED,
         "others": await _others(resources, view),
         "principal": caller.principal,
         "order_text": order and wording.order_text(caller.translations, order.status),

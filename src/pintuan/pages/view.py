@@ -60,8 +60,10 @@ class GroupView:
 
     @property
     def can_open_another(self) -> bool:
-        """Whether the deal takes new groups."""
-        return self.deal.status == "active" and self.deal.sold < self.deal.stock
+        """Whether to offer a new group: this one takes nobody, the deal sells, the viewer is not waiting."""
+        waits = self.my_live_order is not None and not self.is_ended
+        sells = self.deal.status == "active" and self.deal.sold < self.deal.stock
+        return self.phase in CLOSED and sells and not waits
 
     @property
     def my_live_order(self) -> Order | None:

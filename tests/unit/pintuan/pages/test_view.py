@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pintuan.deals.schemas import Deal, DealProduct, DealVariant, Tier
-from pintuan.groups.schemas import Group
+from pintuan.groups.schemas import Group, Order, Payment
 from pintuan.money import Money
 from pintuan.pages.rendering import picture_origin
 from pintuan.pages.view import Phase, view_of
@@ -118,8 +118,33 @@ def test_the_promise_counts_the_one_who_joins(headcount: int, promise: int) -> N
     ("status", "sold", "can"),
     [("active", 1, True), ("active", 100, False), ("ended", 1, False), ("paused", 1, False)],
 )
-def test_another_group_can_be_opened_while_the_deal_sells(status: str, sold: int, can: bool) -> None:
-    assert view_of(GROUP, deal(status=status, sold=sold)).can_open_another is can
+def test_another_group_is_offered_while_the_deal_sells(status: str, sold: int, can: bool) -> None:
+    full = group(headcount=10)
+    assert view_of(full, deal(status=status, sold=sold)).can_open_another is can
+    assert not view_of(GROUP, deal(status=status, sold=sold)).can_open_another
+
+
+def test_whoever_waits_for_the_end_of_a_group_is_offered_no_other() -> None:
+    mine = Order(
+        id="ord_1",
+        deal_id="deal_1",
+        group_id="grp_1",
+        seat=1,
+        status="authorised",
+        quantity=1,
+        promised_price=usd(900),
+        charged_unit_price=None,
+        charged_total=None,
+        refunded_total=None,
+        refunds=[],
+        payment=Payment("authorised"),
+        group=None,
+        created_at=NOW,
+    )
+    declined = msgspec.structs.replace(mine, status="declined")
+    assert not view_of(group(headcount=10, my_order=mine), DEAL).can_open_another
+    assert view_of(group(headcount=10, my_order=declined), DEAL).can_open_another
+    assert view_of(group(status="succeeded", headcount=10, my_order=mine), DEAL).can_open_another
 
 
 def test_the_variants_own_picture_comes_first() -> None:
