@@ -20,6 +20,8 @@ from groups.cancellation import Cancellation
 from groups.engine import GroupEngine, open_engine
 from groups.errors import GroupsError
 from pintuan.errors import Rejected
+from pintuan.gateway_events.schemas import GatewayEvent, Tells
+from pintuan.gateway_events.service import keep_event
 from pintuan.payments.circuit import Circuit
 from pintuan.payments.escalation import list_escalated, look_again
 from pintuan.payments.gateway import (
@@ -56,6 +58,12 @@ ROUND_MS: Final = 30_000
 # A request that the network held up arrives soon or never.
 LATE_MS_MAX: Final = 60_000
 
+_TOLD: Final[dict[type, Tells]] = {
+    AuthoriseCall: "authorised",
+    CaptureCall: "captured",
+    VoidCall: "voided",
+    RefundCall: "refunded",
+}
 Fault: TypeAlias = Literal["unavailable", "lost_before", "lost_after", "late", "slow", "crash"]
 FAULTS: Final[tuple[Fault, ...]] = ("unavailable", "lost_before", "lost_after", "late", "slow", "crash")
 Call: TypeAlias = AuthoriseCall | CaptureCall | VoidCall | RefundCall
@@ -251,6 +259,21 @@ class World:
         """What the network held up arrives, in the opposite order."""
         while self.gateway.late:
             await self.gateway.repeat(self.gateway.late.pop())
+
+    async def hear(self, number: int, times: int) -> None:
+        """The bank tells of a request that reached it, in any order and more than once."""
+        index = number % len(self.gateway.reached)
+        call = self.gateway.reached[index]
+        event = GatewayEvent(
+            id=f"evt_{index}",
+            kind=type(call).__name__,
+            tells=_TOLD[type(call)],
+            reference=call.reference,
+            payment_ref=None,
+            refund_reference=call.refund_reference if isinstance(call, RefundCall) else None,
+        )
+        heard = [await keep_event(self.pool, "sandbox", event) for _ in range(times)]
+        assert sum(heard) <= 1, "an event counts once"
 
     async def look_again_at_everything(self) -> None:
         for one in await list_escalated(self.pool, count_max=ESCALATED_MAX):

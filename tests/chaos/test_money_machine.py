@@ -129,6 +129,11 @@ class MoneyMachine(RuleBasedStateMachine):
         reached = self.world.gateway.reached
         self.run(self.world.gateway.repeat(reached[number % len(reached)]))
 
+    @precondition(lambda self: self.world.gateway.reached)
+    @rule(number=NUMBERS, times=st.integers(1, 3))
+    def hear(self, number: int, times: int) -> None:
+        self.run(self.world.hear(number, times))
+
     @rule()
     def forget_redis(self) -> None:
         self.run(self.world.forget_redis())

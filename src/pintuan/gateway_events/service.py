@@ -17,6 +17,8 @@ from pintuan.metrics import PAYMENT_ESCALATIONS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import asyncpg
+
     from pintuan.bootstrap import Resources
     from pintuan.gateway_events.schemas import GatewayEvent
     from pintuan.gateway_events.store import Operations
@@ -38,8 +40,13 @@ async def take_event(resources: Resources, gateway: str, headers: Mapping[str, s
         NotFound: no such gateway is in use here; the sandbox sends no events.
         InvalidInput: the signature is wrong, or the body is no event.
     """
-    event = _checked(resources, gateway, headers, body)
-    async with resources.pool.acquire() as connection, connection.transaction():
+    if await keep_event(resources.pool, gateway, _checked(resources, gateway, headers, body)):
+        resources.doorbells.ring("payments")
+
+
+async def keep_event(pool: asyncpg.Pool, gateway: str, event: GatewayEvent) -> bool:
+    """Keeps an event whose origin is certain; returns whether operations of ours are due for a look now."""
+    async with pool.acquire() as connection, connection.transaction():
         order_id = await store.find_order(connection, event)
         surprise = None
         if order_id is not None:
@@ -48,15 +55,12 @@ async def take_event(resources: Resources, gateway: str, headers: Mapping[str, s
         fresh = await store.insert_event(connection, gateway, event, order_id=order_id, surprise=surprise)
         if fresh and order_id is not None:
             await store.make_due(connection, order_id)
-    if not fresh:
-        return
-    if surprise is not None:
+    if fresh and surprise is not None:
         _SURPRISES.inc()
         _logger.error(
             "payment escalated", order_id=order_id, kind="event", reason=surprise, event_id=event.id
         )
-    if order_id is not None:
-        resources.doorbells.ring("payments")
+    return fresh and order_id is not None
 
 
 def surprise_of(event: GatewayEvent, order_id: str, operations: Operations) -> str | None:
