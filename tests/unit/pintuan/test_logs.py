@@ -14,13 +14,17 @@ from pintuan.settings import Settings
 
 @pytest.fixture
 def request_log() -> Iterator[logs.RequestLog]:
-    """Logs as in production; pytest's own handlers come back afterwards."""
+    """Logs as in production; pytest's own handlers and structlog's earlier setup come back afterwards."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    config = structlog.get_config()
+    processors = list(config["processors"])
     yield logs.configure(Settings(env="production", secret_key="x" * 32))
     root.handlers = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    # In place, because loggers in use keep the list they were made with.
+    config["processors"][:] = processors
+    structlog.configure(**config)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
