@@ -1,32 +1,25 @@
 """Script calls into a lane's Redis state, each under the token of the connection it travels on.
 
-A token is `epoch:run_id`. The epoch comes from Postgres; the run id is Redis' own and is read whenever a
-connection is made, because a restored file or a promoted replica carries an old epoch that would look right.
-A script that finds another token answers `cold` and changes nothing.
+A token is `epoch:run_id`. The epoch comes from Postgres; the run id is Redis' own (`connections.py`), because
+a restored file or a promoted replica carries an old epoch that would look right. A script that finds another
+token answers `cold` and changes nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 import msgspec
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, ResponseError
 
-from groups.errors import Overloaded
+from groups.connections import Lent, connections_to
 from groups.keys import Lane, LaneKeys
 from groups.listeners import Tracer, Untraced
 from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, ORPHANS, PLACE, Script
 
-CONNECTIONS_MAX = 32
-SCRIPT_TIMEOUT_S = 2.0
-CONNECT_TIMEOUT_S = 2.0
 ORPHANS_LISTED_MAX = 500
 # In the memory of requests: the order is in Postgres, so no rebuild undoes it. Lanes count from 1.
 EPOCH_RECORDED = 0
@@ -93,15 +86,7 @@ class LaneStore:
         tracer: Tracer | None = None,
     ) -> None:
         self._tracer = tracer or Untraced()
-        self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
-        self._pool = BlockingConnectionPool.from_url(
-            redis_url,
-            max_connections=CONNECTIONS_MAX,
-            timeout=SCRIPT_TIMEOUT_S,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=SCRIPT_TIMEOUT_S,
-            redis_connect_func=self._on_connect,
-        )
+        self._connections = connections_to(redis_url)
         self._sim_offset_ms = sim_offset_ms
         limits = rates or RateLimits()
         self._limits = _encode(
@@ -118,39 +103,7 @@ class LaneStore:
         self.request_ttl_ms = request_ttl_ms
 
     async def close(self) -> None:
-        await self._pool.disconnect()
-
-    async def _on_connect(self, connection: AbstractConnection) -> None:
-        await connection.on_connect()
-        await connection.send_command("INFO", "server")
-        info = cast("bytes", await connection.read_response()).decode()
-        self._run_ids[connection] = next(
-            line.removeprefix("run_id:") for line in info.splitlines() if line.startswith("run_id:")
-        )
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AbstractConnection]:
-        """Lends a connection for `SCRIPT_TIMEOUT_S`; one that failed midway is never handed on half-read.
-
-        Raises Overloaded when Redis does not answer; then what was asked of it may or may not have been done.
-        """
-        try:
-            async with asyncio.timeout(SCRIPT_TIMEOUT_S):
-                connection = await self._pool.get_connection()
-                try:
-                    yield connection
-                except BaseException:
-                    # An answer may still be on its way; the next user must not read it.
-                    await connection.disconnect(nowait=True)
-                    raise
-                finally:
-                    await self._pool.release(connection)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Overloaded(f"the placement store did not answer: {error}") from error
-
-    async def _command(self, connection: AbstractConnection, *args: Any) -> Any:
-        await connection.send_command(*args)
-        return await connection.read_response()
+        await self._connections.close()
 
     async def _call(
         self, script: Script, epoch: int, keys: Sequence[str], args: Sequence[bytes | str | int]
@@ -159,23 +112,19 @@ class LaneStore:
 
         Raises LaneCold, or Overloaded when Redis does not answer; then the script may or may not have run.
         """
-        with self._tracer.script(script.name):
-            return await self._call_under_token(script, epoch, keys, args)
 
-    async def _call_under_token(
-        self, script: Script, epoch: int, keys: Sequence[str], args: Sequence[bytes | str | int]
-    ) -> list[Any]:
-        async with self._connection() as connection:
-            token = f"{epoch}:{self._run_ids[connection]}"
-            call = (len(keys), *keys, token, *args)
+        async def under_token(lent: Lent) -> Any:
+            call = (len(keys), *keys, f"{epoch}:{lent.run_id}", *args)
             try:
-                raw = await self._command(connection, "EVALSHA", script.sha, *call)
+                return await lent.call("EVALSHA", script.sha, *call)
             except NoScriptError:
-                raw = await self._command(connection, "EVAL", script.text, *call)
-        answer: list[Any] = _decode(raw)
-        if answer[0] == "cold":
-            raise LaneCold
-        return answer
+                return await lent.call("EVAL", script.text, *call)
+
+        with self._tracer.script(script.name):
+            answer: list[Any] = _decode(await self._connections.run(keys[0], under_token))
+            if answer[0] == "cold":
+                raise LaneCold
+            return answer
 
     async def place(
         self, lane: Lane, epoch: int, items: Sequence[PlaceItem], confirmed: Confirmations
@@ -256,13 +205,7 @@ class LaneStore:
                 ("SET", keys.request(request_id), f"{EPOCH_RECORDED}|{order_id}", "PX", ttl_ms)
                 for request_id, order_id, ttl_ms in requests[start : start + STAGING_CHUNK]
             ]
-            await self._pipeline(commands)
-
-    async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> None:
-        async with self._connection() as connection:
-            await connection.send_packed_command(connection.pack_commands(commands))
-            for _ in commands:
-                await connection.read_response()
+            await self._connections.run(keys.meta, partial(_all_done, commands=commands))
 
     async def install(self, lane: Lane, epoch: int, meta: dict[str, str | int]) -> int | None:
         """Makes the staged state the lane's own; returns the newer epoch that was already there, or None."""
@@ -272,10 +215,11 @@ class LaneStore:
         answer = await self._call(INSTALL, epoch, [*names, *keys.staged(epoch)], [_encode(flat)])
         return cast("int", answer[1]) if answer[0] == "newer" else None
 
-    async def execute(self, *args: Any) -> Any:
-        """One plain command; raises Overloaded when Redis does not answer in time."""
-        async with self._connection() as connection:
-            return await self._command(connection, *args)
+    async def execute(self, command: str, *args: Any) -> Any:
+        """One plain command, its key first; raises Overloaded when Redis does not answer in time."""
+        return await self._connections.run(
+            str(args[0]) if args else "", lambda lent: lent.call(command, *args)
+        )
 
     async def dump(self, lane: Lane) -> dict[str, dict[str, Any]]:
         """Returns all of a lane's meta, groups, seats and buyers, decoded; made for audits."""
@@ -295,9 +239,19 @@ class LaneStore:
 
     async def is_warm(self, lane: Lane, epoch: int) -> bool:
         """Whether this Redis, as it runs now, holds the lane at `epoch`."""
-        async with self._connection() as connection:
-            held = await self._command(connection, "HGET", LaneKeys.of(lane).meta, "token")
-            return bool(held is not None and held.decode() == f"{epoch}:{self._run_ids[connection]}")
+        key = LaneKeys.of(lane).meta
+
+        async def matches(lent: Lent) -> bool:
+            held = await lent.call("HGET", key, "token")
+            return bool(held is not None and held.decode() == f"{epoch}:{lent.run_id}")
+
+        return await self._connections.run(key, matches)
+
+
+async def _all_done(lent: Lent, commands: Sequence[tuple[Any, ...]]) -> None:
+    for answer in await lent.call_all(commands):
+        if isinstance(answer, ResponseError):
+            raise answer
 
 
 def _pairs(flat: list[bytes]) -> zip[tuple[bytes, bytes]]:
