@@ -16,6 +16,7 @@ from groups.ids import new_id
 from pintuan.errors import InvalidInput
 from pintuan.identity import limits, store
 from pintuan.identity.store import Account
+from pintuan.locales import DEFAULT_LANGUAGE, translations_for
 from pintuan.notifications.channels import notifiers_of
 from pintuan.notifications.message import Message
 from pintuan.notifications.service import enqueue
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pintuan.bootstrap import Resources
     from pintuan.identity.contacts import Contact
     from pintuan.identity.store import Connection
+    from pintuan.locales import Language
 
 CODE_DIGITS: Final = 6
 CODE_LIFETIME_S: Final = 600
@@ -33,16 +35,13 @@ ATTEMPTS_PER_CODE_MAX: Final = 5
 # Two processes may make the account of one contact at once; each retry finds what the other committed.
 CLAIMS_MAX: Final = 3
 NOTIFICATION_KIND: Final = "sign_in_code"
-_SUBJECT: Final = "Your Pintuan sign-in code"
-_TEXT: Final = (
-    "{code} is your sign-in code for Pintuan. It works once, within {minutes} minutes. "
-    "Nobody from Pintuan will ever ask you for it."
-)
 _NAMES: Final = {"email": "e-mail", "phone": "text message"}
 
 
-async def send_code(resources: Resources, contact: Contact, *, client_key: str) -> None:
-    """Makes a new code the contact's only one, and has it sent.
+async def send_code(
+    resources: Resources, contact: Contact, *, client_key: str, language: Language = DEFAULT_LANGUAGE
+) -> None:
+    """Makes a new code the contact's only one, and has it sent in a language.
 
     Raises:
         InvalidInput: messages of this kind are not delivered here.
@@ -53,13 +52,7 @@ async def send_code(resources: Resources, contact: Contact, *, client_key: str) 
             contact.kind, f"signing in by {_NAMES[contact.kind]} is not set up on this server"
         )
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
-    message = Message(
-        channel=contact.channel,
-        to=contact.address,
-        subject=_SUBJECT,
-        text=_TEXT.format(code=code, minutes=CODE_LIFETIME_S // 60),
-        code=code,
-    )
+    message = message_of(contact, code, language)
     keyring = resources.keyring
     contact_digests = contact.digests(keyring)
     client_digest = hmac.digest(keyring.subkey("contact"), f"client:{client_key}".encode(), hashlib.sha256)
@@ -86,6 +79,24 @@ async def send_code(resources: Resources, contact: Contact, *, client_key: str) 
 
     await retry_serialization(transaction)
     resources.doorbells.ring("notifications")
+
+
+def message_of(contact: Contact, code: str, language: Language) -> Message:
+    """Returns the message that brings a code."""
+    said, minutes = translations_for(language), CODE_LIFETIME_S // 60
+    text = said.ngettext(
+        "%(code)s is your sign-in code for Pintuan. It works once, within %(num)s minute.",
+        "%(code)s is your sign-in code for Pintuan. It works once, within %(num)s minutes.",
+        minutes,
+    ) % {"code": code, "num": minutes}
+    warning = said.gettext("Nobody from Pintuan will ever ask you for it.")
+    return Message(
+        channel=contact.channel,
+        to=contact.address,
+        subject=said.gettext("Your Pintuan sign-in code"),
+        text=f"{text} {warning}",
+        code=code,
+    )
 
 
 async def take_code(connection: Connection, keyring: Keyring, contact: Contact, code: str) -> bool:

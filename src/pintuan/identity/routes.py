@@ -26,6 +26,7 @@ from pintuan.identity.schemas import (
     Revocation,
     Tokens,
 )
+from pintuan.locales import negotiate
 from pintuan.parameters import InjectedResources
 
 ACCEPTED: Final = 202
@@ -46,10 +47,12 @@ async def send_code(
 ) -> CodeSent:
     """Sends six digits to an e-mail address or a phone; a new code takes the place of the one before.
 
-    The answer is the same whether or not somebody has an account there.
+    The message is in the language that Accept-Language prefers, of those Pintuan speaks. The answer
+    is the same whether or not somebody has an account there.
     """
     contact = _contact_of(data, resources)
-    await codes.send_code(resources, contact, client_key=limit_key_of(request.scope))
+    language = negotiate(request.headers.get("accept-language"))
+    await codes.send_code(resources, contact, client_key=limit_key_of(request.scope), language=language)
     return CodeSent(codes.CODE_LIFETIME_S)
 
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from pintuan.locales import LANGUAGES, translations_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pintuan.locales import Translations
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -26,33 +35,24 @@ _PAGE: Final = """<!doctype html>
 </main></body>
 </html>
 """
-_ASKED: Final = (
-    ("en", "Do you want to get no more invitations?"),
-    ("zh", "不再接收邀请吗？"),
-    ("ko", "초대를 그만 받으시겠습니까?"),
-    ("vi", "Bạn không muốn nhận lời mời nữa?"),
-    ("uk", "Більше не надсилати вам запрошень?"),
-    ("fr", "Ne plus recevoir d’invitations ?"),
-    ("es", "¿No quieres recibir más invitaciones?"),
-)
-_DONE: Final = (
-    ("en", "You will get no more invitations."),
-    ("zh", "您将不再收到邀请。"),
-    ("ko", "더 이상 초대를 받지 않습니다."),
-    ("vi", "Bạn sẽ không nhận lời mời nữa."),
-    ("uk", "Ви більше не отримуватимете запрошень."),
-    ("fr", "Vous ne recevrez plus d’invitations."),
-    ("es", "No recibirás más invitaciones."),
-)
 _BUTTON: Final = (
     '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
     '<button type="submit">OK</button></form>'
 )
 
 
-def _lines(texts: tuple[tuple[str, str], ...]) -> str:
-    return "\n".join(f'<p lang="{language}">{text}</p>' for language, text in texts)
+def _page(text: Callable[[Translations], str], form: str = "") -> str:
+    lines = [f'<p lang="{language}">{escape(text(translations_for(language)))}</p>' for language in LANGUAGES]
+    return _PAGE.format(content="\n".join([*lines, form]))
 
 
-ASKING: Final = _PAGE.format(content=f"{_lines(_ASKED)}\n{_BUTTON}")
-DONE: Final = _PAGE.format(content=_lines(_DONE))
+@cache
+def asking() -> str:
+    """Returns the page that asks whether to send no more invitations."""
+    return _page(lambda said: said.gettext("Do you want to get no more invitations?"), _BUTTON)
+
+
+@cache
+def done() -> str:
+    """Returns the page that says that there will be no more."""
+    return _page(lambda said: said.gettext("You will get no more invitations."))

@@ -13,7 +13,7 @@ from pintuan.bodies import ApiRequest
 from pintuan.documentation.codes import problem_codes
 from pintuan.errors import NotFound
 from pintuan.invites import service, store, unsubscribing
-from pintuan.invites.pages import ASKING, DONE, PAGE_HEADERS
+from pintuan.invites.pages import PAGE_HEADERS, asking, done
 from pintuan.invites.schemas import (
     Funnel,
     FunnelChannel,
@@ -125,7 +125,7 @@ async def list_referrals(
 async def unsubscribe(token: FromPath[str], resources: InjectedResources) -> Response[str]:
     """Takes the one click of a mail program (RFC 8058) or of the page that GET shows; any body will do."""
     await unsubscribing.unsubscribe(resources.pool, resources.keyring, token)
-    return Response(DONE, media_type=MediaType.HTML, headers=PAGE_HEADERS)
+    return Response(done(), media_type=MediaType.HTML, headers=PAGE_HEADERS)
 
 
 @get(
@@ -138,7 +138,7 @@ async def unsubscribe(token: FromPath[str], resources: InjectedResources) -> Res
 async def ask_to_unsubscribe(token: FromPath[str], resources: InjectedResources) -> Response[str]:
     """Asks, because a program that looks at links must not unsubscribe anybody by it."""
     unsubscribing.contact_of_token(resources.keyring, token)
-    return Response(ASKING, media_type=MediaType.HTML, headers=PAGE_HEADERS)
+    return Response(asking(), media_type=MediaType.HTML, headers=PAGE_HEADERS)
 
 
 ROUTES: Final = [

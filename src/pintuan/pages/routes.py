@@ -56,7 +56,12 @@ async def send_code(
     typed = form.get("contact", "")
     try:
         contact = contact_in(typed, fictional=resources.settings.env == "dev")
-        await codes.send_code(resources, contact, client_key=limit_key_of(request.scope))
+        await codes.send_code(
+            resources,
+            contact,
+            client_key=limit_key_of(request.scope),
+            language=caller.tongue.language,
+        )
     except (Rejected, GroupsError) as error:
         return await _again(resources, caller, share_code, error, typed_contact=typed[:_TYPED_LENGTH_MAX])
     cookie = set_cookie(new_visitor(contact=contact.address), resources)

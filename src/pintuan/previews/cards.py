@@ -12,9 +12,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from pintuan.locales import money, span
+from pintuan.locales import money, span, translations_for
 from pintuan.previews.drawing import CardState, draw_card, draw_plain_card
-from pintuan.previews.texts import TEXTS
 
 if TYPE_CHECKING:
     from pintuan.deals.schemas import Deal
@@ -79,18 +78,21 @@ class Cards:
 
 def state_of(group: Group, deal: Deal, language: Language) -> CardState:
     """Returns what a group's card shows now; the time left is in whole minutes, so that it lasts."""
-    texts = TEXTS[language]
+    said = translations_for(language)
     left = group.deadline - group.server_time
     joinable = group.status == "open" and left > timedelta()
-    minutes = -(-left // _MINUTE)
+    shown_left = span(-(-left // _MINUTE) * 60, language)
+    joined = said.ngettext(
+        "%(num)s of %(capacity)s joined", "%(num)s of %(capacity)s joined", group.headcount
+    )
     return CardState(
         language=language,
         title=deal.title,
-        now=texts.now,
+        now=said.gettext("Price now"),
         price=money(group.final_unit_price or group.unit_price, language),
-        list_price=texts.alone.format(list_price=money(deal.list_price, language)),
-        joined=texts.joined.format(headcount=group.headcount, max_headcount=group.max_headcount),
+        list_price=said.gettext("%(price)s alone") % {"price": money(deal.list_price, language)},
+        joined=joined % {"num": group.headcount, "capacity": group.max_headcount},
         headcount=group.headcount,
         max_headcount=group.max_headcount,
-        left=texts.left.format(span=span(minutes * 60, language)) if joinable else texts.closed,
+        left=said.gettext("%(span)s left") % {"span": shown_left} if joinable else said.gettext("Closed"),
     )

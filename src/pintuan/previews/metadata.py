@@ -12,8 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pintuan.locales import money
-from pintuan.previews.texts import TEXTS
+from pintuan.locales import money, translations_for
 from pricing.currency import format_minor
 
 if TYPE_CHECKING:
@@ -61,13 +60,7 @@ class PageMeta(msgspec.Struct, frozen=True, kw_only=True):
 
 def meta_of(group: Group, deal: Deal, product: Product, locale: Language) -> PageMeta:
     """Returns the metadata of a group's page in one language; texts still need escaping for HTML."""
-    texts = TEXTS[locale]
-    is_open = group.status == "open"
-    description = (texts.offer if is_open else texts.over).format(
-        title=deal.title,
-        price=money(group.unit_price, locale),
-        list_price=money(deal.list_price, locale),
-    )
+    description = _description(group, deal, locale)
     image_url = f"{group.share_url}/card.png?lang={quote(locale)}"
     return PageMeta(
         title=deal.title,
@@ -91,6 +84,17 @@ def head_of(meta: PageMeta) -> str:
             f'<script type="application/ld+json">{meta.json_ld}</script>',
         ]
     )
+
+
+def _description(group: Group, deal: Deal, language: Language) -> str:
+    _ = translations_for(language).gettext
+    if group.status != "open":
+        return _("%(title)s: this group has closed.") % {"title": deal.title}
+    return _("%(title)s for %(price)s together, instead of %(list_price)s alone. Join the group!") % {
+        "title": deal.title,
+        "price": money(group.unit_price, language),
+        "list_price": money(deal.list_price, language),
+    }
 
 
 def _tags(title: str, description: str, group: Group, image_url: str, locale: Language) -> list[Tag]:

@@ -50,6 +50,16 @@ async def test_a_code_sent_to_a_contact_signs_in(api: httpx.AsyncClient, contact
     assert subject_of(again) == subject_of(tokens)
 
 
+async def test_a_code_comes_in_the_language_of_whoever_asks(api: httpx.AsyncClient) -> None:
+    asked = await api.post(
+        "/v1/auth/otp", json={"email": ANN}, headers={"accept-language": "fr-CA, en;q=0.5"}
+    )
+    assert asked.status_code == 202
+    code = await read_code(api, ANN)
+    outbox = await api.get("/dev/outbox", headers={"Accept": "application/json"})
+    assert f"{code} est votre code" in outbox.json()["items"][0]["text"]
+
+
 async def test_the_same_address_written_differently_is_the_same_account(api: httpx.AsyncClient) -> None:
     first = await sign_in(api, email=ANN)
     code = await ask_for_code(api, phone="+12025550123")

@@ -11,27 +11,35 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 
+from pintuan.identity.codes import message_of as code_of
+from pintuan.identity.contacts import Contact
+from pintuan.invites.messages import message_of as invitation_of
 from pintuan.locales import DEFAULT_LANGUAGE, LANGUAGES, Language, translations_for
 from pintuan.locales.catalogs import catalog_of
 from tests.documents import PROJECT
 
 SOURCES = PROJECT / "src" / "pintuan"
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+# Cyrillic, Han and Hangul: letters that no English source has a use for.
+OTHER_SCRIPTS = re.compile(r"[\u0400-\u04ff\u4e00-\u9fff\uac00-\ud7af]")
 TRANSLATED = [language for language in LANGUAGES if language != DEFAULT_LANGUAGE]
 NUMBERS = (0, 1, 2, 3, 5, 10, 11, 21, 22, 25, 101, 112)
 
 
 @cache
-def messages() -> frozenset[str | tuple[str, ...]]:
-    """What `make messages` would find."""
+def found_messages() -> list[Any]:
+    """What `make messages` would find, with the file of each."""
     mappings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["babel"]["mappings"]
     methods = [(mapping["pattern"], mapping["method"]) for mapping in mappings]
     options = {
         mapping["pattern"]: {key: value for key, value in mapping.items() if key not in {"pattern", "method"}}
         for mapping in mappings
     }
-    found = extract_from_dir(SOURCES, methods, options)
-    return frozenset(message for _, _, message, _, _ in found)
+    return list(extract_from_dir(SOURCES, methods, options))
+
+
+def messages() -> frozenset[str | tuple[str, ...]]:
+    return frozenset(message for _, _, message, _, _ in found_messages())
 
 
 def placeholders(text: str) -> set[str]:
@@ -101,3 +109,35 @@ def test_numbers_choose_their_form() -> None:
     assert (ukrainian[3], ukrainian[4]) == (ukrainian[0], ukrainian[2])
     assert translations_for("en").ngettext(one, many, 1) == one
     assert translations_for("en").ngettext(one, many, 2) == many
+
+
+def test_what_people_are_told_outside_of_the_pages_is_in_the_catalogs_too() -> None:
+    sources = {place.rpartition("/")[0] for place, _, _, _, _ in found_messages() if place.endswith(".py")}
+    assert {"identity", "invites", "pages", "previews"} <= sources
+
+
+def test_no_translation_stands_beside_the_catalogs() -> None:
+    # Languages are named in their own words wherever somebody chooses one.
+    names = SOURCES / "pages" / "rendering.py"
+    files = [*SOURCES.rglob("*.py"), *SOURCES.rglob("*.html"), *SOURCES.rglob("*.js")]
+    assert [path for path in files if path != names and OTHER_SCRIPTS.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_messages_to_people_are_in_their_language_alone(language: Language) -> None:
+    for contact in (Contact("email", "bea@example.com"), Contact("phone", "+33612345678")):
+        texts = [
+            (
+                invitation_of(contact, one, title="T", price="P", url="U", stop_url="S"),
+                code_of(contact, "1", one),
+            )
+            for one in (language, DEFAULT_LANGUAGE)
+        ]
+        for translated, english in zip(*texts, strict=True):
+            assert translated.subject != english.subject
+            assert set(sentences(translated.text)) & set(sentences(english.text)) == set()
+
+
+def sentences(text: str) -> list[str]:
+    """The parts of a text that have words, and not just what was put in."""
+    return [part for part in re.split(r"[\n:.。：]", text) if len(part.strip()) > 1]
