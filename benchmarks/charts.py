@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 680
 HEIGHT: Final = 300
 LEFT: Final = 70
-RIGHT: Final = 20
+RIGHT: Final = 34
 TOP: Final = 14
 BOTTOM: Final = 58
 COLOURS: Final = 6
@@ -130,6 +130,11 @@ def _tail(percentile: float) -> float:
     return min(TAIL_MAX, 100 / max(100 - percentile, 1e-9))
 
 
+def _tick_text(value: float) -> str:
+    """Ticks are round numbers, and need no digits to say how exact they are."""
+    return f"{value:,.9g}"
+
+
 def _x(place: float) -> float:
     return LEFT + place * (WIDTH - LEFT - RIGHT)
 
@@ -138,7 +143,8 @@ def _y(place: float) -> float:
     return HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM)
 
 
-def _draw_lines(chart: Chart, *, x_text: Callable[[float], str] = number) -> str:
+def _draw_lines(chart: Chart, *, x_text: Callable[[float], str] | None = None) -> str:
+    x_text = x_text or _tick_text
     x_axis = axis_over((float(x) for series in chart.series for x in series.xs), log=chart.log_x)
     if not chart.log_x:
         x_axis = _close_around(x_axis, [float(x) for series in chart.series for x in series.xs])
@@ -202,7 +208,7 @@ def _grid(axis: Axis) -> str:
         y = _y(axis.place(tick))
         lines.append(
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick y" x="{LEFT - 6}" y="{y + 4:.1f}">{number(tick)}</text>'
+            f'<text class="tick y" x="{LEFT - 6}" y="{y + 4:.1f}">{_tick_text(tick)}</text>'
         )
     return "".join(lines)
 
