@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
 
 from groups.errors import GroupsError, Overloaded
 from groups.keys import Lane
@@ -43,12 +46,15 @@ class RememberedRequest(GroupsError):
     """The request was recorded earlier and its seat is no longer in the lane's memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A placement and the caller that waits for it; `caller` names the caller's trace, if it has one."""
+Outcome: TypeAlias = Recorded | Exception
+OnOutcome: TypeAlias = Callable[[Outcome], None]
+
+
+class Waiting(msgspec.Struct, frozen=True, eq=False):
+    """A placement, and whom to tell its outcome; `caller` names the caller's trace, if it has one."""
 
     placement: Placement
-    answer: asyncio.Future[Recorded]
+    tell: OnOutcome
     queued_at_s: float
     caller: object | None
 
@@ -71,7 +77,7 @@ class LaneRunner:
         self.epoch = epoch
         self._tools = tools
         self._queue: deque[Waiting] = deque()
-        self._queued_of: Counter[str] = Counter()
+        self._queued_of: dict[str, int] = {}
         self._check_refusals_at_s = 0.0
         self._confirmed = Confirmations()
         self._task: asyncio.Task[None] | None = None
@@ -80,25 +86,26 @@ class LaneRunner:
     def idle(self) -> bool:
         return self._task is None
 
-    def submit(self, placement: Placement) -> asyncio.Future[Recorded]:
-        """Queues a placement and returns the future of its outcome.
+    def submit(self, placement: Placement, tell: OnOutcome) -> None:
+        """Queues a placement; `tell` is called once, with its outcome.
+
+        It is called between two of the lane's batches, so it must return at once and not raise.
 
         Raises Overloaded when `QUEUE_MAX` callers wait already, or `QUEUED_PER_BUYER_MAX` of this buyer.
         """
         if len(self._queue) >= QUEUE_MAX:
             raise Overloaded("too many joins are waiting for this deal")
-        if self._queued_of[placement.buyer_id] >= QUEUED_PER_BUYER_MAX:
+        queued = self._queued_of.get(placement.buyer_id, 0)
+        if queued >= QUEUED_PER_BUYER_MAX:
             raise Overloaded("too many joins of this buyer are waiting")
-        self._queued_of[placement.buyer_id] += 1
+        self._queued_of[placement.buyer_id] = queued + 1
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Recorded] = loop.create_future()
-        self._queue.append(Waiting(placement, answer, loop.time(), self._tools.listeners.tracer.caller()))
+        self._queue.append(Waiting(placement, tell, loop.time(), self._tools.listeners.tracer.caller()))
         if self._task is None:
             # A context of its own: a batch serves many callers and must not log as the first of them.
-            self._task = asyncio.create_task(
+            self._task = loop.create_task(
                 self._run(), name=f"lane {self.lane.deal_id}:{self.lane.lane_no}", context=Context()
             )
-        return answer
 
     async def drained(self) -> None:
         """Returns once nothing is queued or under way."""
@@ -113,7 +120,7 @@ class LaneRunner:
                     await self._see_through(batch)
                 except Exception as error:  # noqa: BLE001 - every waiting caller gets it, whatever it is
                     for waiting in batch:
-                        _fail(waiting, error)
+                        waiting.tell(error)
                 if not self._queue:
                     await self._flush_confirmations()
         finally:
@@ -136,8 +143,10 @@ class LaneRunner:
         return batch
 
     def _forget_queued(self, buyer_id: str) -> None:
-        self._queued_of[buyer_id] -= 1
-        if not self._queued_of[buyer_id]:
+        left = self._queued_of[buyer_id] - 1
+        if left:
+            self._queued_of[buyer_id] = left
+        else:
             del self._queued_of[buyer_id]
 
     async def _see_through(self, batch: list[Waiting]) -> None:
@@ -216,14 +225,12 @@ class LaneRunner:
                 verdicts = await self._tools.recorder.record(seats, epoch=self.epoch)
         for waiting, result in zip(batch, results, strict=True):
             if result[0] not in ("placed", "replayed"):
-                _fail(waiting, _reason(result))
+                waiting.tell(_reason(result))
         await self._tell_lane(verdicts)
         for order_id, recorded in verdicts.recorded.items():
-            waiting = seated[order_id]
-            if not waiting.answer.done():
-                waiting.answer.set_result(recorded)
+            seated[order_id].tell(recorded)
         for order_id, refusal in verdicts.refused.items():
-            _fail(seated[order_id], refusal)
+            seated[order_id].tell(refusal)
         if verdicts.written_count:
             self._tools.listeners.on_recorded(verdicts.written_count)
             groups = {seat.group_id for seat in seats if seat.order_id in verdicts.recorded}
@@ -267,8 +274,3 @@ def _reason(result: PlaceResult) -> GroupsError:
     if result[0] == "remembered":
         return RememberedRequest(result[0])
     return refusal_of(result)
-
-
-def _fail(waiting: Waiting, error: Exception) -> None:
-    if not waiting.answer.done():
-        waiting.answer.set_exception(error)

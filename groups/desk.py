@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 
 import asyncpg
+import msgspec
 
 from groups.cache import BoundedCache
-from groups.combiner import LaneRunner, RememberedRequest, Tools, UnknownGroup
+from groups.combiner import LaneRunner, Outcome, RememberedRequest, Tools, UnknownGroup
 from groups.errors import (
     AlreadyJoined,
     DealNotFound,
@@ -150,7 +151,7 @@ class PlacementDesk:
                 await self._rebuilder.warm(lane)
 
     async def _place_in_group(self, placement: Placement, lane: Lane) -> Recorded:
-        placement = replace(placement, deal_id=lane.deal_id)
+        placement = msgspec.structs.replace(placement, deal_id=lane.deal_id)
         try:
             return await self._place_in_lane(placement, lane)
         except SoldOut:
@@ -178,10 +179,11 @@ class PlacementDesk:
 
     async def _place_in_lane(self, placement: Placement, lane: Lane) -> Recorded:
         runner = self._runners.get(lane) or await self._start_runner(lane)
-        # Shielded: a caller that hangs up must not take its batch with it.
-        answer = asyncio.shield(runner.submit(placement))
+        answer: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
+        runner.submit(placement, partial(_settle, answer))
         try:
-            return await asyncio.wait_for(answer, PLACE_TIMEOUT_S)
+            async with asyncio.timeout(PLACE_TIMEOUT_S):
+                return await answer
         except TimeoutError as error:
             raise Overloaded("the placement took too long, try again with the same key") from error
         except RememberedRequest:
@@ -213,6 +215,16 @@ class PlacementDesk:
             runner = LaneRunner(lane, epoch, self._tools)
             self._runners[lane] = runner
         return runner
+
+
+def _settle(answer: asyncio.Future[Recorded], outcome: Outcome) -> None:
+    """Hands an outcome over to whoever still waits; a caller that hung up does not take its batch with it."""
+    if answer.done():
+        return
+    if isinstance(outcome, Recorded):
+        answer.set_result(outcome)
+    else:
+        answer.set_exception(outcome)
 
 
 def home_lane(buyer_id: str, lane_count: int) -> int:

@@ -8,7 +8,13 @@ import time
 SHARE_CODE_LENGTH = 10
 _TIME_MASK = (1 << 48) - 1
 # No vowels and no look-alikes: a code is read aloud and typed, and must not spell anything.
-_SHARE_ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"
+_SHARE_ALPHABET = b"23456789bcdfghjkmnpqrstvwxyz"
+# Random bytes become letters by a table; those above the last multiple of the alphabet would favour its start.
+_SHARE_ACCEPTED = 256 - 256 % len(_SHARE_ALPHABET)
+_SHARE_LETTERS = bytes(_SHARE_ALPHABET[byte % len(_SHARE_ALPHABET)] for byte in range(256))
+_SHARE_REJECTED = bytes(range(_SHARE_ACCEPTED, 256))
+# So many that a second draw is rare.
+_SHARE_BYTES = SHARE_CODE_LENGTH + 4
 
 
 def new_id(prefix: str) -> str:
@@ -23,4 +29,7 @@ def new_id(prefix: str) -> str:
 
 def new_share_code() -> str:
     """Returns a code of `SHARE_CODE_LENGTH` characters, about 48 bits, for a group's shared link."""
-    return "".join(secrets.choice(_SHARE_ALPHABET) for _ in range(SHARE_CODE_LENGTH))
+    code = b""
+    while len(code) < SHARE_CODE_LENGTH:
+        code += secrets.token_bytes(_SHARE_BYTES).translate(_SHARE_LETTERS, _SHARE_REJECTED)
+    return code[:SHARE_CODE_LENGTH].decode("ascii")

@@ -33,6 +33,8 @@ class LaneKeys:
     freed: str
     buyers: str
     pending: str
+    rates: str
+    earlier: str
     _base: str
 
     @classmethod
@@ -46,6 +48,8 @@ class LaneKeys:
             freed=f"{base}:freed",
             buyers=f"{base}:buyers",
             pending=f"{base}:pending",
+            rates=f"{base}:rates",
+            earlier=f"{base}:earlier",
             _base=base,
         )
 
@@ -57,10 +61,6 @@ class LaneKeys:
     def request(self, request_id: str) -> str:
         """The memory of one idempotent request; a string with a time to live."""
         return f"{self._base}:request:{request_id}"
-
-    def rate(self, buyer_id: str) -> str:
-        """The arrival time that limits one buyer's rate; a string with a time to live."""
-        return f"{self._base}:rate:{buyer_id}"
 
     def staged(self, epoch: int) -> tuple[str, str, str, str, str]:
         """Where a rebuild at `epoch` gathers groups, open, seats, freed and buyers before it is installed."""

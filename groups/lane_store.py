@@ -131,9 +131,8 @@ class LaneStore:
     ) -> list[PlaceResult]:
         """Places a batch atomically; results are in the order of `items`, shaped as `place.lua` says."""
         keys = LaneKeys.of(lane)
-        names = keys.state
-        for item in items:
-            names += (keys.request(item.request_id), keys.rate(item.buyer))
+        names = [*keys.state, keys.rates, keys.earlier]
+        names += [keys.request(item.request_id) for item in items]
         answer = await self._call(
             PLACE, epoch, names, [self._sim_offset_ms, _encode(confirmed), self._limits, _encode(items)]
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+import msgspec
 
 from groups.errors import (
     AlreadyJoined,
@@ -22,8 +23,7 @@ from groups.lane_store import PlaceItem, PlaceResult
 Verb = Literal["group", "best", "open", "solo"]
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """One buyer's request for a seat.
 
     `verb` is `group` (this group only), `best` (the fullest open group, or a new one), `open` (a new group)
@@ -43,19 +43,51 @@ class Placement:
     ship_to: dict[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A durable order. `replayed` is true when an earlier call with the same key made it."""
+class PlacedGroup(msgspec.Struct, frozen=True):
+    """An open group as it stood when a batch of its seats was committed; one object serves the whole batch.
+
+    `headcount` counts authorised members, `taken` every live seat; prices are in minor units of `currency`.
+    """
+
+    id: str
+    share_code: str
+    capacity: int
+    min_headcount: int
+    tier_headcounts: tuple[int, ...]
+    tier_prices_minor: tuple[int, ...]
+    currency: str
+    opened_at: datetime
+    deadline: datetime
+    headcount: int
+    taken: int
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """What an order began as: held, in a group or, with a group of None, alone at list price."""
+
+    seat: int | None
+    promised_unit_minor: int
+    currency: str
+    created_at: datetime
+    group: PlacedGroup | None
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A durable order. `replayed` is true when an earlier call with the same key made it.
+
+    `placed` is there when this very call wrote the order and heard of it; otherwise the order must be read.
+    """
 
     order_id: str
     replayed: bool
+    placed: Placed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(msgspec.Struct, frozen=True):
     """A seat the lane gave out and Postgres has not confirmed yet.
 
-    `share_code` and `leader_order_id` come with a group whose row may not exist yet.
+    `share_code` and `leader_order_id` come with a group whose row may not exist yet. `taken` is how many of
+    the group's seats were taken once this one was.
     """
 
     placement: Placement
@@ -66,10 +98,10 @@ class Seat:
     share_code: str | None
     leader_order_id: str | None
     replayed: bool
+    taken: int
 
 
-@dataclass(frozen=True, slots=True)
-class CommittedGroup:
+class CommittedGroup(msgspec.Struct, frozen=True):
     """A group that is known to be in Postgres, with the deadline it has there."""
 
     group_id: str
@@ -93,7 +125,7 @@ def item_of(placement: Placement) -> PlaceItem:
 
 def seat_of(placement: Placement, lane_no: int, result: PlaceResult) -> Seat:
     """Reads a `placed` or `replayed` result of `place.lua`."""
-    _, order_id, group_id, seat_no, share_code, leader_order_id = result
+    outcome, order_id, group_id, seat_no, share_code, leader_order_id, taken = result
     return Seat(
         placement=placement,
         lane_no=lane_no,
@@ -102,7 +134,8 @@ def seat_of(placement: Placement, lane_no: int, result: PlaceResult) -> Seat:
         seat_no=seat_no if group_id else None,
         share_code=share_code or None,
         leader_order_id=leader_order_id or None,
-        replayed=result[0] == "replayed",
+        replayed=outcome == "replayed",
+        taken=taken,
     )
 
 

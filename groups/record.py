@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from groups.errors import (
 )
 from groups.lane_store import LaneCold
 from groups.leaders import replace_founders
-from groups.placement import CommittedGroup, Recorded, Seat
+from groups.placement import CommittedGroup, Placed, PlacedGroup, Recorded, Seat
 from sql import load_queries
 from sql.retry import retry_serialization
 
@@ -88,7 +88,7 @@ class Verdicts:
 
     def know_group(self, seat: Seat, deadline: datetime) -> None:
         """Notes that a recorded seat's group is committed, unless the lane knows that already."""
-        if seat.group_id is not None and seat.share_code is not None:
+        if seat.group_id is not None and seat.share_code is not None and seat.group_id not in self.groups:
             self.groups[seat.group_id] = CommittedGroup(seat.group_id, deadline)
 
 
@@ -146,11 +146,16 @@ class Recorder:
             return True
         except _OUTCOME_UNKNOWN:
             return True
-        verdicts.written_count += len(rows)
-        for row in rows:
+        orders = [row for row in rows if row["id"] is not None]
+        verdicts.written_count += len(orders)
+        groups = _groups_of(rows[len(orders) :], open_seats.values())
+        for row in orders:
             seat = open_seats.pop(row["id"])
-            verdicts.recorded[seat.order_id] = Recorded(seat.order_id, replayed=seat.replayed)
-            verdicts.know_group(seat, row["deadline"])
+            group = groups[row["group_id"]] if row["group_id"] is not None else None
+            placed = None if seat.replayed else _placed(row, seat, group)
+            verdicts.recorded[seat.order_id] = Recorded(seat.order_id, seat.replayed, placed)
+            if group is not None:
+                verdicts.know_group(seat, group.deadline)
         return False
 
     async def _record_halves(
@@ -227,6 +232,34 @@ class Recorder:
             await replace_founders(self._pool, founders)
         except (*_OUTCOME_UNKNOWN, *_GAVE_WAY) as error:
             _log.warning("groups %s were left without their founders: %s", sorted(founders.values()), error)
+
+
+def _groups_of(rows: Sequence[asyncpg.Record], seats: Iterable[Seat]) -> dict[str, PlacedGroup]:
+    """Reads the rows of groups, each as full as the last of the seats that the lane gave out in it."""
+    taken: dict[str | None, int] = {}
+    for seat in seats:
+        if seat.taken > taken.get(seat.group_id, 0):
+            taken[seat.group_id] = seat.taken
+    return {
+        row["group_id"]: PlacedGroup(
+            id=row["group_id"],
+            share_code=row["share_code"],
+            capacity=row["capacity"],
+            min_headcount=row["min_headcount"],
+            tier_headcounts=tuple(row["tier_headcounts"]),
+            tier_prices_minor=tuple(row["tier_prices_minor"]),
+            currency=row["currency"],
+            opened_at=row["opened_at"],
+            deadline=row["deadline"],
+            headcount=row["headcount"],
+            taken=taken[row["group_id"]],
+        )
+        for row in rows
+    }
+
+
+def _placed(row: asyncpg.Record, seat: Seat, group: PlacedGroup | None) -> Placed:
+    return Placed(seat.seat_no, row["promised_unit_minor"], row["currency"], row["created_at"], group)
 
 
 def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -> bool:

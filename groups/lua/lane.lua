@@ -5,6 +5,8 @@
 -- A seat is {group_id, seat, buyer, quantity, request_id}; a solo order has no group ('') and seat 0.
 -- A request is `epoch|order_id`, the epoch its seat was placed under; 0 when Postgres is known to have the order.
 -- A buyer is {units, {order_id, …}}: live units in the deal, and the orders whose seats are still in memory.
+-- Lua keeps at most some thousands of values on its stack.
+local CONFIRMED_MAX = 1000
 local STATUS, DEADLINE, CAPACITY, TAKEN, NEXT_SEAT, FREED, SHARE_CODE, LEADER = 1, 2, 3, 4, 5, 6, 7, 8
 
 local function packed(key, field)
@@ -33,8 +35,9 @@ end
 
 -- Takes what Postgres committed off the watch list: {{order_id, …}, {{group_id, deadline_ms}, …}}.
 local function confirm(groups_key, pending_key, confirmations)
-  for _, order_id in ipairs(confirmations[1]) do
-    redis.call('ZREM', pending_key, order_id)
+  local order_ids = confirmations[1]
+  for first = 1, #order_ids, CONFIRMED_MAX do
+    redis.call('ZREM', pending_key, unpack(order_ids, first, math.min(first + CONFIRMED_MAX - 1, #order_ids)))
   end
   for _, known in ipairs(confirmations[2]) do
     local group = packed(groups_key, known[1])

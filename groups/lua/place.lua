@@ -1,4 +1,5 @@
--- Places a batch of buyers into one lane, each into a named group, the fullest open one, a new one, or none (solo).
+-- Places a batch of buyers into one lane, each into a named group, the fullest open one, a new one, or none (solo). A buyer
+-- comes at most once in a batch, so that all is read before the first is placed and written after the last.
 --
 -- KEYS[1] meta hash: the lane's token, deal terms and units left
 -- KEYS[2] groups hash: group id -> group
@@ -7,7 +8,9 @@
 -- KEYS[5] freed zset: `group:seat` of seats given back, in lexical order
 -- KEYS[6] buyers hash: buyer -> units and orders
 -- KEYS[7] pending zset: orders not yet known to be committed, by the time they were placed
--- KEYS[8...] for each item its request key and its rate key
+-- KEYS[8] rates hash: buyer -> arrival time that limits their rate
+-- KEYS[9] earlier hash: the rates of the time before, when nobody's arrival time lay further ahead
+-- KEYS[10...] for each item its request key
 -- ARGV[1] token the caller believes in
 -- ARGV[2] sim_offset_ms added to Redis' clock
 -- ARGV[3] confirmations, msgpack (lane.lua)
@@ -15,14 +18,14 @@
 --   lane_ttl_ms}
 -- ARGV[5] items, msgpack {{verb, group_id, order_id, request_id, buyer, quantity, new_group_id, share_code}, …}
 -- Returns msgpack {'cold'} or {'ok', {result, …}}, a result for each item:
---   {'placed' | 'replayed', order_id, group_id, seat, share_code, leader_order_id}, {'remembered', order_id},
---   {'already_joined', order_id}, {'rate_limited', retry_after_ms}, or {code}
+--   {'placed' | 'replayed', order_id, group_id, seat, share_code, leader_order_id, seats taken in the group},
+--   {'remembered', order_id}, {'already_joined', order_id}, {'rate_limited', retry_after_ms}, or {code}
 -- include: lane
 local VERB, GROUP, ORDER, REQUEST, BUYER, QUANTITY, NEW_GROUP, NEW_SHARE_CODE = 1, 2, 3, 4, 5, 6, 7, 8
 local EXPIRED_GROUPS_MAX = 64
 
 local meta = redis.call('HMGET', KEYS[1], 'token', 'epoch', 'status', 'starts_ms', 'ends_ms', 'units_left',
-  'per_buyer_units', 'capacity', 'group_ttl_ms', 'deal_tat_ms')
+  'per_buyer_units', 'capacity', 'group_ttl_ms', 'deal_tat_ms', 'rates_since_ms')
 if meta[1] ~= ARGV[1] then return cmsgpack.pack({'cold'}) end
 
 local epoch, status = meta[2], meta[3]
@@ -34,9 +37,30 @@ local running = status ~= 'paused' and now >= starts_ms
 local ended = status == 'ended' or (ends_ms > 0 and now >= ends_ms)
 local limits = cmsgpack.unpack(ARGV[4])
 local request_ttl_ms, rates_on = limits[1], limits[2]
-local deal_tat_ms = tonumber(meta[10]) or 0
+local buyer_interval_ms, buyer_burst = limits[3], limits[4]
+local deal_interval_ms, deal_burst = limits[5], limits[6]
+local deal_tat_ms, rates_since_ms = tonumber(meta[10]) or 0, tonumber(meta[11]) or now
 
 confirm(KEYS[2], KEYS[7], cmsgpack.unpack(ARGV[3]))
+
+local items = cmsgpack.unpack(ARGV[5])
+local names = {}
+for index, item in ipairs(items) do names[index] = item[BUYER] end
+local requests = redis.call('MGET', unpack(KEYS, 10, 9 + #items))
+local buyers = redis.call('HMGET', KEYS[6], unpack(names))
+
+-- An arrival time lies at most a burst ahead of the moment it was written. So after twice that time the older hash
+-- limits nobody any more, and the newer one takes its place.
+local rates, earlier = {}, {}
+if rates_on then
+  if now - rates_since_ms > 2 * buyer_interval_ms * buyer_burst then
+    redis.call('UNLINK', KEYS[9])
+    if redis.call('EXISTS', KEYS[8]) == 1 then redis.call('RENAME', KEYS[8], KEYS[9]) end
+    rates_since_ms = now
+  end
+  rates = redis.call('HMGET', KEYS[8], unpack(names))
+  earlier = redis.call('HMGET', KEYS[9], unpack(names))
+end
 
 local groups = {}
 local function group_of(group_id)
@@ -44,13 +68,18 @@ local function group_of(group_id)
   return groups[group_id]
 end
 
-local dirty = {}
-local function flush_groups()
-  for group_id in pairs(dirty) do
-    pack_into(KEYS[2], group_id, groups[group_id])
-    rank_group(KEYS[3], group_id, groups[group_id])
-  end
-  dirty = {}
+-- What this batch changed: groups, and of those the ones whose rank is not written yet.
+local changed, unranked = {}, {}
+local function rank_groups()
+  for group_id in pairs(unranked) do rank_group(KEYS[3], group_id, groups[group_id]) end
+  unranked = {}
+end
+
+-- Field and value, or score and member, of what is written in one command when every item is placed.
+local new_seats, new_buyers, new_pending, new_rates = {}, {}, {}, {}
+local function append(flat, first, second)
+  flat[#flat + 1] = first
+  flat[#flat + 1] = second
 end
 
 -- Generic cell rate algorithm: one theoretical arrival time in place of a bucket of tokens. Returns the new time, or
@@ -62,28 +91,28 @@ local function arrival(tat_ms, interval_ms, burst)
   return next_ms
 end
 
-local function throttled(rate_key)
+local function throttled(index, buyer_id)
   if not rates_on then return nil end
-  local buyer_ms, wait_ms = arrival(tonumber(redis.call('GET', rate_key)) or 0, limits[3], limits[4])
+  local buyer_tat_ms = tonumber(rates[index] or earlier[index]) or 0
+  local buyer_ms, wait_ms = arrival(buyer_tat_ms, buyer_interval_ms, buyer_burst)
   if not buyer_ms then return wait_ms end
   local deal_ms
-  deal_ms, wait_ms = arrival(deal_tat_ms, limits[5], limits[6])
+  deal_ms, wait_ms = arrival(deal_tat_ms, deal_interval_ms, deal_burst)
   if not deal_ms then return wait_ms end
   deal_tat_ms = deal_ms
-  redis.call('SET', rate_key, string.format('%.3f', buyer_ms), 'PX', math.ceil(buyer_ms - now) + 1)
+  append(new_rates, buyer_id, string.format('%.3f', buyer_ms))
   return nil
 end
 
-local function remembered(request_key)
-  local value = redis.call('GET', request_key)
-  if not value then return nil end
-  local at_epoch, order_id = value:match('^(%d+)|(.+)$')
+local function remembered(request)
+  if not request then return nil end
+  local at_epoch, order_id = request:match('^(%d+)|(.+)$')
   if at_epoch ~= epoch and at_epoch ~= '0' then return nil end
   local seat = packed(KEYS[4], order_id)
   if not seat then return {'remembered', order_id} end
   local group = seat[1] ~= '' and group_of(seat[1])
-  if not group then return {'replayed', order_id, seat[1], seat[2], '', ''} end
-  return {'replayed', order_id, seat[1], seat[2], group[SHARE_CODE], group[LEADER]}
+  if not group then return {'replayed', order_id, seat[1], seat[2], '', '', 0} end
+  return {'replayed', order_id, seat[1], seat[2], group[SHARE_CODE], group[LEADER], group[TAKEN]}
 end
 
 local function joinable(group)
@@ -93,7 +122,7 @@ end
 local best_id
 local function best_group()
   if best_id and joinable(group_of(best_id)) then return best_id end
-  flush_groups()
+  rank_groups()
   for _ = 1, EXPIRED_GROUPS_MAX do
     best_id = redis.call('ZREVRANGE', KEYS[3], 0, 0)[1]
     if not best_id or joinable(group_of(best_id)) then return best_id end
@@ -133,22 +162,23 @@ end
 
 local function take(item, buyer, group_id, request_key)
   local order_id, quantity = item[ORDER], item[QUANTITY]
-  local seat, share_code, leader = 0, '', ''
+  local seat, share_code, leader, taken = 0, '', '', 0
   if group_id ~= '' then
     local group = group_of(group_id)
     seat = seat_in(group_id, group)
-    group[TAKEN] = group[TAKEN] + 1
-    dirty[group_id] = true
+    taken = group[TAKEN] + 1
+    group[TAKEN] = taken
+    changed[group_id], unranked[group_id] = true, true
     share_code, leader = group[SHARE_CODE], group[LEADER]
   end
   units_left = units_left - quantity
   buyer[1] = buyer[1] + quantity
   table.insert(buyer[2], order_id)
-  pack_into(KEYS[6], item[BUYER], buyer)
-  pack_into(KEYS[4], order_id, {group_id, seat, item[BUYER], quantity, item[REQUEST]})
-  redis.call('ZADD', KEYS[7], now, order_id)
+  append(new_buyers, item[BUYER], cmsgpack.pack(buyer))
+  append(new_seats, order_id, cmsgpack.pack({group_id, seat, item[BUYER], quantity, item[REQUEST]}))
+  append(new_pending, now, order_id)
   redis.call('SET', request_key, epoch .. '|' .. order_id, 'PX', request_ttl_ms)
-  return {'placed', order_id, group_id, seat, share_code, leader}
+  return {'placed', order_id, group_id, seat, share_code, leader, taken}
 end
 
 local function open_group(item)
@@ -165,16 +195,16 @@ local function refusal_of_group(group)
   return nil
 end
 
-local function place(item, request_key, rate_key)
-  local known = remembered(request_key)
+local function place(index, item, request_key)
+  local known = remembered(requests[index])
   if known then return known end
-  local wait_ms = throttled(rate_key)
+  local wait_ms = throttled(index, item[BUYER])
   if wait_ms then return {'rate_limited', math.ceil(wait_ms)} end
   if not running then return {'deal_not_active'} end
 
   local verb, named = item[VERB], item[VERB] == 'group' and item[GROUP]
   if ended and (verb == 'open' or verb == 'solo') then return {'deal_not_active'} end
-  local buyer = packed(KEYS[6], item[BUYER]) or {0, {}}
+  local buyer = buyers[index] and cmsgpack.unpack(buyers[index]) or {0, {}}
   if verb == 'group' or verb == 'best' then
     local order_id = standing_order(buyer, named)
     if order_id then return {'already_joined', order_id} end
@@ -196,11 +226,22 @@ local function place(item, request_key, rate_key)
 end
 
 local results = {}
-for index, item in ipairs(cmsgpack.unpack(ARGV[5])) do
-  results[index] = place(item, KEYS[6 + 2 * index], KEYS[7 + 2 * index])
+for index, item in ipairs(items) do
+  results[index] = place(index, item, KEYS[9 + index])
 end
-flush_groups()
+
+rank_groups()
+local new_groups = {}
+for group_id in pairs(changed) do append(new_groups, group_id, cmsgpack.pack(groups[group_id])) end
+if #new_groups > 0 then redis.call('HSET', KEYS[2], unpack(new_groups)) end
+if #new_seats > 0 then
+  redis.call('HSET', KEYS[4], unpack(new_seats))
+  redis.call('HSET', KEYS[6], unpack(new_buyers))
+  redis.call('ZADD', KEYS[7], unpack(new_pending))
+end
+if #new_rates > 0 then redis.call('HSET', KEYS[8], unpack(new_rates)) end
 -- All keys of a lane go at one moment when nobody joins for long; the next join then finds it cold.
-for index = 1, 7 do redis.call('PEXPIRE', KEYS[index], limits[7]) end
-redis.call('HSET', KEYS[1], 'units_left', units_left, 'deal_tat_ms', string.format('%.3f', deal_tat_ms))
+for index = 1, 9 do redis.call('PEXPIRE', KEYS[index], limits[7]) end
+redis.call('HSET', KEYS[1], 'units_left', units_left, 'deal_tat_ms', string.format('%.3f', deal_tat_ms),
+  'rates_since_ms', rates_since_ms)
 return cmsgpack.pack({'ok', results})

@@ -1,5 +1,6 @@
 -- name: record_placements
--- Makes a batch of placed seats durable in one statement; a row it does not return is not recorded, and not yet refused.
+-- Makes a batch of placed seats durable in one statement: a row for each order it wrote, then one for each group (no id).
+-- A seat it returns no order for is not recorded, and not yet refused.
 WITH input AS MATERIALIZED (
     SELECT *
     FROM unnest(
@@ -26,14 +27,17 @@ opened AS (
     WHERE i.share_code IS NOT NULL AND d.starts_at <= app_now() AND (d.ends_at IS NULL OR d.ends_at > app_now())
     ORDER BY i.group_id
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, capacity, min_headcount, tier_headcounts, tier_prices_minor, deadline
+    RETURNING
+        id, share_code, capacity, min_headcount, tier_headcounts, tier_prices_minor, currency, opened_at, deadline
 ),
 watched AS (
     INSERT INTO group_progress (group_id, capacity, check_at)
     SELECT id, capacity, deadline FROM opened
 ),
 standing AS (
-    SELECT g.id, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor, g.deadline
+    SELECT
+        g.id, g.share_code, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor, g.currency,
+        g.opened_at, g.deadline
     -- A join that waited while an authorised member left would promise a price from before: it must look again.
     FROM groups g JOIN groups seen ON seen.id = g.id AND seen.departures = g.departures
     WHERE g.id IN (SELECT group_id FROM input) AND g.status = 'open' AND g.deadline > app_now()
@@ -41,7 +45,8 @@ standing AS (
     FOR SHARE OF g
 ),
 joinable AS (
-    SELECT * FROM opened UNION ALL SELECT * FROM standing
+    SELECT g.*, coalesce(p.headcount, 0) AS headcount
+    FROM (SELECT * FROM opened UNION ALL SELECT * FROM standing) g LEFT JOIN group_progress p ON p.group_id = g.id
 ),
 keyed AS (
     INSERT INTO idempotency_keys AS k (request_id, body_digest, order_id)
@@ -87,9 +92,7 @@ recorded AS (
         i.order_id, i.deal_id, i.lane_no, i.group_id, i.seat, j.capacity, i.buyer_id, i.quantity, d.currency,
         CASE
             WHEN i.group_id IS NULL THEN d.list_price_minor
-            ELSE unit_price_at(
-                j.tier_headcounts, j.tier_prices_minor, j.min_headcount, coalesce(p.headcount, 0) + 1
-            )
+            ELSE unit_price_at(j.tier_headcounts, j.tier_prices_minor, j.min_headcount, j.headcount + 1)
         END,
         i.payment_method, i.invite_code, i.ship_to, i.request_id,
         app_now() + $17::bigint * interval '1 millisecond', app_now(), app_now()
@@ -98,7 +101,6 @@ recorded AS (
     JOIN counted c ON c.deal_id = i.deal_id AND c.buyer_id = i.buyer_id
     JOIN terms d ON d.id = i.deal_id
     LEFT JOIN joinable j ON j.id = i.group_id
-    LEFT JOIN group_progress p ON p.group_id = i.group_id
     ORDER BY i.order_id
     RETURNING id, deal_id, lane_no, group_id, quantity, currency, promised_unit_minor, created_at
 ),
@@ -117,8 +119,16 @@ due AS (
     SELECT r.id, 'authorise', r.promised_unit_minor * r.quantity, r.currency, app_now(), app_now()
     FROM recorded r
 )
-SELECT r.id, r.promised_unit_minor, r.currency, r.created_at, r.group_id, j.deadline
-FROM recorded r LEFT JOIN joinable j ON j.id = r.group_id;
+SELECT
+    r.id, r.promised_unit_minor, r.currency, r.created_at, r.group_id, NULL AS share_code, NULL AS capacity,
+    NULL AS min_headcount, NULL AS tier_headcounts, NULL AS tier_prices_minor, NULL AS opened_at, NULL AS deadline,
+    NULL AS headcount
+FROM recorded r
+UNION ALL
+SELECT
+    NULL, NULL, j.currency, NULL, j.id, j.share_code, j.capacity, j.min_headcount, j.tier_headcounts,
+    j.tier_prices_minor, j.opened_at, j.deadline, j.headcount
+FROM joinable j;
 
 -- name: classify_placements
 -- Says, in a snapshot of its own, what stands in the way of each placed seat that was not recorded.
