@@ -59,6 +59,11 @@ PLACEMENT_STAGE: Final = Histogram(
     labelnames=("stage",),
     buckets=_STAGE_BUCKETS_S,
 )
+PLACEMENTS_IN_FLIGHT: Final = Gauge(
+    "pintuan_placements_in_flight",
+    "Joins, openings and purchases under way, sampled four times a second; beyond a limit they are refused.",
+    multiprocess_mode="livesum",
+)
 LANE_REBUILDS: Final = Counter("pintuan_lane_rebuilds", "Lanes whose Redis state was made anew.")
 ORPHAN_SEATS: Final = Counter("pintuan_orphan_seats", "Seats freed because nobody ever recorded them.")
 REFUSALS: Final = Counter("pintuan_refusals", "Requests refused, by problem code.", labelnames=("code",))
@@ -180,6 +185,12 @@ def count_request(*, route: str, method: str, status: int, duration_s: float) ->
     if duration is None:
         duration = _request_durations[route, method] = HTTP_DURATION.labels(route, method)
     duration.observe(duration_s)
+
+
+def count_refused_early(route: str, count: int) -> None:
+    """Counts calls that were refused as `overloaded` before they became requests; their time is not kept."""
+    REFUSALS.labels("overloaded").inc(count)
+    HTTP_REQUESTS.labels(route, "POST", "503").inc(count)
 
 
 def observe_stage(stage: str, duration_s: float) -> None:

@@ -232,6 +232,19 @@ def kinds() -> list[Kind]:
     return sorted(rows.values(), key=lambda kind: (kind.status, kind.code))
 
 
+def overloaded_document() -> bytes:
+    """Returns the encoded document of `overloaded` for those who refuse before a request is even read."""
+    return _encoder.encode(
+        Problem(
+            type=TYPE_PREFIX + _OVERLOADED.code,
+            title=_OVERLOADED.title,
+            status=_OVERLOADED.status,
+            detail=_OVERLOADED.detail,
+            code=_OVERLOADED.code,
+        )
+    )
+
+
 def _kind_of(exc: BaseException) -> Kind:
     for cls in type(exc).__mro__:
         kind = _KINDS.get(cls)

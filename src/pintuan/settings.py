@@ -98,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_currency: str = "USD"
     platform_fee_bps: int = 0
     streams_per_address: int = 200
+    placements_in_flight: int = 512
     smtp_url: str | None = None
     mail_from: str | None = None
     sms_webhook_url: str | None = None
@@ -353,6 +354,11 @@ SETTINGS = (
         "streams_per_address",
         whole_number(1, 1_000_000),
         "how many live streams of groups a process keeps open for one client address",
+    ),
+    Setting(
+        "placements_in_flight",
+        whole_number(1, 100_000),
+        "how many joins, openings and purchases an API process works on at once; it refuses others with 503",
     ),
     Setting(
         "smtp_url",

@@ -12,9 +12,10 @@ import uvicorn
 
 from pintuan.app import ROUTES, create_app
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
-from pintuan.settings import SettingsError
+from pintuan.settings import SettingsError, load_settings
 from pintuan.supervisor.descriptors import allow_many_descriptors
-from pintuan.supervisor.http_protocol import ImpatientProtocol
+from pintuan.supervisor.http_protocol import gated
+from pintuan.supervisor.placement_gate import PlacementGate
 from pintuan.supervisor.readiness import tell_ready
 from pintuan.supervisor.serving import PoliteServer
 
@@ -34,13 +35,14 @@ def main() -> None:
     # Before the application decides how many streams it keeps open.
     allow_many_descriptors()
     try:
-        app = create_app(routes=HEALTH_ROUTES if options.operator_only else ROUTES)
+        settings = load_settings()
+        app = create_app(settings, routes=HEALTH_ROUTES if options.operator_only else ROUTES)
     except SettingsError as error:
         sys.exit(f"pintuan: {error}")
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=ImpatientProtocol,
+        http=gated(PlacementGate(settings.placements_in_flight)),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -1,15 +1,23 @@
-"""uvicorn's HTTP/1.1 protocol, taught to give up on requests that never end."""
+"""uvicorn's HTTP/1.1 protocol, taught to give up on requests that never end, and to refuse early.
+
+What every request pays is kept small: a connection has one timer, which looks now and then whether something
+is overdue, where uvicorn sets and cancels one for each request.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from pintuan.supervisor.placement_gate import PlacementGate, route_of
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
 
     import uvicorn
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
     from uvicorn.server import ServerState
 
 HEAD_BYTES_MAX: Final = 64 * 1024
@@ -21,6 +29,7 @@ REQUEST_WAIT_S_MAX: Final = 30.0
 _HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
+_CLOSE: Final = (b"connection", b"close")
 
 
 class ImpatientProtocol(HttpToolsProtocol):
@@ -28,7 +37,12 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     uvicorn keeps a head of any size in memory, and waits for ever for the rest of a request: a stranger with
     one connection could fill the memory, and one with many could take all of them.
+
+    With a `gate`, a call that places is refused as soon as its head is there when too many are under way: no
+    task, no scope and no layer of the application is made for it, and its body is let pass unread.
     """
+
+    gate: ClassVar[PlacementGate | None] = None
 
     def __init__(
         self,
@@ -40,17 +54,24 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._in_head = False
         self._in_body = False
+        self._is_refused = False
+        self._route: str | None = None
         self._head_bytes = 0
-        self._deadline: asyncio.TimerHandle | None = None
+        # When to give up on the client, by the loop's time; None while it is the application that works.
+        self._deadline_s: float | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # As uvicorn has it.
         """Waits for the first request."""
         super().connection_made(transport)
-        self._wait()
+        self._wait(REQUEST_WAIT_S_MAX)
+        self._alarm = self.loop.call_later(self._look_every_s, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits for nothing any more."""
-        self._stop_waiting()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -59,55 +80,165 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if was_in_head and self._in_head:
-            self._head_bytes += len(data)
+        if self._in_body:
+            self._wait(REQUEST_WAIT_S_MAX)
+        elif self._in_head:
+            if was_in_head:
+                self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._refuse_head()
-                return
-        is_whole = not self._in_head and self._is_answering
-        if self._in_body or is_whole:
-            self._stop_waiting()
-        if not is_whole or self._in_body:
-            self._wait()
+        elif self._is_answering:
+            self._deadline_s = None
+
+    def resume_writing(self) -> None:
+        """Reads on where reading stopped because nobody took the refusals."""
+        super().resume_writing()
+        if not self._is_answering:
+            self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
-        """Notes that a request has begun."""
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
+        """Notes that a request has begun; what it needs is made when its head is there and not refused."""
+        self._in_head, self._is_refused, self._head_bytes = True, False, 0
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self._wait(REQUEST_WAIT_S_MAX)
 
     def on_headers_complete(self) -> None:
-        """Notes that the body comes next."""
+        """Refuses the request, or begins to answer it; the body comes next."""
         self._in_head, self._in_body = False, True
+        if self.transport.is_closing():
+            # The client was told that there are no more answers; what it sent before it knew is passed over.
+            self._is_refused = True
+            return
+        gate = self.gate
+        if gate is not None and self.parser.get_method() == b"POST":
+            self._route = route_of(self.url)
+            # On a connection answers keep their order: the turn of one that must wait comes later.
+            if self._route is not None and gate.is_full and not self._is_answering:
+                self._is_refused = True
+                # A client that waits to be told to send its body may not send it any more (RFC 9110 10.1.1).
+                keep_alive = self._may_keep_alive and not self.expect_100_continue
+                self._refuse(gate, self._route, self.headers, keep_alive=keep_alive)
+                return
+        else:
+            self._route = None
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Hands on a piece of the body, unless the request was refused."""
+        if not self._is_refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Notes that the request is whole."""
         self._in_body = False
-        super().on_message_complete()
+        if not self._is_refused:
+            super().on_message_complete()
+        if not self._is_answering:
+            self._wait(self.timeout_keep_alive)
+
+    def on_response_complete(self) -> None:
+        """Goes on with the next request that came meanwhile, or waits for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        while self.pipeline:
+            cycle, app = self.pipeline.pop()
+            if self._begins(cycle):
+                self._start_asgi_task(cycle, app)
+                return
+            if self.transport.is_closing():
+                return
+        if not self._in_head and not self._in_body:
+            self._wait(self.timeout_keep_alive)
+
+    def _begins(self, cycle: RequestResponseCycle) -> bool:
+        """Whether the next request of the pipeline begins; otherwise it has been refused."""
+        scope = cycle.scope
+        self._route = route_of(scope["raw_path"]) if scope["method"] == "POST" else None
+        if self.gate is None or self._route is None or not self.gate.is_full:
+            return True
+        cycle.response_complete = True
+        keep_alive = cycle.keep_alive and not cycle.waiting_for_100_continue
+        self._refuse(self.gate, self._route, scope["headers"], keep_alive=keep_alive)
+        return False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begins to answer; a call that places is counted from here until its task ends."""
+        if self.gate is not None and self._route is not None:
+            app = _Counted(app, self.gate, self.loop)
+        super()._start_asgi_task(cycle, app)
+
+    def _refuse(
+        self, gate: PlacementGate, route: str, headers: Iterable[tuple[bytes, bytes]], *, keep_alive: bool
+    ) -> None:
+        default_headers = self.server_state.default_headers
+        close = not keep_alive or _CLOSE in default_headers
+        self.transport.write(gate.refuse(route, headers, default_headers, close=close))
+        self.server_state.total_requests += 1
+        if close:
+            self.transport.close()
+        elif self.flow.write_paused:
+            self.flow.pause_reading()
 
     @property
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _wait(self) -> None:
-        """Gives up after a while, unless that was decided before."""
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_WAIT_S_MAX, self._give_up)
+    @property
+    def _may_keep_alive(self) -> bool:
+        return bool(self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive())
 
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    @property
+    def _look_every_s(self) -> float:
+        return min(REQUEST_WAIT_S_MAX, self.timeout_keep_alive)
 
-    def _give_up(self) -> None:
-        self._deadline = None
-        if self.flow.read_paused:
+    def _wait(self, wait_s: float) -> None:
+        self._deadline_s = self.loop.time() + wait_s
+
+    def _look(self) -> None:
+        """Gives up on a client that is overdue, and looks again before anything else can be."""
+        now_s = self.loop.time()
+        if self._deadline_s is not None and now_s >= self._deadline_s:
+            if not self.flow.read_paused:
+                self._alarm = None
+                self.transport.close()
+                return
             # It is the application that lets the client wait.
-            self._wait()
-        else:
-            self.transport.close()
+            self._wait(REQUEST_WAIT_S_MAX)
+        wait_s = self._look_every_s
+        if self._deadline_s is not None:
+            wait_s = min(wait_s, self._deadline_s - now_s)
+        self._alarm = self.loop.call_later(wait_s, self._look)
 
     def _refuse_head(self) -> None:
         if not self._is_answering:
             self.transport.write(_HEAD_TOO_LARGE)
         self.transport.close()
+
+
+class _Counted:
+    """The application for one call that places; it is counted as soon as this is made."""
+
+    __slots__ = ("_app", "_entered_s", "_gate", "_loop")
+
+    def __init__(self, app: ASGI3Application, gate: PlacementGate, loop: asyncio.AbstractEventLoop) -> None:
+        self._app, self._gate, self._loop = app, gate, loop
+        self._entered_s = gate.enter(loop)
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._gate.leave(self._entered_s, self._loop.time())
+
+
+def gated(gate: PlacementGate) -> type[ImpatientProtocol]:
+    """Returns the protocol for a server all of whose connections share `gate`."""
+    return type("GatedProtocol", (ImpatientProtocol,), {"gate": gate})
