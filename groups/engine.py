@@ -13,6 +13,7 @@ from groups.desk import PlacementDesk
 from groups.lane_store import LaneStore, RateLimits
 from groups.lifecycle import Lifecycle
 from groups.listeners import Listeners
+from groups.listing import GroupList, Listed, Place
 from groups.placement import Placement, Recorded
 from groups.rebuild import Rebuilder
 from groups.reconciler import Reconciler
@@ -35,12 +36,14 @@ class GroupEngine:
         desk: PlacementDesk,
         lifecycle: Lifecycle,
         reconciler: Reconciler,
+        listing: GroupList,
         pool: asyncpg.Pool,
         listeners: Listeners,
     ) -> None:
         self._desk = desk
         self._lifecycle = lifecycle
         self._reconciler = reconciler
+        self._listing = listing
         self._pool = pool
         self._listeners = listeners
 
@@ -67,6 +70,10 @@ class GroupEngine:
         learn of the change from the next seat they record or, within milliseconds, from the next refusal.
         """
         await self._desk.deal_changed(deal_id)
+
+    async def joinable_groups(self, deal_id: str, *, after: Place | None, count: int) -> Listed:
+        """Lists groups one can join, fullest first; see `GroupList.joinable`."""
+        return await self._listing.joinable(deal_id, after=after, count=count)
 
     async def advance_due_groups(self, limit: int) -> int:
         """Advances groups that are due; see `Lifecycle.advance_due`."""
@@ -115,7 +122,8 @@ async def open_engine(
     desk = PlacementDesk(pool, store, rebuilder, hold_ms=hold_ms, listeners=listeners)
     try:
         lifecycle = Lifecycle(pool, store, listeners)
-        yield GroupEngine(desk, lifecycle, Reconciler(pool, store, listeners), pool, listeners)
+        reconciler, listing = Reconciler(pool, store, listeners), GroupList(pool, store)
+        yield GroupEngine(desk, lifecycle, reconciler, listing, pool, listeners)
     finally:
         await desk.close()
         await rebuilder.close()

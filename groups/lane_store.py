@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from groups.connections import Lent, connections_to
 from groups.keys import Lane, LaneKeys
 from groups.listeners import Tracer, Untraced
-from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, ORPHANS, PLACE, Script
+from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, LIST, ORPHANS, PLACE, Script
 
 ORPHANS_LISTED_MAX = 500
 # In the memory of requests: the order is in Postgres, so no rebuild undoes it. Lanes count from 1.
@@ -170,6 +170,22 @@ class LaneStore:
             [self._sim_offset_ms, age_ms, ORPHANS_LISTED_MAX],
         )
         return [(order_id, request_id, group_id) for order_id, request_id, group_id in answer[1]]
+
+    async def list_groups(
+        self, lane: Lane, epoch: int, *, after: tuple[int, str], count: int, looks_max: int
+    ) -> list[tuple[int, str, bool]]:
+        """Looks at groups from behind (taken seats, group id), fullest first, until `count` are joinable.
+
+        Returns (taken seats, group id, whether one can join) of each, `looks_max` at most.
+        """
+        keys = LaneKeys.of(lane)
+        answer = await self._call(
+            LIST,
+            epoch,
+            [keys.meta, keys.groups, keys.open],
+            [self._sim_offset_ms, *after, count, looks_max],
+        )
+        return [(taken, group_id, joinable) for taken, group_id, joinable in answer[1]]
 
     async def stage(
         self, lane: Lane, epoch: int, position: int, values: dict[str, Any], *, ranked: bool

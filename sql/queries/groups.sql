@@ -14,23 +14,31 @@ WHERE g.id = ANY($1::text[]);
 -- Finds the group behind a shared link.
 SELECT id FROM groups WHERE share_code = $1;
 
--- name: joinable_groups
--- Lists groups one can join now, fullest first, from behind ($2 live seats, $3 id); none of a deal not running.
+-- name: listed_lanes
+-- Reads the lanes whose groups one may join now: none of a deal that has not begun, is paused, or is sold out.
+SELECT l.lane_no, l.epoch
+FROM lanes l JOIN deals d ON d.id = l.deal_id
+WHERE d.id = $1 AND d.status <> 'paused' AND d.starts_at <= app_now()
+    AND EXISTS (SELECT FROM lanes s WHERE s.deal_id = d.id AND s.stock_units > s.sold_units)
+ORDER BY l.lane_no;
+
+-- name: groups_of_cold_lanes
+-- Lists groups with room in lanes $2 from behind ($3 seats, $4 id), out of the $6 groups that have the most time left.
 SELECT id, taken
 FROM (
-    SELECT g.id, g.capacity, (
-        SELECT count(*) FROM orders o
-        WHERE o.group_id = g.id
-            AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    SELECT g.id, g.capacity, p.headcount + (
+        SELECT count(*) FROM orders o WHERE o.group_id = g.id AND o.status = 'held'
     ) AS taken
-    FROM groups g JOIN deals d ON d.id = g.deal_id
-    WHERE g.deal_id = $1 AND g.status = 'open' AND g.deadline > app_now() AND d.status <> 'paused'
-        AND d.starts_at <= app_now()
-        AND EXISTS (SELECT FROM lanes l WHERE l.deal_id = d.id AND l.stock_units > l.sold_units)
+    FROM (
+        SELECT id, capacity FROM groups
+        WHERE deal_id = $1 AND lane_no = ANY($2::integer[]) AND status = 'open' AND deadline > app_now()
+        ORDER BY deadline DESC
+        LIMIT $6
+    ) g JOIN group_progress p ON p.group_id = g.id
 ) g
-WHERE taken < capacity AND (taken, id) < (coalesce($2::bigint, 9223372036854775807), coalesce($3::text, ''))
-ORDER BY taken DESC, id DESC
-LIMIT $4;
+WHERE taken < capacity AND (taken, id COLLATE "C") < ($3::bigint, $4::text)
+ORDER BY taken DESC, id COLLATE "C" DESC
+LIMIT $5;
 
 -- name: select_order_in_group
 -- Reads the buyer's order in a group: the live one, or else the newest.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pintuan.auth import Principal
     from pintuan.bootstrap import Resources
     from pintuan.groups.schemas import Group
+
+# How often a page is filled up for groups that have just ended.
+LOOKS_MAX: Final = 3
 
 
 async def get_group(resources: Resources, group_id: str, viewer: Principal | None) -> Group:
@@ -38,15 +41,42 @@ async def get_shared_group(resources: Resources, share_code: str, viewer: Princi
 
 
 async def list_joinable(resources: Resources, deal_id: str, *, cursor: str | None, limit: int) -> Page[Group]:
-    """Returns a page of the deal's groups one can join now, fullest first; raises NotFound, InvalidInput."""
+    """Returns a page of the deal's groups one can join now, fullest first; raises NotFound, InvalidInput.
+
+    Where many groups are about to be closed, a page may be short and still not the last.
+    """
     await get_deal(resources.pool, deal_id)
     after = None if cursor is None else decode_token(cursor, store.Fullness)
-    places = await store.joinable_groups(resources.pool, deal_id, after=after, limit=limit + 1)
-    shown = places[:limit]
-    groups = await store.select_groups(
-        resources.pool, [place.id for place in shown], share_base=resources.settings.share_base
-    )
+    shown: list[tuple[store.Fullness, Group]] = []
+    for _ in range(LOOKS_MAX):
+        listed = await resources.engine.joinable_groups(
+            deal_id, after=None if after is None else (after.taken, after.id), count=limit + 1 - len(shown)
+        )
+        groups = await store.select_groups(
+            resources.pool,
+            [group_id for _, group_id in listed.places],
+            share_base=resources.settings.share_base,
+        )
+        shown += [
+            (store.Fullness(taken, group_id), groups[group_id])
+            for taken, group_id in listed.places
+            if group_id in groups and _takes_members(groups[group_id])
+        ]
+        after = None if listed.more_behind is None else store.Fullness(*listed.more_behind)
+        if after is None or len(shown) > limit:
+            break
+    if len(shown) > limit:
+        after = shown[limit - 1][0]
     return Page(
-        items=[groups[place.id] for place in shown],
-        next_cursor=encode_token(shown[-1]) if len(places) > limit else None,
+        items=[group for _, group in shown[:limit]],
+        next_cursor=None if after is None else encode_token(after),
+    )
+
+
+def _takes_members(group: Group) -> bool:
+    """Whether a lane's word holds: Redis may learn late of a group's end, and early of its beginning."""
+    return (
+        group.status == "open"
+        and group.deadline > group.server_time
+        and group.headcount + group.held < group.max_headcount
     )

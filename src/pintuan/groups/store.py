@@ -64,15 +64,6 @@ async def group_of_share_code(pool: asyncpg.Pool, share_code: str) -> str | None
     return group_id
 
 
-async def joinable_groups(
-    pool: asyncpg.Pool, deal_id: str, *, after: Fullness | None, limit: int
-) -> list[Fullness]:
-    """Returns up to `limit` groups of the deal that one can join now, fullest first."""
-    taken, group_id = (after.taken, after.id) if after else (None, None)
-    rows = await pool.fetch(GROUPS["joinable_groups"], deal_id, taken, group_id, limit)
-    return [Fullness(row["taken"], row["id"]) for row in rows]
-
-
 async def select_order_in_group(pool: asyncpg.Pool, group_id: str, buyer_id: str) -> Order | None:
     """Returns the buyer's order in the group, the live one before any other, or None."""
     row = await pool.fetchrow(GROUPS["select_order_in_group"], group_id, buyer_id)

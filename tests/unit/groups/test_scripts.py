@@ -11,11 +11,11 @@ import pytest
 from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneStore, PlaceItem
 from groups.placement import refusal_of
-from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, ORPHANS, PLACE, Script, load_script
+from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, LIST, ORPHANS, PLACE, Script, load_script
 
 pytestmark = pytest.mark.anyio
 
-SCRIPTS = [PLACE, LEAVE, CLOSE, CONFIRM, ORPHANS, INSTALL]
+SCRIPTS = [PLACE, LEAVE, CLOSE, CONFIRM, ORPHANS, INSTALL, LIST]
 LANE = Lane("deal_1", 3)
 EPOCH = 7
 ITEMS = [PlaceItem("best", "", f"ord_{n}", f"{n:032x}", f"buyer-{n}", 1, "grp_1", "code") for n in range(3)]
@@ -27,6 +27,7 @@ CALLS: dict[str, Callable[[LaneStore], Awaitable[object]]] = {
     "confirm": lambda store: store.confirm(LANE, EPOCH, Confirmations()),
     "orphans": lambda store: store.orphans(LANE, EPOCH, age_ms=1),
     "install": lambda store: store.install(LANE, EPOCH, {"epoch": EPOCH}),
+    "list": lambda store: store.list_groups(LANE, EPOCH, after=(1, "grp_1"), count=1, looks_max=1),
 }
 
 _INDEX = re.compile(r"\b(KEYS|ARGV)\[([^\]]+)\]")
