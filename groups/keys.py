@@ -10,8 +10,13 @@ from dataclasses import dataclass
 PREFIX = "pt"
 ALL_KEYS = f"{PREFIX}:*"
 """A pattern that takes in every key of the engine."""
-HISTORY = f"{PREFIX}:history"
-"""How far Postgres had come when somebody last looked: a hash of its history's name and a position."""
+HISTORY = "history"
+"""How keys end that say how far Postgres had come: each a hash of its history's name and a position."""
+
+
+def history_key(tag: str) -> str:
+    """The key of one server's history. `tag` falls into a slot of it; a single Redis needs none."""
+    return f"{PREFIX}:{{{tag}}}:{HISTORY}" if tag else f"{PREFIX}:{HISTORY}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -15,8 +15,10 @@ from typing import Any, cast
 import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
-from groups.connections import Lent, connections_to
-from groups.keys import Lane, LaneKeys
+from groups.cluster import connections_to
+from groups.connections import Home, Lent
+from groups.errors import Overloaded
+from groups.keys import Lane, LaneKeys, history_key
 from groups.listeners import Tracer, Untraced
 from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, LIST, ORPHANS, PLACE, Script
 
@@ -66,6 +68,14 @@ class Confirmations(msgspec.Struct, array_like=True):
 
     def __bool__(self) -> bool:
         return bool(self.order_ids or self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that keeps lanes, and the key on it that says how far Postgres had come."""
+
+    home: Home
+    history_key: str
 
 
 PlaceResult = list[Any]
@@ -222,13 +232,48 @@ class LaneStore:
             ]
             await self._connections.run(keys.meta, partial(_all_done, commands=commands))
 
-    async def install(self, lane: Lane, epoch: int, meta: dict[str, str | int]) -> int | None:
-        """Makes the staged state the lane's own; returns the newer epoch that was already there, or None."""
+    async def install(
+        self, lane: Lane, epoch: int, meta: dict[str, str | int], staged_sizes: Sequence[int]
+    ) -> int | None:
+        """Makes the staged state the lane's own; returns the newer epoch that was already there, or None.
+
+        `staged_sizes` count what was staged under each key. Raises Overloaded when not all of it is there.
+        """
         keys = LaneKeys.of(lane)
         names = keys.state
         flat = [str(part) for pair in meta.items() for part in pair]
-        answer = await self._call(INSTALL, epoch, [*names, *keys.staged(epoch)], [_encode(flat)])
+        answer = await self._call(
+            INSTALL, epoch, [*names, *keys.staged(epoch)], [_encode(flat), _encode(staged_sizes)]
+        )
+        if answer[0] == "incomplete":
+            raise Overloaded("the placement store lost a part of the lane on its way, try again")
         return cast("int", answer[1]) if answer[0] == "newer" else None
+
+    async def servers(self) -> list[Server]:
+        """Every server that keeps lanes, as the cluster says now; raises Overloaded."""
+        homes = await self._connections.homes()
+        return [Server(home, history_key(tag)) for home, tag in homes.items()]
+
+    async def scan(
+        self, server: Server, cursor: bytes, pattern: str, count: int
+    ) -> tuple[bytes, list[bytes]]:
+        """One SCAN of a server's keys; returns the next cursor, `0` at the end. Raises Overloaded."""
+        async with self._connections.lend_at(server.home) as lent:
+            following, keys = await lent.call("SCAN", cursor, "MATCH", pattern, "COUNT", count)
+        return following, keys
+
+    async def unlink(self, server: Server, keys: Sequence[bytes]) -> None:
+        """Removes keys that were found on a server; raises Overloaded."""
+        by_tag: dict[bytes, list[bytes]] = {}
+        for key in keys:
+            by_tag.setdefault(key.partition(b"}")[0], []).append(key)
+        of_slots = list(by_tag.values())
+        async with self._connections.lend_at(server.home) as lent:
+            answers = await lent.call_all([("UNLINK", *of_slot) for of_slot in of_slots])
+        for of_slot, answer in zip(of_slots, answers, strict=True):
+            if isinstance(answer, ResponseError):
+                # The slot is on its way to another server, or there.
+                await self.execute("UNLINK", *(key.decode() for key in of_slot))
 
     async def execute(self, command: str, *args: Any) -> Any:
         """One plain command, its key first; raises Overloaded when Redis does not answer in time."""

@@ -126,8 +126,8 @@ class Rebuilder:
                 QUERIES["raise_epoch"], lane.deal_id, lane.lane_no, found_epoch
             )
             state = await read_lane(connection, lane, request_ttl_ms=self._store.request_ttl_ms)
-            await self._stage(lane, epoch, state)
-            newer_epoch = await self._store.install(lane, epoch, state.meta)
+            sizes = await self._stage(lane, epoch, state)
+            newer_epoch = await self._store.install(lane, epoch, state.meta, sizes)
             if newer_epoch is None:
                 self._listeners.on_rebuild(1)
                 return
@@ -135,13 +135,15 @@ class Rebuilder:
                 return
             found_epoch = newer_epoch
 
-    async def _stage(self, lane: Lane, epoch: int, state: LaneState) -> None:
-        await self._store.stage(lane, epoch, 0, state.groups, ranked=False)
-        await self._store.stage(lane, epoch, 1, state.open, ranked=True)
-        await self._store.stage(lane, epoch, 2, state.seats, ranked=False)
-        await self._store.stage(lane, epoch, 3, state.freed, ranked=True)
-        await self._store.stage(lane, epoch, 4, state.buyers, ranked=False)
+    async def _stage(self, lane: Lane, epoch: int, state: LaneState) -> list[int]:
+        """Stages what is to be installed; returns how much there is of each part."""
+        parts = (state.groups, state.open, state.seats, state.freed, state.buyers)
+        for position, part in enumerate(parts):
+            await self._store.stage(
+                lane, epoch, position, part, ranked=part is state.open or part is state.freed
+            )
         await self._store.remember_requests(lane, state.requests)
+        return [len(part) for part in parts]
 
 
 async def read_lane(connection: Any, lane: Lane, *, request_ttl_ms: int) -> LaneState:

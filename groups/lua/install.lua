@@ -14,7 +14,8 @@
 -- KEYS[12] staged buyers
 -- ARGV[1] token of the rebuilt state, `epoch:run_id`
 -- ARGV[2] fields and values of the meta hash, msgpack {field, value, …}
--- Returns msgpack {'installed'} or {'newer', epoch that is there}
+-- ARGV[3] sizes of what was staged, msgpack {groups, open, seats, freed, buyers}
+-- Returns msgpack {'installed'}, {'newer', epoch that is there}, or {'incomplete'} when something staged got lost
 local held = redis.call('HGET', KEYS[1], 'token')
 if held then
   local held_epoch, held_run = held:match('^(%d+):(.*)$')
@@ -22,6 +23,12 @@ if held then
   if held_run == new_run and tonumber(held_epoch) >= tonumber(new_epoch) then
     return cmsgpack.pack({'newer', tonumber(held_epoch)})
   end
+end
+
+for index, size in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local staged_key = KEYS[7 + index]
+  local count = redis.call('TYPE', staged_key).ok == 'zset' and 'ZCARD' or 'HLEN'
+  if redis.call(count, staged_key) ~= size then return cmsgpack.pack({'incomplete'}) end
 end
 
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7])

@@ -1,6 +1,7 @@
 """Lanes are rebuilt once, whoever asks, and a deal of several lanes answers as one."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -31,10 +32,12 @@ class SlowStore(LaneStore):
         self.reached = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def install(self, lane: Lane, epoch: int, meta: dict[str, Any]) -> int | None:
+    async def install(
+        self, lane: Lane, epoch: int, meta: dict[str, Any], staged_sizes: Sequence[int]
+    ) -> int | None:
         self.reached.set()
         await self.go_on.wait()
-        return await super().install(lane, epoch, meta)
+        return await super().install(lane, epoch, meta, staged_sizes)
 
 
 class LateStore(LaneStore):

@@ -26,7 +26,7 @@ CALLS: dict[str, Callable[[LaneStore], Awaitable[object]]] = {
     "close": lambda store: store.close_groups(LANE, EPOCH, [("grp_1", "full")]),
     "confirm": lambda store: store.confirm(LANE, EPOCH, Confirmations()),
     "orphans": lambda store: store.orphans(LANE, EPOCH, age_ms=1),
-    "install": lambda store: store.install(LANE, EPOCH, {"epoch": EPOCH}),
+    "install": lambda store: store.install(LANE, EPOCH, {"epoch": EPOCH}, [0] * 5),
     "list": lambda store: store.list_groups(LANE, EPOCH, after=(1, "grp_1"), count=1, looks_max=1),
 }
 
