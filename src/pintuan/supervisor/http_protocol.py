@@ -56,6 +56,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._in_body = False
         self._is_refused = False
         self._route: str | None = None
+        self._counted: _Counted | None = None
         self._head_bytes = 0
         # When to give up on the client, by the loop's time; None while it is the application that works.
         self._deadline_s: float | None = None
@@ -145,6 +146,8 @@ class ImpatientProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Goes on with the next request that came meanwhile, or waits for one."""
         self.server_state.total_requests += 1
+        if self._counted is not None:
+            self._counted.leave()
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
@@ -170,9 +173,9 @@ class ImpatientProtocol(HttpToolsProtocol):
         return False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Begins to answer; a call that places is counted from here until its task ends."""
+        """Begins to answer; a call that places is counted from here on."""
         if self.gate is not None and self._route is not None:
-            app = _Counted(app, self.gate, self.loop)
+            app = self._counted = _Counted(app, self.gate, self.loop)
         super()._start_asgi_task(cycle, app)
 
     def _refuse(
@@ -224,18 +227,28 @@ class ImpatientProtocol(HttpToolsProtocol):
 
 
 class _Counted:
-    """The application for one call that places; it is counted as soon as this is made."""
+    """The application for one call that places, counted until it is answered.
 
-    __slots__ = ("_app", "_entered_s", "_gate", "_loop")
+    The work for a client that has gone counts until it ends.
+    """
+
+    __slots__ = ("_app", "_entered_s", "_gate", "_has_left", "_loop")
 
     def __init__(self, app: ASGI3Application, gate: PlacementGate, loop: asyncio.AbstractEventLoop) -> None:
         self._app, self._gate, self._loop = app, gate, loop
         self._entered_s = gate.enter(loop)
+        self._has_left = False
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         try:
             await self._app(scope, receive, send)
         finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Ends being counted; doing it twice changes nothing."""
+        if not self._has_left:
+            self._has_left = True
             self._gate.leave(self._entered_s, self._loop.time())
 
 
