@@ -1,0 +1,40 @@
+"""The scenarios there are, in the order in which `all` runs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+if TYPE_CHECKING:
+    from benchmarks.result import Scenario
+    from benchmarks.scenario import Options, Run
+
+
+class ScenarioModule(Protocol):
+    """What each module of a scenario has; `benchmarks.scenario` says what for."""
+
+    TITLE: str
+
+    def steps(self, options: Options) -> int:
+        """How many steps its progress has."""
+
+    async def measure(self, run: Run) -> Scenario:
+        """Measures, audits, and says what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A scenario's module and its line in the help, which must not import them all."""
+
+    module: str
+    summary: str
+
+    def load(self) -> ScenarioModule:
+        """Imports it."""
+        return cast("ScenarioModule", import_module(self.module))
+
+
+SCENARIOS: Final = {
+    "flash": Listed("benchmarks.flash", "one deal, many buyers: CPU, throughput and latency of a join"),
+}

@@ -1,0 +1,15 @@
+"""The kit's own SQL, in files beside its modules."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from sql.loader import Queries, parse_statements
+
+
+@cache
+def kit_statements(noun: str) -> Queries:
+    """Returns the statements of `benchmarks/<noun>.sql`. Raises FileNotFoundError and QueryFileError."""
+    text = files("benchmarks").joinpath(f"{noun}.sql").read_text(encoding="utf-8")
+    return Queries(noun, parse_statements(noun, text))
