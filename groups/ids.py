@@ -9,7 +9,7 @@ SHARE_CODE_LENGTH = 10
 _TIME_MASK = (1 << 48) - 1
 # No vowels and no look-alikes: a code is read aloud and typed, and must not spell anything.
 _SHARE_ALPHABET = b"23456789bcdfghjkmnpqrstvwxyz"
-# Random bytes become letters by a table; those above the last multiple of the alphabet would favour its start.
+# Random bytes become letters by a table; those above the alphabet's last multiple would favour its start.
 _SHARE_ACCEPTED = 256 - 256 % len(_SHARE_ALPHABET)
 _SHARE_LETTERS = bytes(_SHARE_ALPHABET[byte % len(_SHARE_ALPHABET)] for byte in range(256))
 _SHARE_REJECTED = bytes(range(_SHARE_ACCEPTED, 256))

@@ -50,6 +50,7 @@ class PlacedGroup(msgspec.Struct, frozen=True):
     """
 
     id: str
+    deal_id: str
     share_code: str
     capacity: int
     min_headcount: int
@@ -65,6 +66,8 @@ class PlacedGroup(msgspec.Struct, frozen=True):
 class Placed(msgspec.Struct, frozen=True):
     """What an order began as: held, in a group or, with a group of None, alone at list price."""
 
+    deal_id: str
+    quantity: int
     seat: int | None
     promised_unit_minor: int
     currency: str

@@ -243,6 +243,7 @@ def _groups_of(rows: Sequence[asyncpg.Record], seats: Iterable[Seat]) -> dict[st
     return {
         row["group_id"]: PlacedGroup(
             id=row["group_id"],
+            deal_id=row["deal_id"],
             share_code=row["share_code"],
             capacity=row["capacity"],
             min_headcount=row["min_headcount"],
@@ -259,7 +260,16 @@ def _groups_of(rows: Sequence[asyncpg.Record], seats: Iterable[Seat]) -> dict[st
 
 
 def _placed(row: asyncpg.Record, seat: Seat, group: PlacedGroup | None) -> Placed:
-    return Placed(seat.seat_no, row["promised_unit_minor"], row["currency"], row["created_at"], group)
+    wish = seat.placement
+    return Placed(
+        wish.deal_id,
+        wish.quantity,
+        seat.seat_no,
+        row["promised_unit_minor"],
+        row["currency"],
+        row["created_at"],
+        group,
+    )
 
 
 def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -> bool:

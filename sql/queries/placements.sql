@@ -28,7 +28,8 @@ opened AS (
     ORDER BY i.group_id
     ON CONFLICT (id) DO NOTHING
     RETURNING
-        id, share_code, capacity, min_headcount, tier_headcounts, tier_prices_minor, currency, opened_at, deadline
+        id, deal_id, share_code, capacity, min_headcount, tier_headcounts, tier_prices_minor, currency, opened_at,
+        deadline
 ),
 watched AS (
     INSERT INTO group_progress (group_id, capacity, check_at)
@@ -36,7 +37,7 @@ watched AS (
 ),
 standing AS (
     SELECT
-        g.id, g.share_code, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor, g.currency,
+        g.id, g.deal_id, g.share_code, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor, g.currency,
         g.opened_at, g.deadline
     -- A join that waited while an authorised member left would promise a price from before: it must look again.
     FROM groups g JOIN groups seen ON seen.id = g.id AND seen.departures = g.departures
@@ -120,13 +121,13 @@ due AS (
     FROM recorded r
 )
 SELECT
-    r.id, r.promised_unit_minor, r.currency, r.created_at, r.group_id, NULL AS share_code, NULL AS capacity,
-    NULL AS min_headcount, NULL AS tier_headcounts, NULL AS tier_prices_minor, NULL AS opened_at, NULL AS deadline,
+    r.id, r.promised_unit_minor, r.currency, r.created_at, r.group_id, NULL AS deal_id, NULL AS share_code,
+    NULL AS capacity, NULL AS min_headcount, NULL AS tier_headcounts, NULL AS tier_prices_minor, NULL AS opened_at, NULL AS deadline,
     NULL AS headcount
 FROM recorded r
 UNION ALL
 SELECT
-    NULL, NULL, j.currency, NULL, j.id, j.share_code, j.capacity, j.min_headcount, j.tier_headcounts,
+    NULL, NULL, j.currency, NULL, j.id, j.deal_id, j.share_code, j.capacity, j.min_headcount, j.tier_headcounts,
     j.tier_prices_minor, j.opened_at, j.deadline, j.headcount
 FROM joinable j;
 

@@ -13,12 +13,14 @@ from pintuan.errors import InvalidInput, NotFound
 from pintuan.groups.schemas import Group, Order, Payment
 from pintuan.groups.store import select_groups
 from pintuan.orders import store
+from pintuan.orders.placed import group_of_placed, order_of_placed
 from pintuan.orders.schemas import SHIP_TO_DEPTH_MAX
 from pintuan.payments.gateways import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from groups.placement import Placed
     from pintuan.bootstrap import Resources
     from pintuan.groups.schemas import OrderStatus
     from pintuan.orders.schemas import NewOrder
@@ -53,21 +55,18 @@ async def place(
 
     Raises InvalidInput and what `GroupEngine.place` raises.
     """
-    _check(body, resources.settings)
-    recorded = await resources.engine.place(
-        Placement(
-            verb=verb,
-            deal_id=deal_id,
-            group_id=group_id,
-            buyer_id=buyer_id,
-            quantity=body.quantity,
-            payment_method=body.payment_method,
-            request_id=request_id,
-            body_digest=digest_of(body),
-            invite_code=body.invite_code,
-            ship_to=body.ship_to,
-        )
+    placement = placement_of(
+        buyer_id,
+        body,
+        resources.settings,
+        verb=verb,
+        request_id=request_id,
+        deal_id=deal_id,
+        group_id=group_id,
     )
+    recorded = await resources.engine.place(placement)
+    if recorded.placed is not None:
+        return shown_order(recorded.order_id, recorded.placed, resources.settings), False
     order = await get_order(resources, recorded.order_id, buyer_id)
     if not recorded.replayed:
         # The answer tells what this call did; a worker may have authorised the order since.
@@ -80,6 +79,40 @@ async def place(
             refunded_total=None,
         )
     return order, recorded.replayed
+
+
+def placement_of(
+    buyer_id: str,
+    body: NewOrder,
+    settings: Settings,
+    *,
+    verb: Verb,
+    request_id: bytes,
+    deal_id: str = "",
+    group_id: str | None = None,
+) -> Placement:
+    """Returns what the engine is asked for; raises InvalidInput for what the type of a body cannot say."""
+    _check(body, settings)
+    return Placement(
+        verb=verb,
+        deal_id=deal_id,
+        group_id=group_id,
+        buyer_id=buyer_id,
+        quantity=body.quantity,
+        payment_method=body.payment_method,
+        request_id=request_id,
+        body_digest=digest_of(body),
+        invite_code=body.invite_code,
+        ship_to=body.ship_to,
+    )
+
+
+def shown_order(order_id: str, placed: Placed, settings: Settings) -> Order:
+    """Returns an order that was placed this moment, with its group."""
+    group = None
+    if placed.group is not None:
+        group = group_of_placed(placed.group, server_time=placed.created_at, share_base=settings.share_base)
+    return order_of_placed(order_id, placed, group)
 
 
 async def get_order(resources: Resources, order_id: str, buyer_id: str) -> Order:
@@ -119,7 +152,6 @@ async def cancel(resources: Resources, order_id: str, buyer_id: str, *, request_
 
 
 def _check(body: NewOrder, settings: Settings) -> None:
-    """Raises InvalidInput for what the type of a body cannot say."""
     refusal = rules_of(settings).refuse_method(body.payment_method)
     if refusal is not None:
         raise InvalidInput.of("payment_method", refusal)
