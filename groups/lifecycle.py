@@ -155,16 +155,16 @@ class Lifecycle:
         return late_s
 
     async def _end(self, connection: Any, group: asyncpg.Record) -> Outcome | None:
-        # The next look is set before payments are counted, so that one that ends meanwhile brings it forward;
+        # The next look is set before payments are read, so that one that ends meanwhile brings it forward;
         # and it is set at all so that groups that wait for payments do not crowd out those that are due.
         await connection.execute(
             QUERIES["watch_settling"], group["id"], SETTLING_LOOK_MIN_MS, SETTLING_LOOK_MAX_MS
         )
-        open_count = await connection.fetchval(QUERIES["count_open_operations"], group["id"])
-        if open_count and not group["escalation_due"]:
+        payments_open = await connection.fetchval(QUERIES["has_open_operations"], group["id"])
+        if payments_open and not group["escalation_due"]:
             return None
-        if open_count:
-            _log.warning("group %s ended with %d payments still open", group["id"], open_count)
+        if payments_open:
+            _log.warning("group %s ended with payments still open", group["id"])
         outcome: Outcome = await connection.fetchval(QUERIES["end_group"], group["id"])
         await connection.execute(QUERIES["unwatch_group"], group["id"])
         return outcome

@@ -58,16 +58,16 @@ LIMIT $1;
 
 -- name: headcounts_are_authorised_members
 -- A group's headcount is the number of its members whose payment was authorised when it was last counted.
-SELECT g.id, format('%s counted, %s members', coalesce(g.final_headcount, p.headcount), m.members) AS detail
+SELECT g.id, format('%s counted, %s members', coalesce(g.final_headcount, p.headcount), coalesce(m.members, 0)) AS detail
 FROM groups g
 LEFT JOIN group_progress p ON p.group_id = g.id
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (
-        WHERE o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded', 'released', 'payment_failed')
-    ) AS members
-    FROM orders o WHERE o.group_id = g.id
-) m
-WHERE p.group_id IS NULL OR m.members <> coalesce(g.final_headcount, p.headcount)
+LEFT JOIN (
+    SELECT group_id, count(*) AS members
+    FROM orders
+    WHERE status IN ('authorised', 'captured', 'partially_refunded', 'refunded', 'released', 'payment_failed')
+    GROUP BY group_id
+) m ON m.group_id = g.id
+WHERE p.group_id IS NULL OR coalesce(m.members, 0) <> coalesce(g.final_headcount, p.headcount)
 LIMIT $1;
 
 -- name: groups_close_in_time

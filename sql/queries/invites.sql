@@ -30,8 +30,8 @@ WHERE i.group_id = $1 AND i.recipient_digest = ANY($3::bytea[])
 GROUP BY i.recipient_digest;
 
 -- name: unsubscribed
--- Lists those of the hashes whose owners want no invitations.
-SELECT recipient_digest FROM unsubscribes WHERE recipient_digest = ANY($1::bytea[]);
+-- Lists those of the hashes whose owners want no messages of a kind.
+SELECT recipient_digest FROM unsubscribes WHERE recipient_digest = ANY($1::bytea[]) AND kind = $2;
 
 -- name: insert_invite
 -- Adds an invitation whose message goes out in $7 ms and whose recipient is forgotten $8 ms after the deadline.
@@ -67,16 +67,16 @@ FROM groups g
 WHERE i.code = $2 AND i.opened_at IS NULL AND g.id = i.group_id AND g.share_code = $1;
 
 -- name: unsubscribe
--- Notes that somebody wants no invitations any more.
-INSERT INTO unsubscribes (recipient_digest, kid, sealed) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+-- Notes that somebody wants no messages of a kind any more.
+INSERT INTO unsubscribes (recipient_digest, kind, kid, sealed) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
 
 -- name: stale_unsubscribes
 -- Locks up to $2 of those whose hash was not made with the current key.
-SELECT recipient_digest, sealed FROM unsubscribes WHERE kid <> $1 LIMIT $2 FOR UPDATE SKIP LOCKED;
+SELECT recipient_digest, kind, sealed FROM unsubscribes WHERE kid <> $1 LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- name: drop_unsubscribe
 -- Takes one back, to be written again under another hash.
-DELETE FROM unsubscribes WHERE recipient_digest = $1;
+DELETE FROM unsubscribes WHERE recipient_digest = $1 AND kind = $2;
 
 -- name: forget_recipients
 -- Forgets up to $1 recipients of groups whose deadline is long past.
@@ -132,7 +132,14 @@ SELECT o.buyer_id, o.seat, o.status, o.created_at, i.channel, i.inviter_id, m.bu
 FROM groups g
 JOIN deals d ON d.id = g.deal_id AND ($2::text IS NULL OR d.merchant_id = $2)
 JOIN merchants m ON m.id = d.merchant_id
-JOIN orders o ON o.group_id = g.id
+JOIN (
+    -- Each half has an index.
+    SELECT * FROM orders
+    WHERE group_id = $1 AND status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    UNION ALL
+    SELECT * FROM orders
+    WHERE group_id = $1 AND status IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+) o ON o.group_id = g.id
 LEFT JOIN invites i ON i.code = o.invite_code AND i.group_id = o.group_id AND i.inviter_id <> o.buyer_id
 WHERE g.id = $1
 ORDER BY o.created_at, o.seat, o.id

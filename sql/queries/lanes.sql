@@ -38,14 +38,15 @@ SELECT
     g.id, g.capacity, (extract(epoch FROM g.deadline) * 1000)::bigint AS deadline_ms,
     CASE WHEN g.status = 'open' THEN 'open' WHEN p.headcount >= g.capacity THEN 'full' ELSE 'closed' END AS status
 FROM groups g JOIN group_progress p ON p.group_id = g.id
-WHERE g.deal_id = $1 AND g.lane_no = $2 AND p.check_at IS NOT NULL;
+WHERE g.deal_id = $1 AND g.lane_no = $2 AND g.status IN ('open', 'closing', 'settling') AND p.check_at IS NOT NULL;
 
 -- name: rebuild_seats
 -- Reads the live orders whose seats Redis keeps: those held or authorised, in groups and solo. A capture that is open
 -- or escalated after its group has ended may yet fail and give its units back; it takes minutes to get there.
 SELECT o.id, o.group_id, o.seat, o.buyer_id, o.quantity, o.request_id
 FROM orders o JOIN groups g ON g.id = o.group_id JOIN group_progress p ON p.group_id = g.id
-WHERE g.deal_id = $1 AND g.lane_no = $2 AND p.check_at IS NOT NULL AND o.status IN ('held', 'authorised')
+WHERE g.deal_id = $1 AND g.lane_no = $2 AND g.status IN ('open', 'closing', 'settling') AND p.check_at IS NOT NULL
+    AND o.status IN ('held', 'authorised')
 UNION ALL
 SELECT o.id, o.group_id, o.seat, o.buyer_id, o.quantity, o.request_id
 FROM payment_operations c JOIN orders o ON o.id = c.order_id JOIN group_progress p ON p.group_id = o.group_id

@@ -102,12 +102,26 @@ UPDATE groups
 SET status = 'settling', settled_at = app_now(), final_headcount = $2, final_unit_price_minor = $3
 WHERE id = $1;
 
--- name: count_open_operations
--- Counts captures and voids of a group's settlement that have not ended.
-SELECT count(*)
-FROM payment_operations p JOIN orders o ON o.id = p.order_id
-WHERE o.group_id = $1 AND p.kind IN ('capture', 'void') AND p.state IN ('due', 'in_flight', 'unknown')
-    AND (p.kind = 'capture' OR o.status = 'released');
+-- name: has_open_operations
+-- Says whether any capture or void of a group's settlement has not ended.
+SELECT EXISTS (
+    SELECT FROM orders o
+    -- One look-up by key for each member until the first is found, however many payments of other groups are open.
+    CROSS JOIN LATERAL (
+        SELECT FROM payment_operations p
+        WHERE p.order_id = o.id AND p.kind = 'capture' AND p.state IN ('due', 'in_flight', 'unknown')
+        LIMIT 1
+    ) open_capture
+    WHERE o.group_id = $1 AND o.status = 'authorised'
+) OR EXISTS (
+    SELECT FROM orders o
+    CROSS JOIN LATERAL (
+        SELECT FROM payment_operations p
+        WHERE p.order_id = o.id AND p.kind = 'void' AND p.state IN ('due', 'in_flight', 'unknown')
+        LIMIT 1
+    ) open_void
+    WHERE o.group_id = $1 AND o.status = 'released'
+);
 
 -- name: end_group
 -- Gives a group its terminal state.
