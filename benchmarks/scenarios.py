@@ -37,4 +37,5 @@ class Listed:
 
 SCENARIOS: Final = {
     "flash": Listed("benchmarks.flash", "one deal, many buyers: CPU, throughput and latency of a join"),
+    "grow": Listed("benchmarks.grow", "the same join in a small and in a large market"),
 }
