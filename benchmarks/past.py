@@ -6,7 +6,7 @@ them as its own. Their statements are in `grow.sql`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from benchmarks.statements import kit_statements
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
 
 SQL: Final = kit_statements("grow")
 GROUP_MEMBERS: Final = 100
@@ -23,14 +26,14 @@ OPEN_GROUP_TTL_S: Final = 6 * 24 * 3600
 """Groups that are still open are 25 hours old, so that their members' requests have been forgotten."""
 
 
-async def prepare(connection: asyncpg.Connection) -> None:
+async def prepare(connection: Connection) -> None:
     """Makes a database ready to be filled by this connection, and leaves only joins at work in it."""
     for name in ("stop_autovacuum", "reload_settings", "write_lazily"):
         await connection.execute(SQL[name])
 
 
 async def add_history(
-    connection: asyncpg.Connection, like_deal_id: str, orders: int, on_deal: Callable[[int], None]
+    connection: Connection, like_deal_id: str, orders: int, on_deal: Callable[[int], None]
 ) -> None:
     """Adds `orders` that were paid for, rounded up to whole groups, in ended deals with the terms of another.
 
@@ -44,9 +47,7 @@ async def add_history(
         on_deal((number * DEAL_GROUPS + of_deal) * GROUP_MEMBERS)
 
 
-async def add_open_groups(
-    connection: asyncpg.Connection, deal_id: str, groups: int, members: int
-) -> list[str]:
+async def add_open_groups(connection: Connection, deal_id: str, groups: int, members: int) -> list[str]:
     """Opens `groups` of as many paid-up members each, in a deal nobody has joined yet; returns their ids.
 
     The deal has one lane, groups may be open for `OPEN_GROUP_TTL_S`, and hold all the members.
@@ -55,21 +56,19 @@ async def add_open_groups(
     return [row["id"] for row in await connection.fetch(SQL["open_groups"], deal_id)]
 
 
-async def authorise_held(connection: asyncpg.Connection, deal_id: str) -> None:
+async def authorise_held(connection: Connection, deal_id: str) -> None:
     """Has everybody's payment succeed who has joined a deal, as workers do within two seconds."""
     async with connection.transaction():
         await connection.execute(SQL["pay_held"], deal_id)
         await connection.execute(SQL["authorise_held"], deal_id)
 
 
-async def clean_up(connection: asyncpg.Connection) -> None:
+async def clean_up(connection: Connection) -> None:
     """Brings statistics up to date, as autovacuum would."""
     await connection.execute(SQL["clean_up"])
 
 
-async def _fill(
-    connection: asyncpg.Connection, deal_id: str, groups: int, members: int, *, succeeded: bool
-) -> None:
+async def _fill(connection: Connection, deal_id: str, groups: int, members: int, *, succeeded: bool) -> None:
     async with connection.transaction():
         await connection.execute(SQL["add_groups"], deal_id, groups, members, succeeded)
         await connection.execute(SQL["add_members"], deal_id, members)

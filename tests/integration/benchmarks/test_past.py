@@ -1,4 +1,4 @@
-"""A market that was given a past in bulk is one the application could have made, and goes on like any other."""
+"""A market given a past in bulk is one the application could have made, and goes on like any other."""
 
 from __future__ import annotations
 
