@@ -14,7 +14,7 @@ PORT: Final = 6379
 
 def names_cluster(url: str) -> bool:
     """Whether the URL is that of a cluster."""
-    return url.startswith(tuple(f"{scheme}:" for scheme in CLUSTER_SCHEMES))
+    return url.partition(":")[0].lower() in CLUSTER_SCHEMES
 
 
 def addresses_of(url: str) -> list[tuple[str, int]]:
@@ -23,6 +23,8 @@ def addresses_of(url: str) -> list[tuple[str, int]]:
     Raises ValueError, which repeats nothing of the URL: it may hold a password.
     """
     parts = urlsplit(url)
+    if not url[len(parts.scheme) :].startswith("://"):
+        raise ValueError("must have :// between scheme and hosts")
     if parts.path not in ("", "/", "/0"):
         raise ValueError("a cluster has no other database than 0; leave out what follows the hosts")
     nodes = parts.netloc.rpartition("@")[2].split(",")

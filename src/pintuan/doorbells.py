@@ -21,6 +21,7 @@ from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
+from groups.cluster_url import names_cluster
 from pintuan.metrics import DOORBELL_FAILURES
 from pintuan.settings import SettingsError
 
@@ -77,7 +78,7 @@ async def open_queue(settings: Settings) -> AsyncIterator[ArqRedis]:
     url = settings.queue_redis_url or settings.redis_url
     if url is None:
         raise SettingsError("PINTUAN_REDIS_URL", "not set; `pintuan up` sets it for the embedded Redis")
-    if url.startswith("redis+cluster:"):
+    if names_cluster(url):
         raise SettingsError(
             "PINTUAN_QUEUE_REDIS_URL",
             "required when PINTUAN_REDIS_URL is a cluster, which the queue cannot use",

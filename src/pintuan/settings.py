@@ -7,16 +7,18 @@ bad value raises SettingsError, which names the variable and never repeats a sec
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from groups.cluster_url import CLUSTER_SCHEMES, addresses_of, names_cluster
 from pintuan.auth.trusted_issuer import TrustedIssuer, read_trusted_issuers
 from pintuan.dotenv_file import read_dotenv
 from pintuan.secret_key_file import create_secret_key
+from pintuan.setting_combinations import Disagreement, disagreements
 from pintuan.setting_values import (
     MASK,
     android_apps,
@@ -232,7 +234,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     known = {setting.variable for setting in SETTINGS}
     return Reading(
         settings=settings,
-        errors=(*errors, *_disagreements(settings)),
+        errors=(*errors, *(_error_of(found) for found in disagreements(settings, SECRET_KEY_LENGTH_MIN))),
         unknown=tuple(sorted(name for name in texts if name.startswith(PREFIX) and name not in known)),
     )
 
@@ -254,6 +256,10 @@ def _variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def _error_of(found: Disagreement) -> SettingsError:
+    return SettingsError(_variable(found.field), found.reason, needed=found.needed)
+
+
 def _environment() -> dict[str, str]:
     try:
         return {**read_dotenv(Path(DOTENV_FILE)), **os.environ}
@@ -262,41 +268,10 @@ def _environment() -> dict[str, str]:
 
 
 def _placement_redis(text: str) -> str:
-    if text.startswith("redis+cluster:"):
-        raise ValueError("placing in a cluster is not supported yet; name a single Redis")
-    return url(*_REDIS_SCHEMES)(text)
-
-
-def _disagreements(settings: Settings) -> Iterator[SettingsError]:
-    """Yields what is wrong with combinations, which no single value shows."""
-    if settings.smtp_url is not None and settings.mail_from is None:
-        reason = "needed beside PINTUAN_SMTP_URL: mail comes from somebody"
-        yield SettingsError(_variable("mail_from"), reason, needed=True)
-    if settings.payment_gateway == "stripe":
-        for field in ("stripe_secret_key", "stripe_webhook_secret"):
-            if getattr(settings, field) is None:
-                reason = "needed when PINTUAN_PAYMENT_GATEWAY is stripe"
-                yield SettingsError(_variable(field), reason, needed=True)
-    if settings.metrics_port == settings.http_port:
-        yield SettingsError(_variable("metrics_port"), "must differ from PINTUAN_HTTP_PORT")
-    if settings.env == "dev":
-        return
-    for field in ("clock_offset_ms", "sim_offset_ms"):
-        if getattr(settings, field) != 0:
-            yield SettingsError(_variable(field), "only dev may shift time; leave it out in production")
-    if settings.stripe_api_base is not None:
-        yield SettingsError(_variable("stripe_api_base"), "only dev may send payments elsewhere")
-    for place, issuer in enumerate(settings.trusted_issuers, start=1):
-        if issuer.is_local:
-            reason = f"issuer {place}: jwks_url must start with https:// in production"
-            yield SettingsError(_variable("trusted_issuers"), reason)
-    if not settings.rate_limits:
-        yield SettingsError(_variable("rate_limits"), "only dev may switch rate limits off")
-    if settings.secret_key is None:
-        yield SettingsError(_variable("secret_key"), "required in production", needed=True)
-    elif len(settings.secret_key) < SECRET_KEY_LENGTH_MIN:
-        reason = f"must have at least {SECRET_KEY_LENGTH_MIN} characters in production"
-        yield SettingsError(_variable("secret_key"), reason, needed=True)
+    if not names_cluster(text):
+        return url(*_REDIS_SCHEMES, *CLUSTER_SCHEMES)(text)
+    addresses_of(text)
+    return text
 
 
 def _shown(setting: Setting, value: object) -> str:
@@ -315,7 +290,11 @@ SETTINGS = (
     Setting("public_url", web_origin, "the address shoppers reach, put into share links"),
     Setting("data_dir", lambda text: Path(text).expanduser(), "where embedded stores and the dev key live"),
     Setting("database_url", url(*_POSTGRES_SCHEMES), "your own Postgres; without it an embedded one starts"),
-    Setting("redis_url", _placement_redis, "your own Redis for placement; without it an embedded one starts"),
+    Setting(
+        "redis_url",
+        _placement_redis,
+        "your own Redis for placement, or redis+cluster://host:port,host:port; else an embedded one starts",
+    ),
     Setting("queue_redis_url", url(*_REDIS_SCHEMES), "a Redis for the job queue; else PINTUAN_REDIS_URL"),
     Setting("secret_key", str, "signs access tokens; in dev one is made in the data directory", secret=True),
     Setting(

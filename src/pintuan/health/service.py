@@ -11,6 +11,7 @@ import asyncpg
 import redis.exceptions
 
 from pintuan.errors import FieldError
+from pintuan.redis_connection import ping
 from sql import load_queries
 from sql.runner import read_migrations
 
@@ -60,7 +61,7 @@ async def _check_postgres(resources: Resources) -> None:
 
 
 async def _check_redis(resources: Resources) -> None:
-    await resources.redis.ping()
+    await ping(resources.redis)
 
 
 async def _check_migrations(resources: Resources) -> str | None:

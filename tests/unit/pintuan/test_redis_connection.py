@@ -6,14 +6,12 @@ from pintuan.redis_connection import placement_url
 from pintuan.settings import Settings, SettingsError
 
 
-def test_a_single_redis_is_placed_in() -> None:
-    assert placement_url(Settings(redis_url="redis://cache:6379/0")) == "redis://cache:6379/0"
+@pytest.mark.parametrize("url", ["redis://cache:6379/0", "redis+cluster://one:7000,two:7001"])
+def test_what_is_set_is_placed_in(url: str) -> None:
+    assert placement_url(Settings(redis_url=url)) == url
 
 
-@pytest.mark.parametrize(
-    ("url", "reason"), [(None, "not set"), ("redis+cluster://cache:7000", "not supported yet")]
-)
-def test_no_redis_and_a_cluster_are_refused_by_name(url: str | None, reason: str) -> None:
-    with pytest.raises(SettingsError, match=reason) as refused:
-        placement_url(Settings(redis_url=url))
+def test_no_redis_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match="not set") as refused:
+        placement_url(Settings())
     assert refused.value.variable == "PINTUAN_REDIS_URL"

@@ -105,7 +105,10 @@ def test_every_variable_reaches_its_field() -> None:
         ("DATABASE_URL", "postgresql://a b@db/shop", "is not a valid URL"),
         ("DATABASE_URL", "postgresql:shop", "must start with postgresql://"),
         ("REDIS_URL", "http://cache", "must start with redis:// or rediss:// or unix://"),
-        ("REDIS_URL", "redis+cluster://cache", "placing in a cluster is not supported yet"),
+        ("REDIS_URL", "redis+cluster:cache", "must have ://"),
+        ("REDIS_URL", "redis+cluster://one:7000,two:port", "node 2 is not a valid host:port"),
+        ("REDIS_URL", "redis+cluster://:hunter2@one:7000,:7001", "node 2 is not a valid host:port"),
+        ("REDIS_URL", "redis+cluster://one:7000/1", "a cluster has no other database than 0"),
         ("QUEUE_REDIS_URL", "redis+cluster://cache", "must start with redis:// or rediss:// or unix://"),
         ("PAYMENT_GATEWAY", "paypal", "must be sandbox or stripe, not 'paypal'"),
         ("STRIPE_SECRET_KEY", "pk_live_1", "must begin with sk_ or rk_"),
@@ -149,6 +152,11 @@ def test_a_bad_value_names_its_variable(variable: str, text: str, reason: str) -
             "only dev",
         ),
         ({"PINTUAN_PAYMENT_GATEWAY": "stripe"}, "PINTUAN_STRIPE_SECRET_KEY", "needed when"),
+        (
+            {"PINTUAN_REDIS_URL": "redis+cluster://one:7000,two:7000"},
+            "PINTUAN_QUEUE_REDIS_URL",
+            "needed when PINTUAN_REDIS_URL is a cluster",
+        ),
         (
             {"PINTUAN_PAYMENT_GATEWAY": "stripe", "PINTUAN_STRIPE_SECRET_KEY": "rk_live_1"},
             "PINTUAN_STRIPE_WEBHOOK_SECRET",
@@ -281,6 +289,7 @@ def test_a_refused_url_is_not_repeated_because_it_may_hold_a_password() -> None:
         ("redis://u:p:w@cache/0", "redis://u:***@cache/0"),
         ("redis://u:p@w@cache/0", "redis://u:***@cache/0"),
         ("redis://u:1/2@cache/0", "redis://u:***@cache/0"),
+        ("redis+cluster://u:pw@one:7000,two:7000", "redis+cluster://u:***@one:7000,two:7000"),
         ("postgresql:///shop?host=/run&password=pw", "postgresql:///shop?host=/run&password=***"),
     ],
 )

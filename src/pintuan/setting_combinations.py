@@ -1,0 +1,58 @@
+"""Which settings do not go together, though each by itself is right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from groups.cluster_url import names_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pintuan.settings import Settings
+
+
+class Disagreement(NamedTuple):
+    """What is wrong with a field beside the others; one that is `needed` was left out and may not be."""
+
+    field: str
+    reason: str
+    needed: bool = False
+
+
+def disagreements(settings: Settings, secret_key_length_min: int) -> Iterator[Disagreement]:
+    """Yields what is wrong with combinations, which no single value shows."""
+    if settings.smtp_url is not None and settings.mail_from is None:
+        yield Disagreement(
+            "mail_from", "needed beside PINTUAN_SMTP_URL: mail comes from somebody", needed=True
+        )
+    if settings.queue_redis_url is None and names_cluster(settings.redis_url or ""):
+        reason = "needed when PINTUAN_REDIS_URL is a cluster: the job queue cannot use one"
+        yield Disagreement("queue_redis_url", reason, needed=True)
+    if settings.payment_gateway == "stripe":
+        for field in ("stripe_secret_key", "stripe_webhook_secret"):
+            if getattr(settings, field) is None:
+                yield Disagreement(field, "needed when PINTUAN_PAYMENT_GATEWAY is stripe", needed=True)
+    if settings.metrics_port == settings.http_port:
+        yield Disagreement("metrics_port", "must differ from PINTUAN_HTTP_PORT")
+    if settings.env == "production":
+        yield from _unfit_for_production(settings, secret_key_length_min)
+
+
+def _unfit_for_production(settings: Settings, secret_key_length_min: int) -> Iterator[Disagreement]:
+    for field in ("clock_offset_ms", "sim_offset_ms"):
+        if getattr(settings, field) != 0:
+            yield Disagreement(field, "only dev may shift time; leave it out in production")
+    if settings.stripe_api_base is not None:
+        yield Disagreement("stripe_api_base", "only dev may send payments elsewhere")
+    for place, issuer in enumerate(settings.trusted_issuers, start=1):
+        if issuer.is_local:
+            reason = f"issuer {place}: jwks_url must start with https:// in production"
+            yield Disagreement("trusted_issuers", reason)
+    if not settings.rate_limits:
+        yield Disagreement("rate_limits", "only dev may switch rate limits off")
+    if settings.secret_key is None:
+        yield Disagreement("secret_key", "required in production", needed=True)
+    elif len(settings.secret_key) < secret_key_length_min:
+        reason = f"must have at least {secret_key_length_min} characters in production"
+        yield Disagreement("secret_key", reason, needed=True)
