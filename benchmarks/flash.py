@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TITLE: Final = "One deal, many buyers at once"
 JOINS: Final = 8_000
-# More, because each costs less and the kernel counts in ticks of 10 ms.
+# More, because each costs less.
 HELLOS: Final = 20_000
 WARM_UP_CALLS: Final = 400
 OPEN_LOOP_S: Final = 5.0
