@@ -37,5 +37,6 @@ class Listed:
 
 SCENARIOS: Final = {
     "flash": Listed("benchmarks.flash", "one deal, many buyers: CPU, throughput and latency of a join"),
+    "lifecycle": Listed("benchmarks.lifecycle", "whole orders, from the join to the money"),
     "grow": Listed("benchmarks.grow", "the same join in a small and in a large market"),
 }
