@@ -3,11 +3,15 @@
 Postgres is asked in rounds, at most one in `TICK_S`: each reads the groups that signals named, those that a
 new watcher asks for, and a slice of those the sweep wants looked at. So the load on Postgres depends on how
 many groups change, not on how many people watch, and no stream gets more than one state a round.
+
+To show a state to thousands of streams takes time that joins want too. So what one showing cost decides when
+the next may come: the more people watch, and the busier the process, the more changes each state takes in.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,9 +32,14 @@ if TYPE_CHECKING:
     from pintuan.live.stream import Stream
 
 Read: TypeAlias = Callable[[Sequence[str]], Awaitable["dict[str, Group]"]]
+Looks: TypeAlias = "dict[str, asyncio.Future[Snapshot | Exception]]"
 
 # Four states a second at most, for each stream and for Postgres.
 TICK_S: Final = 0.25
+# What showing states may take of the process' time, as long as that leaves at least a state a second: who
+# watches the last seats go wants to see it, and who joins wants to be served.
+SHOWING_SHARE_MAX: Final = 0.1
+SHOWING_GAP_S_MAX: Final = 1.0
 # What a lost signal costs at most, while no more groups are watched than the slices of that time hold.
 SWEEP_S: Final = 2.0
 SWEEP_SLICE_MAX: Final = 500
@@ -65,10 +74,11 @@ class Hub:
         self._watched: dict[str, set[Stream]] = {}
         self._beats: list[set[Stream]] = [set() for _ in range(HEARTBEAT_STEPS)]
         self._arrivals = count()
-        self._looks: dict[str, asyncio.Future[Snapshot | Exception]] = {}
+        self._looks: Looks = {}
         self._changed: dict[str, None] = {}
         self._to_sweep: dict[str, None] = {}
         self._wanted = asyncio.Event()
+        self._news_due_s = 0.0
         self._failing = False
         self._draining = False
 
@@ -136,10 +146,15 @@ class Hub:
                 stream.end()
 
     async def look_in_rounds(self) -> None:
-        """Looks at what is wanted until it is cancelled."""
+        """Looks at what is wanted until it is cancelled; newcomers never wait for news to be due."""
+        clock = asyncio.get_running_loop().time
         while True:
             await self._wanted.wait()
-            await self.look_once()
+            if clock() < self._news_due_s:
+                await self.look_for_newcomers()
+            else:
+                cost_s = await self.look_once()
+                self._news_due_s = clock() + min(SHOWING_GAP_S_MAX, cost_s / SHOWING_SHARE_MAX)
             await asyncio.sleep(self._pace.tick_s)
 
     async def sweep_now_and_then(self) -> None:
@@ -156,8 +171,18 @@ class Hub:
                 for stream in streams:
                     stream.beat()
 
-    async def look_once(self) -> None:
-        """Reads what is wanted now and shows it; what fails is read again by the next sweep."""
+    async def look_for_newcomers(self) -> None:
+        """Reads what new watchers ask for and tells nobody else; what others should see stays wanted."""
+        looks, self._looks = self._looks, {}
+        if looks:
+            await self._look_at_all(list(looks), looks, show=False)
+
+    async def look_once(self) -> float:
+        """Reads what is wanted now and shows it; what fails is read again by the next sweep.
+
+        Returns what showing it cost, in seconds of this thread's processor time. What else the process did
+        in between counts too, so that a busy one shows less often.
+        """
         self._wanted.clear()
         looks, self._looks = self._looks, {}
         changed, self._changed = self._changed, {}
@@ -166,14 +191,23 @@ class Hub:
             del self._to_sweep[group_id]
         if self._to_sweep:
             self._wanted.set()
-        group_ids = list(dict.fromkeys((*looks, *changed, *swept)))
+        return await self._look_at_all(list(dict.fromkeys((*looks, *changed, *swept))), looks, show=True)
+
+    async def _look_at_all(self, group_ids: list[str], looks: Looks, *, show: bool) -> float:
+        """Reads groups and answers the looks; with `show` also tells who watches; returns what that cost."""
+        cost_s = 0.0
         for first in range(0, len(group_ids), READ_BATCH_MAX):
             batch = group_ids[first : first + READ_BATCH_MAX]
-            await self._look_at(batch, {id_: looks[id_] for id_ in batch if id_ in looks})
+            snapshots = await self._look_at(batch, {id_: looks[id_] for id_ in batch if id_ in looks})
+            if not show:
+                continue
+            began_s = time.thread_time()
+            for group_id, snapshot in snapshots.items():
+                await self._show(group_id, snapshot)
+            cost_s += time.thread_time() - began_s
+        return cost_s
 
-    async def _look_at(
-        self, group_ids: list[str], looks: dict[str, asyncio.Future[Snapshot | Exception]]
-    ) -> None:
+    async def _look_at(self, group_ids: list[str], looks: Looks) -> dict[str, Snapshot]:
         snapshots: dict[str, Snapshot] = {}
         failure: Exception | None = None
         try:
@@ -192,8 +226,7 @@ class Hub:
         for group_id, answer in looks.items():
             if not answer.done():
                 answer.set_result(snapshots.get(group_id) or failure or NotFound("group"))
-        for group_id, snapshot in snapshots.items():
-            await self._show(group_id, snapshot)
+        return snapshots
 
     async def _show(self, group_id: str, snapshot: Snapshot) -> None:
         for number, stream in enumerate(list(self._watched.get(group_id, ())), start=1):

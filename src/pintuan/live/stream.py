@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from pintuan.live.events import HEARTBEAT, Snapshot, retry_hint
 
 if TYPE_CHECKING:
-    from litestar.types import Receive, Send
+    from collections.abc import Generator
+
+    from litestar.types import Message, Receive, Send
 
 SEND_DEADLINE_S: Final = 10.0
 # How long a slow reader may still come back to find the response ended; then the server cuts it off.
@@ -27,9 +32,11 @@ _HEADERS: Final = (
     (b"x-accel-buffering", b"no"),
 )
 
+_logger = structlog.get_logger("pintuan.live")
+
 
 class Stream:
-    """Sends from a task that exists only while there is something to send."""
+    """Sends at once, or from a task that exists only while its reader lets it wait."""
 
     __slots__ = ("_last", "_leave", "_next", "_send", "_sender", "_started", "drained", "slow", "tag")
 
@@ -88,11 +95,33 @@ class Stream:
 
     def _offer(self, chunk: bytes) -> None:
         self._next = chunk
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._deliver())
-
-    async def _deliver(self) -> None:
+        if self._sender is not None:
+            return
+        if not self._started:
+            self._sender = asyncio.create_task(self._deliver(None))
+            return
+        # Most readers read: what needs no waiting is sent here and now, without the cost of a task.
+        steps = self._send(self._take()).__await__()
         try:
+            waits_for = next(steps)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - one reader's connection is nothing to those shown next.
+            _logger.warning("state not sent", error=repr(error))
+            self._last = True
+            return
+        self._sender = asyncio.create_task(self._deliver(_Rest(waits_for, steps)))
+
+    def _take(self) -> Message:
+        chunk, self._next = self._next or b"", None
+        return {"type": "http.response.body", "body": chunk, "more_body": not self._last}
+
+    async def _deliver(self, begun: _Rest | None) -> None:
+        """Sends what there is to send, after what is `begun`."""
+        try:
+            if begun is not None:
+                async with asyncio.timeout(SEND_DEADLINE_S):
+                    await begun
             while self._next is not None:
                 async with asyncio.timeout(SEND_DEADLINE_S):
                     if not self._started:
@@ -100,8 +129,7 @@ class Stream:
                             {"type": "http.response.start", "status": _OK, "headers": list(_HEADERS)}
                         )
                         self._started = True
-                    chunk, last, self._next = self._next, self._last, None
-                    await self._send({"type": "http.response.body", "body": chunk, "more_body": not last})
+                    await self._send(self._take())
         except TimeoutError:
             self.slow = True
             self._give_up()
@@ -113,3 +141,27 @@ class Stream:
         self._next = None
         if self._leave is not None:
             self._leave.reschedule(asyncio.get_running_loop().time())
+
+
+class _Rest:
+    """The rest of an awaitable that was begun outside of a task and turned out to wait for something."""
+
+    __slots__ = ("_steps", "_waits_for")
+
+    def __init__(self, waits_for: Any, steps: Generator[Any, None, None]) -> None:
+        self._waits_for = waits_for
+        self._steps = steps
+
+    def __await__(self) -> Generator[Any, None, None]:
+        waits_for = self._waits_for
+        while True:
+            try:
+                yield waits_for
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for whoever waits inside.
+                step = partial(self._steps.throw, error)
+            else:
+                step = partial(next, self._steps)
+            try:
+                waits_for = step()
+            except StopIteration:
+                return

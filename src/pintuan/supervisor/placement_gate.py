@@ -37,7 +37,7 @@ ROUTES: Final = (
     "/v1/groups/{group_id}/join",
 )
 _PLACING: Final = re.compile(
-    rb"/v1/(?:deals/[^/?]+/(?:(join)|(groups)|(buy))|groups/[^/?]+/(join))(?:\?.*)?", re.DOTALL
+    rb"/v1/(?:deals/[^/?]+/(?:(join)|(groups)|(buy))|groups/[^/?]+/(join))/?(?:\?.*)?", re.DOTALL
 )
 _logger = structlog.get_logger("pintuan.overload")
 

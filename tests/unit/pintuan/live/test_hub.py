@@ -17,7 +17,7 @@ from pintuan.errors import NotFound
 from pintuan.groups.schemas import Group
 from pintuan.live import hub as hub_module
 from pintuan.live.events import snapshot_of
-from pintuan.live.hub import READ_BATCH_MAX, SWEEP_SLICE_MAX, Hub, Pace
+from pintuan.live.hub import READ_BATCH_MAX, SHOWING_GAP_S_MAX, SWEEP_SLICE_MAX, Hub, Pace
 from pintuan.live.stream import Stream
 from pintuan.money import Money
 from tests.unit.pintuan.live.readers import Reader, settle
@@ -148,6 +148,47 @@ async def test_rounds_are_a_tick_apart(postgres: Postgres) -> None:
     assert len(postgres.asked) == 1
     for task in (rounds, late):
         task.cancel()
+
+
+async def test_news_wait_for_what_showing_cost_and_newcomers_do_not(
+    postgres: Postgres, watchers: Watchers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "SHOWING_SHARE_MAX", 1e-12)
+    monkeypatch.setattr(hub_module, "SHOWING_GAP_S_MAX", 3600.0)
+    postgres.add("grp_1")
+    hub = Hub(postgres.read, pace=Pace(tick_s=0.0))
+    reader = await Watchers(hub, watchers.stack).watch("grp_1")
+    rounds = asyncio.create_task(hub.look_in_rounds())
+    postgres.join("grp_1")
+    hub.changed(["grp_1"])
+    await settle()
+    assert len(reader.states) == 2
+    for _ in range(3):
+        postgres.join("grp_1")
+        hub.changed(["grp_1"])
+        newcomer = await hub.look("grp_1")
+        assert f'"held":{postgres.groups["grp_1"].held}' in newcomer.event.decode()
+        await settle()
+    assert len(reader.states) == 2
+    hub._news_due_s = 0.0
+    await settle()
+    assert len(reader.states) == 3, "what was wanted meanwhile is shown at last, and as one state"
+    assert reader.states[-1] == newcomer.tag
+    rounds.cancel()
+
+
+async def test_news_never_wait_longer_than_a_bound(
+    hub: Hub, postgres: Postgres, watchers: Watchers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "SHOWING_SHARE_MAX", 1e-12)
+    postgres.add("grp_1")
+    await watchers.watch("grp_1")
+    rounds = asyncio.create_task(hub.look_in_rounds())
+    began_s = asyncio.get_running_loop().time()
+    hub.changed(["grp_1"])
+    await settle()
+    assert began_s < hub._news_due_s <= asyncio.get_running_loop().time() + SHOWING_GAP_S_MAX
+    rounds.cancel()
 
 
 async def test_many_who_come_at_once_share_one_look(hub: Hub, postgres: Postgres) -> None:

@@ -140,3 +140,44 @@ async def test_nothing_is_left_running_when_the_reader_has_gone() -> None:
     await stream.until_gone(reader.receive)
     await settle()
     assert asyncio.all_tasks() == before
+
+
+async def test_who_reads_is_sent_to_at_once_and_without_a_task() -> None:
+    reader = Reader()
+    stream = Stream(reader.send)
+    stream.show(state("first"))
+    await settle()
+    tasks = asyncio.all_tasks()
+    stream.show(state("second"))
+    assert reader.states == ["first", "second"]
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_a_state_that_must_wait_for_its_reader_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "SEND_DEADLINE_S", 0.01)
+    reader = Reader()
+    stream = Stream(reader.send)
+    stream.show(state("first"))
+    await settle()
+    reader.open.clear()
+    stream.show(state("second"))
+    async with asyncio.timeout(10):
+        await stream.until_gone(reader.receive)
+    assert stream.slow
+    assert reader.states == ["first"]
+
+
+async def test_what_one_connection_meets_is_nothing_to_who_shows() -> None:
+    reader = Reader()
+    stream = Stream(reader.send)
+    stream.show(state("first"))
+    await settle()
+
+    async def broken(_message: object) -> None:
+        raise RuntimeError("the handler is closed")
+
+    stream._send = broken
+    stream.show(state("second"))
+    stream.show(state("third"))
+    await settle()
+    assert reader.states == ["first"]

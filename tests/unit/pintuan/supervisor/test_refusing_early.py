@@ -92,11 +92,11 @@ class Running:
     writers: list[asyncio.StreamWriter]
 
     async def connect(self, receive_bytes: int | None = None) -> Connection:
-        """Connects; with `receive_bytes` the system keeps about so much for us before the server must wait."""
+        """Connects; with `receive_bytes` the system keeps about so much until we read it."""
         client = socket.socket()
         if receive_bytes is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        client.setblocking(False)  # noqa: FBT003 - the standard library takes it by position.
+        client.setblocking(False)
         await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", self.port))
         reader, writer = await asyncio.open_connection(sock=client)
         self.writers.append(writer)
@@ -241,6 +241,7 @@ async def test_only_calls_that_place_are_refused() -> None:
 def test_a_target_names_the_route_that_is_counted() -> None:
     targets = (b"/v1/deals/d/join", b"/v1/deals/d/groups", b"/v1/deals/d/buy", b"/v1/groups/g/join?x=1")
     assert tuple(map(route_of, targets)) == ROUTES
+    assert route_of(b"/v1/deals/d/join/") == ROUTES[0], "the router takes it for the same"
     for target in (b"", b"*", b"/v1/groups/g/groups", b"/v1/groups/g/buy", b"/v1/deals/d/joins"):
         assert route_of(target) is None
 
