@@ -45,7 +45,7 @@ PARTS: Final = (
 )
 SQL: Final = kit_statements("lifecycle")
 NOTES: Final = (
-    "The CPU is that of API, worker, Redis and Postgres together, sweeps and waiting included. The gateway is "
+    "The CPU is that of API, worker, Redis and Postgres together, sweeps and waiting included. Gateway is "
     "the sandbox, whose own work is counted, too.",
     "Every buyer's token is one the API has never seen.",
     "Two well-known open-source shops took about 1,300 and 1,400 ms of CPU per completed order.",
