@@ -11,18 +11,20 @@ import asyncpg
 import msgspec
 
 from groups.cache import BoundedCache
-from groups.combiner import LaneRunner, Outcome, RememberedRequest, Tools, UnknownGroup
+from groups.combiner import LaneRunner, OnOutcome, Outcome, RememberedRequest, Tools, UnknownGroup
 from groups.errors import (
     AlreadyJoined,
     DealNotFound,
     GroupClosed,
     GroupFull,
     GroupNotFound,
+    GroupsError,
     IdempotencyInFlight,
     IdempotencyKeyReused,
     Overloaded,
     Refused,
     SoldOut,
+    TryAgain,
 )
 from groups.keys import Lane
 from groups.lane_store import LaneStore
@@ -107,6 +109,46 @@ class PlacementDesk:
                     raise
                 return await self._place_in_lane(placement, seated_in)
         raise DealNotFound(f"deal {placement.deal_id} has no lanes")
+
+    def submit(self, placement: Placement, tell: OnOutcome) -> bool:
+        """Queues a placement in the lane that `place` would ask first; `tell` gets that lane's outcome.
+
+        Returns false, and does nothing, when the lane cannot be told without a wait. `tell` is called once,
+        must return at once and not raise; whether a refusal it gets is final, `is_last_word` says.
+
+        Raises Overloaded when too many wait for the lane.
+        """
+        if placement.group_id is not None:
+            lane = self._lanes_of_groups.get(placement.group_id)
+            if lane is None:
+                return False
+            placement = msgspec.structs.replace(placement, deal_id=lane.deal_id)
+        else:
+            lane_count = self._lane_counts.get(placement.deal_id)
+            if lane_count is None:
+                return False
+            lane = Lane(placement.deal_id, home_lane(placement.buyer_id, lane_count))
+        runner = self._runners.get(lane)
+        if runner is None:
+            return False
+        runner.submit(placement, tell)
+        return True
+
+    def is_last_word(self, placement: Placement, refusal: GroupsError) -> bool:
+        """Says whether `place` would end with this refusal, too, once the first lane has spoken it."""
+        if isinstance(refusal, TryAgain):
+            return True
+        if not isinstance(refusal, Refused):
+            return False
+        if placement.group_id is None:
+            # Other lanes may have room, or remember the request; and closed groups turn nobody away.
+            is_only_lane = self._lane_counts.get(placement.deal_id) == 1
+            return is_only_lane and not (
+                placement.verb == "best" and isinstance(refusal, GroupClosed | GroupFull)
+            )
+        lane = self._lanes_of_groups.get(placement.group_id)
+        is_only_lane = lane is not None and self._lane_counts.get(lane.deal_id) == 1
+        return is_only_lane or not isinstance(refusal, SoldOut)
 
     async def _place_anywhere(self, placement: Placement, lane: Lane) -> Recorded:
         """Places a buyer who asked for no group in particular, so that a closed one turns nobody away."""

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from groups.cancellation import Cancellation, cancel_order
+from groups.combiner import OnOutcome
 from groups.desk import PlacementDesk
+from groups.errors import GroupsError
 from groups.lane_store import LaneStore, RateLimits
 from groups.lifecycle import Lifecycle
 from groups.listeners import Listeners
@@ -50,6 +52,14 @@ class GroupEngine:
     async def place(self, placement: Placement) -> Recorded:
         """Places one buyer; see `PlacementDesk.place`."""
         return await self._desk.place(placement)
+
+    def submit(self, placement: Placement, tell: OnOutcome) -> bool:
+        """Queues a placement without waiting, if that can be done; see `PlacementDesk.submit`."""
+        return self._desk.submit(placement, tell)
+
+    def is_last_word(self, placement: Placement, refusal: GroupsError) -> bool:
+        """Says whether a refusal told to `submit`'s caller is final; see `PlacementDesk.is_last_word`."""
+        return self._desk.is_last_word(placement, refusal)
 
     async def cancel(self, cancellation: Cancellation) -> str:
         """Cancels an order and frees its seat for the next buyer; see `cancel_order`."""

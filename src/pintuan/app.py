@@ -7,6 +7,7 @@ handler. Every exception on the way ends in `pintuan.problems`.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ from pintuan.live.routes import ROUTES as LIVE_ROUTES
 from pintuan.live.service import open_live
 from pintuan.methods import Methods
 from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
+from pintuan.orders.direct import DirectPlacing
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.pages.routes import ROUTES as PAGE_ROUTES
 from pintuan.previews.routes import ROUTES as PREVIEW_ROUTES
@@ -108,6 +110,8 @@ def create_app(
         request_max_body_size=BODY_SIZE_MAX,
     )
     note_parameters(app)
+    # The HTTP protocol asks it before it asks the application.
+    app.state.direct_placing = DirectPlacing(request_log)
     app.state.openapi = cache(partial(_document, settings, dependencies))
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
     app.asgi_handler = RequestScope(Methods(app), request_log)
@@ -144,7 +148,8 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             app.state.verifier = resources.verifier
             app.state.draining = draining
             app.state.live = live
-            with drain_on_sigterm(draining):
+            direct: DirectPlacing = app.state.direct_placing
+            with direct.serving(resources, asyncio.get_running_loop()), drain_on_sigterm(draining):
                 yield
             draining.begin()
 

@@ -255,15 +255,14 @@ def _kind_of(exc: BaseException) -> Kind:
     return _INTERNAL
 
 
-for _kind in kinds():
-    # There from the start, so that a graph of a code nobody met yet says 0.
-    REFUSALS.labels(_kind.code)
+# There from the start, so that a graph of a code nobody met yet says 0.
+_refusal_counters: Final = {kind.code: REFUSALS.labels(kind.code) for kind in (*_KINDS.values(), _INTERNAL)}
 
 
 def problem_of(exc: BaseException) -> tuple[Problem, dict[str, str]]:
     """Returns the document for `exc` and its headers; counts it, and logs what an operator must see."""
     kind = _kind_of(exc)
-    REFUSALS.labels(kind.code).inc()
+    _refusal_counters[kind.code].inc()
     problem = Problem(
         type=TYPE_PREFIX + kind.code,
         title=kind.title,
@@ -328,6 +327,20 @@ def _report(exc: BaseException, kind: Kind, problem: Problem) -> None:
     elif not isinstance(exc, refusals.GroupsError):
         # Without a traceback: an outage brings one of these for every request.
         _logger.error("store unavailable", error=repr(exc))
+
+
+def problem_answer(exc: BaseException, request_id: str) -> tuple[int, bytes, bytes]:
+    """Returns the status, header lines and body of the answer to a request that no layer has looked at."""
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        problem, headers = problem_of(exc)
+    lines = {
+        **headers,
+        "content-type": MEDIA_TYPE,
+        "x-request-id": request_id,
+        "x-content-type-options": "nosniff",
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return problem.status, head.encode("ascii"), _encoder.encode(problem)
 
 
 def handle_exception(_request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:

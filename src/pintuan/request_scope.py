@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -11,16 +9,13 @@ import structlog
 from litestar.enums import ScopeType
 
 from pintuan import metrics
+from pintuan.request_ids import REQUEST_ID_HEADER, new_request_id, sent_request_id
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
     from pintuan.logs import RequestLog
 
-REQUEST_ID_HEADER: Final = b"x-request-id"
-_REQUEST_ID_BYTES: Final = 12
-# Sane is what cannot break a log line, a header or a reader's patience.
-_SANE_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 # Nothing we serve is to be guessed at by a browser.
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 # What a proxy logs when the client hung up before there was an answer; nobody receives it.
@@ -40,7 +35,8 @@ class RequestScope:
             await self._app(scope, receive, send)
             return
         started_s = time.perf_counter()
-        request_id = _request_id_of(scope)
+        sent_id = sent_request_id(scope["headers"])
+        request_id = new_request_id() if sent_id is None else sent_id.decode("ascii")
         structlog.contextvars.bind_contextvars(request_id=request_id)
         header = (REQUEST_ID_HEADER, request_id.encode("ascii"))
         status = _CLIENT_GONE_STATUS
@@ -67,10 +63,3 @@ class RequestScope:
                 duration_ms=duration_s * 1000,
             )
             structlog.contextvars.unbind_contextvars("request_id")
-
-
-def _request_id_of(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == REQUEST_ID_HEADER and _SANE_REQUEST_ID.fullmatch(value):
-            return value.decode("ascii")
-    return secrets.token_hex(_REQUEST_ID_BYTES)

@@ -42,7 +42,7 @@ def main() -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=gated(PlacementGate(settings.placements_in_flight)),
+        http=gated(PlacementGate(settings.placements_in_flight), app.state.direct_placing),
         ws="none",
         lifespan="on",
         log_config=None,

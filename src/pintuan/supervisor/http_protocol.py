@@ -6,19 +6,23 @@ is overdue, where uvicorn sets and cancels one for each request.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from pintuan.bodies import BODY_SIZE_MAX
+from pintuan.supervisor.direct_call import CLOSE, DirectCall, HeaderLines
 from pintuan.supervisor.placement_gate import PlacementGate, route_of
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterable
 
     import uvicorn
-    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
     from uvicorn.server import ServerState
+
+    from pintuan.orders.direct import DirectPlacing
 
 HEAD_BYTES_MAX: Final = 64 * 1024
 """A request's line and headers; what arrived together with the head's first byte is not counted."""
@@ -29,7 +33,6 @@ REQUEST_WAIT_S_MAX: Final = 30.0
 _HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
-_CLOSE: Final = (b"connection", b"close")
 
 
 class ImpatientProtocol(HttpToolsProtocol):
@@ -39,10 +42,13 @@ class ImpatientProtocol(HttpToolsProtocol):
     one connection could fill the memory, and one with many could take all of them.
 
     With a `gate`, a call that places is refused as soon as its head is there when too many are under way: no
-    task, no scope and no layer of the application is made for it, and its body is let pass unread.
+    task, no scope and no layer of the application is made for it, and its body is let pass unread. With
+    `placing`, those that are plainly right are answered without the application, too.
     """
 
     gate: ClassVar[PlacementGate | None] = None
+    placing: ClassVar[DirectPlacing | None] = None
+    header_lines: ClassVar[HeaderLines] = HeaderLines()
 
     def __init__(
         self,
@@ -57,6 +63,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._route: str | None = None
         self._counted: _Counted | None = None
+        self._direct: DirectCall | None = None
         self._head_bytes = 0
         # When to give up on the client, by the loop's time; None while it is the application that works.
         self._deadline_s: float | None = None
@@ -122,8 +129,21 @@ class ImpatientProtocol(HttpToolsProtocol):
                 keep_alive = self._may_keep_alive and not self.expect_100_continue
                 self._refuse(gate, self._route, self.headers, keep_alive=keep_alive)
                 return
+            if self._route is not None and self._is_plain:
+                self._direct = DirectCall(
+                    self.url,
+                    self.headers,
+                    keep_alive=self._may_keep_alive,
+                    send=self._send_direct,
+                    pass_on=self._pass_on,
+                )
+                return
         else:
             self._route = None
+        self._begin_cycle()
+
+    def _begin_cycle(self) -> None:
+        """Has the application answer the request whose head was just read."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
@@ -132,12 +152,22 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Hands on a piece of the body, unless the request was refused."""
-        if not self._is_refused:
+        if self._direct is not None:
+            self._direct.body += body
+            if len(self._direct.body) > BODY_SIZE_MAX:
+                self._begin_cycle_after_all(self._direct)
+        elif not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Notes that the request is whole."""
         self._in_body = False
+        direct = self._direct
+        if direct is not None and self._answers(direct):
+            self._direct = None
+            return
+        if direct is not None:
+            self._begin_cycle_after_all(direct)
         if not self._is_refused:
             super().on_message_complete()
         if not self._is_answering:
@@ -161,6 +191,79 @@ class ImpatientProtocol(HttpToolsProtocol):
         if not self._in_head and not self._in_body:
             self._wait(self.timeout_keep_alive)
 
+    def _answers(self, call: DirectCall) -> bool:
+        """Whether the call is answered without the application."""
+        if self.placing is None:
+            return False
+        # From here on what comes on the connection waits for its turn.
+        before, self.cycle = self.cycle, cast("RequestResponseCycle", call)
+        if not self.placing.begin(call):
+            self.cycle = before
+            return False
+        if self.gate is not None and not call.response_complete:
+            self._counted = _Counted(self.app, self.gate, self.loop)
+        return True
+
+    def _begin_cycle_after_all(self, call: DirectCall) -> None:
+        """Has the application answer a call that turned out not to be plain while it came."""
+        self._direct = None
+        self._begin_cycle()
+        super().on_body(call.body)
+
+    def _send_direct(self, call: DirectCall, parts: list[bytes]) -> None:
+        lines, close = self.header_lines.of(self.server_state.default_headers)
+        call.response_complete = True
+        if not self.transport.is_closing():
+            close = close or not call.keep_alive
+            status, headers, length, body = parts
+            ending = b"connection: close\r\n\r\n" if close else b"\r\n"
+            self.transport.write(b"".join((status, lines, headers, length, ending, body)))
+            if close:
+                self.transport.close()
+        self.on_response_complete()
+
+    def _pass_on(self, call: DirectCall) -> None:
+        """Has the application answer a call whose turn it is, and which was to be answered without it."""
+        path = self.root_path + call.target.decode("ascii")
+        scope: HTTPScope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": "POST",
+            "root_path": self.root_path,
+            "path": path,
+            "raw_path": path.encode("ascii"),
+            "query_string": b"",
+            "headers": call.headers,
+            "state": self.app_state.copy(),
+            "extensions": {},
+        }
+        cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=call.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.body += call.body
+        cycle.more_body = False
+        cycle.disconnected = self.transport.is_closing()
+        cycle.message_event.set()
+        call.response_complete = True
+        if cast("object", self.cycle) is call:
+            self.cycle = cycle
+        # It is counted already, and stays so.
+        super()._start_asgi_task(cycle, self.app if self._counted is None else self._counted)
+
     def _begins(self, cycle: RequestResponseCycle) -> bool:
         """Whether the next request of the pipeline begins; otherwise it has been refused."""
         scope = cycle.scope
@@ -182,7 +285,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self, gate: PlacementGate, route: str, headers: Iterable[tuple[bytes, bytes]], *, keep_alive: bool
     ) -> None:
         default_headers = self.server_state.default_headers
-        close = not keep_alive or _CLOSE in default_headers
+        close = not keep_alive or CLOSE in default_headers
         self.transport.write(gate.refuse(route, headers, default_headers, close=close))
         self.server_state.total_requests += 1
         if close:
@@ -193,6 +296,18 @@ class ImpatientProtocol(HttpToolsProtocol):
     @property
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the request, as far as its head tells, may be answered without the application."""
+        return (
+            self.placing is not None
+            and not self._is_answering
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+            and not self.parser.should_upgrade()
+            and self.parser.get_http_version() == "1.1"
+        )
 
     @property
     def _may_keep_alive(self) -> bool:
@@ -252,6 +367,6 @@ class _Counted:
             self._gate.leave(self._entered_s, self._loop.time())
 
 
-def gated(gate: PlacementGate) -> type[ImpatientProtocol]:
-    """Returns the protocol for a server all of whose connections share `gate`."""
-    return type("GatedProtocol", (ImpatientProtocol,), {"gate": gate})
+def gated(gate: PlacementGate, placing: DirectPlacing | None = None) -> type[ImpatientProtocol]:
+    """Returns the protocol for a server all of whose connections share `gate`, and `placing`."""
+    return type("GatedProtocol", (ImpatientProtocol,), {"gate": gate, "placing": placing})

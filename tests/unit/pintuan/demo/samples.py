@@ -62,6 +62,7 @@ def deal(title: str = "Kettle", *, list_price: int = 1000) -> Deal:
         sold=0,
         per_buyer_units=5,
         lanes=1,
+        nudges=True,
         created_at=NOW,
     )
 

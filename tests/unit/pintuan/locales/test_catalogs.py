@@ -113,7 +113,7 @@ def test_numbers_choose_their_form() -> None:
 
 def test_what_people_are_told_outside_of_the_pages_is_in_the_catalogs_too() -> None:
     sources = {place.rpartition("/")[0] for place, _, _, _, _ in found_messages() if place.endswith(".py")}
-    assert {"identity", "invites", "pages", "previews"} <= sources
+    assert {"identity", "invites", "nudges", "pages", "previews"} <= sources
 
 
 def test_no_translation_stands_beside_the_catalogs() -> None:

@@ -63,6 +63,7 @@ DEAL = Deal(
     sold=1,
     per_buyer_units=1,
     lanes=1,
+    nudges=True,
     created_at=NOW,
 )
 

@@ -61,6 +61,7 @@ DEAL = Deal(
     sold=3,
     per_buyer_units=5,
     lanes=1,
+    nudges=True,
     created_at=MOMENT,
 )
 

@@ -1,0 +1,175 @@
+"""The short way of a placing call: from the bytes of its request to those of its answer.
+
+A flash sale is thousands of calls that differ in a token, a key and a buyer. Such a call needs no task, no
+scope, no router and no serializer: the HTTP protocol hands it over as it came, it waits in its lane's queue,
+and it is answered from there when its batch is committed. What is decided, and by whom, is as in the ordinary
+routes (`pintuan.orders.routes`), with the same functions.
+
+Whatever is unusual goes the ordinary way: a token that was not verified yet, a body or a header that is not
+plainly right, a lane that this process does not drive yet, a repeated key, stock that another lane may have.
+Such a call is declined, before it was placed or after, and the route finds out again what it is. That is safe
+because a call with its key places once.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from groups.desk import PLACE_TIMEOUT_S
+from groups.errors import GroupsError, Overloaded
+from groups.placement import Recorded
+from pintuan import metrics
+from pintuan.created import CREATED
+from pintuan.orders.direct_answer import ShownGroup, created_answer
+from pintuan.orders.direct_request import read_request
+from pintuan.problems import problem_answer
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator, Sequence
+
+    from pintuan.bootstrap import Resources
+    from pintuan.logs import RequestLog
+    from pintuan.orders.direct_request import DirectRequest
+
+# How often calls are looked for that have waited too long, and how many of them are answered at a time.
+LOOK_EVERY_S: Final = 0.5
+LATE_MAX: Final = 500
+
+_logger = structlog.get_logger("pintuan.placing")
+
+
+class Call(Protocol):
+    """A request that has come whole, and where its answer goes. Names of `headers` are in lower case."""
+
+    target: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Sends the answer; `headers` are whole lines, to which those of the connection are added."""
+        ...
+
+    def decline(self) -> None:
+        """Has the application answer."""
+        ...
+
+
+class DirectPlacing:
+    """Answers the placing calls of a process while it is `serving`."""
+
+    def __init__(self, request_log: RequestLog) -> None:
+        self._request_log = request_log
+        self._resources: Resources | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # In the order in which they came, so that those who waited too long stand in front.
+        self._waiting: dict[_Waiting, None] = {}
+        self._look: asyncio.TimerHandle | None = None
+        self.shown_group = ShownGroup("")
+
+    @contextmanager
+    def serving(self, resources: Resources, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Answers calls within the block, unless requests are traced: traces are made on the ordinary way."""
+        if resources.tracing is None:
+            self.shown_group = ShownGroup(resources.settings.share_base)
+            self._resources, self._loop = resources, loop
+        try:
+            yield
+        finally:
+            self._resources = None
+
+    def begin(self, call: Call) -> bool:
+        """Takes a call on and returns true, or does nothing and returns false: the application answers."""
+        resources, loop = self._resources, self._loop
+        if resources is None or loop is None:
+            return False
+        request = read_request(call.target, call.headers, call.body, resources)
+        if request is None:
+            return False
+        waiting = _Waiting(self, call, request, resources)
+        try:
+            if not resources.engine.submit(request.placement, waiting.tell):
+                return False
+        except Overloaded as error:
+            waiting.tell(error)
+            return True
+        self._waiting[waiting] = None
+        if self._look is None:
+            self._look = loop.call_later(LOOK_EVERY_S, self._look_for_late, loop)
+        return True
+
+    def ended(self, waiting: _Waiting) -> None:
+        """Forgets a call that has its outcome."""
+        self._waiting.pop(waiting, None)
+
+    def report(self, request: DirectRequest, status: int) -> None:
+        """Writes a call's log line and counts it, as `pintuan.request_scope` does on the ordinary way."""
+        duration_s = time.perf_counter() - request.came_at_s
+        metrics.count_request(route=request.route, method="POST", status=status, duration_s=duration_s)
+        self._request_log.write(
+            request_id=request.request_id,
+            method="POST",
+            route=request.route,
+            status=status,
+            duration_ms=duration_s * 1000,
+        )
+
+    def _look_for_late(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tells calls that have waited for `PLACE_TIMEOUT_S` to come again, with their keys."""
+        came_before_s = time.perf_counter() - PLACE_TIMEOUT_S
+        for waiting in list(islice(self._waiting, LATE_MAX)):
+            if waiting.request.came_at_s > came_before_s:
+                break
+            waiting.tell(Overloaded("the placement took too long, try again with the same key"))
+        self._look = loop.call_later(LOOK_EVERY_S, self._look_for_late, loop) if self._waiting else None
+
+
+class _Waiting:
+    """A call whose placement is queued or under way."""
+
+    __slots__ = ("_call", "_has_ended", "_placing", "_resources", "request")
+
+    def __init__(
+        self, placing: DirectPlacing, call: Call, request: DirectRequest, resources: Resources
+    ) -> None:
+        self._placing, self._call, self._resources = placing, call, resources
+        self._has_ended = False
+        self.request = request
+
+    def tell(self, outcome: Recorded | Exception) -> None:
+        """Answers, or declines, what the engine's first word does not settle."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        self._placing.ended(self)
+        try:
+            self._answer(outcome)
+        except Exception:
+            # The engine calls this in the middle of a batch that is others' too; the route knows what to do.
+            _logger.exception("a direct answer failed", request_id=self.request.request_id)
+            self._call.decline()
+
+    def _answer(self, outcome: Recorded | Exception) -> None:
+        request = self.request
+        if isinstance(outcome, Recorded):
+            if outcome.placed is None:
+                self._call.decline()
+                return
+            headers, body = created_answer(
+                outcome.order_id, outcome.placed, self._placing.shown_group, request.request_id
+            )
+            self._call.answer(CREATED, headers, body)
+            self._placing.report(request, CREATED)
+        elif isinstance(outcome, GroupsError) and self._resources.engine.is_last_word(
+            request.placement, outcome
+        ):
+            status, headers, body = problem_answer(outcome, request.request_id)
+            self._call.answer(status, headers, body)
+            self._placing.report(request, status)
+        else:
+            self._call.decline()
