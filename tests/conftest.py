@@ -11,6 +11,7 @@ Fixtures:
                     URL of a database of this test that has no migrations
     redis_url       URL of the session's Redis, emptied before the test
     own_redis       a running Redis of this test alone, to be killed, restarted or restored from its files
+    own_cluster     a running Redis Cluster of this test alone: three primaries, the first with a replica
     own_postgres    the same for Postgres, with its durability settings on and no migrations
     site            a data directory and a port of this test, to run `pintuan up` on
 
@@ -36,6 +37,7 @@ from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
 from tests.market import Market
 from tests.marketplace import Site
+from tests.redis_cluster import Cluster, running_cluster
 
 TEMPLATE_DATABASE = "pintuan_template"
 COMMAND_TIMEOUT_S = 10.0
@@ -155,6 +157,13 @@ async def own_redis(own_directory: Path) -> AsyncIterator[EmbeddedRedis]:
     """A running Redis of this test alone. To come back after `kill`, `start` and `wait_ready` again."""
     async with running(EmbeddedRedis(own_directory / "redis")) as server:
         yield server
+
+
+@pytest.fixture
+async def own_cluster(own_directory: Path) -> AsyncIterator[Cluster]:
+    """A cluster whose slots can be moved and whose servers can be killed."""
+    async with running_cluster(own_directory / "cluster", replicas=1) as cluster:
+        yield cluster
 
 
 @pytest.fixture
