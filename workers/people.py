@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pintuan.auth.keyring import Keyring
     from pintuan.identity.erasures import Eraser
     from pintuan.notifications.courier import Courier
+    from pintuan.nudges.service import Nudger
 
 MESSAGES_PER_ROUND: Final = 20
+NUDGES_PER_ROUND: Final = 20
 ROWS_PER_ROUND: Final = 1_000
 ERASURES_PER_ROUND: Final = 50
 UNSUBSCRIBES_PER_ROUND: Final = 100
@@ -28,24 +30,32 @@ SESSION_AGE_MS: Final = 24 * 3_600_000
 class People:
     """The work of one process for people, each kind in passes that do not overlap."""
 
-    def __init__(self, pool: asyncpg.Pool, keyring: Keyring, courier: Courier, eraser: Eraser) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, keyring: Keyring, courier: Courier, nudger: Nudger, eraser: Eraser
+    ) -> None:
         self._pool = pool
         self._keyring = keyring
         self._courier = courier
+        self._nudger = nudger
         self._eraser = eraser
         self.notifications = Passes("notifications", self._deliver)
+        self.nudges = Passes("nudges", self._nudge)
         self.erasures = Passes("erasures", self._erase)
         self.tidying = Passes("tidying", self._tidy)
 
     async def close(self) -> None:
         """Waits for what is under way in the background."""
-        for passes in (self.notifications, self.erasures, self.tidying):
+        for passes in (self.nudges, self.notifications, self.erasures, self.tidying):
             await passes.close()
 
     async def _deliver(self) -> None:
         # One round a pass: a channel that does not answer holds it up for seconds, and a job has a minute.
         if await self._courier.deliver_due(MESSAGES_PER_ROUND) == MESSAGES_PER_ROUND:
             self.notifications.ask_in(0)
+
+    async def _nudge(self) -> None:
+        if await until_nothing_left(self._nudger.tell_due, NUDGES_PER_ROUND):
+            self.notifications.ask()
 
     async def _erase(self) -> None:
         if await self._eraser.look(ERASURES_PER_ROUND):

@@ -31,6 +31,7 @@ from pintuan.identity.erasures import Eraser
 from pintuan.metrics import JOB_FAILURES, QUEUE_LAG
 from pintuan.notifications.channels import notifiers_of
 from pintuan.notifications.courier import Courier
+from pintuan.nudges.service import Nudger
 from pintuan.payments.gateways import open_gateway, rules_of
 from pintuan.tracing.gateway import TracedGateway
 from workers.failures import report_failure
@@ -100,7 +101,9 @@ def _people_of(resources: Resources) -> People:
     courier = Courier(
         resources.pool, resources.keyring, notifiers_of(settings), keeps_readable=settings.env == "dev"
     )
-    return People(resources.pool, resources.keyring, courier, Eraser(resources.pool, resources.engine))
+    nudger = Nudger(resources.pool, resources.keyring, settings)
+    eraser = Eraser(resources.pool, resources.engine)
+    return People(resources.pool, resources.keyring, courier, nudger, eraser)
 
 
 def make_worker(
@@ -150,6 +153,7 @@ def _sweeps(jobs: Jobs, people: People, webhooks: Webhooks) -> list[CronJob]:
         "lifecycle": jobs.lifecycle.run,
         "expiry": jobs.expiry.run,
         "seats": jobs.seats.run,
+        "nudges": people.nudges.run,
         "notifications": people.notifications.run,
         "webhooks": webhooks.deliveries.run,
     }

@@ -16,9 +16,9 @@ WITH deal AS (
     INSERT INTO deals (
         id, merchant_id, product_id, variant_id, title, currency, list_price_minor, tier_headcounts,
         tier_prices_minor, min_headcount, max_headcount, group_ttl_ms, starts_at, ends_at, stock_units,
-        per_buyer_units, lane_count
+        per_buyer_units, lane_count, nudges
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
     RETURNING id, stock_units, lane_count
 )
 INSERT INTO lanes (deal_id, lane_no, stock_units)
@@ -39,7 +39,7 @@ ORDER BY page.key, page.id;
 -- Locks a deal's row for a change and answers what the change is judged by.
 SELECT
     merchant_id, title, status AS status_set, deal_status_at(status, starts_at, ends_at, app_now()) AS status,
-    starts_at, ends_at, stock_units, app_now() AS now
+    starts_at, ends_at, stock_units, nudges, app_now() AS now
 FROM deals
 WHERE id = $1
 FOR NO KEY UPDATE;
@@ -50,7 +50,7 @@ SELECT lane_no FROM lanes WHERE deal_id = $1 ORDER BY lane_no FOR NO KEY UPDATE;
 
 -- name: update_deal
 -- Writes what a merchant may change of a deal.
-UPDATE deals SET title = $2, status = $3, ends_at = $4, stock_units = $5, updated_at = app_now() WHERE id = $1;
+UPDATE deals SET title = $2, status = $3, ends_at = $4, stock_units = $5, nudges = $6, updated_at = app_now() WHERE id = $1;
 
 -- name: raise_lanes
 -- Raises the epoch of all lanes of a deal, so that Redis learns of the change, and splits added stock over them.

@@ -81,9 +81,13 @@ DELETE FROM accounts WHERE id = $1 RETURNING id;
 -- Gives an account a role; refresh tokens carry it from their next use on.
 UPDATE accounts SET role = $2 WHERE id = $1 RETURNING id;
 
+-- name: set_language
+-- Notes the language somebody reads.
+UPDATE accounts SET language = $2 WHERE id = $1 AND language IS DISTINCT FROM $2;
+
 -- name: select_account
 -- Reads an account with its contacts, or nothing for a subject that has none.
-SELECT a.id, a.created_at,
+SELECT a.id, a.created_at, a.language,
     (SELECT c.address FROM contacts c WHERE c.account_id = a.id AND c.kind = 'email') AS email,
     (SELECT c.address FROM contacts c WHERE c.account_id = a.id AND c.kind = 'phone') AS phone
 FROM accounts a
@@ -155,7 +159,7 @@ SELECT subject FROM erasures WHERE erased_at > app_now() - $1::bigint * interval
 -- name: export_orders
 -- Reads a page of a buyer's orders with all the buyer told about them, newest first, from just behind ($2, $3).
 SELECT s.*, o.ship_to, o.invite_code, o.payment_method
-FROM orders_shown s JOIN orders o ON o.id = s.id
+FROM orders_shown s JOIN every_order o ON o.id = s.id
 WHERE s.buyer_id = $1
     AND (s.created_at, s.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
 ORDER BY s.created_at DESC, s.id DESC

@@ -5,9 +5,9 @@
 SELECT
     g.status = 'open' AND g.deadline > app_now() AS joinable, g.share_code, g.deadline, g.currency, d.title,
     app_now() AS now, unit_price_at(g.tier_headcounts, g.tier_prices_minor, g.min_headcount, p.headcount) AS price_minor,
-    EXISTS (SELECT FROM orders o WHERE o.group_id = g.id AND o.buyer_id = $2) AS was_member,
+    EXISTS (SELECT FROM every_order o WHERE o.group_id = g.id AND o.buyer_id = $2) AS was_member,
     EXISTS (
-        SELECT FROM orders o
+        SELECT FROM every_order o
         WHERE o.group_id = g.id AND o.buyer_id = $2
             AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
     ) AS is_member
@@ -53,7 +53,7 @@ CROSS JOIN LATERAL (
         count(*) FILTER (
             WHERE o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded')
         ) > 0 AS authorised
-    FROM orders o
+    FROM every_order o
     WHERE o.group_id = i.group_id AND o.invite_code = i.code AND o.buyer_id <> i.inviter_id
 ) j
 WHERE i.group_id = $1 AND i.inviter_id = $2
@@ -110,7 +110,7 @@ placed AS (
         i.channel, count(*) AS joined,
         count(*) FILTER (WHERE o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded')) AS authorised,
         count(*) FILTER (WHERE o.status IN ('captured', 'partially_refunded', 'refunded')) AS settled
-    FROM orders o
+    FROM every_order o
     LEFT JOIN invited i ON i.code = o.invite_code AND i.group_id = o.group_id AND i.inviter_id <> o.buyer_id
     WHERE o.deal_id = $1 AND o.group_id IS NOT NULL
     GROUP BY i.channel
@@ -139,6 +139,8 @@ JOIN (
     UNION ALL
     SELECT * FROM orders
     WHERE group_id = $1 AND status IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    UNION ALL
+    SELECT * FROM archived_orders WHERE group_id = $1
 ) o ON o.group_id = g.id
 LEFT JOIN invites i ON i.code = o.invite_code AND i.group_id = o.group_id AND i.inviter_id <> o.buyer_id
 WHERE g.id = $1

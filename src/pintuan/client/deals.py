@@ -49,7 +49,7 @@ class DealCalls(Caller):
         return await self.session.send(Call("GET", f"/v1/deals/{quoted(deal_id)}", Deal))
 
     async def change_deal(self, deal_id: str, change: DealChange) -> Deal:
-        """Changes title, end or stock of the merchant's deal; what `change` leaves out stays."""
+        """Changes title, end, stock or nudges of the merchant's deal; what `change` leaves out stays."""
         return await self.session.send(Call("PATCH", f"/v1/deals/{quoted(deal_id)}", Deal, body=change))
 
     async def pause_deal(self, deal_id: str) -> Deal:

@@ -119,7 +119,7 @@ async def get_deal(
     "/{deal_id:str}",
     guards=[requires_role("merchant")],
     opt=problem_codes("deal_not_active"),
-    summary="Change title, end or stock",
+    summary="Change title, end, stock or nudges",
 )
 async def change_deal(
     deal_id: FromPath[str], data: JSONBody[DealChange], request: ApiRequest, resources: InjectedResources

@@ -42,6 +42,14 @@ def _moment(description: str, example: str) -> Meta:
     return Meta(description=description, examples=[example])
 
 
+def _nudges() -> Meta:
+    return Meta(
+        description="Whether members of its groups get messages when a price is near, an hour is left, "
+        "and when it has ended.",
+        examples=[True],
+    )
+
+
 class NewTier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A step of a new ladder: from `headcount` buyers on, a unit costs `unit_price`."""
 
@@ -96,6 +104,7 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     lanes: Annotated[
         int, _number(LANES_MAX, "Shards the stock is split over; more than one for a flash sale.", 1)
     ] = 1
+    nudges: Annotated[bool, _nudges()] = True
 
 
 class DealChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +119,7 @@ class DealChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int | UnsetType,
         _number(STOCK_UNITS_MAX, "The new total of units, sold ones included; never less.", 2000),
     ] = UNSET
+    nudges: Annotated[bool | UnsetType, _nudges()] = UNSET
 
 
 class Tier(msgspec.Struct, frozen=True):
@@ -179,6 +189,7 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
     sold: Annotated[int, Meta(description="Units in live orders.", examples=[12])]
     per_buyer_units: Annotated[int, Meta(description="Units one buyer may have.", examples=[5])]
     lanes: Annotated[int, Meta(description="Shards the stock is split over.", examples=[1])]
+    nudges: Annotated[bool, _nudges()]
     created_at: Annotated[datetime, Meta(description="When it was made.", examples=["2030-01-01T12:00:00Z"])]
 
 

@@ -81,7 +81,7 @@ async def list_deals(
 
 
 async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, change: DealChange) -> Deal:
-    """Changes title, end or stock of a deal.
+    """Changes title, end, stock or nudges of a deal.
 
     Raises `NotFound` when the deal is not the merchant's own, `DealNotActive` when it has ended, and
     `InvalidInput` when the end is past or the stock would shrink.
@@ -98,6 +98,7 @@ async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, ch
             title=deal.title if change.title is UNSET else change.title,
             ends_at=deal.ends_at if change.ends_at is UNSET else change.ends_at,
             stock_units=deal.stock_units if change.stock is UNSET else change.stock,
+            nudges=deal.nudges if change.nudges is UNSET else change.nudges,
         )
 
     return await _change(pool, principal, deal_id, decide)
@@ -141,9 +142,10 @@ async def _change(
                 status_set=decided.status_set,
                 ends_at=decided.ends_at,
                 stock_units=decided.stock_units,
+                nudges=decided.nudges,
             )
-            # Redis holds everything that may change but the title, which is not worth a rebuild.
-            if msgspec.structs.replace(decided, title=deal.title) != deal:
+            # Redis holds everything that may change but the title and the nudges, which are worth no rebuild.
+            if msgspec.structs.replace(decided, title=deal.title, nudges=deal.nudges) != deal:
                 await store.raise_lanes(
                     connection, deal_id, added_units=decided.stock_units - deal.stock_units
                 )

@@ -43,6 +43,7 @@ class LockedDeal(msgspec.Struct, frozen=True):
     starts_at: datetime
     ends_at: datetime | None
     stock_units: int
+    nudges: bool
     now: datetime
 
 
@@ -77,6 +78,7 @@ async def insert_deal(
         deal.stock,
         deal.per_buyer_units,
         deal.lanes,
+        deal.nudges,
     )
 
 
@@ -121,9 +123,10 @@ async def update_deal(
     status_set: str,
     ends_at: datetime | None,
     stock_units: int,
+    nudges: bool,
 ) -> None:
     """Writes what a merchant may change of a deal; its row must be locked."""
-    await connection.execute(DEALS["update_deal"], deal_id, title, status_set, ends_at, stock_units)
+    await connection.execute(DEALS["update_deal"], deal_id, title, status_set, ends_at, stock_units, nudges)
 
 
 async def raise_lanes(connection: Connection, deal_id: str, *, added_units: int) -> None:
@@ -167,5 +170,6 @@ def _deal_of(row: asyncpg.Record) -> Deal:
         sold=row["sold_units"],
         per_buyer_units=row["per_buyer_units"],
         lanes=row["lane_count"],
+        nudges=row["nudges"],
         created_at=row["created_at"],
     )

@@ -20,6 +20,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from pintuan.archive.store import bring_back_of_erased
 from pintuan.auth.verifier import REFUSED_HERE_S
 from pintuan.deals.service import tell_lanes
 from pintuan.deals.store import raise_lanes
@@ -130,6 +131,7 @@ class Eraser:
             erasure = await connection.fetchrow(ERASURES["lock_erasure"], subject)
             if erasure is None:
                 return Step(0, [])
+            await bring_back_of_erased(connection, subject, tokens_ms=TOKENS_MS, limit=orders_max)
             ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, orders_max)
             step = await _scrub_orders(connection, subject, erasure["alias"], [row["id"] for row in ended])
             await connection.execute(ERASURES["finish_erasure"], subject, TOKENS_MS)

@@ -63,14 +63,22 @@ async def send_code(
     summary="Sign in, or refresh a session",
     opt=_OPEN | problem_codes("rate_limited", "unauthenticated"),
 )
-async def issue_tokens(data: JSONBody[CodeGrant | RefreshGrant], resources: InjectedResources) -> Tokens:
+async def issue_tokens(
+    data: JSONBody[CodeGrant | RefreshGrant], request: ApiRequest, resources: InjectedResources
+) -> Tokens:
     """Answers an access token and the session's next refresh token.
+
+    What Accept-Language prefers when somebody signs in is the language of messages to them.
 
     A refresh token works once. One that is used again ends its session: somebody else may have a copy.
     """
     match data:
         case CodeGrant():
-            return await sessions.sign_in(resources, _contact_of(data, resources), data.code)
+            accepted = request.headers.get("accept-language")
+            language = None if accepted is None else negotiate(accepted)
+            return await sessions.sign_in(
+                resources, _contact_of(data, resources), data.code, language=language
+            )
         case RefreshGrant():
             return await sessions.refresh(resources, data.refresh_token)
 

@@ -110,6 +110,10 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     role: Annotated[Role, Meta(description="What the access token allows.", examples=["buyer"])]
     email: Annotated[str | None, Meta(description="As it is kept.", examples=["ann@example.com"])]
     phone: Annotated[str | None, Meta(description="In E.164.", examples=["+33123456789"])]
+    language: Annotated[
+        str | None,
+        Meta(description="Of messages; as the browser or app told at the last sign-in.", examples=["fr"]),
+    ]
     created_at: Annotated[datetime | None, _moment("When the account was made.")]
 
 

@@ -165,6 +165,7 @@ def _me_of(principal: Principal, profile: Profile | None) -> Me:
         role=principal.role,
         email=profile.email if profile else None,
         phone=profile.phone if profile else None,
+        language=profile.language if profile else None,
         created_at=profile.created_at if profile else None,
     )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pintuan.bootstrap import Resources
     from pintuan.identity.contacts import Contact
     from pintuan.identity.store import Account, Connection
+    from pintuan.locales import Language
 
 TOKEN_PREFIX: Final = "ptr_"  # noqa: S105 - this begins every token and is no secret.
 FAMILY_BYTES: Final = 16
@@ -59,8 +60,12 @@ class RefreshToken(msgspec.Struct, frozen=True):
         return hashlib.sha256(self.secret).digest()
 
 
-async def sign_in(resources: Resources, contact: Contact, code: str) -> Tokens:
+async def sign_in(
+    resources: Resources, contact: Contact, code: str, *, language: Language | None = None
+) -> Tokens:
     """Uses a code up and begins a session, on a new account where the contact has none.
+
+    `language` is what the person reads, where that is known.
 
     Raises:
         Unauthenticated: the code is wrong, has expired, was replaced, used, or tried too often.
@@ -72,6 +77,8 @@ async def sign_in(resources: Resources, contact: Contact, code: str) -> Tokens:
             if not await codes.take_code(connection, resources.keyring, contact, code):
                 return None
             account = await codes.account_of(connection, contact)
+            if language is not None:
+                await store.set_language(connection, account.id, language)
             return account, await _begin(connection, account)
 
     signed_in = await retry_serialization(transaction)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     from pintuan.identity.contacts import Contact
+    from pintuan.locales import Language
 
     Connection: TypeAlias = PoolConnectionProxy
     # A row's time of creation and its id.
@@ -52,6 +53,7 @@ class Profile(msgspec.Struct, frozen=True):
 
     id: str
     created_at: datetime
+    language: str | None
     email: str | None
     phone: str | None
 
@@ -144,6 +146,11 @@ async def drop_account(connection: Connection, account_id: str) -> bool:
 async def set_role(connection: Connection, account_id: str, role: Role) -> None:
     """Gives an account a role."""
     await connection.execute(IDENTITY["set_role"], account_id, role)
+
+
+async def set_language(connection: Connection, account_id: str, language: Language) -> None:
+    """Notes the language somebody reads."""
+    await connection.execute(IDENTITY["set_language"], account_id, language)
 
 
 async def select_account(connection: Connection, account_id: str) -> Profile | None:

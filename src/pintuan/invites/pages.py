@@ -11,6 +11,7 @@ from pintuan.locales import LANGUAGES, translations_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pintuan.invites.store import Topic
     from pintuan.locales import Translations
 
 _POLICY: Final = (
@@ -47,12 +48,16 @@ def _page(text: Callable[[Translations], str], form: str = "") -> str:
 
 
 @cache
-def asking() -> str:
-    """Returns the page that asks whether to send no more invitations."""
+def asking(topic: Topic) -> str:
+    """Returns the page that asks whether to send no more messages of a kind."""
+    if topic == "nudge":
+        return _page(lambda said: said.gettext("Do you want no more messages about your groups?"), _BUTTON)
     return _page(lambda said: said.gettext("Do you want to get no more invitations?"), _BUTTON)
 
 
 @cache
-def done() -> str:
+def done(topic: Topic) -> str:
     """Returns the page that says that there will be no more."""
+    if topic == "nudge":
+        return _page(lambda said: said.gettext("You will get no more messages about your groups."))
     return _page(lambda said: said.gettext("You will get no more invitations."))

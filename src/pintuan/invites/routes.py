@@ -119,26 +119,26 @@ async def list_referrals(
     tags=["identity"],
     status_code=200,
     media_type=MediaType.HTML,
-    summary="Get no more invitations",
+    summary="Get no more messages of a kind",
     opt={PUBLIC_OPTION: True},
 )
 async def unsubscribe(token: FromPath[str], resources: InjectedResources) -> Response[str]:
     """Takes the one click of a mail program (RFC 8058) or of the page that GET shows; any body will do."""
-    await unsubscribing.unsubscribe(resources.pool, resources.keyring, token)
-    return Response(done(), media_type=MediaType.HTML, headers=PAGE_HEADERS)
+    topic = await unsubscribing.unsubscribe(resources.pool, resources.keyring, token)
+    return Response(done(topic), media_type=MediaType.HTML, headers=PAGE_HEADERS)
 
 
 @get(
     "/v1/unsubscribe/{token:str}",
     tags=["identity"],
     media_type=MediaType.HTML,
-    summary="A page that asks whether to send no more invitations",
+    summary="A page that asks whether to send no more of them",
     opt={PUBLIC_OPTION: True},
 )
 async def ask_to_unsubscribe(token: FromPath[str], resources: InjectedResources) -> Response[str]:
     """Asks, because a program that looks at links must not unsubscribe anybody by it."""
-    unsubscribing.contact_of_token(resources.keyring, token)
-    return Response(asking(), media_type=MediaType.HTML, headers=PAGE_HEADERS)
+    stop = unsubscribing.stop_of_token(resources.keyring, token)
+    return Response(asking(stop.topic), media_type=MediaType.HTML, headers=PAGE_HEADERS)
 
 
 ROUTES: Final = [

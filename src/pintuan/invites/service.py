@@ -123,7 +123,7 @@ class _Inviting:
             await lock_window(self._connection, limits.INVITES_PER_RECIPIENT.scope, digest)
         candidates = [digest for some in digests.values() for digest in some]
         known = await store.known_recipients(self._connection, self._group_id, self._inviter_id, candidates)
-        unwilling = await store.unsubscribed(self._connection, candidates)
+        unwilling = await store.unsubscribed(self._connection, candidates, NOTIFICATION_KIND)
         mine = {contact for contact, some in digests.items() if any(known.get(digest) for digest in some)}
         fresh = [contact for contact in digests if contact not in mine]
         await self._count(len(fresh))

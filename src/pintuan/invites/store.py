@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 INVITES = load_queries("invites")
 
+Topic: TypeAlias = Literal["invite", "nudge"]
+"""What somebody can want no more of; messages have it as their kind."""
+
 
 class InvitedGroup(msgspec.Struct, frozen=True, kw_only=True):
     """A group as an inviter finds it; `now` is the server's."""
@@ -99,9 +102,9 @@ async def known_recipients(
     return {row["recipient_digest"]: row["mine"] for row in rows}
 
 
-async def unsubscribed(connection: Connection, digests: Sequence[bytes]) -> set[bytes]:
-    """Returns those of the hashes whose owners want no invitations."""
-    rows = await connection.fetch(INVITES["unsubscribed"], digests)
+async def unsubscribed(connection: Connection, digests: Sequence[bytes], topic: Topic) -> set[bytes]:
+    """Returns those of the hashes whose owners want no messages of a kind."""
+    rows = await connection.fetch(INVITES["unsubscribed"], digests, topic)
     return {row["recipient_digest"] for row in rows}
 
 
@@ -150,20 +153,24 @@ async def note_opened(pool: asyncpg.Pool, share_code: str, code: str) -> None:
     await pool.execute(INVITES["note_opened"], share_code, code)
 
 
-async def unsubscribe(connection: Connection, recipient_digest: bytes, *, kid: str, sealed: bytes) -> None:
-    """Notes that somebody wants no invitations; twice is once."""
-    await connection.execute(INVITES["unsubscribe"], recipient_digest, kid, sealed)
+async def unsubscribe(
+    connection: Connection, recipient_digest: bytes, topic: Topic, *, kid: str, sealed: bytes
+) -> None:
+    """Notes that somebody wants no messages of a kind; twice is once."""
+    await connection.execute(INVITES["unsubscribe"], recipient_digest, topic, kid, sealed)
 
 
-async def stale_unsubscribes(connection: Connection, kid: str, *, limit: int) -> dict[bytes, bytes]:
-    """Locks up to `limit` whose hash another key than `kid` made; returns what is sealed, by hash."""
+async def stale_unsubscribes(
+    connection: Connection, kid: str, *, limit: int
+) -> dict[tuple[bytes, Topic], bytes]:
+    """Locks up to `limit` whose hash another key than `kid` made; returns what is sealed, for each."""
     rows = await connection.fetch(INVITES["stale_unsubscribes"], kid, limit)
-    return {row["recipient_digest"]: row["sealed"] for row in rows}
+    return {(row["recipient_digest"], row["kind"]): row["sealed"] for row in rows}
 
 
-async def drop_unsubscribe(connection: Connection, recipient_digest: bytes) -> None:
+async def drop_unsubscribe(connection: Connection, recipient_digest: bytes, topic: Topic) -> None:
     """Takes back one hash."""
-    await connection.execute(INVITES["drop_unsubscribe"], recipient_digest)
+    await connection.execute(INVITES["drop_unsubscribe"], recipient_digest, topic)
 
 
 async def forget_recipients(pool: asyncpg.Pool, limit: int) -> int:

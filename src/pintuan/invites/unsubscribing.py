@@ -1,7 +1,7 @@
-"""Wanting no more invitations: one click, no account, and it holds for every inviter.
+"""Wanting no more invitations, or no more nudges: one click, no account, and it holds for every sender.
 
-The token in a link is the address itself, encrypted. So there is no row to keep for every message that was
-ever sent, and the link works for as long as the key it was made with is accepted.
+The token in a link is the address itself, encrypted, with what it stops. So there is no row to keep for every
+message that was ever sent, and the link works for as long as the key it was made with is accepted.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import msgspec
 from cryptography.fernet import InvalidToken
 
 from pintuan.errors import NotFound
-from pintuan.identity.contacts import Contact
+from pintuan.identity.contacts import Contact, ContactKind
 from pintuan.invites import store
 from pintuan.invites.recipients import open_contact, seal_contact
+from pintuan.invites.store import Topic
 from pintuan.notifications import store as notifications
 
 if TYPE_CHECKING:
@@ -27,34 +28,53 @@ TOKEN_CHARS_MAX: Final = 1_000
 NOTIFICATION_KIND: Final = "invite"
 
 
-def stop_url_of(keyring: Keyring, share_base: str, contact: Contact) -> str:
-    """Returns the link by which a recipient gets no more invitations."""
-    token = keyring.fernet("unsubscribe").encrypt(msgspec.json.encode(contact))
+class Stop(msgspec.Struct, frozen=True):
+    """What a link says: who wants no messages of a kind. Links of older messages name none."""
+
+    kind: ContactKind
+    address: str
+    topic: Topic = "invite"
+
+    @property
+    def contact(self) -> Contact:
+        """Whom the message went to."""
+        return Contact(self.kind, self.address)
+
+
+def stop_url_of(keyring: Keyring, share_base: str, contact: Contact, topic: Topic = NOTIFICATION_KIND) -> str:
+    """Returns the link by which a recipient gets no more messages of a kind."""
+    stop = Stop(contact.kind, contact.address, topic)
+    token = keyring.fernet("unsubscribe").encrypt(msgspec.json.encode(stop))
     return f"{share_base.removesuffix('/g/')}{PATH}{token.decode('ascii')}"
 
 
-def contact_of_token(keyring: Keyring, token: str) -> Contact:
-    """Returns whom a link was sent to; raises NotFound for one that is not ours or too old."""
+def stop_of_token(keyring: Keyring, token: str) -> Stop:
+    """Returns what a link says; raises NotFound for one that is not ours or too old."""
     if len(token) > TOKEN_CHARS_MAX or not token.isascii():
         raise NotFound("link")
     try:
-        return msgspec.json.decode(keyring.fernet("unsubscribe").decrypt(token.encode()), type=Contact)
+        return msgspec.json.decode(keyring.fernet("unsubscribe").decrypt(token.encode()), type=Stop)
     except InvalidToken:
         raise NotFound("link") from None
 
 
-async def unsubscribe(pool: asyncpg.Pool, keyring: Keyring, token: str) -> None:
-    """Sends the owner of the link no invitations any more, those that wait included; twice is once.
+async def unsubscribe(pool: asyncpg.Pool, keyring: Keyring, token: str) -> Topic:
+    """Sends the owner of the link no messages of its kind any more, those that wait included; twice is once.
 
-    Raises NotFound.
+    Returns the kind. Raises NotFound.
     """
-    contact = contact_of_token(keyring, token)
-    digests = contact.digests(keyring)
+    stop = stop_of_token(keyring, token)
+    digests = stop.contact.digests(keyring)
     async with pool.acquire() as connection, connection.transaction():
         await store.unsubscribe(
-            connection, digests[0], kid=keyring.kid, sealed=seal_contact(keyring, contact)
+            connection,
+            digests[0],
+            stop.topic,
+            kid=keyring.kid,
+            sealed=seal_contact(keyring, stop.contact),
         )
-        await notifications.supersede(connection, digests, NOTIFICATION_KIND)
+        await notifications.supersede(connection, digests, stop.topic)
+    return stop.topic
 
 
 async def reseal(pool: asyncpg.Pool, keyring: Keyring, limit: int) -> int:
@@ -64,13 +84,14 @@ async def reseal(pool: asyncpg.Pool, keyring: Keyring, limit: int) -> int:
     """
     async with pool.acquire() as connection, connection.transaction():
         stale = await store.stale_unsubscribes(connection, keyring.kid, limit=limit)
-        for digest, sealed in stale.items():
-            await store.drop_unsubscribe(connection, digest)
+        for (digest, topic), sealed in stale.items():
+            await store.drop_unsubscribe(connection, digest, topic)
             contact = open_contact(keyring, sealed)
             if contact is not None:
                 await store.unsubscribe(
                     connection,
                     contact.digests(keyring)[0],
+                    topic,
                     kid=keyring.kid,
                     sealed=seal_contact(keyring, contact),
                 )

@@ -76,7 +76,9 @@ async def sign_in(
     caller, visitor, form = await _sent(request, resources)
     code = "".join(form.get("code", "").split())
     try:
-        tokens = await sessions.sign_in(resources, _contact_of(visitor, resources), code)
+        tokens = await sessions.sign_in(
+            resources, _contact_of(visitor, resources), code, language=caller.tongue.language
+        )
     except (Rejected, GroupsError) as error:
         return await _again(resources, caller, share_code, error)
     cookie = set_cookie(new_visitor(session=tokens.refresh_token), resources)

@@ -254,6 +254,17 @@ async def test_stock_is_split_evenly_over_the_lanes_and_more_of_it_too(
     assert await lanes_of(pool, deal_id) == [(2, 6), (2, 6), (2, 4)]
 
 
+async def test_a_merchant_switches_nudges_off_and_no_lane_is_rebuilt_for_it(
+    api: httpx.AsyncClient, make_deal: MakeDeal, bearer: Bearer, pool: asyncpg.Pool
+) -> None:
+    quiet, deal = (await make_deal(nudges=False)).json(), (await make_deal()).json()
+    assert (quiet["nudges"], deal["nudges"]) == (False, True)
+    path, headers = f"/v1/deals/{deal['id']}", bearer("merchant", "teahouse")
+    changed = await api.patch(path, json={"nudges": False}, headers=headers)
+    assert changed.json() == deal | {"nudges": False}
+    assert await lanes_of(pool, deal["id"]) == [(1, 100)]
+
+
 async def test_a_change_keeps_what_it_leaves_out(
     api: httpx.AsyncClient, make_deal: MakeDeal, bearer: Bearer, pool: asyncpg.Pool
 ) -> None:

@@ -87,7 +87,14 @@ async def test_people_see_themselves(api: httpx.AsyncClient, bearer: Bearer) -> 
     assert (await api.get("/v1/me", headers=header_of(by_phone))).json()["phone"] == "+12025550123"
 
     told = await api.get("/v1/me", headers=bearer("buyer", "bob"))
-    assert told.json() == {"id": "bob", "role": "buyer", "email": None, "phone": None, "created_at": None}
+    assert told.json() == {
+        "id": "bob",
+        "role": "buyer",
+        "email": None,
+        "phone": None,
+        "language": None,
+        "created_at": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,16 @@ async def test_a_code_comes_in_the_language_of_whoever_asks(api: httpx.AsyncClie
     assert f"{code} est votre code" in outbox.json()["items"][0]["text"]
 
 
+async def test_the_language_of_messages_is_that_of_the_last_sign_in(api: httpx.AsyncClient) -> None:
+    seen = []
+    for accepted in ("uk", "*;q=0.1", None, "pt, ko;q=0.4"):
+        headers = {} if accepted is None else {"accept-language": accepted}
+        grant_body = {"grant_type": "otp", "code": await ask_for_code(api, email=ANN), "email": ANN}
+        tokens = tokens_of(await api.post("/v1/auth/token", json=grant_body, headers=headers))
+        seen.append((await api.get("/v1/me", headers=header_of(tokens))).json()["language"])
+    assert seen == ["uk", "en", "en", "ko"]
+
+
 async def test_the_same_address_written_differently_is_the_same_account(api: httpx.AsyncClient) -> None:
     first = await sign_in(api, email=ANN)
     code = await ask_for_code(api, phone="+12025550123")

@@ -14,6 +14,8 @@ from pintuan.identity.erasures import ORDERS_PER_STEP, Eraser, insert_erasure
 from pintuan.notifications.courier import Courier
 from pintuan.notifications.message import Message
 from pintuan.notifications.service import enqueue
+from pintuan.nudges.service import Nudger
+from pintuan.settings import Settings
 from tests.rows import Rows
 from tests.waiting import until
 from workers.people import MESSAGES_PER_ROUND, People
@@ -47,7 +49,8 @@ def channel() -> Everything:
 @pytest.fixture
 async def people(pool: asyncpg.Pool, engine: GroupEngine, channel: Everything) -> AsyncIterator[People]:
     courier = Courier(pool, KEYRING, {"email": channel}, keeps_readable=False)
-    people = People(pool, KEYRING, courier, Eraser(pool, engine))
+    nudger = Nudger(pool, KEYRING, Settings())
+    people = People(pool, KEYRING, courier, nudger, Eraser(pool, engine))
     yield people
     await people.close()
 

@@ -11,7 +11,7 @@ from pintuan.identity.contacts import Contact
 from pintuan.invites import store
 from pintuan.invites.limits import RECIPIENT_KEPT_MS
 from pintuan.invites.recipients import seal_contact
-from pintuan.invites.unsubscribing import PATH, contact_of_token, reseal, stop_url_of, unsubscribe
+from pintuan.invites.unsubscribing import PATH, reseal, stop_of_token, stop_url_of, unsubscribe
 from tests.rows import Rows
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ def token_of(keyring: Keyring) -> str:
 
 async def is_unwilling(pool: asyncpg.Pool, keyring: Keyring) -> bool:
     async with pool.acquire() as connection:
-        return bool(await store.unsubscribed(connection, BEA.digests(keyring)))
+        return bool(await store.unsubscribed(connection, BEA.digests(keyring), "invite"))
 
 
 async def test_a_recipient_is_forgotten_some_days_after_the_deadline(pool: asyncpg.Pool) -> None:
@@ -63,9 +63,10 @@ async def test_nobody_says_it_twice_though_the_secret_changes(pool: asyncpg.Pool
 
     assert await is_unwilling(pool, Keyring(NEW))
     # A link in an old mail works for as long as its key is accepted.
-    assert contact_of_token(rotated, token_of(KEYRING)) == BEA
+    stop = stop_of_token(rotated, token_of(KEYRING))
+    assert (stop.contact, stop.topic) == (BEA, "invite")
     with pytest.raises(NotFound):
-        contact_of_token(Keyring(NEW), token_of(KEYRING))
+        stop_of_token(Keyring(NEW), token_of(KEYRING))
 
 
 async def test_a_sealed_address_is_no_token(pool: asyncpg.Pool) -> None:

@@ -1,0 +1,62 @@
+-- Nudges: what the members of a group are told without asking, and when.
+
+-- name: take_due_nudges
+-- Locks up to $1 nudges that are due, the longest due first, with what they are judged by and say.
+SELECT
+    n.group_id, n.kind, n.after_buyer_id, g.status, g.share_code, g.deadline, g.currency, g.min_headcount,
+    g.tier_headcounts, g.tier_prices_minor, p.headcount, d.title, d.nudges AS wanted,
+    deal_status_at(d.status, d.starts_at, d.ends_at, app_now()) = 'active'
+        AND EXISTS (SELECT FROM lanes l WHERE l.deal_id = d.id AND l.sold_units < l.stock_units) AS sells,
+    app_now() AS now, (extract(epoch FROM app_now() - n.due_at) * 1000)::bigint AS late_ms
+FROM nudges n
+JOIN groups g ON g.id = n.group_id
+JOIN group_progress p ON p.group_id = n.group_id
+JOIN deals d ON d.id = g.deal_id
+WHERE n.due_at <= app_now()
+ORDER BY n.due_at
+LIMIT $1
+FOR UPDATE OF n SKIP LOCKED;
+
+-- name: end_nudges
+-- Ends nudges: everybody was told, or nobody is to be.
+DELETE FROM nudges n USING unnest($1::text[], $2::text[]) AS k (group_id, kind)
+WHERE n.group_id = k.group_id AND n.kind = k.kind;
+
+-- name: postpone_nudges
+-- Looks at nudges of groups again, each in its own time (ms).
+UPDATE nudges n SET due_at = app_now() + k.delay_ms * interval '1 millisecond'
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS k (group_id, kind, delay_ms)
+WHERE n.group_id = k.group_id AND n.kind = k.kind;
+
+-- name: continue_nudges
+-- Notes up to whom the members were told.
+UPDATE nudges n SET after_buyer_id = k.after_buyer_id
+FROM unnest($1::text[], $2::text[], $3::text[]) AS k (group_id, kind, after_buyer_id)
+WHERE n.group_id = k.group_id AND n.kind = k.kind;
+
+-- name: members_in
+-- Lists up to $3 paying members of each group $1, behind $2, with how they are reached; $4 lists those without an address too.
+SELECT k.group_id, m.*
+FROM unnest($1::text[], $2::text[]) AS k (group_id, after_buyer_id)
+CROSS JOIN LATERAL (
+    SELECT o.buyer_id, o.quantity, o.final_unit_minor, r.language, r.email, r.phone
+    FROM orders o LEFT JOIN reachable r ON r.account_id = o.buyer_id
+    WHERE o.group_id = k.group_id AND o.buyer_id > k.after_buyer_id
+        AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed') AND o.status <> 'held'
+        AND (r.account_id IS NOT NULL OR ($4 AND NOT is_forgotten(o.buyer_id)))
+    ORDER BY o.buyer_id
+    LIMIT $3
+) m;
+
+-- name: members_released
+-- Lists the same of groups that failed: those whose money was let go.
+SELECT k.group_id, m.*
+FROM unnest($1::text[], $2::text[]) AS k (group_id, after_buyer_id)
+CROSS JOIN LATERAL (
+    SELECT o.buyer_id, o.quantity, o.final_unit_minor, r.language, r.email, r.phone
+    FROM orders o LEFT JOIN reachable r ON r.account_id = o.buyer_id
+    WHERE o.group_id = k.group_id AND o.buyer_id > k.after_buyer_id AND o.status = 'released'
+        AND (r.account_id IS NOT NULL OR ($4 AND NOT is_forgotten(o.buyer_id)))
+    ORDER BY o.buyer_id
+    LIMIT $3
+) m;

@@ -1,0 +1,146 @@
+"""Tells the members of groups what is due.
+
+Messages are written in the transaction that notes up to whom the members were told, so each is told once
+whatever dies in between. A large group takes several rounds.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from pintuan.identity.contacts import Contact
+from pintuan.invites.store import unsubscribed
+from pintuan.invites.unsubscribing import stop_url_of
+from pintuan.locales import DEFAULT_LANGUAGE, language_of
+from pintuan.notifications.channels import notifiers_of
+from pintuan.notifications.service import enqueue
+from pintuan.nudges import store
+from pintuan.nudges.messages import message_of
+from pintuan.nudges.timing import LATE_MAX, OUTCOME_LATE_MAX, near_of, verdict_of
+from pintuan.quiet_hours import quiet_hours_of, zones_of
+from sql.retry import retry_serialization
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+    from pintuan.auth.keyring import Keyring
+    from pintuan.locales import Language
+    from pintuan.notifications.message import Message
+    from pintuan.nudges.store import Connection, DueNudge, Member, Place
+    from pintuan.settings import Settings
+
+MEMBERS_PER_ROUND: Final = 100
+"""Of each nudge."""
+NOTIFICATION_KIND: Final = "nudge"
+
+
+class Nudger:
+    """Tells a process' share of the nudges; any number of processes may have one."""
+
+    def __init__(self, pool: asyncpg.Pool, keyring: Keyring, settings: Settings) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._settings = settings
+        self._channels = frozenset(notifiers_of(settings))
+        self._quiet = quiet_hours_of(settings)
+
+    async def tell_due(self, limit: int) -> int:
+        """Looks at up to `limit` nudges that are due; returns how many there were."""
+        return await retry_serialization(lambda: self._look(limit))
+
+    async def _look(self, limit: int) -> int:
+        async with self._pool.acquire() as connection, connection.transaction():
+            due = await store.take_due(connection, limit=limit)
+            if not due:
+                return 0
+            verdicts = {nudge.place: verdict_of(nudge) for nudge in due}
+            told = [nudge for nudge in due if verdicts[nudge.place] == "tell"]
+            finished = [place for place, verdict in verdicts.items() if verdict == "drop"]
+            delays_ms = {
+                place: round(verdict.total_seconds() * 1000)
+                for place, verdict in verdicts.items()
+                if isinstance(verdict, timedelta)
+            }
+            if told:
+                finished += await self._tell(connection, told)
+            if delays_ms:
+                await store.postpone(connection, delays_ms)
+            if finished:
+                await store.end(connection, finished)
+        return len(due)
+
+    async def _tell(self, connection: Connection, nudges: Sequence[DueNudge]) -> list[Place]:
+        """Tells the next members of each; returns what there is nobody left to tell of."""
+        found = await store.members_of(connection, nudges, limit=MEMBERS_PER_ROUND, with_unreachable=False)
+        reached = {
+            member: contact
+            for members in found.values()
+            for member in members
+            if (contact := self._contact_of(member)) is not None
+        }
+        digests = {member: contact.digests(self._keyring) for member, contact in reached.items()}
+        unwilling = await unsubscribed(
+            connection, [digest for some in digests.values() for digest in some], NOTIFICATION_KIND
+        )
+        finished: list[Place] = []
+        last_told: dict[Place, str] = {}
+        for nudge in nudges:
+            members = found[nudge.place]
+            for member in members:
+                if member in reached and not unwilling.intersection(digests[member]):
+                    await self._write(connection, nudge, member, reached[member])
+            if len(members) == MEMBERS_PER_ROUND:
+                last_told[nudge.place] = members[-1].buyer_id
+                continue
+            finished.append(nudge.place)
+            if nudge.kind == "hour_left" and near_of(nudge) is not None:
+                # That a price is near was told as well.
+                finished.append((nudge.group_id, "tier_near"))
+        if last_told:
+            await store.go_on_after(connection, last_told)
+        return finished
+
+    async def _write(self, connection: Connection, nudge: DueNudge, member: Member, contact: Contact) -> None:
+        language = language_of(member.language or "") or DEFAULT_LANGUAGE
+        wait = (
+            timedelta() if self._quiet is None else self._quiet.wait(nudge.now, zones_of(contact, language))
+        )
+        has_ended = nudge.kind in ("succeeded", "failed")
+        if wait and not has_ended:
+            # By the morning it would not be true any more.
+            return
+        lifetime = OUTCOME_LATE_MAX if has_ended else min(LATE_MAX, nudge.deadline - nudge.now)
+        await enqueue(
+            connection,
+            self._keyring,
+            self._message_of(nudge, member, contact, language),
+            kind=NOTIFICATION_KIND,
+            lifetime_ms=_ms(lifetime + wait),
+            delay_ms=round(wait.total_seconds() * 1000),
+        )
+
+    def _message_of(self, nudge: DueNudge, member: Member, contact: Contact, language: Language) -> Message:
+        share_base = self._settings.share_base
+        return message_of(
+            nudge,
+            member,
+            contact,
+            language,
+            url=f"{share_base}{nudge.share_code}?lang={language}",
+            stop_url=stop_url_of(self._keyring, share_base, contact, NOTIFICATION_KIND),
+        )
+
+    def _contact_of(self, member: Member) -> Contact | None:
+        """How to reach a member here, by e-mail rather than by text."""
+        if member.email is not None and "email" in self._channels:
+            return Contact("email", member.email)
+        if member.phone is not None and "sms" in self._channels:
+            return Contact("phone", member.phone)
+        return None
+
+
+def _ms(duration: timedelta) -> int:
+    return max(1, round(duration.total_seconds() * 1000))

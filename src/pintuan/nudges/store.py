@@ -1,0 +1,107 @@
+"""Nudges in Postgres, one typed function per statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+
+from sql import load_queries
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = PoolConnectionProxy
+
+NUDGES = load_queries("nudges")
+
+NudgeKind: TypeAlias = Literal["tier_near", "hour_left", "succeeded", "failed"]
+Place: TypeAlias = tuple[str, NudgeKind]
+"""A group's id, and what its members are told: together they name a nudge."""
+
+
+class DueNudge(msgspec.Struct, frozen=True, kw_only=True):
+    """A nudge whose time has come, with its group as it stands; `now` is the server's.
+
+    `wanted` is the merchant's switch; `sells` says that the deal takes orders and has units left.
+    """
+
+    group_id: str
+    kind: NudgeKind
+    after_buyer_id: str
+    status: str
+    share_code: str
+    deadline: datetime
+    currency: str
+    min_headcount: int
+    tier_headcounts: list[int]
+    tier_prices_minor: list[int]
+    headcount: int
+    title: str
+    wanted: bool
+    sells: bool
+    now: datetime
+    late_ms: int
+
+    @property
+    def place(self) -> Place:
+        """What names it."""
+        return self.group_id, self.kind
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody to tell, with the order they are told about and how they are reached."""
+
+    group_id: str
+    buyer_id: str
+    quantity: int
+    final_unit_minor: int | None
+    language: str | None
+    email: str | None
+    phone: str | None
+
+
+async def take_due(connection: Connection, *, limit: int) -> list[DueNudge]:
+    """Locks up to `limit` nudges that are due until the transaction ends."""
+    return [DueNudge(**row) for row in await connection.fetch(NUDGES["take_due_nudges"], limit)]
+
+
+async def end(connection: Connection, places: Sequence[Place]) -> None:
+    """Ends nudges; one that is none changes nothing."""
+    await connection.execute(NUDGES["end_nudges"], *_columns(places))
+
+
+async def postpone(connection: Connection, delays_ms: dict[Place, int]) -> None:
+    """Looks at each nudge again after so many ms."""
+    await connection.execute(NUDGES["postpone_nudges"], *_columns(list(delays_ms)), list(delays_ms.values()))
+
+
+async def go_on_after(connection: Connection, last_told: dict[Place, str]) -> None:
+    """Notes the last member that was told of each nudge."""
+    await connection.execute(NUDGES["continue_nudges"], *_columns(list(last_told)), list(last_told.values()))
+
+
+async def members_of(
+    connection: Connection, nudges: Sequence[DueNudge], *, limit: int, with_unreachable: bool
+) -> dict[Place, list[Member]]:
+    """Returns up to `limit` members to tell of each nudge, in the order of their ids."""
+    found: dict[Place, list[Member]] = {nudge.place: [] for nudge in nudges}
+    # One statement serves one nudge of each group: their members differ.
+    for kind in sorted({nudge.kind for nudge in nudges}):
+        some = [nudge for nudge in nudges if nudge.kind == kind]
+        rows = await connection.fetch(
+            NUDGES["members_released" if kind == "failed" else "members_in"],
+            [nudge.group_id for nudge in some],
+            [nudge.after_buyer_id for nudge in some],
+            limit,
+            with_unreachable,
+        )
+        for row in rows:
+            found[row["group_id"], kind].append(Member(**row))
+    return found
+
+
+def _columns(places: Sequence[Place]) -> tuple[list[str], list[str]]:
+    return [group_id for group_id, _ in places], [kind for _, kind in places]
