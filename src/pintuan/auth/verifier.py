@@ -108,12 +108,24 @@ class Verifier:
                 subject is refused.
             Overloaded: who issued it cannot be asked for the moment.
         """
-        if self._own.issued(credential):
-            verified = self._own.verify(credential)
-            _remember(self._own_verified, credential, verified, count_max=VERIFIED_COUNT_MAX)
-        else:
-            verified = await self._verify_other(credential)
-            _remember(self._others_verified, credential, verified, count_max=FOREIGN_COUNT_MAX)
+        principal = self.verify_own(credential)
+        if principal is not None:
+            return principal
+        verified = await self._verify_other(credential)
+        _remember(self._others_verified, credential, verified, count_max=FOREIGN_COUNT_MAX)
+        self._check_refused(verified.principal)
+        return verified.principal
+
+    def verify_own(self, credential: str) -> Principal | None:
+        """Returns the principal of a token of ours and remembers it; None when somebody else issued it.
+
+        Raises:
+            Unauthenticated: see `verify`.
+        """
+        if not self._own.issued(credential):
+            return None
+        verified = self._own.verify(credential)
+        _remember(self._own_verified, credential, verified, count_max=VERIFIED_COUNT_MAX)
         self._check_refused(verified.principal)
         return verified.principal
 

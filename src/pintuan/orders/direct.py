@@ -5,7 +5,7 @@ scope, no router and no serializer: the HTTP protocol hands it over as it came, 
 and it is answered from there when its batch is committed. What is decided, and by whom, is as in the ordinary
 routes (`pintuan.orders.routes`), with the same functions.
 
-Whatever is unusual goes the ordinary way: a token that was not verified yet, a body or a header that is not
+Whatever is unusual goes the ordinary way: a token of another issuer, a body or a header that is not
 plainly right, a lane that this process does not drive yet, a repeated key, stock that another lane may have.
 Such a call is declined, before it was placed or after, and the route finds out again what it is. That is safe
 because a call with its key places once.

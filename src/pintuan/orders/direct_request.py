@@ -76,7 +76,7 @@ def read_request(
     if read is None or read.get(_CONTENT_TYPE) != _JSON:
         return None
     try:
-        buyer_id = _recalled_buyer(read.get(_AUTHORIZATION, b""), resources)
+        buyer_id = _buyer_of(read.get(_AUTHORIZATION, b""), resources)
         if buyer_id is None:
             return None
         key = require_idempotency_key(read.get(_IDEMPOTENCY_KEY, b"").decode("latin-1"))
@@ -113,9 +113,13 @@ def _read_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] 
     return read
 
 
-def _recalled_buyer(authorization: bytes, resources: Resources) -> str | None:
-    """Returns the buyer whose token was verified before; raises Unauthenticated when it is refused by now."""
+def _buyer_of(authorization: bytes, resources: Resources) -> str | None:
+    """Returns the buyer who calls; None when that cannot be told at once, or it is somebody else who does.
+
+    Raises Unauthenticated for a token that does not verify or is refused by now.
+    """
     if not authorization.startswith(_BEARER):
         return None
-    principal = resources.verifier.recall(authorization[len(_BEARER) :].strip().decode("latin-1"))
+    credential = authorization[len(_BEARER) :].strip().decode("latin-1")
+    principal = resources.verifier.recall(credential) or resources.verifier.verify_own(credential)
     return principal.subject if principal is not None and principal.role in BUYERS else None
