@@ -36,6 +36,8 @@ class ClusterServer(EmbeddedRedis):
 
     async def call(self, *command: Any) -> Any:
         """One command to this very server."""
+        # What `execute_command` takes and returns has no types.
+        client: Any
         async with Redis(host=HOST, port=self.port, socket_timeout=CALL_TIMEOUT_S) as client:
             return await client.execute_command(*command)
 
@@ -125,11 +127,13 @@ class Cluster:
                 continue
             try:
                 info = (await server.call("CLUSTER", "INFO")).decode()
-                replication = await server.call("INFO", "replication")
+                about = await server.call("INFO", "everything")
             except (RedisError, OSError):
                 return False
             covered = f"cluster_slots_ok:{REDIS_CLUSTER_HASH_SLOTS}" in info
-            if not covered or replication.get("master_link_status", "up") != "up":
+            # A replica that writes its first file does not end when it is asked to.
+            written = not (about["aof_rewrite_in_progress"] or about["aof_rewrite_scheduled"])
+            if not (covered and written and about.get("master_link_status", "up") == "up"):
                 return False
         return True
 
