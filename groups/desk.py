@@ -40,7 +40,7 @@ PLACEMENTS = load_queries("placements")
 DEALS_CACHED_MAX = 10_000
 GROUPS_CACHED_MAX = 100_000
 RUNNERS_MAX = 10_000
-GATHERS_MAX = 3
+GATHERS_MAX = 8
 PLACE_TIMEOUT_S = 8.0
 # Auto-placement goes on from a group that closed under way; each time the lane knows of one more.
 GROUPS_TRIED_MAX = 4
@@ -62,7 +62,7 @@ class PlacementDesk:
     ) -> None:
         self._pool = pool
         self._rebuilder = rebuilder
-        self._stock = StockMover(pool)
+        self._stock = StockMover(pool, store)
         self._tools = Tools(store, Recorder(pool, hold_ms=hold_ms), rebuilder, listeners)
         self._runners: dict[Lane, LaneRunner] = {}
         self._lane_counts: BoundedCache[str, int] = BoundedCache(DEALS_CACHED_MAX)
@@ -162,18 +162,20 @@ class PlacementDesk:
     async def _place_gathered(self, placement: Placement, lane: Lane, lane_count: int) -> Recorded:
         """Places into a lane that has too few units, with those that other lanes have left.
 
-        Raises SoldOut when all lanes together have too few, or others were faster `GATHERS_MAX` times.
+        Raises SoldOut when all lanes together have too few, and Overloaded when others were faster
+        `GATHERS_MAX` times.
         """
         place = self._place_anywhere if placement.group_id is None else self._place_in_lane
-        for _ in range(GATHERS_MAX if lane_count > 1 else 0):
+        if lane_count == 1:
+            raise SoldOut("the deal has fewer units left than the order asks for")
+        for _ in range(GATHERS_MAX):
             if not await self._stock.gather(lane, placement.quantity):
-                break
-            await self._rebuilder.warm(lane)
+                raise SoldOut("the deal has fewer units left than the order asks for")
             try:
                 return await place(placement, lane)
             except SoldOut:
                 _log.info("units gathered in lane %s were taken by others", lane)
-        raise SoldOut("the deal has fewer units left than the order asks for")
+        raise Overloaded("others take the last units as they are found, try again")
 
     async def _lane_that_remembers(self, placement: Placement, lanes: list[Lane]) -> Lane | None:
         """Finds the request in lanes not asked yet, where it may have gone when stock was short."""

@@ -19,6 +19,7 @@ from groups.listing import GroupList, Listed, Place
 from groups.placement import Placement, Recorded
 from groups.rebuild import Rebuilder
 from groups.reconciler import Reconciler
+from groups.stock import StockMover
 
 # A recorded key answers its order for this long.
 REQUEST_TTL_MS = 24 * 3_600_000
@@ -39,6 +40,7 @@ class GroupEngine:
         lifecycle: Lifecycle,
         reconciler: Reconciler,
         listing: GroupList,
+        stock: StockMover,
         pool: asyncpg.Pool,
         listeners: Listeners,
     ) -> None:
@@ -46,6 +48,7 @@ class GroupEngine:
         self._lifecycle = lifecycle
         self._reconciler = reconciler
         self._listing = listing
+        self._stock = stock
         self._pool = pool
         self._listeners = listeners
 
@@ -101,6 +104,10 @@ class GroupEngine:
         """Frees seats nobody recorded; see `Reconciler.reconcile_orphans`."""
         return await self._reconciler.reconcile_orphans()
 
+    async def even_out_stock(self) -> int:
+        """Moves units to lanes that run low; see `StockMover.even_out`."""
+        return await self._stock.even_out()
+
     async def purge_expired_keys(self, limit: int) -> int:
         """Forgets requests older than a day; see `Reconciler.purge_expired_keys`."""
         return await self._reconciler.purge_expired_keys(limit)
@@ -133,7 +140,8 @@ async def open_engine(
     try:
         lifecycle = Lifecycle(pool, store, listeners)
         reconciler, listing = Reconciler(pool, store, listeners), GroupList(pool, store)
-        yield GroupEngine(desk, lifecycle, reconciler, listing, pool, listeners)
+        stock = StockMover(pool, store)
+        yield GroupEngine(desk, lifecycle, reconciler, listing, stock, pool, listeners)
     finally:
         await desk.close()
         await rebuilder.close()

@@ -20,7 +20,7 @@ from groups.connections import Home, Lent
 from groups.errors import Overloaded
 from groups.keys import Lane, LaneKeys, history_key
 from groups.listeners import Tracer, Untraced
-from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, LIST, ORPHANS, PLACE, Script
+from groups.scripts import CLOSE, CONFIRM, GIVE, INSTALL, LEAVE, LIST, ORPHANS, PLACE, TAKE, Script
 
 ORPHANS_LISTED_MAX = 500
 # In the memory of requests: the order is in Postgres, so no rebuild undoes it. Lanes count from 1.
@@ -31,6 +31,8 @@ STAGING_CHUNK = 1_000
 LANE_TTL_MS = 8 * 24 * 3_600_000
 # Staged keys of a rebuild that died are nobody's; they leave by themselves.
 STAGING_TTL_MS = 120_000
+# Lanes remember the transfers of their units for this long, by far longer than anybody repeats a step of one.
+TRANSFERS_KEPT_MS = 3_600_000
 
 
 class LaneCold(Exception):
@@ -196,6 +198,29 @@ class LaneStore:
             [self._sim_offset_ms, *after, count, looks_max],
         )
         return [(taken, group_id, joinable) for taken, group_id, joinable in answer[1]]
+
+    async def take_units(self, lane: Lane, epoch: int, transfer_id: str, units: int) -> int:
+        """Takes up to `units` out of a lane for a transfer, once; returns how many that transfer took."""
+        return await self._transfer(TAKE, lane, epoch, transfer_id, units)
+
+    async def give_units(self, lane: Lane, epoch: int, transfer_id: str, units: int) -> int:
+        """Gives a lane the units of a transfer, once; returns how many the lane has left."""
+        return await self._transfer(GIVE, lane, epoch, transfer_id, units)
+
+    async def _transfer(self, script: Script, lane: Lane, epoch: int, transfer_id: str, units: int) -> int:
+        keys = [LaneKeys.of(lane).meta]
+        answer = await self._call(script, epoch, keys, [transfer_id, units, TRANSFERS_KEPT_MS])
+        return cast("int", answer[1])
+
+    async def units_left(self, lane: Lane, epoch: int) -> int | None:
+        """Returns the units a lane has left in Redis; None where it is cold. Raises Overloaded."""
+        meta = LaneKeys.of(lane).meta
+
+        async def under_token(lent: Lent) -> int | None:
+            token, left = await lent.call("HMGET", meta, "token", "units_left")
+            return int(left) if token == f"{epoch}:{lent.run_id}".encode() else None
+
+        return await self._connections.run(meta, under_token)
 
     async def stage(
         self, lane: Lane, epoch: int, position: int, values: dict[str, Any], *, ranked: bool

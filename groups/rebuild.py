@@ -16,6 +16,7 @@ from groups.listeners import Listeners
 from sql import load_queries
 
 QUERIES = load_queries("lanes")
+TRANSFERS = load_queries("transfers")
 # How long callers wait for a lane to be warm before they are told to come back.
 WARM_WAIT_S = 5.0
 WARM_POLL_MS = 25
@@ -156,7 +157,10 @@ async def read_lane(connection: Any, lane: Lane, *, request_ttl_ms: int) -> Lane
         seats = await connection.fetch(QUERIES["rebuild_seats"], *key)
         buyers = await connection.fetch(QUERIES["rebuild_buyers"], *key)
         requests = await connection.fetch(QUERIES["rebuild_requests"], *key, request_ttl_ms)
+        transfers = await connection.fetch(TRANSFERS["moved_transfers"], *key)
     state = LaneState(meta=_meta_of(terms), read_at_ms=terms["now_ms"])
+    # Their units are in the stock that was read, and must not be given once more.
+    state.meta.update((f"gave:{row['id']}", f"{row['units']}@{state.read_at_ms}") for row in transfers)
     _add_groups(state, groups, seats)
     _add_buyers(state, buyers, seats)
     for seat in seats:

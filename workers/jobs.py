@@ -57,6 +57,10 @@ class Engine(Protocol):
         """Frees seats in Redis that nobody recorded."""
         ...
 
+    async def even_out_stock(self) -> int:
+        """Moves units to lanes that run low."""
+        ...
+
     async def purge_expired_keys(self, limit: int) -> int:
         """Forgets requests that need not be remembered."""
         ...
@@ -93,6 +97,7 @@ class Jobs:
         self.expiry = Passes("expiry", self._expire_unpaid)
         self.seats = Passes("seats", self._apply_seat_releases)
         self.orphans = Passes("orphans", self._reconcile_orphans)
+        self.stock = Passes("stock", self._even_out_stock)
         self.keys = Passes("keys", self._purge_keys)
         self._drains: set[asyncio.Task[None]] = set()
 
@@ -118,7 +123,7 @@ class Jobs:
         self.stop()
         if self._drains:
             await asyncio.wait(self._drains)
-        for passes in (self.lifecycle, self.expiry, self.seats, self.orphans, self.keys):
+        for passes in (self.lifecycle, self.expiry, self.seats, self.orphans, self.stock, self.keys):
             await passes.close()
 
     def _payments_recorded(self, recorded: Recorded) -> None:
@@ -167,6 +172,9 @@ class Jobs:
 
     async def _reconcile_orphans(self) -> None:
         await self._engine.reconcile_orphans()
+
+    async def _even_out_stock(self) -> None:
+        await self._engine.even_out_stock()
 
     async def _purge_keys(self) -> None:
         await until_nothing_left(self._engine.purge_expired_keys, KEYS_PER_ROUND)

@@ -153,6 +153,7 @@ def _sweeps(jobs: Jobs, people: People, webhooks: Webhooks) -> list[CronJob]:
         "lifecycle": jobs.lifecycle.run,
         "expiry": jobs.expiry.run,
         "seats": jobs.seats.run,
+        "stock": jobs.stock.run,
         "nudges": people.nudges.run,
         "notifications": people.notifications.run,
         "webhooks": webhooks.deliveries.run,

@@ -38,6 +38,9 @@ class ScriptedEngine:
     async def reconcile_orphans(self) -> int:
         return self._note("orphans", 1)
 
+    async def even_out_stock(self) -> int:
+        return self._note("stock", 1)
+
     async def purge_expired_keys(self, limit: int) -> int:
         return self._note("keys", limit)
 

@@ -11,11 +11,23 @@ import pytest
 from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneStore, PlaceItem
 from groups.placement import refusal_of
-from groups.scripts import CLOSE, CONFIRM, INSTALL, LEAVE, LIST, ORPHANS, PLACE, Script, load_script
+from groups.scripts import (
+    CLOSE,
+    CONFIRM,
+    GIVE,
+    INSTALL,
+    LEAVE,
+    LIST,
+    ORPHANS,
+    PLACE,
+    TAKE,
+    Script,
+    load_script,
+)
 
 pytestmark = pytest.mark.anyio
 
-SCRIPTS = [PLACE, LEAVE, CLOSE, CONFIRM, ORPHANS, INSTALL, LIST]
+SCRIPTS = [PLACE, LEAVE, CLOSE, CONFIRM, ORPHANS, INSTALL, LIST, TAKE, GIVE]
 LANE = Lane("deal_1", 3)
 EPOCH = 7
 ITEMS = [PlaceItem("best", "", f"ord_{n}", f"{n:032x}", f"buyer-{n}", 1, "grp_1", "code") for n in range(3)]
@@ -27,6 +39,8 @@ CALLS: dict[str, Callable[[LaneStore], Awaitable[object]]] = {
     "confirm": lambda store: store.confirm(LANE, EPOCH, Confirmations()),
     "orphans": lambda store: store.orphans(LANE, EPOCH, age_ms=1),
     "install": lambda store: store.install(LANE, EPOCH, {"epoch": EPOCH}, [0] * 5),
+    "take": lambda store: store.take_units(LANE, EPOCH, "mov_1", 2),
+    "give": lambda store: store.give_units(LANE, EPOCH, "mov_1", 2),
     "list": lambda store: store.list_groups(LANE, EPOCH, after=(1, "grp_1"), count=1, looks_max=1),
 }
 
@@ -225,7 +239,7 @@ def test_a_script_that_is_not_there_is_named() -> None:
 
 def test_every_lua_file_is_a_script_or_included_by_one() -> None:
     names = {path.name.removesuffix(".lua") for path in (files("groups") / "lua").iterdir()}
-    assert names == {script.name for script in SCRIPTS} | {"lane"}
+    assert names == {script.name for script in SCRIPTS} | {"lane", "transfers"}
 
 
 def test_every_script_has_a_call() -> None:
