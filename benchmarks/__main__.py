@@ -36,6 +36,7 @@ from benchmarks.scenario import (
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.table import print_table
 from pintuan.embedded import EmbeddedError
+from pintuan.embedded.process import log_tail
 from pintuan.supervisor.readiness import NeverReadyError
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 ALL: Final = "all"
 RUNS_MAX: Final = 100
 CONNECTIONS_MAX: Final = 4_096
+LAST_WORDS_MAX: Final = 20
+_ROUTINE: Final = '"level":"info"'
 # Wide enough for the table where no terminal sets a width.
 PLAIN_WIDTH: Final = 132
 # What can go wrong with a run that is not a defect of the kit; one line tells it.
@@ -93,10 +96,7 @@ def main(
     options = Options(runs or (QUICK_RUNS if quick else RUNS_DEFAULT), quick, connections)
     chosen = list(SCENARIOS) if not names or ALL in names else list(dict.fromkeys(names))
     errors = Console(file=sys.stderr)
-    try:
-        report = _measure(chosen, options, errors)
-    except FAILURES as error:
-        raise click.ClickException(str(error) or type(error).__name__) from error
+    report = _measure(chosen, options, errors)
     out.mkdir(parents=True, exist_ok=True)
     write_report(report, out / "result.json")
     write_html(report, out / "report.html")
@@ -124,7 +124,7 @@ def _measure(names: Sequence[str], options: Options, errors: Console) -> Report:
                     Path(directory),
                     lambda said, task=task: progress.update(task, advance=1, said=said),  # type: ignore[misc] # The default binds the loop's variable.
                 )
-                scenarios.append(asyncio.run(SCENARIOS[name].load().measure(run)))
+                scenarios.append(_run(name, run))
             progress.update(task, said="done")
     return Report(
         command=f"pintuan bench {' '.join(sys.argv[1:])}".strip(),
@@ -137,6 +137,17 @@ def _measure(names: Sequence[str], options: Options, errors: Console) -> Report:
         goals=tuple(goal for scenario in scenarios for goal in scenario.goals),
         scenarios=tuple(scenarios),
     )
+
+
+def _run(name: str, run: Run) -> Scenario:
+    """Runs one scenario. Raises ClickException, with the servers' last words, when it cannot be measured."""
+    try:
+        return asyncio.run(SCENARIOS[name].load().measure(run))
+    except FAILURES as error:
+        logs = sorted((run.directory / "log").glob("*.log"))
+        words = [line for log in logs for line in log_tail(log) if _ROUTINE not in line]
+        said = "\n".join([f"{name}: {error or type(error).__name__}", *words[-LAST_WORDS_MAX:]])
+        raise click.ClickException(said) from error
 
 
 if __name__ == "__main__":

@@ -38,9 +38,9 @@ class Market:
         now_s = time.time()
         return [self.issuer.issue(f"{prefix}-{number}", "buyer", now_s=now_s) for number in range(count)]
 
-    async def new_deal(self, **terms: Any) -> str:
-        """Puts a deal on sale, with `terms` over the usual ones; returns its id. Raises HTTPStatusError."""
-        deal = {
+    def deal_terms(self, **terms: Any) -> dict[str, Any]:
+        """Returns the body that puts a deal on sale, with `terms` over the usual ones."""
+        return {
             "variant_id": self.variant_id,
             "ladder": [
                 {"headcount": 2, "unit_price": 900},
@@ -53,7 +53,11 @@ class Market:
             "per_buyer_units": 1,
             **terms,
         }
-        return str((await self.call("POST", "/v1/deals", token=self.merchant_token, body=deal))["id"])
+
+    async def new_deal(self, **terms: Any) -> str:
+        """Puts a deal on sale, with `terms` over the usual ones; returns its id. Raises HTTPStatusError."""
+        body = self.deal_terms(**terms)
+        return str((await self.call("POST", "/v1/deals", token=self.merchant_token, body=body))["id"])
 
     async def new_group(self, deal_id: str, token: str) -> str:
         """Opens a group; returns its id. Raises HTTPStatusError."""
@@ -106,6 +110,11 @@ def request_bytes(
 def joins(deal_ids: Sequence[str], tokens: Iterable[str]) -> list[bytes]:
     """Returns a join of each buyer; deals take turns."""
     return _in_turn([f"/v1/deals/{deal_id}/join" for deal_id in deal_ids], tokens)
+
+
+def group_openings(deal_ids: Sequence[str], tokens: Iterable[str]) -> list[bytes]:
+    """Returns the opening of a group by each buyer; deals take turns."""
+    return _in_turn([f"/v1/deals/{deal_id}/groups" for deal_id in deal_ids], tokens)
 
 
 def group_joins(group_ids: Sequence[str], tokens: Iterable[str]) -> list[bytes]:

@@ -38,5 +38,8 @@ class Listed:
 SCENARIOS: Final = {
     "flash": Listed("benchmarks.flash", "one deal, many buyers: CPU, throughput and latency of a join"),
     "lifecycle": Listed("benchmarks.lifecycle", "whole orders, from the join to the money"),
+    "links": Listed("benchmarks.links", "many groups by link: what a join costs when batches are small"),
+    "stampede": Listed("benchmarks.stampede", "the last seats: exactly the stock is sold"),
+    "refused": Listed("benchmarks.refused", "full, sold out, already in: what a refusal costs"),
     "grow": Listed("benchmarks.grow", "the same join in a small and in a large market"),
 }
