@@ -47,6 +47,7 @@ from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
 from pintuan.receipts.routes import HANDLERS as RECEIPT_HANDLERS
 from pintuan.refunds.routes import HANDLERS as REFUND_HANDLERS
+from pintuan.request_reports import RequestReports
 from pintuan.request_scope import RequestScope
 from pintuan.selling.routes import ROUTES as SELLING_ROUTES
 from pintuan.settings import Settings, load_settings
@@ -94,7 +95,7 @@ def create_app(
         SettingsError: a setting cannot be used.
     """
     settings = settings or load_settings()
-    request_log = logs.configure(settings)
+    reports = RequestReports(logs.configure(settings))
     dependencies = {"resources": Provide(provide_resources, sync_to_thread=False)}
     app = Litestar(
         route_handlers=[*routes, *(DEV_ROUTES if settings.env == "dev" and routes is ROUTES else ())],
@@ -111,10 +112,10 @@ def create_app(
     )
     note_parameters(app)
     # The HTTP protocol asks it before it asks the application.
-    app.state.direct_placing = DirectPlacing(request_log)
+    app.state.direct_placing = DirectPlacing(reports)
     app.state.openapi = cache(partial(_document, settings, dependencies))
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
-    app.asgi_handler = RequestScope(Methods(app), request_log)
+    app.asgi_handler = RequestScope(Methods(app), reports)
     if settings.otlp_endpoint is not None:
         app.asgi_handler = TracedRequests(app.asgi_handler, lambda: app.state.resources.tracing)
     app.asgi_handler = behind_proxies(app.asgi_handler, settings.trusted_proxies)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,10 +18,11 @@ import structlog
 from pintuan.clock import process_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
+    from pintuan.request_reports import EndedRequest
     from pintuan.settings import Settings
 
 LEVEL: Final = logging.INFO
@@ -79,33 +81,58 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     return True
 
 
+class _RequestLine(msgspec.Struct, frozen=True, kw_only=True):
+    """The line of a request; what never changes comes with the type."""
+
+    event: str = "request"
+    request_id: str
+    method: str
+    route: str
+    status: int
+    duration_ms: float
+    logger: str = "pintuan.request"
+    level: str = "info"
+    timestamp: datetime
+
+
 class RequestLog:
-    """Writes the line of a finished request."""
+    """Writes the lines of finished requests."""
 
     def __init__(self, settings: Settings, *, as_json: bool) -> None:
         self._settings = settings
         self._as_json = as_json
         self._logger = structlog.get_logger("pintuan.request")
 
-    def write(self, *, request_id: str, method: str, route: str, status: int, duration_ms: float) -> None:
-        """Writes one line; `route` is the template, so that no id or share code of a shopper gets in."""
+    def write(self, requests: Sequence[EndedRequest]) -> None:
+        """Writes a line for each, in one piece."""
         if not self._as_json:
-            self._logger.info(
-                "request", method=method, route=route, status=status, duration_ms=round(duration_ms, 2)
-            )
+            for request in requests:
+                self._logger.info(
+                    "request",
+                    request_id=request.request_id,
+                    method=request.method,
+                    route=request.route,
+                    status=request.status,
+                    duration_ms=_milliseconds(request),
+                )
             return
-        line = {
-            "event": "request",
-            "request_id": request_id,
-            "method": method,
-            "route": route,
-            "status": status,
-            "duration_ms": round(duration_ms, 2),
-            "logger": "pintuan.request",
-            "level": "info",
-            "timestamp": process_now(self._settings),
-        }
-        sys.stderr.write(_encoder.encode(line).decode() + "\n")
+        timestamp = process_now(self._settings)
+        lines = [
+            _RequestLine(
+                request_id=request.request_id,
+                method=request.method,
+                route=request.route,
+                status=request.status,
+                duration_ms=_milliseconds(request),
+                timestamp=timestamp,
+            )
+            for request in requests
+        ]
+        sys.stderr.write(_encoder.encode_lines(lines).decode())
+
+
+def _milliseconds(request: EndedRequest) -> float:
+    return round(request.duration_s * 1000, 2)
 
 
 def configure(settings: Settings) -> RequestLog:

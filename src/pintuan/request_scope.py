@@ -10,11 +10,12 @@ from litestar.enums import ScopeType
 
 from pintuan import metrics
 from pintuan.request_ids import REQUEST_ID_HEADER, new_request_id, sent_request_id
+from pintuan.request_reports import EndedRequest
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-    from pintuan.logs import RequestLog
+    from pintuan.request_reports import RequestReports
 
 # Nothing we serve is to be guessed at by a browser.
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
@@ -25,9 +26,9 @@ _CLIENT_GONE_STATUS: Final = 499
 class RequestScope:
     """ASGI layer around the whole application, so that unknown routes are counted and identified too."""
 
-    def __init__(self, app: ASGIApp, request_log: RequestLog) -> None:
+    def __init__(self, app: ASGIApp, reports: RequestReports) -> None:
         self._app = app
-        self._request_log = request_log
+        self._reports = reports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Takes over a sane `X-Request-Id` or makes one, echoes it, and reports the request when it ends."""
@@ -51,15 +52,7 @@ class RequestScope:
         try:
             await self._app(scope, receive, send_identified)
         finally:
-            duration_s = time.perf_counter() - started_s
             route = scope.get("path_template") or metrics.UNMATCHED_ROUTE
-            method = scope["method"]
-            metrics.count_request(route=route, method=method, status=status, duration_s=duration_s)
-            self._request_log.write(
-                request_id=request_id,
-                method=method,
-                route=route,
-                status=status,
-                duration_ms=duration_s * 1000,
-            )
+            duration_s = time.perf_counter() - started_s
+            self._reports.add(EndedRequest(request_id, scope["method"], route, status, duration_s))
             structlog.contextvars.unbind_contextvars("request_id")

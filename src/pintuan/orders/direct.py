@@ -23,19 +23,19 @@ import structlog
 from groups.desk import PLACE_TIMEOUT_S
 from groups.errors import GroupsError, Overloaded
 from groups.placement import Recorded
-from pintuan import metrics
 from pintuan.created import CREATED
 from pintuan.orders.direct_answer import ShownGroup, created_answer
 from pintuan.orders.direct_request import read_request
 from pintuan.problems import problem_answer
+from pintuan.request_reports import EndedRequest
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator, Sequence
 
     from pintuan.bootstrap import Resources
-    from pintuan.logs import RequestLog
     from pintuan.orders.direct_request import DirectRequest
+    from pintuan.request_reports import RequestReports
 
 # How often calls are looked for that have waited too long, and how many of them are answered at a time.
 LOOK_EVERY_S: Final = 0.5
@@ -63,8 +63,8 @@ class Call(Protocol):
 class DirectPlacing:
     """Answers the placing calls of a process while it is `serving`."""
 
-    def __init__(self, request_log: RequestLog) -> None:
-        self._request_log = request_log
+    def __init__(self, reports: RequestReports) -> None:
+        self._reports = reports
         self._resources: Resources | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         # In the order in which they came, so that those who waited too long stand in front.
@@ -108,16 +108,9 @@ class DirectPlacing:
         self._waiting.pop(waiting, None)
 
     def report(self, request: DirectRequest, status: int) -> None:
-        """Writes a call's log line and counts it, as `pintuan.request_scope` does on the ordinary way."""
+        """Has a call's log line written and the call counted, as on the ordinary way."""
         duration_s = time.perf_counter() - request.came_at_s
-        metrics.count_request(route=request.route, method="POST", status=status, duration_s=duration_s)
-        self._request_log.write(
-            request_id=request.request_id,
-            method="POST",
-            route=request.route,
-            status=status,
-            duration_ms=duration_s * 1000,
-        )
+        self._reports.add(EndedRequest(request.request_id, "POST", request.route, status, duration_s))
 
     def _look_for_late(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tells calls that have waited for `PLACE_TIMEOUT_S` to come again, with their keys."""

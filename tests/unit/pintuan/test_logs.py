@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from pintuan import logs
+from pintuan.request_reports import EndedRequest
 from pintuan.settings import Settings
 
 
@@ -73,9 +74,7 @@ def test_a_pool_that_tries_again_tells_so_in_one_line_and_a_defect_keeps_its_tra
 def test_the_line_of_a_request_says_what_was_answered_and_how_fast(
     request_log: logs.RequestLog, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request_log.write(
-        request_id="r-1", method="GET", route="/v1/deals/{deal_id}", status=200, duration_ms=1.23456
-    )
+    request_log.write([EndedRequest("r-1", "GET", "/v1/deals/{deal_id}", 200, 0.00123456)])
 
     (line,) = lines(capsys)
     assert line["route"] == "/v1/deals/{deal_id}"

@@ -15,8 +15,8 @@ print(metrics.render().decode())
 """
 COUNT_ONE = """
 from pintuan import metrics
-metrics.count_request(route="/v1/deals", method="GET", status=200, duration_s=0.003)
-metrics.count_request(route="/v1/deals", method="BREW", status=405, duration_s=0.003)
+metrics.count_requests(route="/v1/deals", method="GET", status=200, durations_s=[0.003])
+metrics.count_requests(route="/v1/deals", method="BREW", status=405, durations_s=[0.003])
 print(metrics.render().decode())
 """
 NEVER_HAPPENED = """
