@@ -9,7 +9,6 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -22,9 +21,9 @@ from pintuan.doorbells import check_queue
 from pintuan.durability import (
     POSTGRES_REQUIRED,
     REDIS_REMEDY,
-    keeps_appendonly,
+    RedisServer,
     postgres_settings,
-    redis_persistence,
+    redis_servers,
 )
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.services import running_services
@@ -248,40 +247,52 @@ async def _migrations(url: str) -> Finding:
 
 async def _redis(settings: Settings) -> list[Finding]:
     try:
-        nodes = await redis_persistence(settings)
+        servers = await redis_servers(settings)
     except SettingsError as error:
         remedy = f"start it, or mend PINTUAN_REDIS_URL: {mask_url(settings.redis_url or '')}"
         return [Finding("redis", "FAIL", error.reason, remedy)]
-    return [finding for info in nodes for finding in _redis_node(info)]
+    return [finding for server in servers for finding in _redis_server(server)]
 
 
-def _redis_node(info: Mapping[str, object]) -> list[Finding]:
-    return [
-        _redis_version(str(info.get("redis_version"))),
-        _redis_appendonly(info),
-        _redis_eviction(str(info.get("maxmemory_policy"))),
+def _redis_server(server: RedisServer) -> list[Finding]:
+    if server.info is None:
+        return [Finding(server.name, "FAIL", "does not answer", "start it; its lanes wait for it")]
+    findings = [
+        _redis_version(server.name, server.info["redis_version"]),
+        _redis_appendonly(server),
+        _redis_eviction(server.name, str(server.info.get("maxmemory_policy"))),
     ]
+    if server.info.get("cluster_enabled") == "1":
+        findings.append(_redis_replicas(server.name, server.info.get("connected_slaves", "0")))
+    return findings
 
 
-def _redis_version(version: str) -> Finding:
+def _redis_version(name: str, version: str) -> Finding:
     found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if found < REDIS_VERSION_MIN:
         wanted = ".".join(map(str, REDIS_VERSION_MIN))
-        return Finding("redis", "FAIL", version, f"upgrade to Redis {wanted} or newer")
-    return Finding("redis", "ok", version)
+        return Finding(name, "FAIL", version, f"upgrade to Redis {wanted} or newer")
+    return Finding(name, "ok", version)
 
 
-def _redis_appendonly(info: Mapping[str, object]) -> Finding:
-    if not keeps_appendonly(info):
-        return Finding("redis appendonly", "FAIL", "off", REDIS_REMEDY)
-    return Finding("redis appendonly", "ok", "on")
+def _redis_appendonly(server: RedisServer) -> Finding:
+    if not server.keeps_appendonly:
+        return Finding(f"{server.name} appendonly", "FAIL", "off", REDIS_REMEDY)
+    return Finding(f"{server.name} appendonly", "ok", "on")
 
 
-def _redis_eviction(policy: str) -> Finding:
+def _redis_eviction(name: str, policy: str) -> Finding:
     if policy != "noeviction":
         remedy = "set it to noeviction: joins wait while an evicted lane is rebuilt"
-        return Finding("redis maxmemory-policy", "warn", policy, remedy)
-    return Finding("redis maxmemory-policy", "ok", policy)
+        return Finding(f"{name} maxmemory-policy", "warn", policy, remedy)
+    return Finding(f"{name} maxmemory-policy", "ok", policy)
+
+
+def _redis_replicas(name: str, count: str) -> Finding:
+    if count == "0":
+        remedy = "give it one: else its lanes wait until it is back when it dies"
+        return Finding(f"{name} replicas", "warn", "none", remedy)
+    return Finding(f"{name} replicas", "ok", count)
 
 
 async def _queue(settings: Settings) -> Finding:

@@ -105,12 +105,14 @@ async def open_queue(settings: Settings) -> AsyncIterator[ArqRedis]:
 
 async def check_queue(settings: Settings) -> None:
     """Raises SettingsError when the queue cannot be reached or used."""
+    name = "PINTUAN_QUEUE_REDIS_URL" if settings.queue_redis_url else "PINTUAN_REDIS_URL"
     try:
         async with open_queue(settings) as queue:
-            await queue.ping()
+            server = await queue.info("server")
     except (OSError, RedisError) as error:
-        name = "PINTUAN_QUEUE_REDIS_URL" if settings.queue_redis_url else "PINTUAN_REDIS_URL"
         raise SettingsError(name, f"cannot reach Redis: {error or type(error).__name__}") from error
+    if server.get("redis_mode") == "cluster":
+        raise SettingsError(name, "this Redis is one of a cluster, which the queue cannot use")
 
 
 class Doorbells:

@@ -1,12 +1,14 @@
 """What durability rests on: settings of Postgres and Redis without which a join may not be acknowledged."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import asyncpg
-from redis.asyncio import RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
 
-from pintuan.redis_connection import open_redis
+from groups.cluster import connections_to
+from groups.cluster_url import names_cluster
+from groups.errors import Overloaded
+from pintuan.redis_connection import placement_url
 from pintuan.settings import Settings, SettingsError
 from sql import load_queries
 
@@ -41,20 +43,54 @@ async def postgres_settings(database_url: str) -> dict[str, str]:
     return {row["name"]: row["setting"] for row in rows}
 
 
-async def redis_persistence(settings: Settings) -> list[dict[str, object]]:
-    """INFO server and persistence of the Redis that places, one for each primary of a cluster.
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """What a Redis says of itself; `info` is None where one of a cluster does not answer."""
 
-    INFO, because hosted servers often refuse CONFIG. Raises SettingsError when Redis cannot be reached.
+    name: str
+    info: Mapping[str, str] | None
+
+    @property
+    def keeps_appendonly(self) -> bool:
+        """Whether it writes an append-only file."""
+        return self.info is not None and self.info.get("aof_enabled") == "1"
+
+
+async def redis_servers(settings: Settings) -> list[RedisServer]:
+    """The Redis that places, or every server of a cluster that holds slots.
+
+    Raises SettingsError when none can be reached, or a cluster is named as if it were a single Redis.
     """
+    url = placement_url(settings)
+    connections = connections_to(url)
+    servers: list[RedisServer] = []
     try:
-        async with open_redis(settings) as client:
-            if isinstance(client, RedisCluster):
-                nodes = await client.info(target_nodes=RedisCluster.PRIMARIES)
-                return list(nodes.values())
-            return [dict(await client.info())]
-    except (OSError, RedisError, RedisClusterException) as error:
-        reason = f"cannot reach Redis: {error or type(error).__name__}"
-        raise SettingsError("PINTUAN_REDIS_URL", reason) from error
+        for home in await connections.homes():
+            name = f"redis {home.host}:{home.port}" if names_cluster(url) else "redis"
+            try:
+                async with connections.lend_at(home) as lent:
+                    # INFO, because hosted servers often refuse CONFIG.
+                    servers.append(RedisServer(name, _read_info(await lent.call("INFO"))))
+            except Overloaded:
+                if not names_cluster(url):
+                    raise
+                servers.append(RedisServer(name, None))
+    except Overloaded as error:
+        raise SettingsError("PINTUAN_REDIS_URL", f"cannot reach Redis: {error}") from error
+    finally:
+        await connections.close()
+    if not names_cluster(url) and servers[0].info and servers[0].info.get("cluster_enabled") == "1":
+        reason = "this Redis is one of a cluster; name it as redis+cluster://host:port"
+        raise SettingsError("PINTUAN_REDIS_URL", reason)
+    if all(server.info is None for server in servers):
+        raise SettingsError("PINTUAN_REDIS_URL", "cannot reach Redis: no server of the cluster answers")
+    return servers
+
+
+def _read_info(answer: bytes) -> dict[str, str]:
+    """Reads INFO's lines of name:value (redis.io, "INFO")."""
+    pairs = (line.partition(":") for line in answer.decode().splitlines() if not line.startswith("#"))
+    return {name: value for name, colon, value in pairs if colon}
 
 
 async def check_durability(settings: Settings) -> None:
@@ -65,11 +101,7 @@ async def check_durability(settings: Settings) -> None:
     for name, remedy in POSTGRES_REQUIRED.items():
         if found.get(name) == "off":
             raise SettingsError("PINTUAN_DATABASE_URL", f"this Postgres has {name} off; {remedy}")
-    for info in await redis_persistence(settings):
-        if not keeps_appendonly(info):
+    for server in await redis_servers(settings):
+        # One of a cluster that is away holds up its own lanes, and is no reason not to start.
+        if server.info is not None and not server.keeps_appendonly:
             raise SettingsError("PINTUAN_REDIS_URL", f"this Redis has appendonly off; {REDIS_REMEDY}")
-
-
-def keeps_appendonly(info: Mapping[str, object]) -> bool:
-    """Whether a Redis with this INFO writes an append-only file."""
-    return str(info.get("aof_enabled")) == "1"

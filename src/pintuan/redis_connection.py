@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from groups.cluster_url import addresses_of, names_cluster, node_url
 from pintuan.settings import SettingsError
@@ -60,7 +60,10 @@ async def ping(client: RedisClient) -> None:
     if isinstance(client, Redis):
         await client.ping()
         return
-    await client.initialize()
+    try:
+        await client.initialize()
+    except RedisClusterException as error:
+        raise RedisConnectionError(str(error)) from error
     primaries = client.get_primaries()
     asked = random.sample(primaries, min(len(primaries), PINGS_MAX))
     for node in asked:

@@ -4,10 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.exceptions import RedisError
 
+from pintuan.diagnosis import diagnose
+from pintuan.doorbells import check_queue
 from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.redis_connection import open_redis, ping
 from pintuan.settings import Settings, SettingsError
+from tests.redis_cluster import HOST, Cluster
 
 if TYPE_CHECKING:
     from ....conftest import PostgresFixture
@@ -54,3 +59,58 @@ async def test_a_server_that_is_not_there_is_named_by_its_variable(
         )
     with pytest.raises(SettingsError, match="PINTUAN_REDIS_URL: cannot reach Redis"):
         await check_durability(Settings(database_url=own_postgres.url, redis_url=f"unix://{nowhere}"))
+
+
+@pytest.mark.slow
+async def test_a_cluster_is_looked_at_server_by_server(
+    own_postgres: EmbeddedPostgres, own_cluster: Cluster, redis_url: str
+) -> None:
+    def settings(redis_url: str, queue: str) -> Settings:
+        return Settings(database_url=own_postgres.url, redis_url=redis_url, queue_redis_url=queue)
+
+    cluster = settings(own_cluster.url, redis_url)
+    member = f"redis://{HOST}:{own_cluster.primaries[1].port}"
+    with pytest.raises(SettingsError, match=r"PINTUAN_REDIS_URL: this Redis is one of a cluster; name it as"):
+        await check_durability(settings(member, redis_url))
+    with pytest.raises(SettingsError, match="PINTUAN_QUEUE_REDIS_URL: this Redis is one of a cluster"):
+        await check_queue(settings(redis_url, member))
+    await check_durability(cluster)
+    names = {f"redis {HOST}:{server.port}" for server in own_cluster.primaries}
+    found = {finding.subject: finding.status for finding in await diagnose(cluster)}
+    assert {found[f"{name}{about}"] for name in names for about in ("", " appendonly")} == {"ok"}
+    assert sorted(found[f"{name} replicas"] for name in names) == ["ok", "warn", "warn"]
+
+    # One that is away holds up its own lanes, and is no reason not to start.
+    await own_cluster.primaries[2].kill()
+    await check_durability(cluster)
+    found = {finding.subject: finding.status for finding in await diagnose(cluster)}
+    assert sorted(found[name] for name in names) == ["FAIL", "ok", "ok"]
+    async with open_redis(cluster) as client:
+        await ping(client)
+
+    await own_cluster.primaries[1].call("CONFIG", "SET", "appendonly", "no")
+    with pytest.raises(SettingsError, match="PINTUAN_REDIS_URL: this Redis has appendonly off"):
+        await check_durability(cluster)
+
+    for server in own_cluster.servers:
+        await server.stop()
+    with pytest.raises(SettingsError, match="PINTUAN_REDIS_URL: cannot reach Redis"):
+        await check_durability(cluster)
+    async with open_redis(cluster) as client:
+        with pytest.raises(RedisError):
+            await ping(client)
+
+
+@pytest.mark.slow
+async def test_a_cluster_is_ready_while_any_of_its_servers_is(own_cluster: Cluster) -> None:
+    async with open_redis(Settings(redis_url=own_cluster.url)) as client:
+        await ping(client)
+        for server in own_cluster.servers:
+            await server.kill()
+        with pytest.raises(RedisError):
+            await ping(client)
+        for server in own_cluster.servers:
+            await server.start()
+        for server in own_cluster.servers:
+            await server.wait_ready()
+        await ping(client)
