@@ -151,4 +151,4 @@ def _run(name: str, run: Run) -> Scenario:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="pintuan bench")

@@ -27,6 +27,7 @@ import msgspec
 import uvloop
 
 from benchmarks.histogram import Latencies
+from pintuan.supervisor.descriptors import allow_many_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 SIZE_BYTES: Final = 8
 TICK_S: Final = 0.001
 CONNECT_TIMEOUT_S: Final = 10.0
+CONNECTING_MAX: Final = 100
 # Reconnecting to a server that refuses connections must not become a busy loop.
 RECONNECT_WAIT_S: Final = 0.01
 SAMPLES_MAX: Final = 3
@@ -46,8 +48,9 @@ _LENGTH: Final = b"content-length: "
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """Calls to make. `requests` are sent in order, from the start again until `count` were sent.
 
-    With `rate_per_s` the loop is open, otherwise closed. What is not answered within `time_limit_s` after the
-    start is given up. `seed` draws the arrivals.
+    With `rate_per_s` the loop is open, otherwise closed; the last `later_count` calls of an open loop come at
+    `later_rate_per_s`. What is not answered within `time_limit_s` after the start is given up. The arrivals
+    follow from `seed`.
     """
 
     port: int
@@ -55,6 +58,8 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     connections: int
     rate_per_s: float | None = None
+    later_count: int = 0
+    later_rate_per_s: float = 1.0
     time_limit_s: float = 60.0
     slot_s: float = 0.25
     seed: int = 1
@@ -84,6 +89,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: int
     slots: list[Slot]
     slot_s: float
+    later_from_s: float
+    later_accepted: bytes
     client_cpu_s: float
     samples: list[str]
 
@@ -172,8 +179,9 @@ class Load:
     async def connect(self) -> None:
         """Makes all connections. Raises OSError and TimeoutError."""
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            for _ in range(self._phase.connections):
-                self._idle.append(await self._connection())
+            for first in range(0, self._phase.connections, CONNECTING_MAX):
+                count = min(CONNECTING_MAX, self._phase.connections - first)
+                self._idle.extend(await asyncio.gather(*(self._connection() for _ in range(count))))
 
     async def run(self) -> None:
         """Makes the calls until all were answered or time is up."""
@@ -182,7 +190,7 @@ class Load:
             for connection in islice(tuple(self._idle), self._phase.count):
                 self._next(connection)
         else:
-            self._arrivals.extend(arrivals(self._phase.rate_per_s, self._phase.count, self._phase.seed))
+            self._arrivals.extend(arrivals(self._phase))
             self._tick()
         try:
             async with asyncio.timeout(self._phase.time_limit_s):
@@ -229,13 +237,16 @@ class Load:
 
     def outcome(self) -> Outcome:
         """Sums up."""
-        accepted, refused = Latencies(), Latencies()
+        accepted, refused, later = Latencies(), Latencies(), Latencies()
+        later_s = self._later_from_s()
         slot_s, last_s = self._phase.slot_s, max(self.moments_s, default=self._began_s)
         slots = [[0, 0] for _ in range(int((last_s - self._began_s) / slot_s) + 1)]
         for status, latency_s, moment_s in zip(self.statuses, self.latencies_s, self.moments_s, strict=True):
             good = LOST < status < 400
             slots[int((moment_s - self._began_s) / slot_s)][not good] += 1
             (accepted if good else refused).record(latency_s)
+            if good and moment_s - latency_s >= self._began_s + later_s:
+                later.record(latency_s)
         return Outcome(
             statuses=dict(Counter(self.statuses)),
             unanswered=self._phase.count - len(self.statuses),
@@ -245,9 +256,18 @@ class Load:
             retry_after=self.retry_after,
             slots=[Slot(*slot) for slot in slots],
             slot_s=slot_s,
+            later_from_s=later_s,
+            later_accepted=later.encoded(),
             client_cpu_s=0.0,
             samples=self.samples,
         )
+
+    def _later_from_s(self) -> float:
+        """When the first of the later calls was due; never, where there are none."""
+        if not self._phase.later_count or self._phase.rate_per_s is None:
+            return self._phase.time_limit_s
+        first = self._phase.count - self._phase.later_count
+        return next(islice(arrivals(self._phase), first, None))
 
     def _note(self, status: int, due_s: float, now_s: float) -> None:
         self.statuses.append(status)
@@ -297,12 +317,13 @@ class Load:
             return
 
 
-def arrivals(rate_per_s: float, count: int, seed: int) -> Iterator[float]:
-    """Yields the seconds from the start at which calls are due: a Poisson process of `rate_per_s`."""
-    draw = random.Random(seed)  # noqa: S311 - arrivals must be the same for the same seed.
+def arrivals(phase: Phase) -> Iterator[float]:
+    """Yields the seconds from the start at which calls are due: Poisson processes of the phase's rates."""
+    draw = random.Random(phase.seed)  # noqa: S311 - arrivals must be the same for the same seed.
     moment_s = 0.0
-    for _ in range(count):
-        moment_s += draw.expovariate(rate_per_s)
+    for number in range(phase.count):
+        later = number >= phase.count - phase.later_count
+        moment_s += draw.expovariate(phase.later_rate_per_s if later else phase.rate_per_s or 1.0)
         yield moment_s
 
 
@@ -313,6 +334,7 @@ def _repeated(requests: Sequence[bytes], count: int) -> Iterator[bytes]:
 
 async def _main() -> None:
     size = int.from_bytes(sys.stdin.buffer.read(SIZE_BYTES), "big")
+    allow_many_descriptors()
     load = Load(msgspec.msgpack.decode(sys.stdin.buffer.read(size), type=Phase))
     await load.connect()
     # A collection would show as a latency of the server's.

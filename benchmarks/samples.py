@@ -42,6 +42,10 @@ class Samples:
         """What the latest phase of a kind came to."""
         return self._outcomes[kind][-1]
 
+    def outcomes(self, kind: str) -> tuple[Outcome, ...]:
+        """What the phases of a kind came to, in the order of the runs."""
+        return tuple(self._outcomes[kind])
+
     def cpu_us(self, kind: str, part: Part) -> Measured:
         """CPU microseconds of a part per answered call."""
         return measured(

@@ -41,5 +41,8 @@ SCENARIOS: Final = {
     "links": Listed("benchmarks.links", "many groups by link: what a join costs when batches are small"),
     "stampede": Listed("benchmarks.stampede", "the last seats: exactly the stock is sold"),
     "refused": Listed("benchmarks.refused", "full, sold out, already in: what a refusal costs"),
+    "overload": Listed(
+        "benchmarks.overload", "three times too many: what still gets through, and what is told"
+    ),
     "grow": Listed("benchmarks.grow", "the same join in a small and in a large market"),
 }

@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     "fee": Subcommand("pintuan.cli.fee", "Set the platform's part of what a merchant sells."),
     "import": Subcommand("pintuan.cli.import_feed", "Import a product feed."),
     "demo": Subcommand("pintuan.cli.demo", "Fill a running marketplace with live shoppers."),
+    "bench": Subcommand("pintuan.cli.bench", "Measure the marketplace on this machine."),
     "audit": Subcommand("pintuan.cli.audit", "Check every invariant over all data."),
     "payments": Subcommand("pintuan.cli.payments", "See payments that were given up, and mend them."),
     "doctor": Subcommand(
