@@ -44,5 +44,7 @@ SCENARIOS: Final = {
     "overload": Listed(
         "benchmarks.overload", "three times too many: what still gets through, and what is told"
     ),
+    "watch": Listed("benchmarks.watch", "thousands looking on while others join"),
+    "pages": Listed("benchmarks.pages", "the page behind a link, and its picture"),
     "grow": Listed("benchmarks.grow", "the same join in a small and in a large market"),
 }
