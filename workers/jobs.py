@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pintuan.archive.service import Archivist
 from pintuan.gateway_events.store import purge
 from pintuan.payments.operations import CALLS_IN_FLIGHT_MAX, PaymentExecutor
 from sql import load_queries
@@ -31,6 +32,7 @@ GROUPS_PER_ROUND: Final = 200
 ORDERS_PER_ROUND: Final = 500
 SEATS_PER_ROUND: Final = 500
 KEYS_PER_ROUND: Final = 10_000
+ARCHIVED_PER_ROUND: Final = 1_000
 ROUNDS_MAX: Final = 50
 # A gateway repeats an event for days; with room for an operator who looks back at what happened.
 EVENT_AGE_MS: Final = 30 * 24 * 3_600_000
@@ -70,7 +72,8 @@ class Engine(Protocol):
 class Stores:
     """What the jobs work on; `tell_changed` is told which groups recorded payments changed.
 
-    The gateway gets at most `calls_in_flight_max` calls of this process at once.
+    The gateway gets at most `calls_in_flight_max` calls of this process at once. Orders are archived
+    `archive_after_ms` after they ended; None stands for never.
     """
 
     pool: asyncpg.Pool
@@ -78,6 +81,7 @@ class Stores:
     gateway: Gateway
     tell_changed: Callable[[Iterable[str]], None]
     calls_in_flight_max: int = CALLS_IN_FLIGHT_MAX
+    archive_after_ms: int | None = None
 
 
 class Jobs:
@@ -87,6 +91,9 @@ class Jobs:
         self._pool = stores.pool
         self._engine = stores.engine
         self._tell_changed = stores.tell_changed
+        self._archivist: Archivist | None = None
+        if stores.archive_after_ms is not None:
+            self._archivist = Archivist(stores.pool, age_ms=stores.archive_after_ms)
         self._executor = PaymentExecutor(
             stores.pool,
             stores.gateway,
@@ -99,6 +106,7 @@ class Jobs:
         self.orphans = Passes("orphans", self._reconcile_orphans)
         self.stock = Passes("stock", self._even_out_stock)
         self.keys = Passes("keys", self._purge_keys)
+        self.archive = Passes("archive", self._archive)
         self._drains: set[asyncio.Task[None]] = set()
 
     async def drain_payments(self) -> None:
@@ -123,7 +131,8 @@ class Jobs:
         self.stop()
         if self._drains:
             await asyncio.wait(self._drains)
-        for passes in (self.lifecycle, self.expiry, self.seats, self.orphans, self.stock, self.keys):
+        sweeps = (self.lifecycle, self.expiry, self.seats, self.orphans, self.stock, self.keys, self.archive)
+        for passes in sweeps:
             await passes.close()
 
     def _payments_recorded(self, recorded: Recorded) -> None:
@@ -179,6 +188,11 @@ class Jobs:
     async def _purge_keys(self) -> None:
         await until_nothing_left(self._engine.purge_expired_keys, KEYS_PER_ROUND)
         await until_nothing_left(self._purge_gateway_events, KEYS_PER_ROUND)
+
+    async def _archive(self) -> None:
+        if self._archivist is not None:
+            await until_nothing_left(self._archivist.archive_groups, ARCHIVED_PER_ROUND)
+            await until_nothing_left(self._archivist.archive_solo_orders, ARCHIVED_PER_ROUND)
 
     async def _purge_gateway_events(self, limit: int) -> int:
         return await purge(self._pool, age_ms=EVENT_AGE_MS, limit=limit)

@@ -56,6 +56,8 @@ JOB_TIMEOUT_S: Final = 60
 TRIES_MAX: Final = 1
 # Longer than a call to a gateway may take, shorter than a supervisor waits before it kills.
 STOP_WAIT_S: Final = 7
+ARCHIVE_SECONDS: Final = {15, 35, 55}
+DAY_MS: Final = 24 * 3_600_000
 EVERY_SECOND: Final = set(range(60))
 EVERY_FIVE_SECONDS: Final = set(range(0, 60, 5))
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -82,6 +84,7 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
             gateway,
             resources.signals.tell,
             calls_in_flight_max=rules_of(settings).calls_at_once_max,
+            archive_after_ms=settings.archive_after_days * DAY_MS or None,
         )
         jobs = Jobs(stores)
         people = _people_of(resources)
@@ -166,7 +169,9 @@ def _sweeps(jobs: Jobs, people: People, webhooks: Webhooks) -> list[CronJob]:
         ),
         cron(_counted("orphans", jobs.orphans.run), name="sweep:orphans", second=EVERY_FIVE_SECONDS),
         cron(_counted("samples", jobs.sample_payments), name="sweep:samples", second=EVERY_FIVE_SECONDS),
-        cron(_counted("keys", jobs.keys.run), name="sweep:keys", minute=0, second=0),
+        # Each minute, because a pass is bounded, and to forget a busy hour takes more than one.
+        cron(_counted("keys", jobs.keys.run), name="sweep:keys", second=0),
+        cron(_counted("archive", jobs.archive.run), name="sweep:archive", second=ARCHIVE_SECONDS),
         cron(_counted("erasures", people.erasures.run), name="sweep:erasures", second=EVERY_SECOND),
         cron(_counted("tidying", people.tidying.run), name="sweep:tidying", second=30),
         cron(

@@ -3,7 +3,7 @@
 -- name: seats_within_capacity
 -- Live seats of a group are distinct, belong to distinct buyers, and do not exceed its capacity.
 SELECT o.group_id AS id, format('%s live seats of %s', count(*), g.capacity) AS detail
-FROM orders o LEFT JOIN groups g ON g.id = o.group_id
+FROM every_order o LEFT JOIN groups g ON g.id = o.group_id
 WHERE o.group_id IS NOT NULL AND order_is_live(o.status)
 GROUP BY o.group_id, g.capacity
 HAVING count(*) > g.capacity OR count(*) <> count(DISTINCT o.seat) OR count(*) <> count(DISTINCT o.buyer_id)
@@ -12,7 +12,7 @@ LIMIT $1;
 -- name: orders_belong_to_their_group
 -- Every seat is in a group of its own deal and lane, and knows that group's capacity.
 SELECT o.id, format('group %s, lane %s:%s', o.group_id, o.deal_id, o.lane_no) AS detail
-FROM orders o LEFT JOIN groups g ON g.id = o.group_id
+FROM every_order o LEFT JOIN groups g ON g.id = o.group_id
 WHERE o.group_id IS NOT NULL
     AND (
         g.id IS NULL OR g.deal_id <> o.deal_id OR g.lane_no <> o.lane_no OR g.capacity <> o.group_capacity
@@ -25,7 +25,7 @@ LIMIT $1;
 SELECT format('%s:%s', l.deal_id, l.lane_no) AS id, format('%s counted, %s in orders', l.sold_units, o.units) AS detail
 FROM lanes l
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(quantity), 0) AS units FROM orders
+    SELECT coalesce(sum(quantity), 0) AS units FROM every_order
     WHERE deal_id = l.deal_id AND lane_no = l.lane_no AND order_is_live(status)
 ) o
 WHERE l.sold_units <> o.units
@@ -49,7 +49,7 @@ SELECT
     format('%s counted, %s in orders, limit %s', b.units, o.units, d.per_buyer_units) AS detail
 FROM deal_buyers b
 FULL JOIN (
-    SELECT deal_id, buyer_id, sum(quantity) AS units FROM orders
+    SELECT deal_id, buyer_id, sum(quantity) AS units FROM every_order
     WHERE order_is_live(status) GROUP BY deal_id, buyer_id
 ) o ON o.deal_id = b.deal_id AND o.buyer_id = b.buyer_id
 JOIN deals d ON d.id = coalesce(b.deal_id, o.deal_id)
@@ -63,7 +63,7 @@ FROM groups g
 LEFT JOIN group_progress p ON p.group_id = g.id
 LEFT JOIN (
     SELECT group_id, count(*) AS members
-    FROM orders
+    FROM every_order
     WHERE status IN ('authorised', 'captured', 'partially_refunded', 'refunded', 'released', 'payment_failed')
     GROUP BY group_id
 ) m ON m.group_id = g.id
@@ -89,7 +89,7 @@ LIMIT $2;
 -- name: charges_keep_promises
 -- Every charge is the smaller of promise and settled price; nobody in a failed group is charged.
 SELECT o.id, format('promised %s, settled %s, charged %s', o.promised_unit_minor, g.final_unit_price_minor, o.final_unit_minor) AS detail
-FROM orders o LEFT JOIN groups g ON g.id = o.group_id
+FROM every_order o LEFT JOIN groups g ON g.id = o.group_id
 WHERE CASE
     WHEN o.group_id IS NULL THEN o.final_unit_minor <> o.promised_unit_minor
     WHEN g.settled_at IS NULL OR g.final_headcount < g.min_headcount THEN o.final_unit_minor IS NOT NULL
@@ -102,7 +102,7 @@ LIMIT $1;
 -- name: captures_take_the_charge
 -- A capture takes exactly the charge of its order, and a captured order has a capture that succeeded.
 SELECT o.id, format('%s, capture of %s %s', o.status, p.amount_minor, p.state) AS detail
-FROM orders o LEFT JOIN payment_operations p ON p.order_id = o.id AND p.kind = 'capture'
+FROM every_order o LEFT JOIN every_operation p ON p.order_id = o.id AND p.kind = 'capture'
 WHERE (p.order_id IS NOT NULL AND p.amount_minor IS DISTINCT FROM o.final_unit_minor * o.quantity)
     OR (o.status IN ('captured', 'partially_refunded', 'refunded')) <> (p.state IS NOT DISTINCT FROM 'succeeded')
 LIMIT $1;
@@ -110,33 +110,39 @@ LIMIT $1;
 -- name: authorisations_end
 -- An authorisation whose order ended is captured or voided, or on its way there.
 SELECT o.id, format('%s, authorised without capture or void', o.status) AS detail
-FROM orders o
-JOIN payment_operations a ON a.order_id = o.id AND a.kind = 'authorise' AND a.state = 'succeeded'
+FROM every_order o
+JOIN every_operation a ON a.order_id = o.id AND a.kind = 'authorise' AND a.state = 'succeeded'
 LEFT JOIN groups g ON g.id = o.group_id
 WHERE (NOT order_is_live(o.status) OR g.status IN ('succeeded', 'failed') OR o.status = 'captured')
-    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND p.kind IN ('capture', 'void'))
+    AND NOT EXISTS (SELECT FROM every_operation p WHERE p.order_id = o.id AND p.kind IN ('capture', 'void'))
 LIMIT $1;
 
 -- name: orders_are_paid_for_once
 -- An authorised order has an authorisation that succeeded, and no order is both captured and voided.
 SELECT o.id, format('%s', o.status) AS detail
-FROM orders o
-LEFT JOIN payment_operations a ON a.order_id = o.id AND a.kind = 'authorise'
-LEFT JOIN payment_operations c ON c.order_id = o.id AND c.kind = 'capture'
-LEFT JOIN payment_operations v ON v.order_id = o.id AND v.kind = 'void'
-WHERE a.order_id IS NULL
+FROM every_order o
+LEFT JOIN (
+    SELECT order_id,
+        max(state) FILTER (WHERE kind = 'authorise') AS authorise,
+        max(state) FILTER (WHERE kind = 'capture') AS capture,
+        max(state) FILTER (WHERE kind = 'void') AS void
+    FROM every_operation
+    WHERE operation_no = 0
+    GROUP BY order_id
+) p ON p.order_id = o.id
+WHERE p.authorise IS NULL
     OR (
         o.status IN ('authorised', 'captured', 'partially_refunded', 'refunded', 'released', 'payment_failed')
-        AND a.state <> 'succeeded'
+        AND p.authorise <> 'succeeded'
     )
-    OR (c.state = 'succeeded' AND v.state = 'succeeded')
-    OR (o.status = 'declined' AND a.state NOT IN ('declined', 'failed'))
+    OR (p.capture = 'succeeded' AND p.void = 'succeeded')
+    OR (o.status = 'declined' AND p.authorise NOT IN ('declined', 'failed'))
 LIMIT $1;
 
 -- name: requests_lead_to_their_orders
 -- The key an order was placed under leads to it, for as long as keys are kept.
 SELECT o.id, format('key leads to %s', k.order_id) AS detail
-FROM orders o LEFT JOIN idempotency_keys k ON k.request_id = o.request_id
+FROM every_order o LEFT JOIN idempotency_keys k ON k.request_id = o.request_id
 WHERE k.order_id IS DISTINCT FROM o.id AND o.created_at > app_now() - interval '23 hours'
 LIMIT $1;
 
@@ -144,7 +150,7 @@ LIMIT $1;
 -- The sandbox gateway's books say what our operations say; payments of another gateway are none of its business.
 SELECT coalesce(b.reference, p.order_id) AS id,
     format('ours: %s %s %s, theirs: %s of %s', p.kind, p.state, p.amount_minor, b.status, b.captured_minor) AS detail
-FROM payment_operations p
+FROM every_operation p
 FULL JOIN sandbox_gateway.authorisations b ON b.reference = p.order_id
 WHERE p.order_id IS NULL
     OR (p.state = 'succeeded' AND (b.reference IS NOT NULL OR coalesce(starts_with(p.gateway_ref, 'sandbox:'), true))
@@ -158,11 +164,11 @@ WHERE p.order_id IS NULL
     OR (p.kind = 'authorise' AND p.state = 'declined' AND b.status IS NOT NULL AND b.status <> 'declined')
     OR (p.kind = 'capture' AND p.state = 'succeeded' AND b.refunded_minor NOT BETWEEN (
         SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state = 'succeeded'), 0)
-        FROM payment_operations f WHERE f.order_id = p.order_id AND f.kind = 'refund'
+        FROM every_operation f WHERE f.order_id = p.order_id AND f.kind = 'refund'
     ) AND (
         -- One whose answer is still out may be in their books already.
         SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state <> 'declined'), 0)
-        FROM payment_operations f WHERE f.order_id = p.order_id AND f.kind = 'refund'
+        FROM every_operation f WHERE f.order_id = p.order_id AND f.kind = 'refund'
     ))
 LIMIT $1;
 
@@ -186,7 +192,7 @@ LIMIT $1;
 -- What an order was charged, paid and given back is what the ledger says.
 SELECT o.id, format('%s, charged %s: sold %s, captured %s, written off %s, asked back %s, paid back %s', o.status,
     o.final_unit_minor * o.quantity, l.sold, l.captured, l.written_off, l.asked, l.paid) AS detail
-FROM orders o
+FROM every_order o
 CROSS JOIN LATERAL (
     SELECT
         coalesce(sum(amount_minor) FILTER (WHERE kind = 'sale' AND line_no = 1), 0) AS sold,
@@ -205,15 +211,42 @@ LIMIT $1;
 -- name: refunds_are_what_was_asked
 -- An order's refunds add up to what was asked back of it, and those that succeeded to what was given back.
 SELECT o.id, format('asked %s of %s, given back %s of %s', r.asked, o.refund_asked_minor, r.paid, o.refunded_minor) AS detail
-FROM orders o
+FROM every_order o
 CROSS JOIN LATERAL (
     SELECT
         coalesce(sum(p.amount_minor) FILTER (WHERE p.state <> 'declined'), 0) AS asked,
         coalesce(sum(p.amount_minor) FILTER (WHERE p.state = 'succeeded'), 0) AS paid,
         count(*) = (SELECT count(*) FROM refunds f WHERE f.order_id = o.id) AS same_count
-    FROM payment_operations p WHERE p.order_id = o.id AND p.kind = 'refund'
+    FROM every_operation p WHERE p.order_id = o.id AND p.kind = 'refund'
 ) r
 WHERE r.asked <> o.refund_asked_minor OR r.paid <> o.refunded_minor OR NOT r.same_count
+LIMIT $1;
+
+-- name: archive_is_whole
+-- An order is in one place with its payments, is over where it is archived, and its refunds and group know where.
+SELECT a.id, 'in the archive and outside of it' AS detail
+FROM archived_orders a JOIN orders o ON o.id = a.id
+UNION ALL
+SELECT a.id, format('archived while %s', a.status)
+FROM archived_orders a
+WHERE NOT order_is_over(a.id, a.status)
+    OR EXISTS (SELECT FROM payment_operations p WHERE p.order_id = a.id)
+    OR EXISTS (
+        SELECT FROM archived_operations p
+        WHERE p.order_id = a.id AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL)
+    )
+UNION ALL
+SELECT p.order_id, format('its %s is archived without it', p.kind)
+FROM archived_operations p LEFT JOIN archived_orders a ON a.id = p.order_id
+WHERE a.id IS NULL
+UNION ALL
+SELECT r.order_id, format('has refund %s and is nowhere', r.id)
+FROM refunds r LEFT JOIN every_order o ON o.id = r.order_id
+WHERE o.id IS NULL
+UNION ALL
+SELECT g.id, format('archived without %s', o.id)
+FROM groups g JOIN orders o ON o.group_id = g.id
+WHERE g.archived_at IS NOT NULL
 LIMIT $1;
 
 -- name: escalated_operations
@@ -245,17 +278,17 @@ SELECT
     CASE WHEN c.state = 'succeeded' THEN 'captured' WHEN v.state = 'succeeded' THEN 'voided' ELSE 'authorised' END AS status,
     CASE WHEN c.state = 'succeeded' THEN c.amount_minor ELSE 0 END AS captured_minor,
     ARRAY(
-        SELECT f.operation_no FROM payment_operations f
+        SELECT f.operation_no FROM every_operation f
         WHERE f.order_id = a.order_id AND f.kind = 'refund' AND f.state = 'succeeded'
     ) AS refund_numbers
-FROM payment_operations a
-LEFT JOIN payment_operations c ON c.order_id = a.order_id AND c.kind = 'capture'
-LEFT JOIN payment_operations v ON v.order_id = a.order_id AND v.kind = 'void'
+FROM every_operation a
+LEFT JOIN every_operation c ON c.order_id = a.order_id AND c.kind = 'capture'
+LEFT JOIN every_operation v ON v.order_id = a.order_id AND v.kind = 'void'
 WHERE a.kind = 'authorise' AND a.state = 'succeeded' AND starts_with(a.gateway_ref, 'sandbox:') = $2
     AND ($3::text IS NULL OR a.order_id = $3)
     AND NOT EXISTS (
         -- What is open may have happened there already, and what was given up nobody knows.
-        SELECT FROM payment_operations o
+        SELECT FROM every_operation o
         WHERE o.order_id = a.order_id AND (o.ended_at IS NULL OR o.state = 'failed')
     )
 ORDER BY a.ended_at DESC

@@ -69,7 +69,7 @@ DELETE FROM deal_buyers WHERE buyer_id = $1 AND deal_id = ANY($2::text[]) AND un
 DELETE FROM erasures e
 WHERE e.subject = $1 AND e.erased_at + $2::bigint * interval '1 millisecond' < app_now()
     AND NOT EXISTS (
-        SELECT FROM orders o
+        SELECT FROM every_order o
         WHERE o.buyer_id = e.subject AND o.created_at <= e.erased_at + $2::bigint * interval '1 millisecond'
     );
 

@@ -7,23 +7,23 @@ SELECT
         SELECT e.payment_ref FROM gateway_events e WHERE e.reference = p.order_id AND e.payment_ref IS NOT NULL LIMIT 1
     )) AS payment_ref,
     p.currency
-FROM payment_operations p
+FROM every_operation p
 WHERE p.order_id = $1 AND p.kind = 'authorise' AND p.operation_no = 0;
 
 -- name: find_order_of_event
 -- Finds the order that an event is about: by our own reference, or else by the gateway's name of its payment.
 SELECT p.order_id
-FROM payment_operations p
+FROM every_operation p
 WHERE p.order_id = $1 AND p.kind = 'authorise'
 UNION ALL
 SELECT p.order_id
-FROM payment_operations p
+FROM every_operation p
 WHERE $1::text IS NULL AND p.gateway_ref = $2 AND p.kind = 'authorise' AND starts_with(p.gateway_ref, 'pi_')
 LIMIT 1;
 
 -- name: read_operation_states
 -- Reads the payment operations of an order: what we asked of the gateway, and what came of it.
-SELECT kind, operation_no, state FROM payment_operations WHERE order_id = $1;
+SELECT kind, operation_no, state FROM every_operation WHERE order_id = $1;
 
 -- name: record_gateway_event
 -- Keeps an event, and answers true unless it was kept before.

@@ -65,7 +65,7 @@ FROM deal_buyers b JOIN deals d ON d.id = b.deal_id
 WHERE b.deal_id = $1 AND $2 = 0 AND d.lane_count = 1 AND b.units > 0
 UNION ALL
 SELECT o.buyer_id, sum(o.quantity)
-FROM orders o JOIN deals d ON d.id = o.deal_id
+FROM every_order o JOIN deals d ON d.id = o.deal_id
 WHERE o.deal_id = $1 AND o.lane_no = $2 AND d.lane_count > 1 AND order_is_live(o.status)
 GROUP BY o.buyer_id;
 

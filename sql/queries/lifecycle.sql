@@ -198,7 +198,7 @@ WHERE g.id = heir.group_id;
 
 -- name: order_to_cancel
 -- Finds the buyer's order, without a lock: its group must be locked first.
-SELECT group_id FROM orders WHERE id = $1 AND buyer_id = $2;
+SELECT group_id FROM every_order WHERE id = $1 AND buyer_id = $2;
 
 -- name: lock_group_of_order
 -- Locks a group against joins and settlers before one of its orders is locked for cancelling.
@@ -227,7 +227,7 @@ SELECT
                 g.tier_headcounts, g.tier_prices_minor, g.min_headcount, p.headcount - 1
             )
     ) AS locked
-FROM orders o
+FROM every_order o
 LEFT JOIN groups g ON g.id = o.group_id
 LEFT JOIN group_progress p ON p.group_id = o.group_id
 WHERE o.id = $1;

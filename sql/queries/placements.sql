@@ -221,7 +221,7 @@ WHERE request_id IN (
 SELECT
     g.status, g.deadline <= app_now() AS overdue, g.final_headcount >= g.capacity AS filled,
     (
-        SELECT o.id FROM orders o
+        SELECT o.id FROM every_order o
         WHERE o.group_id = g.id AND o.buyer_id = $2
             AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
     ) AS order_id

@@ -17,7 +17,7 @@ CROSS JOIN LATERAL (
         max(ended_at) FILTER (WHERE kind = 'capture') AS captured_at,
         max(ended_at) FILTER (WHERE kind = 'void') AS voided_at,
         max(ended_at) FILTER (WHERE kind = 'refund') AS refunded_at
-    FROM payment_operations
+    FROM every_operation
     WHERE order_id = s.id AND state = 'succeeded'
 ) t
 WHERE s.id = $1 AND s.buyer_id = $2;

@@ -8,11 +8,22 @@ FROM (
         SELECT o.id, o.created_at
         FROM deals d CROSS JOIN unnest($3::text[]) AS wanted (status)
         CROSS JOIN LATERAL (
-            SELECT o.id, o.created_at FROM orders o
-            WHERE o.deal_id = d.id AND o.status = wanted.status AND o.status <> 'held'
-                AND o.created_at >= $4 AND o.created_at < $5 AND (o.created_at, o.id) < ($6, $7)
-            ORDER BY o.created_at DESC, o.id DESC
-            LIMIT $8
+            -- Each part by itself is the end of an index.
+            (
+                SELECT o.id, o.created_at FROM orders o
+                WHERE o.deal_id = d.id AND o.status = wanted.status AND o.status <> 'held'
+                    AND o.created_at >= $4 AND o.created_at < $5 AND (o.created_at, o.id) < ($6, $7)
+                ORDER BY o.created_at DESC, o.id DESC
+                LIMIT $8
+            )
+            UNION ALL
+            (
+                SELECT o.id, o.created_at FROM archived_orders o
+                WHERE o.deal_id = d.id AND o.status = wanted.status
+                    AND o.created_at >= $4 AND o.created_at < $5 AND (o.created_at, o.id) < ($6, $7)
+                ORDER BY o.created_at DESC, o.id DESC
+                LIMIT $8
+            )
         ) o
         WHERE d.merchant_id = $1 AND d.id = coalesce($2, d.id)
     )
@@ -39,6 +50,8 @@ FROM (
     UNION ALL
     SELECT id, deal_id, status, created_at FROM orders
     WHERE group_id = $8 AND status IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    UNION ALL
+    SELECT id, deal_id, status, created_at FROM archived_orders WHERE group_id = $8
 ) o
 JOIN deals d ON d.id = o.deal_id
 WHERE d.merchant_id = $1 AND d.id = coalesce($2, d.id) AND o.status = ANY($3::text[])
@@ -53,7 +66,7 @@ SELECT
     s.final_unit_minor, s.created_at, s.payment_kind, s.payment_state, s.refunded_minor, s.refunds, o.ship_to, o.updated_at,
     d.merchant_id, m.buyer_reference_key
 FROM orders_shown s
-JOIN orders o ON o.id = s.id
+JOIN every_order o ON o.id = s.id
 JOIN deals d ON d.id = o.deal_id
 JOIN merchants m ON m.id = d.merchant_id
 WHERE s.id = ANY($1::text[]) AND d.merchant_id = coalesce($2, d.merchant_id);
@@ -86,5 +99,8 @@ FROM (
     SELECT group_id, status, quantity, final_unit_minor, refunded_minor FROM orders
     WHERE group_id = ANY($1::text[])
         AND status IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    UNION ALL
+    SELECT group_id, status, quantity, final_unit_minor, refunded_minor FROM archived_orders
+    WHERE group_id = ANY($1::text[])
 ) o
 GROUP BY group_id, status;

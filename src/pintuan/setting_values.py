@@ -46,6 +46,22 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def age_days(low: int, high: int) -> Callable[[str], int]:
+    """Takes a number of days from `low` to `high`, or 0 for never."""
+
+    def parse(text: str) -> int:
+        if text == "0":
+            return 0
+        try:
+            return whole_number(low, high)(text)
+        except ValueError:
+            raise ValueError(
+                f"must be 0, for never, or a number of days from {low} to {high}, not {text!r}"
+            ) from None
+
+    return parse
+
+
 def hours(text: str) -> str:
     """Takes two hours of the day, as in 21-9, or `off`."""
     match = re.fullmatch(r"([0-9]{1,2})-([0-9]{1,2})", text)

@@ -21,6 +21,7 @@ from pintuan.secret_key_file import create_secret_key
 from pintuan.setting_combinations import Disagreement, disagreements
 from pintuan.setting_values import (
     MASK,
+    age_days,
     android_apps,
     apple_app_ids,
     choice,
@@ -103,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     placements_in_flight: int = 512
     smtp_url: str | None = None
     mail_from: str | None = None
+    archive_after_days: int = 90
     sms_webhook_url: str | None = None
     quiet_hours: str | None = None
     trusted_proxies: tuple[str, ...] = ()
@@ -343,6 +345,11 @@ SETTINGS = (
         "smtp_url",
         url("smtp", "smtps"),
         "who delivers e-mail; without it none is sent, and dev shows it in the log and at /dev/outbox",
+    Setting(
+        "archive_after_days",
+        age_days(7, 36_500),
+        "how long after its end an order moves to the archive, where it is read as before; 0 for never",
+    ),
     ),
     Setting("mail_from", mailbox, "whom e-mail comes from, such as Tea House <hello@shop.example>"),
     Setting(

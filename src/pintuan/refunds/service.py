@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from groups.ids import new_id
 from groups.requests import is_first
+from pintuan.archive.store import bring_back_order
 from pintuan.errors import InvalidInput, NotFound, NotRefundable
 from pintuan.refunds import store
 from pricing.charge import Refundable, RefundRefused
@@ -40,6 +41,8 @@ async def ask_refund(
     async def transaction() -> bool:
         async with pool.acquire() as connection, connection.transaction():
             order = await store.lock_order(connection, order_id, merchant_id=merchant_id)
+            if order is None and await bring_back_order(connection, order_id, merchant_id=merchant_id):
+                order = await store.lock_order(connection, order_id, merchant_id=merchant_id)
             if order is None:
                 raise NotFound("order")
             if not await is_first(

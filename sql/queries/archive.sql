@@ -1,0 +1,111 @@
+-- Moving orders that are over into the archive, and back. Locks: groups, then orders, as everywhere.
+
+-- name: lock_groups_to_archive
+-- Takes up to $2 groups that ended over $1 ms ago and have orders outside the archive, the oldest first.
+SELECT id FROM groups
+WHERE ended_at IS NOT NULL AND archived_at IS NULL
+    AND coalesce(kept_from, ended_at) < app_now() - $1::bigint * interval '1 millisecond'
+ORDER BY coalesce(kept_from, ended_at)
+LIMIT $2
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: lock_orders_of_groups
+-- Locks up to $2 orders of those groups that seem to be over.
+SELECT o.id
+FROM orders o
+WHERE o.id IN (
+        SELECT id FROM orders
+        WHERE group_id = ANY($1::text[])
+            AND status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+        UNION ALL
+        SELECT id FROM orders
+        WHERE group_id = ANY($1::text[])
+            AND status IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    )
+    AND order_is_over(o.id, o.status)
+ORDER BY o.id
+LIMIT $2
+FOR UPDATE OF o;
+
+-- name: lock_solo_orders
+-- Takes up to $2 orders without a group that changed last over $1 ms ago and seem to be over.
+SELECT o.id
+FROM orders o
+WHERE o.group_id IS NULL AND o.status NOT IN ('held', 'authorised')
+    AND o.updated_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND order_is_over(o.id, o.status)
+ORDER BY o.updated_at
+LIMIT $2
+FOR UPDATE OF o SKIP LOCKED;
+
+-- name: archive_orders
+-- Moves those of the locked orders that are over, with their payment operations; answers how many.
+WITH moved AS (
+    DELETE FROM orders o WHERE o.id = ANY($1::text[]) AND order_is_over(o.id, o.status) RETURNING o.*
+),
+paid AS (
+    DELETE FROM payment_operations p USING moved m WHERE p.order_id = m.id RETURNING p.*
+),
+kept AS (
+    INSERT INTO archived_operations SELECT * FROM paid ORDER BY order_id, kind, operation_no
+),
+archived AS (
+    INSERT INTO archived_orders SELECT * FROM moved ORDER BY id RETURNING id
+)
+SELECT count(*) FROM archived;
+
+-- name: end_archiving
+-- Notes of locked groups that all their orders are in the archive, or that some had to stay for now.
+UPDATE groups g
+SET archived_at = CASE WHEN left_behind.any THEN NULL ELSE app_now() END,
+    kept_from = CASE WHEN left_behind.any THEN app_now() ELSE g.kept_from END
+FROM unnest($1::text[]) AS u (id)
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM orders o
+        WHERE o.group_id = u.id AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    ) OR EXISTS (
+        SELECT FROM orders o
+        WHERE o.group_id = u.id AND o.status IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+    ) AS any
+) left_behind
+WHERE g.id = u.id;
+
+-- name: archived_order_of_merchant
+-- Finds an order in the archive, of merchant $2 unless it is null.
+SELECT o.id FROM archived_orders o JOIN deals d ON d.id = o.deal_id
+WHERE o.id = $1 AND ($2::text IS NULL OR d.merchant_id = $2);
+
+-- name: archived_orders_of_erased
+-- Lists up to $3 orders in the archive of an erased subject, whose tokens lived for $2 ms after it.
+SELECT o.id
+FROM archived_orders o JOIN erasures e ON e.subject = o.buyer_id
+WHERE o.buyer_id = $1 AND o.created_at <= e.erased_at + $2::bigint * interval '1 millisecond'
+ORDER BY o.id
+LIMIT $3;
+
+-- name: lock_groups_of_archived
+-- Locks the groups of archived orders that are to come back, and lets their age begin anew.
+WITH locked AS (
+    SELECT g.id FROM groups g
+    WHERE g.id IN (SELECT o.group_id FROM archived_orders o WHERE o.id = ANY($1::text[]))
+    ORDER BY g.id
+    FOR NO KEY UPDATE
+)
+UPDATE groups g SET archived_at = NULL, kept_from = app_now() FROM locked l WHERE g.id = l.id;
+
+-- name: bring_back_orders
+-- Moves archived orders back, with their payment operations; answers how many were still there.
+WITH moved AS (
+    DELETE FROM archived_orders o WHERE o.id = ANY($1::text[]) RETURNING o.*
+),
+paid AS (
+    DELETE FROM archived_operations p USING moved m WHERE p.order_id = m.id RETURNING p.*
+),
+kept AS (
+    INSERT INTO payment_operations SELECT * FROM paid ORDER BY order_id, kind, operation_no
+),
+back AS (
+    INSERT INTO orders SELECT * FROM moved ORDER BY id RETURNING id
+)
+SELECT count(*) FROM back;

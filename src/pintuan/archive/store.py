@@ -1,0 +1,66 @@
+"""The archive in Postgres, one typed function per statement.
+
+The functions run inside the caller's transaction, and lock groups before orders.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from sql import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = PoolConnectionProxy
+
+QUERIES: Final = load_queries("archive")
+
+
+async def lock_groups_to_archive(connection: Connection, *, age_ms: int, limit: int) -> list[str]:
+    """Takes groups that ended more than `age_ms` ago; those that somebody else has taken are left out."""
+    return [row["id"] for row in await connection.fetch(QUERIES["lock_groups_to_archive"], age_ms, limit)]
+
+
+async def lock_orders_of_groups(connection: Connection, group_ids: Sequence[str], *, limit: int) -> list[str]:
+    """Locks orders of locked groups that seem to be over."""
+    return [row["id"] for row in await connection.fetch(QUERIES["lock_orders_of_groups"], group_ids, limit)]
+
+
+async def lock_solo_orders(connection: Connection, *, age_ms: int, limit: int) -> list[str]:
+    """Takes orders without a group that changed last more than `age_ms` ago and seem to be over."""
+    return [row["id"] for row in await connection.fetch(QUERIES["lock_solo_orders"], age_ms, limit)]
+
+
+async def archive_orders(connection: Connection, order_ids: Sequence[str]) -> int:
+    """Moves those of the locked orders that are over; returns how many."""
+    count: int = await connection.fetchval(QUERIES["archive_orders"], order_ids)
+    return count
+
+
+async def end_archiving(connection: Connection, group_ids: Sequence[str]) -> None:
+    """Notes of locked groups, all of whose orders were looked at, whether any had to stay."""
+    await connection.execute(QUERIES["end_archiving"], group_ids)
+
+
+async def bring_back(connection: Connection, order_ids: Sequence[str]) -> int:
+    """Moves archived orders back, for a change of them; returns how many were there."""
+    if not order_ids:
+        return 0
+    await connection.execute(QUERIES["lock_groups_of_archived"], order_ids)
+    count: int = await connection.fetchval(QUERIES["bring_back_orders"], order_ids)
+    return count
+
+
+async def bring_back_order(connection: Connection, order_id: str, *, merchant_id: str | None) -> bool:
+    """Moves one order of a merchant, with None of anybody, back; False when the archive has none such."""
+    row = await connection.fetchrow(QUERIES["archived_order_of_merchant"], order_id, merchant_id)
+    return row is not None and await bring_back(connection, [row["id"]]) == 1
+
+
+async def bring_back_of_erased(connection: Connection, subject: str, *, tokens_ms: int, limit: int) -> int:
+    """Moves up to `limit` orders of an erased subject back; its tokens lived for `tokens_ms` after it."""
+    rows = await connection.fetch(QUERIES["archived_orders_of_erased"], subject, tokens_ms, limit)
+    return await bring_back(connection, [row["id"] for row in rows])
