@@ -166,6 +166,7 @@ class Load:
         self._arrivals: deque[float] = deque()
         self._waiting: deque[float] = deque()
         self._idle: deque[Connection] = deque()
+        self._open: set[Connection] = set()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connecting: set[asyncio.Task[None]] = set()
         self._sent = 0
@@ -200,6 +201,14 @@ class Load:
         finally:
             self._running = False
 
+    def close(self) -> None:
+        """Ends all connections."""
+        self._running = False
+        for task in tuple(self._connecting):
+            task.cancel()
+        for connection in tuple(self._open):
+            connection.close()
+
     def answered(self, connection: Connection, data: bytes, end: int, due_s: float | None) -> None:
         """Notes an answer, and gives the connection its next call."""
         now_s = time.perf_counter()
@@ -225,6 +234,7 @@ class Load:
 
     def lost(self, connection: Connection) -> None:
         """Notes a call that is lost with its connection, and makes another connection."""
+        self._open.discard(connection)
         if not self._running:
             return
         if connection.due_s is not None:
@@ -299,6 +309,7 @@ class Load:
     async def _connection(self) -> Connection:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(lambda: Connection(self), "127.0.0.1", self._phase.port)
+        self._open.add(connection)
         return connection
 
     async def _reconnect(self) -> None:
