@@ -101,9 +101,8 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
 
 def _people_of(resources: Resources) -> People:
     settings = resources.settings
-    courier = Courier(
-        resources.pool, resources.keyring, notifiers_of(settings), keeps_readable=settings.env == "dev"
-    )
+    notifiers = notifiers_of(settings, resources.resolver, now_s=resources.clock.now_s)
+    courier = Courier(resources.pool, resources.keyring, notifiers, keeps_readable=settings.env == "dev")
     nudger = Nudger(resources.pool, resources.keyring, settings)
     eraser = Eraser(resources.pool, resources.engine)
     return People(resources.pool, resources.keyring, courier, nudger, eraser)

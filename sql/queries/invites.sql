@@ -118,7 +118,7 @@ placed AS (
 SELECT
     c.channel, coalesce(s.invited, 0) AS invited, coalesce(s.opened, 0) AS opened, coalesce(p.joined, 0) AS joined,
     coalesce(p.authorised, 0) AS authorised, coalesce(p.settled, 0) AS settled
-FROM (VALUES ('email'), ('sms'), (NULL)) AS c (channel)
+FROM (VALUES ('email'), ('sms'), ('push'), (NULL)) AS c (channel)
 LEFT JOIN sent s ON s.channel = c.channel
 LEFT JOIN placed p ON p.channel IS NOT DISTINCT FROM c.channel;
 

@@ -35,6 +35,17 @@ UPDATE notifications
 SET state = $3, failure = $4, ended_at = app_now(), sealed = CASE WHEN $5 THEN sealed END
 WHERE id = $1 AND state = 'in_flight' AND attempts = $2;
 
+-- name: replace_notification
+-- Ends a message somebody took as failed, and adds the one ($5 to $8) that takes its place for the rest of its time.
+WITH ended AS (
+    UPDATE notifications
+    SET state = 'failed', failure = $3, ended_at = app_now(), sealed = CASE WHEN $4 THEN sealed END
+    WHERE id = $1 AND state = 'in_flight' AND attempts = $2
+    RETURNING kind, expires_at
+)
+INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at)
+SELECT $5, e.kind, $6, $7, $8, e.expires_at FROM ended e;
+
 -- name: postpone_notification
 -- Makes a message due again after $3 ms, unless it was taken again since.
 UPDATE notifications

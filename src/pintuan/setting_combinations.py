@@ -26,6 +26,9 @@ def disagreements(settings: Settings, secret_key_length_min: int) -> Iterator[Di
         yield Disagreement(
             "mail_from", "needed beside PINTUAN_SMTP_URL: mail comes from somebody", needed=True
         )
+    if settings.push_webhook_url is not None and settings.push_webhook_secret is None:
+        reason = "needed beside PINTUAN_PUSH_WEBHOOK_URL: pushes are signed"
+        yield Disagreement("push_webhook_secret", reason, needed=True)
     if settings.queue_redis_url is None and names_cluster(settings.redis_url or ""):
         reason = "needed when PINTUAN_REDIS_URL is a cluster: the job queue cannot use one"
         yield Disagreement("queue_redis_url", reason, needed=True)
@@ -45,6 +48,8 @@ def _unfit_for_production(settings: Settings, secret_key_length_min: int) -> Ite
             yield Disagreement(field, "only dev may shift time; leave it out in production")
     if settings.stripe_api_base is not None:
         yield Disagreement("stripe_api_base", "only dev may send payments elsewhere")
+    if settings.push_webhook_url is not None and not settings.push_webhook_url.startswith("https://"):
+        yield Disagreement("push_webhook_url", "must begin with https:// in production")
     for place, issuer in enumerate(settings.trusted_issuers, start=1):
         if issuer.is_local:
             reason = f"issuer {place}: jwks_url must start with https:// in production"

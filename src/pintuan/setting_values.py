@@ -7,15 +7,21 @@ reason repeats one.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from email.utils import parseaddr
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from pintuan.quiet_hours import NEVER
+from pintuan.webhooks.addresses import DestinationRefused, destination_of
+from pintuan.webhooks.signing import SECRET_PREFIX
 from pricing.currency import exponent
 
 MASK = "***"
+# The specification's bounds of a signing secret.
+SIGNING_BYTES_MIN = 24
+SIGNING_BYTES_MAX = 64
 
 
 def choice(*allowed: str) -> Callable[[str], str]:
@@ -133,6 +139,29 @@ def secret_of(*prefixes: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def push_service(text: str) -> str:
+    """Takes URLs that a webhook may be sent to; plain http is for development, as this machine is."""
+    try:
+        destination_of(text, allows_loopback=True)
+    except DestinationRefused as refused:
+        raise ValueError(str(refused)) from refused
+    return text
+
+
+def signing_secret(text: str) -> str:
+    """Takes a secret of the Standard Webhooks specification: `whsec_` and 24 to 64 bytes in base64."""
+    encoded = text.removeprefix(SECRET_PREFIX)
+    try:
+        size = len(b64decode(encoded, validate=True))
+    except ValueError:
+        size = 0
+    if encoded == text or not SIGNING_BYTES_MIN <= size <= SIGNING_BYTES_MAX:
+        raise ValueError(
+            f"must be {SECRET_PREFIX} and the base64 of {SIGNING_BYTES_MIN} to {SIGNING_BYTES_MAX} bytes"
+        )
+    return text
 
 
 def mailbox(text: str) -> str:

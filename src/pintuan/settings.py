@@ -31,8 +31,10 @@ from pintuan.setting_values import (
     mailbox,
     mask_url,
     proxies,
+    push_service,
     secret_keys,
     secret_of,
+    signing_secret,
     switch,
     url,
     web_origin,
@@ -102,10 +104,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_fee_bps: int = 0
     streams_per_address: int = 200
     placements_in_flight: int = 512
+    archive_after_days: int = 90
     smtp_url: str | None = None
     mail_from: str | None = None
-    archive_after_days: int = 90
     sms_webhook_url: str | None = None
+    push_webhook_url: str | None = None
+    push_webhook_secret: str | None = None
     quiet_hours: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     apple_app_ids: tuple[str, ...] = ()
@@ -342,14 +346,14 @@ SETTINGS = (
         "how many joins, openings and purchases an API process works on at once; it refuses others with 503",
     ),
     Setting(
-        "smtp_url",
-        url("smtp", "smtps"),
-        "who delivers e-mail; without it none is sent, and dev shows it in the log and at /dev/outbox",
-    Setting(
         "archive_after_days",
         age_days(7, 36_500),
         "how long after its end an order moves to the archive, where it is read as before; 0 for never",
     ),
+    Setting(
+        "smtp_url",
+        url("smtp", "smtps"),
+        "who delivers e-mail; without it none is sent, and dev shows it in the log and at /dev/outbox",
     ),
     Setting("mail_from", mailbox, "whom e-mail comes from, such as Tea House <hello@shop.example>"),
     Setting(
@@ -358,6 +362,8 @@ SETTINGS = (
         'who delivers texts, by POST of {"to", "text"}; without it dev shows them as it does e-mail',
         secret=True,
     ),
+    Setting("push_webhook_url", push_service, "your app's push service; without it nothing is pushed"),
+    Setting("push_webhook_secret", signing_secret, "signs what it is sent (Standard Webhooks)", secret=True),
     Setting("quiet_hours", hours, "when recipients sleep, or off; else 21-9 in production, off in dev"),
     Setting("apple_app_ids", apple_app_ids, "TEAM.bundle of each iOS app that opens shared links"),
     Setting("android_apps", android_apps, "package=SHA-256 fingerprint of each Android app that does"),

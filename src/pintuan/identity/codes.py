@@ -17,7 +17,7 @@ from pintuan.errors import InvalidInput
 from pintuan.identity import limits, store
 from pintuan.identity.store import Account
 from pintuan.locales import DEFAULT_LANGUAGE, translations_for
-from pintuan.notifications.channels import notifiers_of
+from pintuan.notifications.channels import channels_of
 from pintuan.notifications.message import Message
 from pintuan.notifications.service import enqueue
 from sql.retry import retry_serialization
@@ -47,7 +47,7 @@ async def send_code(
         InvalidInput: messages of this kind are not delivered here.
         RateLimited: too many were sent to the contact, or asked for by the client.
     """
-    if contact.channel not in notifiers_of(resources.settings):
+    if contact.channel not in channels_of(resources.settings):
         raise InvalidInput.of(
             contact.kind, f"signing in by {_NAMES[contact.kind]} is not set up on this server"
         )

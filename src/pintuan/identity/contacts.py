@@ -16,13 +16,16 @@ from pintuan.notifications.message import Channel, recipient_digests
 if TYPE_CHECKING:
     from pintuan.auth.keyring import Keyring
 
-ContactKind: TypeAlias = Literal["email", "phone"]
+ContactKind: TypeAlias = Literal["email", "phone", "user"]
 _PHONE: Final = re.compile(r"[+＋][\d\s().\-\u2010-\u2015]+")
-_CHANNELS: Final[dict[ContactKind, Channel]] = {"email": "email", "phone": "sms"}
+_CHANNELS: Final[dict[ContactKind, Channel]] = {"email": "email", "phone": "sms", "user": "push"}
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """A way to reach somebody; `address` is normalised: a lower-case e-mail address or an E.164 number."""
+    """A way to reach somebody; `address` is normalised: a lower-case e-mail address or an E.164 number.
+
+    That of a `user` is whom their access token names, which the push service of an app knows them by.
+    """
 
     kind: ContactKind
     address: str

@@ -132,7 +132,9 @@ class ExportedNotification(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="Names the message.", examples=["ntf_0192f0c1a2b3"])]
     kind: Annotated[str, Meta(description="What it was about.", examples=["sign_in_code"])]
-    channel: Annotated[Literal["email", "sms"], Meta(description="How it was sent.", examples=["email"])]
+    channel: Annotated[
+        Literal["email", "sms", "push"], Meta(description="How it was sent.", examples=["email"])
+    ]
     state: Annotated[
         Literal["due", "in_flight", "sent", "failed", "expired"],
         Meta(description="What became of it.", examples=["sent"]),
@@ -145,7 +147,9 @@ class ExportedInvite(msgspec.Struct, frozen=True, kw_only=True):
     """An invitation the person sent."""
 
     group_id: Annotated[str, Meta(description="To which group.", examples=["grp_0192f0c1a2b3"])]
-    channel: Annotated[Literal["email", "sms"], Meta(description="How it was sent.", examples=["email"])]
+    channel: Annotated[
+        Literal["email", "sms", "push"], Meta(description="How it was sent.", examples=["email"])
+    ]
     recipient: Annotated[
         str | None,
         Meta(

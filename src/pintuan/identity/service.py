@@ -57,7 +57,7 @@ async def export(resources: Resources, principal: Principal) -> AsyncIterator[by
         profile = await store.select_account(connection, principal.subject)
         sessions = await store.list_sessions(connection, principal.subject, limit=SESSIONS_EXPORTED_MAX)
         messages = await notifications.list_of_recipient(
-            connection, _digests_of(resources, profile), limit=NOTIFICATIONS_EXPORTED_MAX
+            connection, _digests_of(resources, principal.subject, profile), limit=NOTIFICATIONS_EXPORTED_MAX
         )
         sent = await invites.export_invites(connection, principal.subject, limit=INVITES_EXPORTED_MAX)
     head = {
@@ -106,13 +106,13 @@ async def grant(pool: asyncpg.Pool, contact: Contact, role: Role) -> str:
 
 async def _drop_person(connection: Connection, resources: Resources, subject: str) -> None:
     profile = await store.select_account(connection, subject)
-    digests = _digests_of(resources, profile)
+    digests = _digests_of(resources, subject, profile)
     await invites.drop_person(connection, subject, digests)
+    await notifications.drop(connection, digests)
     if profile is None:
         return
     await store.drop_codes(connection, digests)
     await store.drop_account(connection, subject)
-    await notifications.drop(connection, digests)
 
 
 async def _document(
@@ -170,12 +170,11 @@ def _me_of(principal: Principal, profile: Profile | None) -> Me:
     )
 
 
-def _digests_of(resources: Resources, profile: Profile | None) -> list[bytes]:
+def _digests_of(resources: Resources, subject: str, profile: Profile | None) -> list[bytes]:
     """Returns the keyed hashes under which the person's contacts may be kept."""
-    if profile is None:
-        return []
-    contacts = [
-        *([Contact("email", profile.email)] if profile.email is not None else ()),
-        *([Contact("phone", profile.phone)] if profile.phone is not None else ()),
-    ]
+    contacts = [Contact("user", subject)]
+    if profile is not None and profile.email is not None:
+        contacts.append(Contact("email", profile.email))
+    if profile is not None and profile.phone is not None:
+        contacts.append(Contact("phone", profile.phone))
     return [digest for contact in contacts for digest in contact.digests(resources.keyring)]

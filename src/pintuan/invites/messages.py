@@ -23,14 +23,15 @@ def message_of(
     subject = _("You are invited: %(title)s") % {"title": shown}
     body = _(
         "A friend invites you to buy %(title)s together. The price now is %(price)s, and it falls as more "
-        "people join:"
+        "people join."
     ) % {"title": shown, "price": price}
     stop = _("No more invitations: %(url)s") % {"url": stop_url}
     return Message(
         channel=contact.channel,
         to=contact.address,
         subject=subject,
-        text=f"{body}\n{url}\n\n{stop}",
+        text=body if contact.channel == "push" else f"{body}\n{url}\n\n{stop}",
+        url=url if contact.channel == "push" else None,
         unsubscribe_url=stop_url,
     )
 

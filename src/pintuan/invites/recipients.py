@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pintuan.auth.keyring import Keyring
 
 PHONE_DIGITS_SHOWN: Final = 2
+USER_CHARS_SHOWN: Final = 4
 
 
 def seal_contact(keyring: Keyring, contact: Contact) -> bytes:
@@ -32,5 +33,7 @@ def mask(contact: Contact) -> str:
     """Returns as much of an address as whoever gave it needs to know it again."""
     if contact.kind == "phone":
         return "…" + contact.address[-PHONE_DIGITS_SHOWN:]
+    if contact.kind == "user":
+        return "…" + contact.address[-USER_CHARS_SHOWN:]
     name, _, domain = contact.address.rpartition("@")
     return f"{name[:1]}…@{domain}"

@@ -10,20 +10,33 @@ from msgspec import Meta
 
 from pintuan.groups.schemas import OrderStatus
 from pintuan.identity.schemas import EmailText, PhoneText
+from pintuan.patterns import TEXT_PATTERN
 
 RECIPIENTS_PER_CALL_MAX = 20
+# As long as the subject of a token may be.
+USER_CHARS_MAX = 128
 
 InviteState: TypeAlias = Literal["queued", "sent", "failed", "opened", "joined", "authorised"]
-InviteChannel: TypeAlias = Literal["email", "sms"]
+InviteChannel: TypeAlias = Literal["email", "sms", "push"]
 # The languages of `pintuan.locales`, which a client does not load.
 MessageLanguage: TypeAlias = Literal["en", "zh", "ko", "vi", "uk", "fr", "es"]
 
 
+UserText: TypeAlias = Annotated[
+    Annotated[str, Meta(min_length=1, max_length=USER_CHARS_MAX, pattern=TEXT_PATTERN)] | None,
+    Meta(
+        description="Whom the push service of the app is to reach, by the subject of their access token.",
+        examples=["usr_0192f0c1a2b3"],
+    ),
+]
+
+
 class Recipient(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whom to invite: exactly one of the two."""
+    """Whom to invite: exactly one of the three."""
 
     email: EmailText = None
     phone: PhoneText = None
+    user: UserText = None
 
 
 class NewInvites(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,6 +65,7 @@ class InviteOutcome(msgspec.Struct, frozen=True, kw_only=True):
     phone: Annotated[
         str | None, Meta(description="The number as it was understood.", examples=["+33123456789"])
     ]
+    user: Annotated[str | None, Meta(description="The name as it was given.", examples=["usr_0192f0c1a2b3"])]
     status: Annotated[
         Literal["queued", "skipped"],
         Meta(
@@ -154,7 +168,7 @@ class FunnelChannel(msgspec.Struct, frozen=True, kw_only=True):
     """What one way to a deal's groups brought."""
 
     channel: Annotated[
-        Literal["email", "sms", "other"],
+        Literal["email", "sms", "push", "other"],
         Meta(description="`other` joined without an invitation.", examples=["email"]),
     ]
     invited: Annotated[int, Meta(description="Invitations.", examples=[20])]

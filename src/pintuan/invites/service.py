@@ -22,7 +22,7 @@ from pintuan.invites.schemas import Invite, InviteCounts, InviteOutcome, Invites
 from pintuan.invites.unsubscribing import NOTIFICATION_KIND, stop_url_of
 from pintuan.locales import money
 from pintuan.money import Money
-from pintuan.notifications.channels import notifiers_of
+from pintuan.notifications.channels import channels_of
 from pintuan.notifications.message import recipient_digests
 from pintuan.notifications.service import enqueue
 from pintuan.quiet_hours import quiet_hours_of, zones_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pintuan.bootstrap import Resources
-    from pintuan.invites.schemas import NewInvites
+    from pintuan.invites.schemas import NewInvites, Recipient
     from pintuan.invites.store import Connection, InvitedGroup, SentInvite
     from pintuan.locales import Language
 
@@ -194,21 +194,29 @@ class _Inviting:
 
 
 def _contacts_of(resources: Resources, body: NewInvites) -> list[Contact]:
-    notifiers = notifiers_of(resources.settings)
+    channels = channels_of(resources.settings)
     contacts, errors = [], []
     for place, recipient in enumerate(body.recipients):
         try:
-            contact = contact_of(recipient.email, recipient.phone, fictional=resources.settings.env == "dev")
+            contact = _contact_of(recipient, fictional=resources.settings.env == "dev")
         except InvalidInput as error:
             errors += [FieldError(f"recipients[{place}].{one.field}", one.message) for one in error.errors]
             continue
-        if contact.channel not in notifiers:
+        if contact.channel not in channels:
             message = "messages of this kind are not delivered by this server"
             errors.append(FieldError(f"recipients[{place}].{contact.kind}", message))
         contacts.append(contact)
     if errors:
         raise InvalidInput(errors)
     return contacts
+
+
+def _contact_of(recipient: Recipient, *, fictional: bool) -> Contact:
+    if recipient.user is None:
+        return contact_of(recipient.email, recipient.phone, fictional=fictional)
+    if recipient.email is not None or recipient.phone is not None:
+        raise InvalidInput.of("user", "give one of email, phone and user, not several")
+    return Contact("user", recipient.user)
 
 
 def _delay_ms(resources: Resources, now: datetime, contact: Contact, language: Language) -> int:
@@ -222,6 +230,7 @@ def _outcome_of(contact: Contact, before: list[Contact], mine: set[Contact]) -> 
     return InviteOutcome(
         email=contact.address if contact.kind == "email" else None,
         phone=contact.address if contact.kind == "phone" else None,
+        user=contact.address if contact.kind == "user" else None,
         status="skipped" if contact in mine or contact in before else "queued",
     )
 

@@ -1,29 +1,38 @@
-"""How a message leaves: by SMTP, by an SMS provider's webhook, or, in development, into the log.
+"""How a message leaves: by SMTP, by an SMS provider's webhook, by an app's push service, or into the log.
 
 DeliveryFailed(reason, permanent)   the other side did not take the message; the reason names nobody
+  UnknownRecipient(reason)          a push service does not know the person
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from email.errors import MessageError
 from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import parseaddr
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import httpx
+import msgspec
 import structlog
 from email_validator import validate_email
 
+from pintuan.notifications.schemas import Push, PushMessage
+from pintuan.webhooks.sending import Sender, SendFailed
+from pintuan.webhooks.signing import signed_headers
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from email.policy import Policy
 
     from pintuan.notifications.message import Channel, Message
     from pintuan.settings import Settings
+    from pintuan.webhooks.addresses import Resolver
 
 # Shorter than a stopping worker waits for its jobs.
 DELIVERY_TIMEOUT_S: Final = 6.0
@@ -31,6 +40,9 @@ _SUBMISSION_PORT: Final = 587
 _IMPLICIT_TLS_PORT: Final = 465
 # RFC 5321 section 4.2.1: 5yz replies are final, 4yz may be different later.
 _SMTP_PERMANENT: Final = range(500, 600)
+_HTTP_TAKEN: Final = range(200, 300)
+_HTTP_CLIENT_ERRORS: Final = range(400, 500)
+_PUSH_UNKNOWN: Final = frozenset({404, 410})
 # What a provider says of itself rather than of the message.
 _HTTP_PASSING: Final = frozenset({401, 403, 404, 408, 425, 429})
 
@@ -44,6 +56,13 @@ class DeliveryFailed(Exception):
         super().__init__(reason)
         self.reason = reason
         self.permanent = permanent
+
+
+class UnknownRecipient(DeliveryFailed):
+    """A push service does not know the person, or reaches no device of theirs."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, permanent=True)
 
 
 class Notifier(Protocol):
@@ -79,6 +98,7 @@ class SmtpNotifier:
     def __init__(self, url: str, sender: str) -> None:
         parts = urlsplit(url)
         self._sender = sender
+        self._domain = _ascii_address(parseaddr(sender)[1]).rpartition("@")[2]
         self._host = parts.hostname or "localhost"
         self._implicit_tls = parts.scheme == "smtps"
         self._port = parts.port or (_IMPLICIT_TLS_PORT if self._implicit_tls else _SUBMISSION_PORT)
@@ -121,6 +141,9 @@ class SmtpNotifier:
         email["From"] = self._sender
         email["To"] = _ascii_address(message.to)
         email["Subject"] = message.subject
+        if message.id:
+            # The same at every attempt, so that a mailbox that gets two shows one (RFC 5322 section 3.6.4).
+            email["Message-ID"] = f"<{message.id}@{self._domain}>"
         # RFC 3834 section 5: nobody's vacation notice is to answer.
         email["Auto-Submitted"] = "auto-generated"
         if message.unsubscribe_url is not None:
@@ -165,7 +188,11 @@ class WebhookNotifier:
                 asyncio.timeout(DELIVERY_TIMEOUT_S),
                 httpx.AsyncClient(timeout=DELIVERY_TIMEOUT_S) as client,
             ):
-                response = await client.post(self._url, json={"to": message.to, "text": message.text})
+                response = await client.post(
+                    self._url,
+                    json={"to": message.to, "text": message.text},
+                    headers={"idempotency-key": message.id} if message.id else None,
+                )
         except (httpx.HTTPError, OSError) as error:
             raise DeliveryFailed(type(error).__name__) from None
         if not response.is_success:
@@ -173,8 +200,72 @@ class WebhookNotifier:
             raise DeliveryFailed(f"HTTP {response.status_code}", permanent=permanent)
 
 
-def notifiers_of(settings: Settings) -> Mapping[Channel, Notifier]:
-    """Returns the channels that are set up; in development the log stands in for those that are not."""
+class PushNotifier:
+    """Hands messages to the push service of an app, signed and sent as merchants' webhooks are.
+
+    The message's id is the `webhook-id`: a service that has seen it shows it no second time. Its answer for
+    somebody it does not know is 404 or 410.
+    """
+
+    def __init__(self, url: str, secret: str, sender: Sender, *, now_s: Callable[[], float]) -> None:
+        self._url = url
+        self._secret = secret
+        self._sender = sender
+        self._now_s = now_s
+
+    async def deliver(self, message: Message) -> None:
+        """Posts one message; see `Notifier`.
+
+        Raises:
+            UnknownRecipient: the service does not know the person.
+        """
+        now_s = self._now_s()
+        body = msgspec.json.encode(push_of(message, datetime.fromtimestamp(now_s, UTC)))
+        headers = signed_headers([self._secret], message.id, body, now_s=int(now_s))
+        try:
+            async with asyncio.timeout(DELIVERY_TIMEOUT_S):
+                status = await self._sender.post(self._url, headers, body)
+        except TimeoutError:
+            raise DeliveryFailed("no answer in time") from None
+        except SendFailed as failed:
+            raise DeliveryFailed(failed.reason) from None
+        if status in _PUSH_UNKNOWN:
+            raise UnknownRecipient(f"HTTP {status}")
+        if status not in _HTTP_TAKEN:
+            permanent = status in _HTTP_CLIENT_ERRORS and status not in _HTTP_PASSING
+            raise DeliveryFailed(f"HTTP {status}", permanent=permanent)
+
+
+def push_of(message: Message, moment: datetime) -> PushMessage:
+    """Returns what a push service is sent."""
+    return PushMessage(
+        type=f"message.{message.kind}",
+        timestamp=moment,
+        data=Push(
+            user=message.to,
+            title=message.subject,
+            text=message.text,
+            url=message.url,
+            unsubscribe_url=message.unsubscribe_url,
+        ),
+    )
+
+
+def channels_of(settings: Settings) -> frozenset[Channel]:
+    """Returns the channels that are set up; in development the log takes what e-mail and texts would."""
+    is_dev = settings.env == "dev"
+    found: dict[Channel, bool] = {
+        "email": is_dev or settings.smtp_url is not None,
+        "sms": is_dev or settings.sms_webhook_url is not None,
+        "push": settings.push_webhook_url is not None,
+    }
+    return frozenset(channel for channel, is_there in found.items() if is_there)
+
+
+def notifiers_of(
+    settings: Settings, resolver: Resolver, *, now_s: Callable[[], float]
+) -> Mapping[Channel, Notifier]:
+    """Returns what delivers by each channel of `channels_of`; `now_s` is the server's real time."""
     notifiers: dict[Channel, Notifier] = {}
     if settings.env == "dev":
         notifiers = {"email": LogNotifier(), "sms": LogNotifier()}
@@ -182,4 +273,9 @@ def notifiers_of(settings: Settings) -> Mapping[Channel, Notifier]:
         notifiers["email"] = SmtpNotifier(settings.smtp_url, settings.mail_from)
     if settings.sms_webhook_url is not None:
         notifiers["sms"] = WebhookNotifier(settings.sms_webhook_url)
+    if settings.push_webhook_url is not None and settings.push_webhook_secret is not None:
+        sender = Sender(resolver, allows_loopback=settings.env == "dev")
+        notifiers["push"] = PushNotifier(
+            settings.push_webhook_url, settings.push_webhook_secret, sender, now_s=now_s
+        )
     return notifiers

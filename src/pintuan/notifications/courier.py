@@ -11,12 +11,13 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 from pintuan.metrics import NOTIFICATIONS
 from pintuan.notifications import store
-from pintuan.notifications.channels import DeliveryFailed
-from pintuan.notifications.service import unseal
+from pintuan.notifications.channels import DeliveryFailed, UnknownRecipient
+from pintuan.notifications.service import replace, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,8 @@ class Courier:
 
     async def _deliver(self, taken: Taken) -> None:
         message = unseal(self._keyring, taken.sealed)
+        if message is not None:
+            message = msgspec.structs.replace(message, id=taken.id, kind=taken.kind)
         notifier = self._notifiers.get(taken.channel)
         if taken.outlived:
             await self._end(taken, "expired", "delivered too late to be of use")
@@ -93,6 +96,8 @@ class Courier:
     async def _hand_over(self, taken: Taken, message: Message, notifier: Notifier) -> None:
         try:
             await notifier.deliver(message)
+        except UnknownRecipient as unknown:
+            await self._send_instead(taken, message, unknown.reason)
         except DeliveryFailed as failed:
             if failed.permanent or taken.attempts >= ATTEMPTS_MAX:
                 await self._end(taken, "failed", failed.reason)
@@ -100,6 +105,13 @@ class Courier:
                 await self._try_later(taken, failed.reason)
         else:
             await self._end(taken, "sent", None)
+
+    async def _send_instead(self, taken: Taken, message: Message, reason: str) -> None:
+        if message.instead is None:
+            await self._end(taken, "failed", reason)
+            return
+        await replace(self._pool, self._keyring, taken, message.instead, reason, keep=self._keeps_readable)
+        NOTIFICATIONS.labels(taken.channel, "replaced").inc()
 
     async def _end(self, taken: Taken, state: Ending, failure: str | None) -> None:
         await store.end(self._pool, taken, state, failure, keep=self._keeps_readable)

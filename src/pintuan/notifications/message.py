@@ -11,14 +11,17 @@ import msgspec
 if TYPE_CHECKING:
     from pintuan.auth.keyring import Keyring
 
-Channel: TypeAlias = Literal["email", "sms"]
+Channel: TypeAlias = Literal["email", "sms", "push"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message; `to` is an e-mail address or an E.164 number, `subject` is for e-mail alone.
+    """One message; `to` is an e-mail address, an E.164 number or, for `push`, whom an access token names.
 
-    `code` repeats a sign-in code that is in the text, for the outbox of a developer. `unsubscribe_url` takes
-    a POST by which the recipient gets no more of the kind (RFC 8058); mail programs show a button for it.
+    `subject` is for e-mail and pushes. A push has its link in `url`, the others in the text. `instead` is for
+    whom a push service does not know. `id` and `kind` are set when the message leaves; the id is the same at
+    every attempt. `code` repeats a sign-in code that is in the text, for the outbox of a developer.
+    `unsubscribe_url` takes a POST by which the recipient gets no more of the kind (RFC 8058); mail programs
+    show a button for it.
     """
 
     channel: Channel
@@ -27,6 +30,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     code: str | None = None
     unsubscribe_url: str | None = None
+    url: str | None = None
+    kind: str = ""
+    id: str = ""
+    instead: Message | None = None
 
 
 def recipient_digests(keyring: Keyring, channel: Channel, address: str) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""What the outbox of a developer looks like as JSON."""
+"""What the outbox of a developer looks like as JSON, and what the push service of an app is sent."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ class Outbox(msgspec.Struct, frozen=True):
     """The newest messages first."""
 
     items: list[OutboxItem]
+
+
+class Push(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody is to see; `user` is whom their access token names."""
+
+    user: str
+    title: str
+    text: str
+    url: str | None
+    unsubscribe_url: str | None
+
+
+class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to one person; `type` is `message.invite` or `message.nudge`."""
+
+    type: str
+    timestamp: datetime
+    data: Push

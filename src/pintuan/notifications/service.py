@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.auth.keyring import Keyring
-    from pintuan.notifications.store import Connection
+    from pintuan.notifications.store import Connection, Taken
 
 OUTBOX_SIZE_MAX: Final = 200
 _NO_DIGITS: Final = re.compile(r"[^0-9]+")
@@ -60,6 +60,22 @@ async def enqueue(
     return notification_id
 
 
+async def replace(
+    pool: asyncpg.Pool, keyring: Keyring, taken: Taken, message: Message, failure: str, *, keep: bool
+) -> None:
+    """Ends a message that was taken, and writes another in its place, which is due now and lasts as long."""
+    await store.replace_notification(
+        pool,
+        taken,
+        failure,
+        keep=keep,
+        notification_id=new_id("ntf"),
+        channel=message.channel,
+        recipient_digest=recipient_digests(keyring, message.channel, message.to)[0],
+        sealed=seal(keyring, message),
+    )
+
+
 def seal(keyring: Keyring, message: Message) -> bytes:
     """Returns the message encrypted under the current key."""
     return keyring.fernet("notification").encrypt(msgspec.json.encode(message))
@@ -81,6 +97,7 @@ async def read_outbox(pool: asyncpg.Pool, keyring: Keyring, to: str | None) -> l
             *recipient_digests(keyring, "email", to.strip().lower()),
             # A plus sign that was not escaped arrives as a space.
             *recipient_digests(keyring, "sms", "+" + _NO_DIGITS.sub("", to)),
+            *recipient_digests(keyring, "push", to),
         ]
     rows = await store.list_readable(pool, digests, limit=OUTBOX_SIZE_MAX)
     opened = ((row, unseal(keyring, row.sealed)) for row in rows)

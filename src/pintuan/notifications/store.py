@@ -94,6 +94,31 @@ async def end(pool: asyncpg.Pool, taken: Taken, state: Ending, failure: str | No
     await pool.execute(NOTIFICATIONS["end_notification"], taken.id, taken.attempts, state, failure, keep)
 
 
+async def replace_notification(
+    pool: asyncpg.Pool,
+    taken: Taken,
+    failure: str,
+    *,
+    keep: bool,
+    notification_id: str,
+    channel: Channel,
+    recipient_digest: bytes,
+    sealed: bytes,
+) -> None:
+    """Records that a message failed and adds another in its place; nothing if it was taken again since."""
+    await pool.execute(
+        NOTIFICATIONS["replace_notification"],
+        taken.id,
+        taken.attempts,
+        failure,
+        keep,
+        notification_id,
+        channel,
+        recipient_digest,
+        sealed,
+    )
+
+
 async def postpone(pool: asyncpg.Pool, taken: Taken, *, delay_ms: int, failure: str) -> None:
     """Lets a message be taken again after `delay_ms`."""
     await pool.execute(NOTIFICATIONS["postpone_notification"], taken.id, taken.attempts, delay_ms, failure)

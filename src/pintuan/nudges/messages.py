@@ -36,7 +36,8 @@ def message_of(
         channel=contact.channel,
         to=contact.address,
         subject=text.subject,
-        text=f"{text.body}\n{url}\n\n{stop}",
+        text=text.body if contact.channel == "push" else f"{text.body}\n{url}\n\n{stop}",
+        url=url if contact.channel == "push" else None,
         unsubscribe_url=stop_url,
     )
 
@@ -59,7 +60,7 @@ def _near(nudge: DueNudge, language: Language) -> Text:
     left_s = (nudge.deadline - nudge.now).total_seconds()
     values = {"title": title_shown(nudge.title), "span": span(left_s, language)}
     near = _near_line(nudge, language)
-    body = _("Your group for %(title)s is open for another %(span)s. Pass the link on:") % values
+    body = _("Your group for %(title)s is open for another %(span)s. Pass the link on.") % values
     return Text(near, f"{near} {body}")
 
 
@@ -74,7 +75,7 @@ def _hour_left(nudge: DueNudge, language: Language) -> Text:
         lines.append(
             said.ngettext("%(num)s more is needed.", "%(num)s more are needed.", missing) % {"num": missing}
         )
-    lines.append(said.gettext("Pass the link on:"))
+    lines.append(said.gettext("Pass the link on."))
     return Text(said.gettext("One hour left: %(title)s") % values, " ".join(lines))
 
 
@@ -88,7 +89,7 @@ def _succeeded(nudge: DueNudge, member: Member, language: Language) -> Text:
     }
     return Text(
         _("It worked: %(title)s for %(price)s") % values,
-        _("Your group for %(title)s made it. The final price is %(price)s, and you pay %(total)s in all:")
+        _("Your group for %(title)s made it. The final price is %(price)s, and you pay %(total)s in all.")
         % values,
     )
 
@@ -100,7 +101,7 @@ def _failed(nudge: DueNudge, language: Language) -> Text:
         _("It did not fill: %(title)s") % values,
         _(
             "Too few people joined your group for %(title)s in time. You were not charged. Perhaps another "
-            "group is open:"
+            "group is open."
         )
         % values,
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from pintuan.identity.contacts import Contact
 from pintuan.invites.store import unsubscribed
 from pintuan.invites.unsubscribing import stop_url_of
 from pintuan.locales import DEFAULT_LANGUAGE, language_of
-from pintuan.notifications.channels import notifiers_of
+from pintuan.notifications.channels import channels_of
 from pintuan.notifications.service import enqueue
 from pintuan.nudges import store
 from pintuan.nudges.messages import message_of
@@ -44,7 +46,7 @@ class Nudger:
         self._pool = pool
         self._keyring = keyring
         self._settings = settings
-        self._channels = frozenset(notifiers_of(settings))
+        self._channels = channels_of(settings)
         self._quiet = quiet_hours_of(settings)
 
     async def tell_due(self, limit: int) -> int:
@@ -74,14 +76,19 @@ class Nudger:
 
     async def _tell(self, connection: Connection, nudges: Sequence[DueNudge]) -> list[Place]:
         """Tells the next members of each; returns what there is nobody left to tell of."""
-        found = await store.members_of(connection, nudges, limit=MEMBERS_PER_ROUND, with_unreachable=False)
+        found = await store.members_of(
+            connection, nudges, limit=MEMBERS_PER_ROUND, with_unreachable="push" in self._channels
+        )
         reached = {
-            member: contact
+            member: contacts
             for members in found.values()
             for member in members
-            if (contact := self._contact_of(member)) is not None
+            if (contacts := self._contacts_of(member))
         }
-        digests = {member: contact.digests(self._keyring) for member, contact in reached.items()}
+        digests = {
+            member: [digest for contact in contacts for digest in contact.digests(self._keyring)]
+            for member, contacts in reached.items()
+        }
         unwilling = await unsubscribed(
             connection, [digest for some in digests.values() for digest in some], NOTIFICATION_KIND
         )
@@ -103,10 +110,14 @@ class Nudger:
             await store.go_on_after(connection, last_told)
         return finished
 
-    async def _write(self, connection: Connection, nudge: DueNudge, member: Member, contact: Contact) -> None:
+    async def _write(
+        self, connection: Connection, nudge: DueNudge, member: Member, contacts: list[Contact]
+    ) -> None:
         language = language_of(member.language or "") or DEFAULT_LANGUAGE
         wait = (
-            timedelta() if self._quiet is None else self._quiet.wait(nudge.now, zones_of(contact, language))
+            timedelta()
+            if self._quiet is None
+            else self._quiet.wait(nudge.now, zones_of(contacts[-1], language))
         )
         has_ended = nudge.kind in ("succeeded", "failed")
         if wait and not has_ended:
@@ -116,30 +127,37 @@ class Nudger:
         await enqueue(
             connection,
             self._keyring,
-            self._message_of(nudge, member, contact, language),
+            self._message_of(nudge, member, contacts, language),
             kind=NOTIFICATION_KIND,
             lifetime_ms=_ms(lifetime + wait),
             delay_ms=round(wait.total_seconds() * 1000),
         )
 
-    def _message_of(self, nudge: DueNudge, member: Member, contact: Contact, language: Language) -> Message:
+    def _message_of(
+        self, nudge: DueNudge, member: Member, contacts: list[Contact], language: Language
+    ) -> Message:
         share_base = self._settings.share_base
-        return message_of(
-            nudge,
-            member,
-            contact,
-            language,
-            url=f"{share_base}{nudge.share_code}?lang={language}",
-            stop_url=stop_url_of(self._keyring, share_base, contact, NOTIFICATION_KIND),
+        first, *others = (
+            message_of(
+                nudge,
+                member,
+                contact,
+                language,
+                url=f"{share_base}{nudge.share_code}?lang={language}",
+                stop_url=stop_url_of(self._keyring, share_base, contact, NOTIFICATION_KIND),
+            )
+            for contact in contacts
         )
+        return msgspec.structs.replace(first, instead=others[0]) if others else first
 
-    def _contact_of(self, member: Member) -> Contact | None:
-        """How to reach a member here, by e-mail rather than by text."""
+    def _contacts_of(self, member: Member) -> list[Contact]:
+        """How to reach a member: by the app, and where that does not reach them, by e-mail or else by text."""
+        contacts = [Contact("user", member.buyer_id)] if "push" in self._channels else []
         if member.email is not None and "email" in self._channels:
-            return Contact("email", member.email)
-        if member.phone is not None and "sms" in self._channels:
-            return Contact("phone", member.phone)
-        return None
+            contacts.append(Contact("email", member.email))
+        elif member.phone is not None and "sms" in self._channels:
+            contacts.append(Contact("phone", member.phone))
+        return contacts
 
 
 def _ms(duration: timedelta) -> int:

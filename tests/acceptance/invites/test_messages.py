@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime
 from email.message import EmailMessage
 from typing import cast
@@ -15,15 +16,18 @@ import pytest
 
 from pintuan.auth.keyring import keyring_of
 from pintuan.locales import LANGUAGES
-from pintuan.notifications.channels import Notifier, SmtpNotifier, WebhookNotifier
+from pintuan.notifications.channels import Notifier, SmtpNotifier, WebhookNotifier, notifiers_of
 from pintuan.notifications.courier import Courier
 from pintuan.notifications.message import Channel
 from pintuan.settings import Settings
+from pintuan.webhooks.signing import new_secret
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
-from tests.acceptance.shoppers import Bearer, Shoppers, placed
+from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
 from tests.mailbox import HOST, mail_server, text_provider
 from tests.market import Market
+from tests.receiver import HOST as RECEIVER_HOST
+from tests.receiver import Names, receiving
 
 pytestmark = pytest.mark.anyio
 
@@ -126,3 +130,49 @@ async def test_a_text_arrives_by_the_providers_webhook(
     assert "mua chung" in text["text"]
     (shown,) = (await api.get(path, headers=bearer("buyer", "ann"))).json()["items"]
     assert (shown["channel"], shown["state"]) == ("sms", "sent")
+
+
+async def test_a_friend_in_the_app_is_invited_by_its_push_service_whoever_they_are(
+    bearer: Bearer, market: Market, pool: asyncpg.Pool, settings: Settings, contract: Contract
+) -> None:
+    secret = new_secret()
+    async with receiving() as receiver:
+        app = msgspec.structs.replace(settings, push_webhook_url=receiver.url, push_webhook_secret=secret)
+        async with serving(app, contract) as api:
+            shoppers = Shoppers(api, bearer)
+            group = placed(await shoppers.open(await market.deal(), "ann"))["group_id"]
+            path, ann = f"/v1/groups/{group}/invites", bearer("buyer", "ann")
+            both = {"recipients": [{"user": "bea", "email": "bea@example.com"}]}
+            problem = refused(await api.post(path, json=both, headers=ann), 400, "invalid")
+            assert problem["errors"][0]["field"] == "recipients[0].user"
+            body = {"recipients": [{"user": "usr_friend_bea"}, {"user": "usr_friend_bea"}], "locale": "uk"}
+            for expected in (["queued", "skipped"], ["skipped", "skipped"]):
+                answer = await api.post(path, json=body, headers=ann)
+                assert [one["status"] for one in answer.json()["recipients"]] == expected
+            notifiers = notifiers_of(app, Names([RECEIVER_HOST]), now_s=time.time)
+            await Courier(pool, keyring_of(app), notifiers, keeps_readable=False).deliver_due(9)
+            message = receiver.received[0].verified(secret)
+            assert (message["type"], message["data"]["user"]) == ("message.invite", "usr_friend_bea")
+            assert message["data"]["title"] == "Вас запрошено: Tea"
+            code = message["data"]["url"].partition("invite=")[2]
+            placed(await shoppers.join_group(group, "usr_friend_bea", invite_code=code))
+
+            (shown,) = (await api.get(path, headers=ann)).json()["items"]
+            assert (shown["channel"], shown["state"], shown["recipient"]) == ("push", "joined", "…_bea")
+            deal = (await api.get(f"/v1/groups/{group}")).json()["deal_id"]
+            funnel = await api.get(f"/v1/merchant/deals/{deal}/funnel", headers=bearer("merchant", "acme"))
+            assert {one["channel"]: one["joined"] for one in funnel.json()["channels"]}["push"] == 1
+            bea = bearer("buyer", "usr_friend_bea")
+            exported = (await api.get("/v1/me/export", headers=bea)).json()["notifications"]
+            assert [one["channel"] for one in exported] == ["push"]
+            assert (await api.delete("/v1/me", headers=bea)).status_code == 204
+            assert await pool.fetchval("SELECT count(*) FROM notifications") == 0
+
+
+async def test_nobody_is_invited_by_an_app_that_there_is_not(
+    api: httpx.AsyncClient, bearer: Bearer, market: Market, shoppers: Shoppers
+) -> None:
+    group = placed(await shoppers.open(await market.deal(), "ann"))["group_id"]
+    body = {"recipients": [{"user": "bea"}]}
+    answer = await api.post(f"/v1/groups/{group}/invites", json=body, headers=bearer("buyer", "ann"))
+    assert refused(answer, 400, "invalid")["errors"][0]["field"] == "recipients[0].user"

@@ -33,6 +33,14 @@ async def test_mail_arrives_as_it_was_written() -> None:
     assert server.encrypted == [False]
 
 
+async def test_a_mail_that_is_sent_again_is_the_same_mail() -> None:
+    message = msgspec.structs.replace(MAIL, id="ntf_1")
+    async with mail_server() as server:
+        for _ in range(2):
+            await SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER).deliver(message)
+    assert [mail["Message-ID"] for mail in server.mails] == ["<ntf_1@shop.example>"] * 2
+
+
 async def test_a_long_link_to_unsubscribe_stays_a_link() -> None:
     url = "https://shop.example/v1/unsubscribe/" + "k_9-" * 60
     message = msgspec.structs.replace(MAIL, unsubscribe_url=url)

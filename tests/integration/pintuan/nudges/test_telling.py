@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -20,6 +21,7 @@ from pintuan.notifications.service import unseal
 from pintuan.nudges import service
 from pintuan.nudges.service import Nudger
 from pintuan.settings import Settings
+from pintuan.webhooks.signing import new_secret
 from tests.market import Market
 
 pytestmark = pytest.mark.anyio
@@ -262,3 +264,47 @@ async def test_a_large_group_is_told_in_rounds_and_each_member_once(
 
     assert rounds == 3
     assert set(await messages(pool)) == {f"{name}@example.com" for name in names}
+
+
+async def test_with_an_app_members_are_pushed_and_their_mail_is_kept_for_whom_it_does_not_reach(
+    pool: asyncpg.Pool, engine: GroupEngine, market: Market
+) -> None:
+    app = msgspec.structs.replace(
+        SETTINGS, push_webhook_url="https://push.example", push_webhook_secret=new_secret()
+    )
+    await account(pool, "ann", language="es")
+    await account(pool, "dan")
+    for topic, contact in (("nudge", Contact("user", "dan")), ("invite", Contact("user", "bea"))):
+        url = stop_url_of(KEYRING, SETTINGS.share_base, contact, cast("Topic", topic))
+        await unsubscribe(pool, KEYRING, url.partition(PATH)[2])
+    await joined(engine, market, "ann", "bea", "dan")
+    await make_due(pool, "tier_near")
+
+    await Nudger(pool, KEYRING, app).tell_due(10)
+
+    told = await messages(pool)
+    assert set(told) == {"ann", "bea"}
+    ann, bea = told["ann"], told["bea"]
+    assert (ann.channel, ann.subject) == ("push", "2 personas más y todos pagan 8,00\u00a0US$.")
+    assert ann.url is not None
+    assert ann.url.endswith("?lang=es")
+    assert "https://" not in ann.text
+    assert ann.instead is not None
+    assert (ann.instead.to, ann.instead.subject) == ("ann@example.com", ann.subject)
+    assert ann.url in ann.instead.text
+    assert (bea.instead, bea.unsubscribe_url is None) == (None, False)
+
+
+async def test_somebody_who_was_erased_is_not_pushed(
+    pool: asyncpg.Pool, engine: GroupEngine, market: Market
+) -> None:
+    app = msgspec.structs.replace(
+        SETTINGS, push_webhook_url="https://push.example", push_webhook_secret=new_secret()
+    )
+    await joined(engine, market, "ann", "bea", "cem")
+    await pool.execute("INSERT INTO erasures (subject, alias) VALUES ('ann', 'alias-1'), ('x', 'bea')")
+    await make_due(pool, "tier_near")
+
+    await Nudger(pool, KEYRING, app).tell_due(10)
+
+    assert set(await messages(pool)) == {"cem"}

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from pintuan.notifications.channels import LogNotifier, SmtpNotifier, WebhookNotifier, notifiers_of
+from pintuan.notifications import channels
+from pintuan.notifications.channels import (
+    LogNotifier,
+    PushNotifier,
+    SmtpNotifier,
+    WebhookNotifier,
+    notifiers_of,
+)
 from pintuan.settings import SettingsError, load_settings
+from pintuan.webhooks.addresses import SystemResolver
+from pintuan.webhooks.signing import new_secret
 
 PRODUCTION = {"PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": "s" * 40}
 MAIL = {"PINTUAN_SMTP_URL": "smtp://mail.example", "PINTUAN_MAIL_FROM": "Tea House <hello@shop.example>"}
 TEXTS = {"PINTUAN_SMS_WEBHOOK_URL": "https://sms.example/send?key=secret"}
 
+SECRET = new_secret()
+PUSH = {"PINTUAN_PUSH_WEBHOOK_URL": "https://push.example", "PINTUAN_PUSH_WEBHOOK_SECRET": SECRET}
+
 
 def channels_of(environ: dict[str, str]) -> dict[str, type]:
-    return {channel: type(notifier) for channel, notifier in notifiers_of(load_settings(environ)).items()}
+    settings = load_settings(environ)
+    notifiers = notifiers_of(settings, SystemResolver(), now_s=time.time)
+    assert set(notifiers) == channels.channels_of(settings)
+    return {channel: type(notifier) for channel, notifier in notifiers.items()}
 
 
 def test_development_writes_into_the_log_what_no_channel_takes() -> None:
@@ -25,6 +42,7 @@ def test_development_writes_into_the_log_what_no_channel_takes() -> None:
 def test_production_has_the_channels_that_are_set_up() -> None:
     assert channels_of(PRODUCTION) == {}
     assert channels_of(PRODUCTION | MAIL | TEXTS) == {"email": SmtpNotifier, "sms": WebhookNotifier}
+    assert channels_of(PRODUCTION | PUSH) == {"push": PushNotifier}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +54,15 @@ def test_production_has_the_channels_that_are_set_up() -> None:
         (MAIL | {"PINTUAN_SMTP_URL": "mail.example"}, "PINTUAN_SMTP_URL"),
         (MAIL | {"PINTUAN_SMTP_URL": "https://mail.example"}, "PINTUAN_SMTP_URL"),
         ({"PINTUAN_SMS_WEBHOOK_URL": "sms.example"}, "PINTUAN_SMS_WEBHOOK_URL"),
+        ({"PINTUAN_PUSH_WEBHOOK_URL": "https://push.example"}, "PINTUAN_PUSH_WEBHOOK_SECRET"),
+        (PUSH | {"PINTUAN_PUSH_WEBHOOK_SECRET": "whsec_c2hvcnQ="}, "PINTUAN_PUSH_WEBHOOK_SECRET"),
+        (PUSH | {"PINTUAN_PUSH_WEBHOOK_SECRET": "whsec_" + "é" * 44}, "PINTUAN_PUSH_WEBHOOK_SECRET"),
+        (
+            PUSH | {"PINTUAN_PUSH_WEBHOOK_SECRET": SECRET.removeprefix("whsec_")},
+            "PINTUAN_PUSH_WEBHOOK_SECRET",
+        ),
+        (PUSH | {"PINTUAN_PUSH_WEBHOOK_URL": "https://me:secret@push.example"}, "PINTUAN_PUSH_WEBHOOK_URL"),
+        (PRODUCTION | PUSH | {"PINTUAN_PUSH_WEBHOOK_URL": "http://push.example"}, "PINTUAN_PUSH_WEBHOOK_URL"),
     ],
     ids=str,
 )
@@ -49,3 +76,4 @@ def test_no_secret_of_a_channel_is_shown() -> None:
     environ = MAIL | TEXTS | {"PINTUAN_SMTP_URL": "smtp://tea:secret@mail.example"}
     assert "secret@" not in repr(load_settings(environ))
     assert "key=secret" not in repr(load_settings(environ))
+    assert SECRET not in repr(load_settings(PUSH))
