@@ -4,6 +4,7 @@ With `--operator-only` it serves `/health/…` and `/metrics` and nothing else.
 """
 
 import argparse
+import gc
 import socket
 import sys
 from functools import partial
@@ -22,6 +23,11 @@ from pintuan.supervisor.serving import PoliteServer
 GRACEFUL_SHUTDOWN_S_MAX = 8
 """Less than the supervisor waits before it kills."""
 KEEP_ALIVE_S = 75
+GARBAGE_MIN = 10_000
+"""Objects that must have been made before Python looks for cycles among them, where it would begin at 700.
+
+A request makes hundreds and leaves no cycles; looking so often took 8 % of the processor time of a sale.
+"""
 
 
 def main() -> None:
@@ -53,7 +59,15 @@ def main() -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S_MAX,
     )
-    PoliteServer(config, serving=partial(tell_ready, options.ready_fd)).run(sockets=[listener])
+    PoliteServer(config, serving=partial(_begin, options.ready_fd)).run(sockets=[listener])
+
+
+def _begin(ready_fd: int | None) -> None:
+    """Tells that this process serves; what it made so far stays to its end and is not looked through."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_MIN)
+    tell_ready(ready_fd)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from pintuan.bodies import BODY_SIZE_MAX
 from pintuan.supervisor.direct_call import CLOSE, DirectCall, HeaderLines
-from pintuan.supervisor.placement_gate import PlacementGate, route_of
+from pintuan.supervisor.placement_gate import PlacementGate, route_of, whole_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,6 +84,9 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes what came, and decides what is still waited for."""
+        gate = self.gate
+        if gate is not None and gate.is_full and self._refuses_whole(gate, data):
+            return
         was_in_head = self._in_head
         super().data_received(data)
         if self.transport.is_closing():
@@ -335,6 +338,20 @@ class ImpatientProtocol(HttpToolsProtocol):
             wait_s = min(wait_s, self._deadline_s - now_s)
         self._alarm = self.loop.call_later(wait_s, self._look)
 
+    def _refuses_whole(self, gate: PlacementGate, data: bytes) -> bool:
+        """Refuses what came without parsing it, if that is one whole call that places."""
+        if self._in_head or self._in_body or self._is_answering:
+            return False
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        call = whole_call(data)
+        if call is None:
+            return False
+        route, headers = call
+        self._refuse(gate, route, headers, keep_alive=True)
+        self._wait(self.timeout_keep_alive)
+        return True
+
     def _refuse_head(self) -> None:
         if not self._is_answering:
             self.transport.write(_HEAD_TOO_LARGE)
@@ -347,11 +364,11 @@ class _Counted:
     The work for a client that has gone counts until it ends.
     """
 
-    __slots__ = ("_app", "_entered_s", "_gate", "_has_left", "_loop")
+    __slots__ = ("_app", "_gate", "_has_left")
 
     def __init__(self, app: ASGI3Application, gate: PlacementGate, loop: asyncio.AbstractEventLoop) -> None:
-        self._app, self._gate, self._loop = app, gate, loop
-        self._entered_s = gate.enter(loop)
+        self._app, self._gate = app, gate
+        gate.enter(loop)
         self._has_left = False
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -364,7 +381,7 @@ class _Counted:
         """Ends being counted; doing it twice changes nothing."""
         if not self._has_left:
             self._has_left = True
-            self._gate.leave(self._entered_s, self._loop.time())
+            self._gate.leave()
 
 
 def gated(gate: PlacementGate, placing: DirectPlacing | None = None) -> type[ImpatientProtocol]:

@@ -17,7 +17,6 @@ import structlog
 from pintuan import metrics
 from pintuan.problems import MEDIA_TYPE, STORE_RETRY_AFTER_S, overloaded_document
 from pintuan.request_ids import REQUEST_ID_HEADER, sent_request_id
-from pintuan.supervisor.in_flight_limit import InFlightLimit
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[bytes, bytes]]
 
 REVIEW_S: Final = 0.25
-"""How often the limit is reviewed, and what was counted is handed on, while there is anything to count."""
+"""How often what was counted is handed on, while there is anything to count."""
 LOG_EVERY_S: Final = 5.0
 """Refusals come by the thousand; one line in this time says how many."""
 
@@ -39,6 +38,9 @@ ROUTES: Final = (
 _PLACING: Final = re.compile(
     rb"/v1/(?:deals/[^/?]+/(?:(join)|(groups)|(buy))|groups/[^/?]+/(join))/?(?:\?.*)?", re.DOTALL
 )
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})\r\n")
+_REQUEST_ID: Final = re.compile(rb"\r\n%b: ?([^\r\n]*)" % REQUEST_ID_HEADER, re.IGNORECASE)
+_UNUSUAL: Final = (b"transfer-encoding", b"expect:", b"upgrade", b"\r\n ", b"\r\n\t")
 _logger = structlog.get_logger("pintuan.overload")
 
 
@@ -49,7 +51,7 @@ class PlacementGate:
     """
 
     def __init__(self, in_flight_max: int) -> None:
-        self._limit = InFlightLimit(in_flight_max)
+        self._in_flight_max = in_flight_max
         self._answer = _Answer()
         self._refused = dict.fromkeys(ROUTES, 0)
         self._refused_unlogged = 0
@@ -60,19 +62,17 @@ class PlacementGate:
     @property
     def is_full(self) -> bool:
         """Whether another placing call must be refused."""
-        return self.in_flight >= self._limit.now
+        return self.in_flight >= self._in_flight_max
 
-    def enter(self, loop: asyncio.AbstractEventLoop) -> float:
-        """Counts a placing call until `leave` is given what this returns."""
+    def enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Counts a placing call until `leave`."""
         self.in_flight += 1
         if self._review is None:
             self._review = loop.call_later(REVIEW_S, self._look, loop)
-        return loop.time()
 
-    def leave(self, entered_s: float, now_s: float) -> None:
-        """Ends what `enter` began; `now_s` is the loop's time."""
+    def leave(self) -> None:
+        """Ends what `enter` began."""
         self.in_flight -= 1
-        self._limit.answered(entered_s, now_s)
 
     def refuse(
         self, route: str, headers: Iterable[tuple[bytes, bytes]], default_headers: Headers, *, close: bool
@@ -88,7 +88,6 @@ class PlacementGate:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now_s = loop.time()
-        self._limit.adapt(now_s, is_idle=not self.in_flight)
         metrics.PLACEMENTS_IN_FLIGHT.set(self.in_flight)
         for route, refused in self._refused.items():
             if refused:
@@ -101,7 +100,7 @@ class PlacementGate:
                 "more is asked for than can be placed",
                 refused=self._refused_unlogged,
                 in_flight=self.in_flight,
-                in_flight_max=self._limit.now,
+                in_flight_max=self._in_flight_max,
             )
             self._refused_unlogged = 0
         busy = self.in_flight > 0 or self._refused_unlogged > 0
@@ -112,6 +111,36 @@ def route_of(target: bytes) -> str | None:
     """Returns which of `ROUTES` a POST of this request target calls, or None when it places nothing."""
     match = _PLACING.fullmatch(target)
     return None if match is None or match.lastindex is None else ROUTES[match.lastindex - 1]
+
+
+def whole_call(data: bytes) -> tuple[str, Headers] | None:
+    """Returns the route of a placing call and its id as a header, if `data` is such a call and nothing else.
+
+    A parser costs as much as all else in a refusal. So the plainest requests, which are nearly all, are told
+    apart by a few searches. Whatever could make anybody see other bounds of a message than these (RFC 9112,
+    sections 6.3 and 11.2) is no such request: None leaves it to the parser.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or not data.startswith(b"POST /v1/"):
+        return None
+    head = data[: end + 2].lower()
+    length = _LENGTH.search(head)
+    if length is None or end + 4 + int(length[1]) != len(data):
+        return None
+    if head.count(b"content-length") > 1 or head.count(b"\n") != head.count(b"\r\n"):
+        return None
+    if any(word in head for word in _UNUSUAL) or (b"connection:" in head and not _keeps_alive(head)):
+        return None
+    target, _, version = data[len(b"POST ") : data.find(b"\r\n")].partition(b" ")
+    route = route_of(target) if version == b"HTTP/1.1" else None
+    if route is None:
+        return None
+    request_id = _REQUEST_ID.search(data, 0, end + 2)
+    return route, () if request_id is None else ((REQUEST_ID_HEADER, request_id[1]),)
+
+
+def _keeps_alive(head: bytes) -> bool:
+    return b"\r\nconnection: keep-alive\r\n" in head and head.count(b"connection:") == 1
 
 
 class _Answer:

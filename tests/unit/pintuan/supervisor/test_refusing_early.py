@@ -6,20 +6,23 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import httptools
 import msgspec
 import pytest
 import structlog
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from pintuan.problems import Problem
 from pintuan.supervisor import placement_gate
 from pintuan.supervisor.http_protocol import gated
-from pintuan.supervisor.placement_gate import ROUTES, PlacementGate, route_of
+from pintuan.supervisor.placement_gate import ROUTES, PlacementGate, route_of, whole_call
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -351,3 +354,87 @@ async def test_refusals_are_counted_by_route_and_told_in_one_line(monkeypatch: p
     assert sum(one["refused"] for one in (line, *more)) <= 10
     assert len(more) <= 1
     assert json.dumps(line)
+
+
+def test_a_plain_call_is_known_without_a_parser() -> None:
+    assert whole_call(join()) == (ROUTES[0], ())
+    assert whole_call(join(b"Connection: keep-alive\r\n")) == (ROUTES[0], ())
+    sent = ((b"x-request-id", b"Mine-1"),)
+    assert whole_call(join(b"X-REQUEST-ID: Mine-1\r\n")) == (ROUTES[0], sent)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        HEALTH,
+        join()[:-1],
+        join() + b"G",
+        join() + join(),
+        b"\r\n" + join(),
+        join(b"Transfer-Encoding: chunked\r\n"),
+        join(b"X: a\r\n transfer\r\n"),
+        join(b"Content-Length: 5\r\n"),
+        join(b"X: a\nContent-Type: b\r\n"),
+        join(b"Expect: 100-continue\r\n"),
+        join(b"Connection: close\r\n"),
+        join(b"Connection: keep-alive\r\nConnection: close\r\n"),
+        join(b"Connection: upgrade\r\nUpgrade: h2c\r\n"),
+        join().replace(b"Content-Length", b"X-Content-Length"),
+        join().replace(b"HTTP/1.1", b"HTTP/1.0"),
+        join().replace(b"HTTP/1.1", b"HTTP/1.1 "),
+        join().replace(b"Length: 2", b"Length: +2"),
+        join(target=b"/v1/deals/d/pause"),
+        join(target=b"http://here/v1/deals/d/join"),
+    ],
+)
+def test_anything_else_is_left_to_the_parser(data: bytes) -> None:
+    assert whole_call(data) is None
+
+
+LINES = (
+    b"Content-Length: 26\r\n",
+    b"Content-Length: 0\r\n",
+    b"content-length:26\r\n",
+    b"Content-Length : 26\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"X: Content-Length: 26\r\n",
+    b"X: a\n",
+    b"X: a\r",
+    b" folded\r\n",
+    b"\r\n",
+    b"\n\n",
+    b"Connection: close\r\n",
+    b"Connection: keep-alive\r\n",
+    b"X-Request-Id: abc\r\n",
+    b"Host: here\r\n",
+)
+
+
+class Messages:
+    """What a parser makes of bytes: how many messages begin and end."""
+
+    def __init__(self) -> None:
+        self.begun = self.ended = 0
+
+    def on_message_begin(self) -> None:
+        self.begun += 1
+
+    def on_message_complete(self) -> None:
+        self.ended += 1
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=5), st.sampled_from((b"", BODY, BODY * 2)))
+def test_no_parser_sees_more_or_less_than_one_message_in_a_plain_call(
+    lines: list[bytes], body: bytes
+) -> None:
+    data = b"POST /v1/deals/d/join HTTP/1.1\r\n%b\r\n%b" % (b"".join(lines), body)
+    if whole_call(data) is None:
+        return
+    messages = Messages()
+    parser = httptools.HttpRequestParser(messages)
+    # One that cannot be parsed would have ended its connection, so nobody is misled about what follows.
+    with suppress(httptools.HttpParserError):
+        parser.feed_data(data)
+        assert (messages.begun, messages.ended) == (1, 1)
+        assert parser.should_keep_alive()
