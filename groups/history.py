@@ -4,19 +4,25 @@ A restored backup has epochs that Redis, which kept running, may believe in, and
 remembers as recorded. So Redis also keeps how far Postgres had come: the name of its history, and a position
 in it. Where the name is another, or the position is behind, Redis knows too much.
 
-Every server of a cluster keeps its own: what one of them lost says nothing of what the others know.
+Every server of a cluster keeps its own: what one of them lost says nothing of what the others know. With it
+stands which process it was that led there. One that led before, gave way to its replica and leads again has
+lanes that look right to it and may lack what happened meanwhile.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 import asyncpg
+from redis.exceptions import ResponseError
 
+from groups.connections import Connections, Home, Lent
 from groups.errors import Overloaded
-from groups.keys import ALL_KEYS, HISTORY
-from groups.lane_store import LaneStore, Server
+from groups.keys import ALL_KEYS, EVERY_META, HISTORY, history_key
+from groups.lane_store import LaneStore
 from sql import load_queries
 from sql.retry import retry_serialization
 
@@ -25,10 +31,31 @@ LANES = load_queries("lanes")
 SCAN_COUNT = 1_000
 # At a thousand keys each, far more than a Redis holds.
 SCANS_MAX = 1_000_000
+# Servers that led a part of the cluster before, the latest of them.
+FORMER_MAX = 8
 RAISE_STATEMENT_TIMEOUT = "25s"
 RAISE_TIMEOUT_S = 30.0
 
 _log = logging.getLogger("groups.history")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that keeps lanes, the run id of its process, and the key of its `Memory`."""
+
+    home: Home
+    run_id: str
+    history_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a server keeps of Postgres, the run id of whoever kept it, and those who had done so before."""
+
+    name: str
+    position: int
+    run_id: str
+    former: tuple[str, ...]
 
 
 async def follow_history(pool: asyncpg.Pool, store: LaneStore) -> bool:
@@ -38,63 +65,121 @@ async def follow_history(pool: asyncpg.Pool, store: LaneStore) -> bool:
     asyncpg.PostgresError and OSError.
     """
     # Redis first: what it says then was read from Postgres before our own look, so it cannot be ahead of it.
-    remembered = await _remembered(store)
+    remembered = await _remembered(store.connections)
     [found] = await pool.fetch(HISTORIES["postgres_position"])
     gone_back = [
         memory
         for memory in remembered.values()
-        if memory is not None and (memory[0] != found["name"] or memory[1] > found["position"])
+        if memory is not None and (memory.name != found["name"] or memory.position > found["position"])
     ]
     if gone_back:
         _log.warning(
             "Postgres is at %s of %s and Redis remembers %s of %s: every lane is rebuilt",
             found["position"],
             found["name"],
-            gone_back[0][1],
-            gone_back[0][0],
+            gone_back[0].position,
+            gone_back[0].name,
         )
-        await forget_lanes(pool, store, list(remembered))
-    for server in remembered:
-        await store.execute("HSET", server.history_key, "name", found["name"], "position", found["position"])
+        await forget_lanes(pool, store.connections, list(remembered))
+    for server, memory in remembered.items():
+        if memory is not None and server.run_id != memory.run_id and server.run_id in memory.former:
+            await _forget_own_lanes(store.connections, server)
+        values = _values(server, memory, found["name"], found["position"])
+        await store.execute("HSET", server.history_key, *values)
     return bool(gone_back)
 
 
-async def _remembered(store: LaneStore) -> dict[Server, tuple[str, int] | None]:
-    """Returns what each server that answers knows of Postgres: name and position, or nothing."""
-    remembered: dict[Server, tuple[str, int] | None] = {}
+def _values(server: Server, memory: Memory | None, name: str, position: int) -> list[str | int]:
+    led = [] if memory is None else [*memory.former, memory.run_id]
+    former = [run_id for run_id in dict.fromkeys(led) if run_id and run_id != server.run_id][-FORMER_MAX:]
+    return ["name", name, "position", position, "run_id", server.run_id, "former", " ".join(former)]
+
+
+async def _remembered(connections: Connections) -> dict[Server, Memory | None]:
+    """Returns what each server that answers knows of Postgres, if it knows anything."""
+    remembered: dict[Server, Memory | None] = {}
     silent: list[Overloaded] = []
-    for server in await store.servers():
+    for home, tag in (await connections.homes()).items():
         try:
-            name, position = await store.execute("HMGET", server.history_key, "name", "position")
+            server, memory = await connections.run(
+                history_key(tag), functools.partial(_read, home, history_key(tag))
+            )
         except Overloaded as error:
-            _log.warning("%s:%d is not told how far Postgres has come: %s", *server.home, error)
+            _log.warning("%s:%d is not told how far Postgres has come: %s", *home, error)
             silent.append(error)
             continue
-        remembered[server] = None if name is None else (name.decode(), int(position))
+        remembered[server] = memory
     if silent and not remembered:
         raise silent[0]
     return remembered
 
 
-async def forget_lanes(pool: asyncpg.Pool, store: LaneStore, servers: list[Server]) -> None:
+async def _read(home: Home, key: str, lent: Lent) -> tuple[Server, Memory | None]:
+    server = Server(home, lent.run_id, key)
+    values = await lent.call("HMGET", key, "name", "position", "run_id", "former")
+    if values[0] is None:
+        return server, None
+    name, position, run_id, former = ((value or b"").decode() for value in values)
+    return server, Memory(name, int(position), run_id, tuple(former.split()))
+
+
+async def forget_lanes(pool: asyncpg.Pool, connections: Connections, servers: Sequence[Server]) -> None:
     """Makes Redis forget every lane and request; what is next asked for is rebuilt from Postgres.
 
     Raises as `follow_history` does. The next look finds the same history then, and tries again.
     """
     # A key that moves to a server that was scanned already is found there by the second round.
-    for server in servers if len(servers) == 1 else servers * 2:
-        await _forget_keys(store, server)
+    for server in servers if len(servers) == 1 else [*servers, *servers]:
+        async for keys in _keys(connections, server, ALL_KEYS):
+            known = [key for key in keys if not key.endswith(f":{HISTORY}".encode())]
+            await _unlink(connections, server, known)
     # Last, because until then a process may have believed in a lane of which half was gone.
     await retry_serialization(functools.partial(_raise_epochs, pool))
 
 
-async def _forget_keys(store: LaneStore, server: Server) -> None:
+async def _forget_own_lanes(connections: Connections, server: Server) -> None:
+    """Makes a server that leads again rebuild the lanes it had filled itself; raises Overloaded."""
+    _log.warning("%s:%d leads again: its lanes of before are rebuilt", *server.home)
+    async for keys in _keys(connections, server, EVERY_META):
+        async with connections.lend_at(server.home) as lent:
+            tokens = await lent.call_all([("HGET", key, "token") for key in keys])
+        own = f":{server.run_id}".encode()
+        # Without its meta hash a lane is cold, whatever else of it is there.
+        stale = [key for key, token in zip(keys, tokens, strict=True) if _ends(token, own)]
+        await _unlink(connections, server, stale)
+
+
+def _ends(token: object, end: bytes) -> bool:
+    return isinstance(token, bytes) and token.endswith(end)
+
+
+async def _keys(connections: Connections, server: Server, pattern: str) -> AsyncIterator[list[bytes]]:
+    """Yields a server's keys by the handful; raises Overloaded."""
     cursor = b"0"
     for _ in range(SCANS_MAX):
-        cursor, keys = await store.scan(server, cursor, ALL_KEYS, SCAN_COUNT)
-        await store.unlink(server, [key for key in keys if not key.endswith(f":{HISTORY}".encode())])
+        async with connections.lend_at(server.home) as lent:
+            cursor, keys = await lent.call("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+        if keys:
+            yield keys
         if cursor == b"0":
-            break
+            return
+
+
+async def _unlink(connections: Connections, server: Server, keys: Sequence[bytes]) -> None:
+    """Removes keys that were found on a server; raises Overloaded."""
+    of_slots: dict[bytes, list[bytes]] = {}
+    for key in keys:
+        of_slots.setdefault(key.partition(b"}")[0], []).append(key)
+    async with connections.lend_at(server.home) as lent:
+        answers = await lent.call_all([("UNLINK", *of_slot) for of_slot in of_slots.values()])
+    for of_slot, answer in zip(of_slots.values(), answers, strict=True):
+        if isinstance(answer, ResponseError):
+            # The slot is on its way to another server, or there.
+            await connections.run(of_slot[0].decode(), functools.partial(_unlink_there, of_slot))
+
+
+async def _unlink_there(keys: Sequence[bytes], lent: Lent) -> None:
+    await lent.call("UNLINK", *keys)
 
 
 async def _raise_epochs(pool: asyncpg.Pool) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 PREFIX = "pt"
 ALL_KEYS = f"{PREFIX}:*"
 """A pattern that takes in every key of the engine."""
+EVERY_META = f"{PREFIX}:*}}:meta"
+"""A pattern that takes in what every lane has: the hash with its token."""
 HISTORY = "history"
 """How keys end that say how far Postgres had come: each a hash of its history's name and a position."""
 

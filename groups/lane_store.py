@@ -16,11 +16,23 @@ import msgspec
 from redis.exceptions import NoScriptError, ResponseError
 
 from groups.cluster import connections_to
-from groups.connections import Home, Lent
+from groups.connections import Lent
 from groups.errors import Overloaded
-from groups.keys import Lane, LaneKeys, history_key
+from groups.keys import Lane, LaneKeys
 from groups.listeners import Tracer, Untraced
-from groups.scripts import CLOSE, CONFIRM, GIVE, INSTALL, LEAVE, LIST, ORPHANS, PLACE, TAKE, Script
+from groups.scripts import (
+    CLOSE,
+    CONFIGURE,
+    CONFIRM,
+    GIVE,
+    INSTALL,
+    LEAVE,
+    LIST,
+    ORPHANS,
+    PLACE,
+    TAKE,
+    Script,
+)
 
 ORPHANS_LISTED_MAX = 500
 # In the memory of requests: the order is in Postgres, so no rebuild undoes it. Lanes count from 1.
@@ -72,14 +84,6 @@ class Confirmations(msgspec.Struct, array_like=True):
         return bool(self.order_ids or self.groups)
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server that keeps lanes, and the key on it that says how far Postgres had come."""
-
-    home: Home
-    history_key: str
-
-
 PlaceResult = list[Any]
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -98,7 +102,7 @@ class LaneStore:
         tracer: Tracer | None = None,
     ) -> None:
         self._tracer = tracer or Untraced()
-        self._connections = connections_to(redis_url)
+        self.connections = connections_to(redis_url)
         self._sim_offset_ms = sim_offset_ms
         limits = rates or RateLimits()
         self._limits = _encode(
@@ -115,7 +119,7 @@ class LaneStore:
         self.request_ttl_ms = request_ttl_ms
 
     async def close(self) -> None:
-        await self._connections.close()
+        await self.connections.close()
 
     async def _call(
         self, script: Script, epoch: int, keys: Sequence[str], args: Sequence[bytes | str | int]
@@ -133,7 +137,7 @@ class LaneStore:
                 return await lent.call("EVAL", script.text, *call)
 
         with self._tracer.script(script.name):
-            answer: list[Any] = _decode(await self._connections.run(keys[0], under_token))
+            answer: list[Any] = _decode(await self.connections.run(keys[0], under_token))
             if answer[0] == "cold":
                 raise LaneCold
             return answer
@@ -220,7 +224,17 @@ class LaneStore:
             token, left = await lent.call("HMGET", meta, "token", "units_left")
             return int(left) if token == f"{epoch}:{lent.run_id}".encode() else None
 
-        return await self._connections.run(meta, under_token)
+        return await self.connections.run(meta, under_token)
+
+    async def configure(self, lane: Lane, epoch: int, *, status: str, ends_ms: int, added_units: int) -> bool:
+        """Takes over the change of the deal that made `epoch` out of the one before; `ends_ms` 0 is no end.
+
+        Returns false where only a rebuild will do. Raises LaneCold where the epoch before is not there.
+        """
+        keys = LaneKeys.of(lane)
+        terms = _encode((status, ends_ms, added_units))
+        answer = await self._call(CONFIGURE, epoch - 1, [keys.meta, keys.pending], [epoch, terms])
+        return bool(answer[0] == "configured")
 
     async def stage(
         self, lane: Lane, epoch: int, position: int, values: dict[str, Any], *, ranked: bool
@@ -255,7 +269,7 @@ class LaneStore:
                 ("SET", keys.request(request_id), f"{EPOCH_RECORDED}|{order_id}", "PX", ttl_ms)
                 for request_id, order_id, ttl_ms in requests[start : start + STAGING_CHUNK]
             ]
-            await self._connections.run(keys.meta, partial(_all_done, commands=commands))
+            await self.connections.run(keys.meta, partial(_all_done, commands=commands))
 
     async def install(
         self, lane: Lane, epoch: int, meta: dict[str, str | int], staged_sizes: Sequence[int]
@@ -274,35 +288,9 @@ class LaneStore:
             raise Overloaded("the placement store lost a part of the lane on its way, try again")
         return cast("int", answer[1]) if answer[0] == "newer" else None
 
-    async def servers(self) -> list[Server]:
-        """Every server that keeps lanes, as the cluster says now; raises Overloaded."""
-        homes = await self._connections.homes()
-        return [Server(home, history_key(tag)) for home, tag in homes.items()]
-
-    async def scan(
-        self, server: Server, cursor: bytes, pattern: str, count: int
-    ) -> tuple[bytes, list[bytes]]:
-        """One SCAN of a server's keys; returns the next cursor, `0` at the end. Raises Overloaded."""
-        async with self._connections.lend_at(server.home) as lent:
-            following, keys = await lent.call("SCAN", cursor, "MATCH", pattern, "COUNT", count)
-        return following, keys
-
-    async def unlink(self, server: Server, keys: Sequence[bytes]) -> None:
-        """Removes keys that were found on a server; raises Overloaded."""
-        by_tag: dict[bytes, list[bytes]] = {}
-        for key in keys:
-            by_tag.setdefault(key.partition(b"}")[0], []).append(key)
-        of_slots = list(by_tag.values())
-        async with self._connections.lend_at(server.home) as lent:
-            answers = await lent.call_all([("UNLINK", *of_slot) for of_slot in of_slots])
-        for of_slot, answer in zip(of_slots, answers, strict=True):
-            if isinstance(answer, ResponseError):
-                # The slot is on its way to another server, or there.
-                await self.execute("UNLINK", *(key.decode() for key in of_slot))
-
     async def execute(self, command: str, *args: Any) -> Any:
         """One plain command, its key first; raises Overloaded when Redis does not answer in time."""
-        return await self._connections.run(
+        return await self.connections.run(
             str(args[0]) if args else "", lambda lent: lent.call(command, *args)
         )
 
@@ -330,7 +318,7 @@ class LaneStore:
             held = await lent.call("HGET", key, "token")
             return bool(held is not None and held.decode() == f"{epoch}:{lent.run_id}")
 
-        return await self._connections.run(key, matches)
+        return await self.connections.run(key, matches)
 
 
 async def _all_done(lent: Lent, commands: Sequence[tuple[Any, ...]]) -> None:

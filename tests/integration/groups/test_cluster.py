@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -14,7 +15,7 @@ from groups.cluster import ClusterConnections
 from groups.engine import GroupEngine, open_engine
 from groups.errors import Overloaded, Refused, SoldOut, TryAgain
 from groups.history import follow_history
-from groups.keys import Lane, LaneKeys
+from groups.keys import Lane, LaneKeys, history_key
 from groups.lane_store import LaneStore
 from groups.listeners import Listeners
 from groups.placement import Placement, Recorded
@@ -31,6 +32,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 LANES = 6
 RETRY_S = 0.02
 INSIST_S_MAX = 40.0
+PROMOTIONS_MAX = 5
+PROMOTION_S_MAX = 6.0
 
 
 @pytest.fixture
@@ -198,7 +201,7 @@ async def test_a_promoted_replica_takes_over_and_its_lanes_are_rebuilt(
     await victim.start()
     await victim.wait_ready()
     await until(own_cluster.is_whole)
-    await promote(victim)
+    await promote(victim, replica)
     assert isinstance(await insist(engine, market.wish("late", deal=deal)), Recorded)
     assert await own_cluster.holder_of(slot_of(Lane(deal, 0))) is victim
     await assert_sound(pool, own_cluster.url)
@@ -213,14 +216,20 @@ async def deal_on(cluster: Cluster, market: Market, server: ClusterServer) -> st
     raise AssertionError("no deal falls to this server")
 
 
-async def promote(server: ClusterServer) -> None:
+async def promote(server: ClusterServer, former: ClusterServer) -> None:
     """Makes a replica the primary while both run, as for maintenance."""
 
     async def leads() -> bool:
-        return bool((await server.call("INFO", "replication"))["role"] == "master")
+        roles = [(await known.call("INFO", "replication"))["role"] for known in (server, former)]
+        return roles == ["master", "slave"]
 
-    await server.call("CLUSTER", "FAILOVER")
-    await until(leads)
+    # Nobody votes twice within two seconds, and a promotion that gets no votes is given up after five.
+    for _ in range(PROMOTIONS_MAX):
+        await server.call("CLUSTER", "FAILOVER")
+        with suppress(TimeoutError):
+            await until(leads, within_s=PROMOTION_S_MAX)
+            return
+    raise AssertionError("nobody votes for the replica")
 
 
 async def test_every_server_knows_by_itself_how_far_postgres_had_come(
@@ -231,11 +240,11 @@ async def test_every_server_knows_by_itself_how_far_postgres_had_come(
         await engine.place(market.wish("ann", deal=deal))
     async with lane_store(own_cluster.url) as store:
         assert not await follow_history(pool, store)
-        servers = await store.servers()
-        assert len(servers) == 3
+        keys = [history_key(tag) for tag in (await store.connections.homes()).values()]
+        assert len(keys) == 3
         assert all([await store.holds(Lane(deal, 0)) for deal in deals])
         # Only one of them saw the later state, of which a restored Postgres knows nothing.
-        await store.execute("HSET", servers[1].history_key, "position", 2**62)
+        await store.execute("HSET", keys[1], "position", 2**62)
 
         assert await follow_history(pool, store)
 
@@ -262,13 +271,36 @@ async def test_a_silent_server_keeps_nobody_from_following_postgres(
 async def answering_keys(store: LaneStore) -> list[str]:
     """The keys of the histories of servers that answer."""
     keys = []
-    for server in await store.servers():
+    for tag in (await store.connections.homes()).values():
         try:
-            await store.execute("EXISTS", server.history_key)
+            await store.execute("EXISTS", history_key(tag))
         except Overloaded:
             continue
-        keys.append(server.history_key)
+        keys.append(history_key(tag))
     return keys
+
+
+async def test_a_server_that_leads_again_does_not_believe_in_its_lanes_of_before(
+    own_cluster: Cluster, pool: asyncpg.Pool, market: Market, engine: GroupEngine
+) -> None:
+    former, [replica] = own_cluster.primaries[0], own_cluster.replicas
+    deal = await deal_on(own_cluster, market, former)
+    await engine.place(market.wish("ann", deal=deal))
+    async with lane_store(own_cluster.url) as store:
+        await follow_history(pool, store)
+        await promote(replica, former)
+        await follow_history(pool, store)
+        # Whatever the lane missed meanwhile: its token is still the former's.
+        await store.execute("HSET", LaneKeys.of(Lane(deal, 0)).meta, "units_left", 0)
+        await promote(former, replica)
+        epoch = await pool.fetchval("SELECT epoch FROM lanes WHERE deal_id = $1", deal)
+        assert await store.is_warm(Lane(deal, 0), epoch)
+
+        assert not await follow_history(pool, store)
+
+        assert not await store.holds(Lane(deal, 0))
+    assert isinstance(await insist(engine, market.wish("ben", deal=deal)), Recorded)
+    await assert_sound(pool, own_cluster.url)
 
 
 async def test_calls_of_lanes_on_one_server_can_share_a_connection(own_cluster: Cluster) -> None:
