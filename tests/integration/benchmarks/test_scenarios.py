@@ -16,6 +16,11 @@ from tests.unit.benchmarks.sample import sample_report
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 GOALS = {
+    "flash": {"join_api", "join_all", "join_naive", "join_p99"},
+    "links": {"link_api", "link_all"},
+    "stampede": {"stampede_one", "stampede_four"},
+    "refused": {"full_api", "sold_out_api", "already_in_api", "refused_postgres"},
+    "overload": {"overload_goodput", "overload_told", "overload_p99", "overload_recovery"},
     "lifecycle": {"lifecycle"},
     "watch": {"watch_seen", "watch_memory", "watch_joins"},
     "pages": {"pages_p99", "cards"},
