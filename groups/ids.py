@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import time
+from os import urandom
 
 SHARE_CODE_LENGTH = 10
 _TIME_MASK = (1 << 48) - 1
@@ -24,12 +24,12 @@ def new_id(prefix: str) -> str:
     the process' own clock.
     """
     milliseconds = time.time_ns() // 1_000_000 & _TIME_MASK
-    return f"{prefix}_{milliseconds:012x}{secrets.token_hex(10)}"
+    return f"{prefix}_{milliseconds:012x}{urandom(10).hex()}"
 
 
 def new_share_code() -> str:
     """Returns a code of `SHARE_CODE_LENGTH` characters, about 48 bits, for a group's shared link."""
     code = b""
     while len(code) < SHARE_CODE_LENGTH:
-        code += secrets.token_bytes(_SHARE_BYTES).translate(_SHARE_LETTERS, _SHARE_REJECTED)
+        code += urandom(_SHARE_BYTES).translate(_SHARE_LETTERS, _SHARE_REJECTED)
     return code[:SHARE_CODE_LENGTH].decode("ascii")

@@ -36,8 +36,10 @@ for _doorbell in DOORBELLS:
     DOORBELL_FAILURES.labels(_doorbell)
 
 QUEUE_NAME: Final = "pintuan:queue"
-# Workers look at the queue every 50 ms, so ringing more often than this gains nothing.
-RING_GAP_S: Final = 0.02
+# Workers look at the queue every 50 ms, so ringing more often gains little.
+RING_GAP_S: Final = 0.04
+# A job put into the queue and not answered is trusted to be there for this long; then it is put again.
+TRUSTED_S: Final = 1.0
 # A job nobody takes in this time is forgotten; the next ring makes another.
 JOB_EXPIRY: Final = timedelta(hours=1)
 SOCKET_TIMEOUT_S: Final = 2.0
@@ -126,6 +128,8 @@ class Doorbells:
         self._rung = {doorbell: asyncio.Event() for doorbell in DOORBELLS}
         self._carrier = carrier
         self._carried: dict[Doorbell, list[str]] = {doorbell: [] for doorbell in DOORBELLS}
+        # The generation of the job put into the queue last, and until when it is trusted to wait there.
+        self._waiting: dict[Doorbell, tuple[bytes, float]] = {}
         self._failing = False
 
     def ring(self, doorbell: Doorbell) -> None:
@@ -154,6 +158,8 @@ class Doorbells:
                 pipeline.time()
                 generation, time = await pipeline.execute()
             generation = generation or b"0"
+            if self._is_waiting(doorbell, generation):
+                return True
             traces, self._carried[doorbell] = self._carried[doorbell], []
             await self._queue.enqueue_job(
                 doorbell,
@@ -163,6 +169,7 @@ class Doorbells:
                 _defer_until=_LONG_AGO,
                 _expires=JOB_EXPIRY,
             )
+            self._waiting[doorbell] = (generation, asyncio.get_running_loop().time() + TRUSTED_S)
         except (RedisError, OSError) as error:
             DOORBELL_FAILURES.labels(doorbell).inc()
             if not self._failing:
@@ -171,6 +178,13 @@ class Doorbells:
             return False
         self._failing = False
         return True
+
+    def _is_waiting(self, doorbell: Doorbell, generation: bytes) -> bool:
+        """Whether a job of this generation was put into the queue just now, and none has answered since."""
+        waiting = self._waiting.get(doorbell)
+        if waiting is None or self._carried[doorbell]:
+            return False
+        return waiting[0] == generation and asyncio.get_running_loop().time() < waiting[1]
 
 
 async def answer(queue: ArqRedis, doorbell: Doorbell) -> int:

@@ -15,6 +15,7 @@ IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
 # The printable characters that a header can hold (ISO 8859-1), with spaces inside only.
 _PRINTABLE: Final = r"!-~\u00a1-\u00ac\u00ae-\u00ff"
 IDEMPOTENCY_KEY_PATTERN: Final = f"^[{_PRINTABLE}]([ {_PRINTABLE}]*[{_PRINTABLE}])?$"
+_KEY: Final = re.compile(IDEMPOTENCY_KEY_PATTERN)
 
 # `resources: InjectedResources` in a handler; there is nothing to validate in what we opened ourselves.
 InjectedResources: TypeAlias = Annotated[Resources, Dependency(kind="named"), SkipValidationMarker()]
@@ -40,7 +41,7 @@ def require_idempotency_key(value: str | None) -> str:
     """
     if not value:
         raise IdempotencyKeyMissing
-    if len(value) > IDEMPOTENCY_KEY_LENGTH_MAX or not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, value):
+    if len(value) > IDEMPOTENCY_KEY_LENGTH_MAX or not _KEY.fullmatch(value):
         raise InvalidInput.of(
             "Idempotency-Key", f"must be 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable characters"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import secrets
+from os import urandom
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -33,4 +33,4 @@ def is_sane(request_id: bytes) -> bool:
 
 def new_request_id() -> str:
     """Returns an id for a request that came without one."""
-    return secrets.token_hex(_RANDOM_BYTES)
+    return urandom(_RANDOM_BYTES).hex()
