@@ -23,7 +23,6 @@ import structlog
 from pintuan.archive.store import bring_back_of_erased
 from pintuan.auth.verifier import REFUSED_HERE_S
 from pintuan.deals.service import tell_lanes
-from pintuan.deals.store import raise_lanes
 from pintuan.errors import Unauthenticated
 from sql import load_queries
 from sql.retry import retry_serialization
@@ -158,5 +157,5 @@ async def _scrub_orders(connection: Connection, subject: str, alias: str, order_
     await connection.execute(ERASURES["take_units"], subject, deal_ids, moved)
     await connection.execute(ERASURES["drop_buyers"], subject, deal_ids)
     for deal_id in deal_ids:
-        await raise_lanes(connection, deal_id, added_units=0)
+        await connection.execute(ERASURES["raise_forgetful_lanes"], deal_id)
     return Step(len(rows), deal_ids)
