@@ -48,6 +48,7 @@ def _environment() -> Environment:
         "spread": wording.spread,
         "reach": wording.reach,
         "verdict": wording.verdict,
+        "breakage": wording.breakage,
         "chart": _chart,
         "latency_chart": _latency_chart,
         "strip": _strip,

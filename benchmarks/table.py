@@ -65,4 +65,4 @@ def _verdict(report: Report) -> list[Text]:
 def _breakage(scenario: Scenario) -> list[Text]:
     """A fast run that breaks an invariant is a failed run, so it says what broke."""
     head = Text(f"FAILED: after {scenario.name} the audit found broken invariants:", "bold red")
-    return [head, *(Text(f"    {line}") for line in scenario.audit.lines)]
+    return [head, *(Text(f"    {line}") for line in wording.breakage(scenario.audit))]

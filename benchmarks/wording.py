@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from benchmarks.result import Goal, Measured
+    from benchmarks.result import Audit, Goal, Measured
 
-_SIGNS = {"at_most": "≤", "at_least": "≥"}
+BREAKAGE_LINES_MAX: Final = 40
+_SIGNS: Final = {"at_most": "≤", "at_least": "≥"}
 
 
 def number(value: float) -> str:
@@ -53,3 +54,10 @@ def verdict(goal: Goal) -> str:
     if goal.holds is None:
         return "reported"
     return "holds" if goal.holds else "missed"
+
+
+def breakage(audit: Audit) -> list[str]:
+    """Returns what an audit found broken, as much of it as a person reads."""
+    lines = [line for line in audit.lines if not line.startswith("ok ")]
+    shown, rest = lines[:BREAKAGE_LINES_MAX], len(lines) - BREAKAGE_LINES_MAX
+    return [*shown, f"… and {rest} more lines; `result.json` has them all"] if rest > 0 else shown

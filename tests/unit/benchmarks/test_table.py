@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import wording
-from benchmarks.result import Goal, Report, measured
+from benchmarks.result import Audit, Goal, Report, measured
 from benchmarks.table import print_table
 from tests.unit.benchmarks.sample import broken_report, sample_report
 
@@ -84,3 +84,13 @@ def test_a_run_that_broke_an_invariant_names_the_scenario_and_what_broke() -> No
 
 def test_a_clean_run_says_so() -> None:
     assert "The audit was clean after each of 1 scenarios." in printed(sample_report())
+
+
+def test_of_a_long_audit_the_first_broken_lines_are_shown_and_the_rest_counted() -> None:
+    lines = ("ok      one", "BROKEN  two", *(f"          ord_{number}: wrong" for number in range(50)))
+
+    shown = wording.breakage(Audit(clean=False, lines=lines))
+
+    assert shown[:2] == ["BROKEN  two", "          ord_0: wrong"]
+    assert len(shown) == wording.BREAKAGE_LINES_MAX + 1
+    assert "11 more lines" in shown[-1]
