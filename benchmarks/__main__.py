@@ -51,7 +51,7 @@ LAST_WORDS_MAX: Final = 20
 _ROUTINE: Final = '"level":"info"'
 # Wide enough for the table where no terminal sets a width.
 PLAIN_WIDTH: Final = 132
-# What can go wrong with a run that is not a defect of the kit; one line tells it.
+# What can go wrong with a run that is not a defect of the kit.
 FAILURES: Final = (
     AuditError,
     EmbeddedError,
@@ -102,14 +102,17 @@ def main(
     write_html(report, out / "report.html")
     console = Console(highlight=False)
     print_table(report, console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH))
+    for failure in report.failures:
+        click.secho(f"FAILED: {failure}", fg="red", err=True)
     click.echo(f"{out / 'report.html'} and {out / 'result.json'} have it all")
-    context.exit(0 if report.clean else 1)
+    context.exit(0 if report.clean and not report.failures else 1)
 
 
 def _measure(names: Sequence[str], options: Options, errors: Console) -> Report:
     """Runs the scenarios one after the other, each on fresh stores, and shows how far it is."""
     machine, started_at, began_s = describe_machine(), datetime.now(UTC), perf_counter()
     scenarios: list[Scenario] = []
+    failures: list[str] = []
     columns = (TextColumn("{task.description:10}"), BarColumn(), TextColumn("{task.fields[said]}"))
     with Progress(*columns, TimeElapsedColumn(), console=errors) as progress:
         tasks = {
@@ -124,8 +127,15 @@ def _measure(names: Sequence[str], options: Options, errors: Console) -> Report:
                     Path(directory),
                     lambda said, task=task: progress.update(task, advance=1, said=said),  # type: ignore[misc] # The default binds the loop's variable.
                 )
-                scenarios.append(_run(name, run))
-            progress.update(task, said="done")
+                ended = _run(name, run)
+            if isinstance(ended, str):
+                # The others are worth their minutes all the same.
+                failures.append(ended)
+                progress.update(task, said="failed")
+            else:
+                scenarios.append(ended)
+                progress.update(task, said="done")
+            progress.stop_task(task)
     return Report(
         command=f"pintuan bench {' '.join(sys.argv[1:])}".strip(),
         started_at=started_at,
@@ -136,18 +146,18 @@ def _measure(names: Sequence[str], options: Options, errors: Console) -> Report:
         settings={**SETTINGS, "runs": str(options.runs), "connections": str(options.connections)},
         goals=tuple(goal for scenario in scenarios for goal in scenario.goals),
         scenarios=tuple(scenarios),
+        failures=tuple(failures),
     )
 
 
-def _run(name: str, run: Run) -> Scenario:
-    """Runs one scenario. Raises ClickException, with the servers' last words, when it cannot be measured."""
+def _run(name: str, run: Run) -> Scenario | str:
+    """Runs one scenario; returns why it cannot be measured, with the servers' last words, when it cannot."""
     try:
         return asyncio.run(SCENARIOS[name].load().measure(run))
     except FAILURES as error:
         logs = sorted((run.directory / "log").glob("*.log"))
         words = [line for log in logs for line in log_tail(log) if _ROUTINE not in line]
-        said = "\n".join([f"{name}: {error or type(error).__name__}", *words[-LAST_WORDS_MAX:]])
-        raise click.ClickException(said) from error
+        return "\n".join([f"{name}: {error or type(error).__name__}", *words[-LAST_WORDS_MAX:]])
 
 
 if __name__ == "__main__":

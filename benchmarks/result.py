@@ -131,7 +131,10 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A whole run. `settings` are the servers' settings that differ from the defaults, without secrets."""
+    """A whole run. `settings` are the servers' settings that differ from the defaults, without secrets.
+
+    `failures` say which scenarios could not be measured, and why; their goals are missing.
+    """
 
     command: str
     started_at: datetime
@@ -142,6 +145,7 @@ class Report(msgspec.Struct, frozen=True):
     settings: dict[str, str]
     goals: tuple[Goal, ...]
     scenarios: tuple[Scenario, ...]
+    failures: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:

@@ -106,6 +106,23 @@ def test_a_run_that_cannot_be_measured_ends_with_what_the_servers_complained_of(
     assert '"ready"' not in result.output
 
 
+def test_a_scenario_that_fails_leaves_the_others_their_figures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seen: list[Run]
+) -> None:
+    fakes = {
+        "bad": FakeScenario(UnexpectedAnswersError("3 times 500"), seen),
+        "flash": FakeScenario(FLASH, seen),
+    }
+    monkeypatch.setattr(kit, "SCENARIOS", fakes)
+
+    result = CliRunner().invoke(kit.main, ["--out", str(tmp_path)])
+
+    assert result.exit_code == 1
+    report = read_report(tmp_path / "result.json")
+    assert report.scenarios == (FLASH,)
+    assert "bad: 3 times 500" in report.failures[0]
+
+
 def test_an_unknown_scenario_is_wrong_usage_and_told_with_those_there_are() -> None:
     result = CliRunner().invoke(kit.main, ["fly"])
 
