@@ -35,12 +35,13 @@ ROUTES: Final = (
     "/v1/deals/{deal_id}/buy",
     "/v1/groups/{group_id}/join",
 )
-_PLACING: Final = re.compile(
-    rb"/v1/(?:deals/[^/?]+/(?:(join)|(groups)|(buy))|groups/[^/?]+/(join))/?(?:\?.*)?", re.DOTALL
-)
+_TARGET: Final = rb"/v1/(?:deals/[^/? ]+/(?:(join)|(groups)|(buy))|groups/[^/? ]+/(join))/?(?:\?[^ ]*)?"
+_PLACING: Final = re.compile(_TARGET)
+_WHOLE_LINE: Final = re.compile(rb"POST %b HTTP/1\.1\r\n" % _TARGET)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})\r\n")
 _REQUEST_ID: Final = re.compile(rb"\r\n%b: ?([^\r\n]*)" % REQUEST_ID_HEADER, re.IGNORECASE)
-_UNUSUAL: Final = (b"transfer-encoding", b"expect:", b"upgrade", b"\r\n ", b"\r\n\t")
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
+_BREAKS: Final = b"\r\n" * 256
 _logger = structlog.get_logger("pintuan.overload")
 
 
@@ -120,21 +121,27 @@ def whole_call(data: bytes) -> tuple[str, Headers] | None:
     apart by a few searches. Whatever could make anybody see other bounds of a message than these (RFC 9112,
     sections 6.3 and 11.2) is no such request: None leaves it to the parser.
     """
+    line = _WHOLE_LINE.match(data)
     end = data.find(b"\r\n\r\n")
-    if end < 0 or not data.startswith(b"POST /v1/"):
+    if line is None or line.lastindex is None or end < 0:
         return None
     head = data[: end + 2].lower()
     length = _LENGTH.search(head)
-    if length is None or end + 4 + int(length[1]) != len(data):
+    if length is None or end + 4 + int(length[1]) != len(data) or head.count(b"content-length") > 1:
         return None
-    if head.count(b"content-length") > 1 or head.count(b"\n") != head.count(b"\r\n"):
+    # Nothing but printable text in lines that end as they should, none of which goes on in the next.
+    breaks = head.translate(None, _PRINTABLE)
+    if breaks != _BREAKS[: len(breaks)] or b"\r\n " in head:
         return None
-    if any(word in head for word in _UNUSUAL) or (b"connection:" in head and not _keeps_alive(head)):
+    if (
+        b"transfer-encoding" in head
+        or b"expect:" in head
+        or (b"connection:" in head and not _keeps_alive(head))
+    ):
         return None
-    target, _, version = data[len(b"POST ") : data.find(b"\r\n")].partition(b" ")
-    route = route_of(target) if version == b"HTTP/1.1" else None
-    if route is None:
-        return None
+    route = ROUTES[line.lastindex - 1]
+    if REQUEST_ID_HEADER not in head:
+        return route, ()
     request_id = _REQUEST_ID.search(data, 0, end + 2)
     return route, () if request_id is None else ((REQUEST_ID_HEADER, request_id[1]),)
 
