@@ -171,9 +171,11 @@ class LaneRunner:
 
     async def _settle_batch(self, batch: list[Waiting]) -> None:
         """Places and records a batch, again after a rebuild where the lane turned out cold or wrong."""
+        own_orders: set[str] = set()
         for _ in range(PLACE_ATTEMPTS_MAX):
             try:
                 results = await self._place(batch)
+                _recognise(results, own_orders)
                 await self._check_refusals(results)
                 await self._record(batch, results)
             except LaneCold:
@@ -266,6 +268,18 @@ class LaneRunner:
             await self._tools.store.confirm(self.lane, self.epoch, confirmed)
         except (LaneCold, Overloaded) as error:
             _log.info("lane %s was not told of %d commits: %r", self.lane, len(confirmed.order_ids), error)
+
+
+def _recognise(results: list[PlaceResult], own_orders: set[str]) -> None:
+    """Tells seats that this batch was given in an earlier attempt from those of an earlier call.
+
+    A lane that only its deal's change made cold keeps its seats (`configure.lua`), and so knows them by now.
+    """
+    for result in results:
+        if result[0] == "placed":
+            own_orders.add(result[1])
+        elif result[0] == "replayed" and result[1] in own_orders:
+            result[0] = "placed"
 
 
 def _reason(result: PlaceResult) -> GroupsError:

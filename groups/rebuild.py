@@ -11,7 +11,7 @@ import asyncpg
 
 from groups.errors import Overloaded
 from groups.keys import Lane
-from groups.lane_store import LaneStore
+from groups.lane_store import LaneCold, LaneStore
 from groups.listeners import Listeners
 from sql import load_queries
 
@@ -106,10 +106,28 @@ class Rebuilder:
             try:
                 # Another process may have been faster, between our look at the lane and the lock.
                 epoch = await connection.fetchval(QUERIES["lane_epoch"], lane.deal_id, lane.lane_no)
-                if epoch <= distrusted_epoch or not await self._store.is_warm(lane, epoch):
+                if epoch > distrusted_epoch and await self._store.is_warm(lane, epoch):
+                    return
+                if not await self._configure(connection, lane, distrusted_epoch):
                     await self._raise_and_install(connection, lane)
             finally:
                 await connection.execute(QUERIES["release_rebuild_lock"], lane.deal_id, lane.lane_no)
+
+    async def _configure(self, connection: Any, lane: Lane, distrusted_epoch: int) -> bool:
+        """Makes a lane warm that only a change of its deal made cold; false where it takes a rebuild."""
+        change = await connection.fetchrow(QUERIES["last_change"], lane.deal_id, lane.lane_no)
+        if change is None or change["epoch"] - 1 <= distrusted_epoch:
+            return False
+        try:
+            return await self._store.configure(
+                lane,
+                change["epoch"],
+                status=change["status"],
+                ends_ms=change["ends_ms"],
+                added_units=change["added_units"],
+            )
+        except LaneCold:
+            return False
 
     def _is_patient(self, lane: Lane) -> bool:
         """Whether the rebuild that somebody else is at may still be going on."""

@@ -59,17 +59,22 @@ class Reconciler:
         async with self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(LIFECYCLE["take_seat_releases"], limit, RELEASE_OUTLIVED_MS)
             done: list[str] = []
+            given_up: set[Lane] = set()
             for (deal_id, lane_no), lane_rows in groupby(
                 rows, key=lambda row: (row["deal_id"], row["lane_no"])
             ):
-                done += await self._release(Lane(deal_id, lane_no), list(lane_rows))
+                done += await self._release(Lane(deal_id, lane_no), list(lane_rows), given_up)
             await connection.execute(LIFECYCLE["drop_seat_releases"], done)
             kept = sorted({row["order_id"] for row in rows}.difference(done))
             await connection.execute(LIFECYCLE["defer_seat_releases"], kept, RELEASE_RETRY_MS)
             await pass_lead(connection, [row["order_id"] for row in rows], [])
+            # A lane that was cold may be made warm again as it was, which must not happen any more.
+            for lane in sorted(given_up):
+                await connection.execute(LANES["raise_epoch"], lane.deal_id, lane.lane_no, 0)
         return len(done)
 
-    async def _release(self, lane: Lane, rows: list[asyncpg.Record]) -> list[str]:
+    async def _release(self, lane: Lane, rows: list[asyncpg.Record], given_up: set[Lane]) -> list[str]:
+        """Returns the orders whose release is done; a lane that was not told of them joins `given_up`."""
         items = [
             ("retire" if row["retired"] else "free", row["order_id"], row["request_id"].hex()) for row in rows
         ]
@@ -85,7 +90,10 @@ class Reconciler:
             await self._store.leave(lane, rows[0]["epoch"], items)
         except LaneCold:
             # A rebuild that read before these orders ended may still be on its way; it will not be for ever.
-            return [row["order_id"] for row in rows if row["outlived"]]
+            outlived = [row["order_id"] for row in rows if row["outlived"]]
+            if outlived:
+                given_up.add(lane)
+            return outlived
         except Overloaded as error:
             _log.warning("lane %s keeps %d releases for later: %s", lane, len(rows), error)
             return []

@@ -54,7 +54,13 @@ UPDATE deals SET title = $2, status = $3, ends_at = $4, stock_units = $5, nudges
 
 -- name: raise_lanes
 -- Raises the epoch of all lanes of a deal, so that Redis learns of the change, and splits added stock over them.
-UPDATE lanes l
-SET epoch = l.epoch + 1, stock_units = l.stock_units + lane_share($2::bigint, d.lane_count, l.lane_no)
-FROM deals d
-WHERE d.id = $1 AND l.deal_id = d.id;
+WITH raised AS (
+    UPDATE lanes l
+    SET epoch = l.epoch + 1, stock_units = l.stock_units + lane_share($2::bigint, d.lane_count, l.lane_no)
+    FROM deals d
+    WHERE d.id = $1 AND l.deal_id = d.id
+    RETURNING l.deal_id, l.lane_no, l.epoch, lane_share($2::bigint, d.lane_count, l.lane_no) AS added_units
+)
+INSERT INTO lane_changes (deal_id, lane_no, epoch, added_units)
+SELECT deal_id, lane_no, epoch, added_units FROM raised
+ON CONFLICT (deal_id, lane_no) DO UPDATE SET epoch = excluded.epoch, added_units = excluded.added_units;

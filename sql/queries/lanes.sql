@@ -14,6 +14,15 @@ SELECT epoch FROM lanes WHERE deal_id = $1 AND lane_no = $2;
 -- Raises a lane's epoch above its own and above one that was found in Redis.
 UPDATE lanes SET epoch = greatest(epoch, $3) + 1 WHERE deal_id = $1 AND lane_no = $2 RETURNING epoch;
 
+-- name: last_change
+-- Reads the change of the deal that made the lane's epoch; nothing when a rebuild made it.
+SELECT
+    l.epoch, c.added_units, d.status, coalesce((extract(epoch FROM d.ends_at) * 1000)::bigint, 0) AS ends_ms
+FROM lanes l
+JOIN lane_changes c ON c.deal_id = l.deal_id AND c.lane_no = l.lane_no AND c.epoch = l.epoch
+JOIN deals d ON d.id = l.deal_id
+WHERE l.deal_id = $1 AND l.lane_no = $2;
+
 -- name: try_rebuild_lock
 -- Tries for the right to rebuild a lane, which only saves two processes from doing the same work.
 SELECT pg_try_advisory_lock(hashtextextended('rebuild ' || $1 || ':' || $2::integer, 0));

@@ -13,6 +13,7 @@ from groups.lane_store import Confirmations, LaneStore, PlaceItem
 from groups.placement import refusal_of
 from groups.scripts import (
     CLOSE,
+    CONFIGURE,
     CONFIRM,
     GIVE,
     INSTALL,
@@ -27,7 +28,7 @@ from groups.scripts import (
 
 pytestmark = pytest.mark.anyio
 
-SCRIPTS = [PLACE, LEAVE, CLOSE, CONFIRM, ORPHANS, INSTALL, LIST, TAKE, GIVE]
+SCRIPTS = [PLACE, LEAVE, CLOSE, CONFIRM, ORPHANS, INSTALL, LIST, TAKE, GIVE, CONFIGURE]
 LANE = Lane("deal_1", 3)
 EPOCH = 7
 ITEMS = [PlaceItem("best", "", f"ord_{n}", f"{n:032x}", f"buyer-{n}", 1, "grp_1", "code") for n in range(3)]
@@ -39,6 +40,7 @@ CALLS: dict[str, Callable[[LaneStore], Awaitable[object]]] = {
     "confirm": lambda store: store.confirm(LANE, EPOCH, Confirmations()),
     "orphans": lambda store: store.orphans(LANE, EPOCH, age_ms=1),
     "install": lambda store: store.install(LANE, EPOCH, {"epoch": EPOCH}, [0] * 5),
+    "configure": lambda store: store.configure(LANE, EPOCH, status="active", ends_ms=0, added_units=1),
     "take": lambda store: store.take_units(LANE, EPOCH, "mov_1", 2),
     "give": lambda store: store.give_units(LANE, EPOCH, "mov_1", 2),
     "list": lambda store: store.list_groups(LANE, EPOCH, after=(1, "grp_1"), count=1, looks_max=1),
