@@ -6,7 +6,12 @@ SELECT
     g.id, g.deal_id, g.share_code, g.status, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor,
     g.currency, g.opened_at, g.deadline, g.settled_at, g.final_unit_price_minor, app_now() AS server_time,
     coalesce(g.final_headcount, p.headcount) AS headcount,
-    (SELECT count(*) FROM orders o WHERE o.group_id = g.id AND o.status = 'held') AS held
+    (
+        SELECT count(*) FROM orders o
+        -- The same as status = 'held', said so that only the index of this group's members serves, whatever the
+        -- planner believes of how many are held in all groups together.
+        WHERE o.group_id = g.id AND o.status IN ('held', 'authorised') AND o.status >= 'held'
+    ) AS held
 FROM groups g JOIN group_progress p ON p.group_id = g.id
 WHERE g.id = ANY($1::text[]);
 
@@ -27,7 +32,8 @@ ORDER BY l.lane_no;
 SELECT id, taken
 FROM (
     SELECT g.id, g.capacity, p.headcount + (
-        SELECT count(*) FROM orders o WHERE o.group_id = g.id AND o.status = 'held'
+        SELECT count(*) FROM orders o
+        WHERE o.group_id = g.id AND o.status IN ('held', 'authorised') AND o.status >= 'held'
     ) AS taken
     FROM (
         SELECT id, capacity FROM groups

@@ -86,6 +86,19 @@ async def test_whether_a_member_may_leave_is_read_off_the_lowest_promise(
     assert "promised_unit_minor <" in pending["Index Cond"]
 
 
+@pytest.mark.parametrize("name", ["select_groups", "groups_of_cold_lanes"])
+async def test_held_seats_are_counted_without_those_of_other_groups(
+    pool: asyncpg.Pool, market: Market, name: str
+) -> None:
+    """In a flash sale most are held in one group, after statistics were made that know of none."""
+    async with pool.acquire() as connection:
+        await _fill(connection, await market.deal(max_headcount=SMALL_MEMBERS + LARGE_MEMBERS))
+        plan = await _plan(connection, load_queries("groups")[name])
+
+    used = {node["Index Name"] for node in _nodes(plan) if node.get("Index Name", "").startswith("orders_")}
+    assert used == {"orders_pending_of_group"}
+
+
 async def _fill(connection: Any, deal_id: str) -> None:
     """Makes small groups and a large one, enough of them for the planner to tell indexes apart."""
     await connection.execute(

@@ -110,6 +110,8 @@ def test_every_variable_reaches_its_field() -> None:
         ("REDIS_URL", "redis+cluster://:hunter2@one:7000,:7001", "node 2 is not a valid host:port"),
         ("REDIS_URL", "redis+cluster://one:7000/1", "a cluster has no other database than 0"),
         ("QUEUE_REDIS_URL", "redis+cluster://cache", "must start with redis:// or rediss:// or unix://"),
+        ("ARCHIVE_AFTER_DAYS", "6", "must be 0, for never, or a number of days from 7 to 36500, not '6'"),
+        ("ARCHIVE_AFTER_DAYS", "off", "must be 0, for never, or a number of days from 7"),
         ("PAYMENT_GATEWAY", "paypal", "must be sandbox or stripe, not 'paypal'"),
         ("STRIPE_SECRET_KEY", "pk_live_1", "must begin with sk_ or rk_"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_", "must begin with whsec_"),

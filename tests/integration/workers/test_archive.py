@@ -1,0 +1,36 @@
+"""A worker archives what is over for as long as was set, or nothing."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from groups.engine import GroupEngine
+from pintuan.payments.sandbox import SandboxGateway
+from tests.rows import Rows
+from workers.jobs import Jobs, Stores
+
+pytestmark = pytest.mark.anyio
+
+DAY_MS = 24 * 3_600_000
+
+
+@pytest.mark.parametrize(("archive_after_ms", "left"), [(DAY_MS, 1), (3 * DAY_MS, 2), (None, 2)])
+async def test_orders_are_archived_at_the_age_that_was_set_and_else_never(
+    pool: asyncpg.Pool, engine: GroupEngine, archive_after_ms: int | None, left: int
+) -> None:
+    rows = await Rows.open(pool)
+    over, _ = await rows.order(), await rows.order()
+    await pool.execute(
+        "UPDATE payment_operations SET state = 'declined', ended_at = app_now() WHERE order_id = $1", over
+    )
+    await rows.move(over, "declined")
+    await pool.execute("DELETE FROM seat_releases")
+    await pool.execute("UPDATE orders SET updated_at = app_now() - interval '2 days'")
+    jobs = Jobs(Stores(pool, engine, SandboxGateway(pool), lambda _: None, archive_after_ms=archive_after_ms))
+
+    await jobs.archive.run()
+    await jobs.close()
+
+    assert await pool.fetchval("SELECT count(*) FROM orders") == left
+    assert await pool.fetchval("SELECT count(*) FROM every_order") == 2
