@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -108,13 +108,13 @@ async def test_watchers_see_joins_that_the_other_process_took(site: Site, contra
                 joined = await place(door, f"/v1/groups/{group}/join", buyers[number], "join")
                 assert joined.status_code == 201, joined.text
                 for stream in (here, there):
-                    await stream.group(lambda seen, seats=number + 1: seats_of(seen) == seats)
+                    await stream.group(has_seats(number + 1))
     await site.assert_sound()
     assert await up.terminate() == 0
 
 
-def seats_of(group: dict[str, Any]) -> int:
-    return int(group["headcount"] + group["held"])
+def has_seats(count: int) -> Callable[[dict[str, Any]], bool]:
+    return lambda group: bool(group["headcount"] + group["held"] == count)
 
 
 async def test_a_rush_through_both_sells_the_stock_once_and_loses_nothing(
