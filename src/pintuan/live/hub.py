@@ -38,7 +38,7 @@ Looks: TypeAlias = "dict[str, asyncio.Future[Snapshot | Exception]]"
 TICK_S: Final = 0.25
 # What showing states may take of the process' time, as long as that leaves at least a state a second: who
 # watches the last seats go wants to see it, and who joins wants to be served.
-SHOWING_SHARE_MAX: Final = 0.1
+SHOWING_SHARE_MAX: Final = 0.05
 SHOWING_GAP_S_MAX: Final = 1.0
 # What a lost signal costs at most, while no more groups are watched than the slices of that time hold.
 SWEEP_S: Final = 2.0
