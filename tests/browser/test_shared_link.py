@@ -125,6 +125,27 @@ async def test_a_group_that_fails_in_front_of_its_reader(shop: Shop, open_phone:
     await phone.check("failed-1280")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_everybody_can_read_the_page_at_any_width_and_in_any_light(
+    shop: Shop, open_phone: OpenPhone, width: int, scheme: str
+) -> None:
+    deal = await shop.deal(min_headcount=3, max_headcount=4)
+    short, fuller, full = [await shop.open_group(deal, leader) for leader in ("one", "two", "three")]
+    await shop.join(fuller["id"], "ann")
+    for buyer in ("bea", "cem", "dan"):
+        await shop.join(full["id"], buyer)
+    reader = await open_phone(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    await reader.page.goto(shop.url_of(short))
+    await reader.sees("#others", "2 of 4 people are in.")
+    await reader.check(f"short-{width}-{scheme}")
+    await reader.page.goto(shop.url_of(full))
+    await reader.sees("#others", "2 of 4 people are in.")
+    await reader.check(f"full-{width}-{scheme}")
+    await reader.page.goto(shop.url_of({"share_code": "nowhere"}))
+    await reader.check(f"nowhere-{width}-{scheme}")
+
+
 async def test_a_full_group_and_a_link_to_nowhere(shop: Shop, open_phone: OpenPhone) -> None:
     deal = await shop.deal()
     full, other = [await shop.open_group(deal, leader) for leader in ("one", "two")]

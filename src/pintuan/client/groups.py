@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from pintuan.client import watch
 from pintuan.client.caller import Caller, new_key
 from pintuan.client.transport import Call, quoted
-from pintuan.groups.schemas import Group, Order
+from pintuan.groups.schemas import Group, JoinableGroup, Order
 from pintuan.orders.schemas import NewOrder
 from pintuan.page import Page
 
@@ -37,11 +37,11 @@ class GroupCalls(Caller):
 
     async def list_joinable_groups(
         self, deal_id: str, *, limit: int | None = None, cursor: str | None = None
-    ) -> Page[Group]:
+    ) -> Page[JoinableGroup]:
         """Returns a page of the groups one can join now, fullest first."""
         query = {"limit": limit, "cursor": cursor}
         path = f"/v1/deals/{quoted(deal_id)}/groups"
-        return await self.session.send(Call("GET", path, Page[Group], query=query))
+        return await self.session.send(Call("GET", path, Page[JoinableGroup], query=query))
 
     async def get_group(self, group_id: str) -> Group:
         """Returns a group; `my_order` is the caller's own."""

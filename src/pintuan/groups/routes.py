@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from litestar import Response, get
@@ -12,7 +12,7 @@ from pintuan.bodies import ApiRequest
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.filters import FILTER_CHARS_MAX, FILTER_PATTERN
 from pintuan.groups import service
-from pintuan.groups.schemas import Group
+from pintuan.groups.schemas import Group, JoinableGroup
 from pintuan.invites.store import note_opened
 from pintuan.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, Page
 from pintuan.parameters import InjectedResources
@@ -78,11 +78,17 @@ async def list_joinable_groups(
     limit: LimitParameter = LIMIT_DEFAULT,
     cursor: CursorParameter = None,
     status: JoinableParameter = "open",  # noqa: ARG001 - part of the contract; there is one value so far
-) -> Response[Page[Group]]:
-    """Answers open groups with room, fullest first; none before the deal starts or while it is paused."""
+) -> Response[Page[JoinableGroup]]:
+    """Answers open groups with room, fullest first, and how many are missing in each for each price.
+
+    There are none before the deal starts or while it is paused.
+    """
     page = await service.list_joinable(resources, deal_id, cursor=cursor, limit=limit)
     stable = Page([_without_server_time(group) for group in page.items], page.next_cursor)
     return conditional(request, page, stable=stable)
+
+
+GroupT = TypeVar("GroupT", bound=Group)
 
 
 def tagged(request: ApiRequest, group: Group) -> Response[Group]:
@@ -90,7 +96,7 @@ def tagged(request: ApiRequest, group: Group) -> Response[Group]:
     return conditional(request, group, stable=_without_server_time(group))
 
 
-def _without_server_time(group: Group) -> Group:
+def _without_server_time(group: GroupT) -> GroupT:
     return msgspec.structs.replace(group, server_time=group.opened_at)
 
 

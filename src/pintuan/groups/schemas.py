@@ -44,7 +44,7 @@ def _moment(description: str) -> Meta:
 
 
 class GroupTier(msgspec.Struct, frozen=True):
-    """The next lower price of a group."""
+    """A price of a group."""
 
     headcount: Annotated[int, Meta(description="Headcount from which on it holds.", examples=[5])]
     unit_price: Annotated[Money, Meta(description="Price of one unit then.")]
@@ -151,4 +151,13 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     server_time: Annotated[datetime, _moment("The server's time of this answer, for countdowns.")]
     my_order: Annotated[
         Order | None, Meta(description="The viewer's own order in the group, for a signed-in viewer.")
+    ]
+
+
+class JoinableGroup(Group, frozen=True, kw_only=True):
+    """A group one can join now, with how many people are missing for each price."""
+
+    tiers: Annotated[
+        list[GroupTier],
+        Meta(description="Every price the group can have, the highest first; 0 are missing for one reached."),
     ]

@@ -9,12 +9,14 @@ import msgspec
 from pintuan.deals.service import get_deal
 from pintuan.errors import NotFound
 from pintuan.groups import store
+from pintuan.groups.tiers import with_tiers
 from pintuan.pagination import Page, decode_token, encode_token
 
 if TYPE_CHECKING:
     from pintuan.auth import Principal
     from pintuan.bootstrap import Resources
-    from pintuan.groups.schemas import Group
+    from pintuan.deals.schemas import Deal
+    from pintuan.groups.schemas import Group, JoinableGroup
 
 # How often a page is filled up for groups that have just ended.
 LOOKS_MAX: Final = 3
@@ -40,17 +42,27 @@ async def get_shared_group(resources: Resources, share_code: str, viewer: Princi
     return await get_group(resources, group_id, viewer)
 
 
-async def list_joinable(resources: Resources, deal_id: str, *, cursor: str | None, limit: int) -> Page[Group]:
-    """Returns a page of the deal's groups one can join now, fullest first; raises NotFound, InvalidInput.
+async def list_joinable(
+    resources: Resources, deal_id: str, *, cursor: str | None, limit: int
+) -> Page[JoinableGroup]:
+    """Returns a page of the deal's groups one can join now, fullest first; raises NotFound, InvalidInput."""
+    return await list_joinable_of(
+        resources, await get_deal(resources.pool, deal_id), cursor=cursor, limit=limit
+    )
+
+
+async def list_joinable_of(
+    resources: Resources, deal: Deal, *, cursor: str | None, limit: int
+) -> Page[JoinableGroup]:
+    """Does the same for a deal that is at hand; raises InvalidInput.
 
     Where many groups are about to be closed, a page may be short and still not the last.
     """
-    await get_deal(resources.pool, deal_id)
     after = None if cursor is None else decode_token(cursor, store.Fullness)
     shown: list[tuple[store.Fullness, Group]] = []
     for _ in range(LOOKS_MAX):
         listed = await resources.engine.joinable_groups(
-            deal_id, after=None if after is None else (after.taken, after.id), count=limit + 1 - len(shown)
+            deal.id, after=None if after is None else (after.taken, after.id), count=limit + 1 - len(shown)
         )
         groups = await store.select_groups(
             resources.pool,
@@ -68,7 +80,7 @@ async def list_joinable(resources: Resources, deal_id: str, *, cursor: str | Non
     if len(shown) > limit:
         after = shown[limit - 1][0]
     return Page(
-        items=[group for _, group in shown[:limit]],
+        items=[with_tiers(group, deal) for _, group in shown[:limit]],
         next_cursor=None if after is None else encode_token(after),
     )
 

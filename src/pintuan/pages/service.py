@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pintuan.catalog.service import get_product
 from pintuan.deals.service import get_deal
-from pintuan.groups.service import get_shared_group, list_joinable
+from pintuan.groups.service import get_shared_group, list_joinable_of
 from pintuan.locales import negotiate, translations_for
 from pintuan.locales.negotiation import language_of, locale_of
 from pintuan.orders.schemas import InviteCode
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pintuan.auth import Principal
     from pintuan.bodies import ApiRequest
     from pintuan.bootstrap import Resources
-    from pintuan.groups.schemas import Group
+    from pintuan.groups.schemas import JoinableGroup
     from pintuan.locales import Translations
 
 OTHERS_MAX: Final = 3
@@ -127,12 +127,18 @@ async def _link_preview(resources: Resources, caller: Caller, view: GroupView) -
     return Markup(head_of(meta))  # noqa: S704 - its author escapes it.
 
 
-async def _others(resources: Resources, view: GroupView) -> list[Group]:
-    """Other groups of the deal that one can join, fullest first, where this one takes nobody."""
-    if view.phase not in CLOSED or view.my_live_order is not None:
+async def _others(resources: Resources, view: GroupView) -> list[JoinableGroup]:
+    """Other groups of the deal for who has no seat here, fullest first, where this one takes nobody.
+
+    Where it takes people and is short of them, those that are fuller: a group that fails serves nobody.
+    """
+    if view.my_live_order is not None or not (view.phase in CLOSED or view.is_short):
         return []
-    page = await list_joinable(resources, view.deal.id, cursor=None, limit=OTHERS_MAX + 1)
-    return [group for group in page.items if group.id != view.group.id][:OTHERS_MAX]
+    page = await list_joinable_of(resources, view.deal, cursor=None, limit=OTHERS_MAX + 1)
+    found = [group for group in page.items if group.id != view.group.id]
+    if view.is_short:
+        found = [group for group in found if group.headcount > view.group.headcount]
+    return found[:OTHERS_MAX]
 
 
 def _live_texts(caller: Caller) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pintuan.groups.store import CHARGED
+from pintuan.groups.tiers import tiers_of
 from pintuan.money import Money
 from pricing.ladder import Ladder
 
 if TYPE_CHECKING:
     from pintuan.deals.schemas import Deal
-    from pintuan.groups.schemas import Group, Order
+    from pintuan.groups.schemas import Group, GroupTier, Order
 
 Phase: TypeAlias = Literal[
     "open", "filling", "full", "paused", "sold_out", "closing", "settling", "succeeded", "failed"
@@ -54,6 +55,11 @@ class GroupView:
         return self.phase in JOINABLE
 
     @property
+    def is_short(self) -> bool:
+        """Whether one can join, and the group fails unless somebody does."""
+        return self.is_joinable and self.missing_to_succeed > 0
+
+    @property
     def is_ended(self) -> bool:
         """Whether the group succeeded or failed for good."""
         return self.phase in {"succeeded", "failed"}
@@ -81,7 +87,7 @@ def view_of(group: Group, deal: Deal) -> GroupView:
         group=group,
         deal=deal,
         phase=_phase_of(group, deal),
-        steps=_steps_of(ladder, group, currency),
+        steps=tuple(_step_of(tier, group) for tier in tiers_of(group, deal)),
         promise=Money(ladder.promise(group.headcount, group.min_headcount), currency),
         seats_left=max(0, group.max_headcount - group.headcount - group.held),
         missing_to_succeed=max(0, group.min_headcount - group.headcount),
@@ -106,16 +112,6 @@ def _phase_of(group: Group, deal: Deal) -> Phase:
     return "filling" if seats_left <= FILLING_SEATS_MAX else "open"
 
 
-def _steps_of(ladder: Ladder, group: Group, currency: str) -> tuple[Step, ...]:
-    """Returns the steps; those below the minimum are one, because a group with fewer buys nothing."""
-    lowest = ladder.tier_at(group.min_headcount, group.min_headcount)
-    reachable = [tier for tier in ladder.tiers if tier.headcount >= lowest.headcount]
-    return tuple(
-        Step(
-            headcount=(headcount := max(tier.headcount, group.min_headcount)),
-            unit_price=Money(tier.unit_price_minor, currency),
-            missing=max(0, headcount - group.headcount),
-            is_current=tier.unit_price_minor == group.unit_price.amount,
-        )
-        for tier in reachable
-    )
+def _step_of(tier: GroupTier, group: Group) -> Step:
+    is_current = tier.unit_price == group.unit_price
+    return Step(tier.headcount, tier.unit_price, tier.missing, is_current)

@@ -174,6 +174,18 @@ async def test_groups_to_join_come_fullest_first_and_page_by_page(shoppers: Shop
     assert placed(await shoppers.join(deal, "late"))["group_id"] == listed[0]["id"]
 
 
+async def test_the_list_says_how_many_are_missing_for_each_price(shoppers: Shoppers, market: Market) -> None:
+    deal = await market.deal(min_headcount=3)
+    orders = [placed(await shoppers.open(deal, "ann"))]
+    await market.authorise(orders[0]["id"])
+
+    (group,) = (await shoppers.api.get(f"/v1/deals/{deal}/groups")).json()["items"]
+
+    tiers = [(tier["headcount"], tier["unit_price"]["amount"], tier["missing"]) for tier in group["tiers"]]
+    # The ladder begins at two, but a group of two buys nothing.
+    assert tiers == [(3, 900, 2), (5, 800, 4), (10, 700, 9)]
+
+
 async def test_only_open_groups_of_a_deal_that_exists_are_listed(shoppers: Shoppers, market: Market) -> None:
     path = f"/v1/deals/{await market.deal()}/groups"
     assert (await shoppers.api.get(path)).json() == {"items": [], "next_cursor": None}

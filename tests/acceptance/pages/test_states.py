@@ -60,6 +60,30 @@ async def test_a_group_that_is_about_to_fill_says_so(
         assert (await browser.open(f"/g/{group['share_code']}")).text_of("phase") == text
 
 
+async def test_a_group_that_is_short_shows_a_stranger_fuller_ones_and_what_they_lack(
+    browser: Browser, market: Market, shoppers: Shoppers, opened: Opened
+) -> None:
+    deal = await market.deal(min_headcount=3, max_headcount=10)
+    short, fuller, equal = [await opened(deal, f"leader-{number}") for number in range(3)]
+    orders = [placed(await shoppers.join_group(fuller["id"], "second"))["id"]]
+    await market.authorise(short["order_id"], fuller["order_id"], equal["order_id"], *orders)
+
+    page = await browser.open(f"/g/{short['share_code']}")
+
+    assert page.has_form("/code")
+    assert page.text_of("others") == (
+        "Other groups for this offer 2 of 10 people are in. $9.00 "
+        "$9.00: 1 more is missing $8.00: 3 more are missing $7.00: 8 more are missing"
+    )
+    page = await browser.sign_in(page, "ann@example.test")
+    page = await browser.send(page.form("/join"))
+    assert not page.all("section", id="others")
+    # One that does not need anybody any more sends nobody away.
+    enough = placed(await shoppers.join_group(fuller["id"], "third"))["id"]
+    await market.authorise(enough)
+    assert not (await browser.open(f"/g/{fuller['share_code']}")).all("section", id="others")
+
+
 async def test_a_full_group_offers_the_fullest_others_and_a_new_one(
     browser: Browser, market: Market, shoppers: Shoppers, opened: Opened
 ) -> None:
