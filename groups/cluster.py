@@ -29,6 +29,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from groups.cluster_url import addresses_of, names_cluster, node_url
 from groups.connections import (
     CALL_TIMEOUT_S,
+    Away,
     Connections,
     Home,
     Lent,
@@ -44,7 +45,9 @@ TRIES_MAX: Final = 64
 TRY_AGAIN_S: Final = 0.05
 # However many answers show that the slots are known wrongly, they are read this often at most.
 READ_AGAIN_S: Final = 0.25
-# A server that is gone must not use up the time of the next one that is asked.
+# Whoever visits many lanes must not wait for each of those on a server that is gone.
+AWAY_S: Final = 0.5
+# Nor must it use up the time of the next one that is asked about the slots.
 READ_SLOTS_TIMEOUT_S: Final = 0.5
 SERVERS_ASKED_MAX: Final = 8
 # The numbers tried for a hash tag: that none of them falls into a given slot has a chance of e^-60.
@@ -63,6 +66,8 @@ class ClusterConnections:
         self._seeds = [Home(host, port) for host, port in addresses_of(url)]
         self._slots: list[Home | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._pools: dict[Home, ServerPool] = {}
+        # By the loop's clock; a server that could not be connected to is left alone for so long.
+        self._away_until_s: dict[Home, float] = {}
         self._reading: asyncio.Task[None] | None = None
         self._read_at_s = float("-inf")
 
@@ -82,7 +87,7 @@ class ClusterConnections:
         for _ in range(TRIES_MAX):
             home = asked or await self._home_of_slot(slot)
             try:
-                async with self._pool_of(home).lend(asking=asked is not None) as lent:
+                async with self._lend(home, asking=asked is not None) as lent:
                     return await ask(lent)
             except MovedError as error:
                 self._slots[slot] = _named_by(error, home)
@@ -110,11 +115,25 @@ class ClusterConnections:
         """Lends a connection to one server; raises Overloaded."""
         with answering():
             try:
-                async with self._pool_of(home).lend() as lent:
+                async with self._lend(home) as lent:
                     yield lent
             except (RedisError, OSError):
                 self._read_slots_soon()
                 raise
+
+    @asynccontextmanager
+    async def _lend(self, home: Home, *, asking: bool = False) -> AsyncIterator[Lent]:
+        """Lends a connection, unless none could be made a moment ago; raises what redis-py does."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._away_until_s.get(home, now_s):
+            raise Away(f"{home.host}:{home.port} does not answer")
+        try:
+            async with self._pool_of(home).lend(asking=asking) as lent:
+                self._away_until_s.pop(home, None)
+                yield lent
+        except Away:
+            self._away_until_s[home] = asyncio.get_running_loop().time() + AWAY_S
+            raise
 
     def home_of(self, key: str) -> Home | None:
         """Names the server `key` is believed to be on; None before the first call."""
@@ -195,6 +214,7 @@ class ClusterConnections:
         """Lets go of servers without slots. One that slots are on their way to is connected to again."""
         used = {home for home in self._slots if home is not None}
         for home in [home for home in self._pools if home not in used]:
+            self._away_until_s.pop(home, None)
             await self._pools.pop(home).close()
 
 

@@ -15,14 +15,17 @@ from weakref import WeakKeyDictionary
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.cluster import ClusterParser
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from groups.errors import Overloaded
 
 # To one server.
 CONNECTIONS_MAX: Final = 32
 CALL_TIMEOUT_S: Final = 2.0
-CONNECT_TIMEOUT_S: Final = 2.0
+# Less, so that a server that is gone is told from one that is slow.
+CONNECT_TIMEOUT_S: Final = 1.5
 
 T = TypeVar("T")
 
@@ -35,6 +38,10 @@ class Home(NamedTuple):
 
 
 SINGLE: Final = Home("", 0)
+
+
+class Away(RedisConnectionError):
+    """No connection to a server could be had, so nothing was asked of it."""
 
 
 class Lent:
@@ -104,7 +111,7 @@ class ServerPool:
     async def lend(self, *, asking: bool = False) -> AsyncIterator[Lent]:
         """Lends a connection for `CALL_TIMEOUT_S`; one that failed midway is never handed on half-read."""
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            connection = await self._pool.get_connection()
+            connection = await self._connected()
             try:
                 yield Lent(connection, self._run_ids[connection], asking=asking)
             except ResponseError:
@@ -118,6 +125,14 @@ class ServerPool:
                 await self._pool.release(connection)
                 if self._closed:
                     await connection.disconnect(nowait=True)
+
+    async def _connected(self) -> AbstractConnection:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                connection: AbstractConnection = await self._pool.get_connection()
+                return connection
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+            raise Away(str(error) or type(error).__name__) from error
 
     async def close(self) -> None:
         """Ends every connection; those that are lent, when they come back."""

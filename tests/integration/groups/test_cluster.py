@@ -8,10 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import asyncpg
+import psutil
 import pytest
 from redis.crc import key_slot
 
 from groups.cluster import ClusterConnections
+from groups.connections import Lent
 from groups.engine import GroupEngine, open_engine
 from groups.errors import Overloaded, Refused, SoldOut, TryAgain
 from groups.history import follow_history
@@ -317,4 +319,33 @@ async def test_calls_of_lanes_on_one_server_can_share_a_connection(own_cluster: 
                 server = next(server for server in own_cluster.primaries if server.port == home.port)
                 assert lent.run_id == await server.run_id()
     finally:
+        await connections.close()
+
+
+async def test_a_server_that_hangs_is_not_waited_for_again_and_again(own_cluster: Cluster) -> None:
+    victim = own_cluster.primaries[1]
+    assert victim.pid is not None
+    connections = ClusterConnections(own_cluster.url)
+
+    async def ping(lent: Lent) -> object:
+        return await lent.call("PING")
+
+    async def answers() -> bool:
+        with suppress(Overloaded):
+            return await connections.run(key, ping) == b"PONG"
+        return False
+
+    try:
+        homes = await connections.homes()
+        key = next(f"{{{tag}}}:x" for home, tag in homes.items() if home.port == victim.port)
+        psutil.Process(victim.pid).suspend()
+        # One call may have had a connection from before, and another finds that there is none to be had.
+        for _ in range(2):
+            assert not await answers()
+        with pytest.raises(Overloaded, match=f":{victim.port} does not answer"):
+            await connections.run(key, ping)
+        psutil.Process(victim.pid).resume()
+        await until(answers)
+    finally:
+        psutil.Process(victim.pid).resume()
         await connections.close()

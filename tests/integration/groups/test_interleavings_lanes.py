@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from groups.cancellation import Cancellation
 from groups.engine import REQUEST_TTL_MS, GroupEngine
-from groups.errors import SoldOut
-from groups.keys import Lane
+from groups.errors import Overloaded, SoldOut
+from groups.keys import Lane, LaneKeys
 from groups.lane_store import LaneStore
 from groups.listeners import Listeners
 from groups.rebuild import Rebuilder
@@ -101,6 +101,26 @@ async def test_a_rebuild_that_comes_late_leaves_the_newer_one_in_place(
     slow.go_on.set()
     assert await late == (await market.lane(deal))["epoch"] == 4
     await slow.close()
+    assert len(await LaneMemory.of(redis, deal).seats()) == 2
+    await sound()
+
+
+async def test_a_rebuild_of_which_a_part_got_lost_is_not_put_in_place(
+    engine: GroupEngine, market: Market, pool: asyncpg.Pool, redis: Redis, redis_url: str, sound: Sound
+) -> None:
+    deal = await market.deal()
+    await engine.place(market.wish("ann", deal=deal))
+    slow = SlowStore(redis_url)
+    rebuild = asyncio.create_task(Rebuilder(pool, slow, Listeners()).warm(Lane(deal, 0), distrusted_epoch=2))
+    await slow.reached.wait()
+    # As when a replica is promoted that had not got all of it.
+    _, _, seats, _, _ = LaneKeys.of(Lane(deal, 0)).staged(3)
+    assert await redis.delete(seats) == 1
+    slow.go_on.set()
+    with pytest.raises(Overloaded):
+        await rebuild
+    await slow.close()
+    await engine.place(market.wish("bob", deal=deal))
     assert len(await LaneMemory.of(redis, deal).seats()) == 2
     await sound()
 
