@@ -14,17 +14,21 @@ FOR NO KEY UPDATE SKIP LOCKED;
 SELECT o.id
 FROM orders o
 WHERE o.id IN (
-        SELECT id FROM orders
+    -- Which ones does not matter, and so no more members are read than are taken.
+    SELECT m.id
+    FROM (
+        SELECT id, status FROM orders
         WHERE group_id = ANY($1::text[])
             AND status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
         UNION ALL
-        SELECT id FROM orders
+        SELECT id, status FROM orders
         WHERE group_id = ANY($1::text[])
             AND status IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
-    )
-    AND order_is_over(o.id, o.status)
+    ) m
+    WHERE order_is_over(m.id, m.status)
+    LIMIT $2
+)
 ORDER BY o.id
-LIMIT $2
 FOR UPDATE OF o;
 
 -- name: lock_solo_orders
