@@ -30,6 +30,8 @@ COLOURS: Final = 6
 TICKS_WANTED: Final = 5
 # The share of a label's place that its bars fill.
 BARS_FILL: Final = 0.7
+# Points of a longer line are marked by no more than the line is wide.
+MARKED_POINTS_MAX: Final = 30
 STRIP_WIDTH: Final = 150
 STRIP_HEIGHT: Final = 16
 
@@ -161,10 +163,10 @@ def _draw_lines(chart: Chart, *, x_text: Callable[[float], str] | None = None) -
             for x, y in zip(series.xs, series.ys, strict=True)
         ]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
-        colour = index % COLOURS
+        colour, radius = index % COLOURS, 2.5 if len(points) <= MARKED_POINTS_MAX else 1
         parts.append(f'<polyline class="line c{colour}" points="{path}"/>')
         parts += [
-            f'<circle class="point c{colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.5">'
+            f'<circle class="point c{colour}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
             f"<title>{escape(f'{series.name}, {said}')}</title></circle>"
             for x, y, said in points
         ]

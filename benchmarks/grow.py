@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -106,12 +106,18 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A comparison: what grows, and its two sides."""
+    """A comparison: what grows, such as `{} orders`, from how many to how many, and where each side joins."""
 
     id: str
     what: str
+    small_size: int
+    large_size: int
     small: Side
     large: Side
+
+    def said(self, size: str) -> str:
+        """What grows, with its size in words."""
+        return self.what.format(size)
 
 
 class Samples:
@@ -122,7 +128,7 @@ class Samples:
 
     def add(self, pair_id: str, side: str, cpu: Cpu, count: int) -> None:
         """Keeps what a turn of `count` joins cost."""
-        for part, cpu_s in (("api", cpu.api_s), ("postgres", cpu.postgres_s), ("all", cpu.total_s)):
+        for part, cpu_s in (("postgres", cpu.postgres_s), ("all", cpu.total_s)):
             self._us[pair_id, side, part].append(cpu_s / count * 1e6)
 
     def us(self, pair_id: str, side: str, part: str = "all") -> list[float]:
@@ -145,7 +151,7 @@ async def measure(run: Run) -> Scenario:
             await _prepare_statements(place, run.options)
         pairs = await _fill(small, large, sizes, run.options)
         run.on_step(f"{sizes.orders:,} orders made")
-        stale = Pair("stale", f"{_span(sizes, 'orders')}, never analysed", pairs[0].small, pairs[0].large)
+        stale = replace(pairs[0], id="never analysed", what="{} orders, never analysed")
         for number in range(min(run.options.runs, STALE_RUNS_MAX)):
             await _take_turns([stale], samples, run.options, number, "stale")
             run.on_step(f"run {number + 1} before statistics")
@@ -199,11 +205,20 @@ async def _fill(small: Place, large: Place, sizes: Sizes, options: Options) -> l
     small_group = await _side_by_link(large, options.runs, SMALL.members, sizes.members)
     large_group = await _side_by_link(large, 1, max(sizes.members // 2, sizes.members - room), sizes.members)
     return [
-        Pair("orders", _span(sizes, "orders"), Side(small, small.deal_id), Side(large, large.deal_id)),
-        Pair("members", f"{_span(sizes, 'members')} in the group", small_group, large_group),
+        Pair(
+            "orders",
+            "{} orders",
+            SMALL.orders,
+            sizes.orders,
+            Side(small, small.deal_id),
+            Side(large, large.deal_id),
+        ),
+        Pair("members", "{} members in the group", SMALL.members, sizes.members, small_group, large_group),
         Pair(
             "groups",
-            f"{_span(sizes, 'groups')} open in the deal",
+            "{} groups open in the deal",
+            SMALL.groups,
+            sizes.groups,
             await _side_of_groups(large, SMALL.groups, sizes),
             await _side_of_groups(large, sizes.groups, sizes),
         ),
@@ -261,10 +276,6 @@ def _turn(options: Options, sizes: Sizes) -> int:
     return max(1, min(options.count(JOINS), sizes.members // 2 // options.runs - 1))
 
 
-def _span(sizes: Sizes, field: str) -> str:
-    return f"{getattr(SMALL, field):,} → {getattr(sizes, field):,} {field}"
-
-
 def _both(small: Audit, large: Audit) -> Audit:
     return Audit(
         small.clean and large.clean,
@@ -275,22 +286,20 @@ def _both(small: Audit, large: Audit) -> Audit:
 def _goal(pair: Pair, samples: Samples) -> Goal:
     small = measured("µs", samples.us(pair.id, "small"))
     large = measured("µs", samples.us(pair.id, "large"))
-    return at_most(
-        f"grow_{pair.id}", f"Cost of a join, {pair.what}: large ÷ small", REACH, ratios(large, small)
-    )
+    grown = pair.said(f"{pair.small_size:,} → {pair.large_size:,}")
+    return at_most(f"grow_{pair.id.replace(' ', '_')}", f"CPU per join, {grown}", REACH, ratios(large, small))
 
 
 def _figures(pairs: Sequence[Pair], samples: Samples) -> tuple[Figure, ...]:
-    names = {"all": "API, Redis and Postgres", "api": "the API", "postgres": "Postgres"}
     return tuple(
         Figure(
             f"{pair.id}_{side}_{part}_us",
-            f"CPU of {name} per join, {side} side of {pair.what}",
+            f"join with {pair.said(f'{size:,}')}: CPU of {name}",
             measured("µs", samples.us(pair.id, side, part)),
         )
         for pair in pairs
-        for side in ("small", "large")
-        for part, name in names.items()
+        for side, size in (("small", pair.small_size), ("large", pair.large_size))
+        for part, name in (("all", "everything"), ("postgres", "Postgres"))
     )
 
 

@@ -71,7 +71,7 @@ class Samples:
     lag_s: list[float] = field(default_factory=list)
     connect_s: list[float] = field(default_factory=list)
     memory_kib: list[float] = field(default_factory=list)
-    states_per_s: list[float] = field(default_factory=list)
+    states: list[float] = field(default_factory=list)
     watchers_share: list[float] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     floors: list[Floor] = field(default_factory=list)
@@ -153,7 +153,7 @@ class Turn:
     def _note(self, looks: list[Look], seen: Seen, watchers: int, joined_s: float) -> None:
         samples = self.samples
         samples.lag_s.append(max(lag_s(look, seen.floors) for look in looks))
-        samples.states_per_s.append(seen.states / watchers / joined_s)
+        samples.states.append(seen.states / watchers)
         samples.watchers_share.append(seen.cpu_s / joined_s * 100)
         samples.looks, samples.floors = looks, seen.floors
 
@@ -220,7 +220,7 @@ def _figures(samples: Samples) -> tuple[Figure, ...]:
         Figure("watched_per_s", "joins a second, watched", measured("/s", samples.watched_per_s)),
         Figure("alone_us", "CPU of the API per join, nobody looking on", measured("µs", samples.alone_us)),
         Figure("watched_us", "CPU of the API per join, watched", measured("µs", samples.watched_us)),
-        Figure("states_per_s", "states shown to each watcher", measured("/s", samples.states_per_s)),
+        Figure("states", "states shown to each watcher meanwhile", measured("", samples.states)),
         Figure(
             "connect_s", "time until all watchers had shown a first state", measured("s", samples.connect_s)
         ),

@@ -24,7 +24,7 @@ GOALS = {
     "lifecycle": {"lifecycle"},
     "watch": {"watch_seen", "watch_memory", "watch_joins"},
     "pages": {"pages_p99", "cards"},
-    "grow": {"grow_orders", "grow_members", "grow_groups", "grow_stale"},
+    "grow": {"grow_orders", "grow_members", "grow_groups", "grow_never_analysed"},
 }
 OPTIONS = Options(runs=1, quick=True, connections=16)
 
