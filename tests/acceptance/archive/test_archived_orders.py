@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 
 BUYERS = ("ann", "bob", "cid", "dan", "eve")
 ORDERS_MAX = 100
+INVITE = "k7mq3xw9bd"
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Past:
     pool: asyncpg.Pool
     engine: GroupEngine
     orders: dict[str, str]
+    deal: str
     group: str
 
     async def pay(self) -> None:
@@ -67,10 +69,14 @@ class Past:
                 "/v1/merchant/groups",
                 "/v1/merchant/balance",
                 f"/v1/merchant/statement.csv?{days}",
+                f"/v1/merchant/orders.csv?{days}",
+                f"/v1/merchant/deals/{self.deal}/funnel",
+                f"/v1/merchant/groups/{self.group}/referrals",
                 f"/v1/groups/{self.group}",
             )
         }
-        return buyers | merchant
+        invites = await self._get(f"/v1/groups/{self.group}/invites", self.bearer("buyer", "ann"))
+        return buyers | merchant | {"invites": invites}
 
     async def _get(self, path: str, headers: dict[str, str]) -> Any:
         answer = await self.api.get(path, headers=headers)
@@ -100,11 +106,19 @@ async def past(
 ) -> Past:
     deal = await market.deal(min_headcount=2, max_headcount=3, ladder=((2, 900), (3, 800)))
     dan = placed(await shoppers.join(deal, "dan", payment_method="pm_declined"))
-    past = Past(api, bearer, market.pool, engine, {"dan": dan["id"]}, dan["group_id"])
+    past = Past(api, bearer, market.pool, engine, {"dan": dan["id"]}, deal, dan["group_id"])
     await past.pay()
     await engine.apply_seat_releases(ORDERS_MAX)
-    for buyer in ("ann", "bob", "cid"):
-        past.orders[buyer] = placed(await shoppers.join_group(past.group, buyer))["id"]
+    past.orders["ann"] = placed(await shoppers.join_group(past.group, "ann"))["id"]
+    await past.pool.execute(
+        "INSERT INTO invites (code, group_id, inviter_id, channel, due_at, forget_at)"
+        " VALUES ($1, $2, 'ann', 'email', app_now(), app_now())",
+        INVITE,
+        past.group,
+    )
+    for buyer in ("bob", "cid"):
+        order = placed(await shoppers.join_group(past.group, buyer, invite_code=INVITE))
+        past.orders[buyer] = order["id"]
     past.orders["eve"] = placed(await shoppers.buy(deal, "eve", quantity=2))["id"]
     await past.pay()
     await engine.advance_due_groups(ORDERS_MAX)
@@ -121,6 +135,7 @@ async def test_all_that_was_read_before_is_read_the_same_after(past: Past, redis
     assert await past.archive() == 0
 
     assert await past.read() == before
+    assert before["invites"]["counts"]["joined"] == 1
     report = await audited(past.pool, redis_url)
     assert report.ok, report
 
