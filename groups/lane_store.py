@@ -20,6 +20,7 @@ from groups.connections import Lent
 from groups.errors import Overloaded
 from groups.keys import Lane, LaneKeys
 from groups.listeners import Tracer, Untraced
+from groups.place_calls import PlaceCall, PlaceCalls
 from groups.scripts import (
     CLOSE,
     CONFIGURE,
@@ -103,6 +104,9 @@ class LaneStore:
     ) -> None:
         self._tracer = tracer or Untraced()
         self.connections = connections_to(redis_url)
+        self._place_calls = PlaceCalls(
+            self.connections, lambda call: self._run(PLACE, call.epoch, call.keys, call.arguments)
+        )
         self._sim_offset_ms = sim_offset_ms
         limits = rates or RateLimits()
         self._limits = _encode(
@@ -128,6 +132,13 @@ class LaneStore:
 
         Raises LaneCold, or Overloaded when Redis does not answer; then the script may or may not have run.
         """
+        with self._tracer.script(script.name):
+            return _answer_of(await self._run(script, epoch, keys, args))
+
+    async def _run(
+        self, script: Script, epoch: int, keys: Sequence[str], args: Sequence[bytes | str | int]
+    ) -> bytes:
+        """Returns what the script answered; raises Overloaded as `_call` does."""
 
         async def under_token(lent: Lent) -> Any:
             call = (len(keys), *keys, f"{epoch}:{lent.run_id}", *args)
@@ -136,11 +147,7 @@ class LaneStore:
             except NoScriptError:
                 return await lent.call("EVAL", script.text, *call)
 
-        with self._tracer.script(script.name):
-            answer: list[Any] = _decode(await self.connections.run(keys[0], under_token))
-            if answer[0] == "cold":
-                raise LaneCold
-            return answer
+        return cast("bytes", await self.connections.run(keys[0], under_token))
 
     async def place(
         self, lane: Lane, epoch: int, items: Sequence[PlaceItem], confirmed: Confirmations
@@ -149,9 +156,10 @@ class LaneStore:
         keys = LaneKeys.of(lane)
         names = [*keys.state, keys.rates, keys.earlier]
         names += [keys.request(item.request_id) for item in items]
-        answer = await self._call(
-            PLACE, epoch, names, [self._sim_offset_ms, _encode(confirmed), self._limits, _encode(items)]
-        )
+        arguments = (self._sim_offset_ms, _encode(confirmed), self._limits, _encode(items))
+        call = PlaceCall(epoch, names, arguments)
+        with self._tracer.script(PLACE.name):
+            answer = _answer_of(await self._place_calls.carry(call, items=len(items)))
         return cast("list[PlaceResult]", answer[1])
 
     async def leave(self, lane: Lane, epoch: int, items: Sequence[tuple[str, str, str]]) -> list[str]:
@@ -325,6 +333,14 @@ async def _all_done(lent: Lent, commands: Sequence[tuple[Any, ...]]) -> None:
     for answer in await lent.call_all(commands):
         if isinstance(answer, ResponseError):
             raise answer
+
+
+def _answer_of(raw: bytes) -> list[Any]:
+    """Reads a script's answer; raises LaneCold."""
+    answer: list[Any] = _decode(raw)
+    if answer[0] == "cold":
+        raise LaneCold
+    return answer
 
 
 def _pairs(flat: list[bytes]) -> zip[tuple[bytes, bytes]]:

@@ -8,7 +8,6 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 
@@ -26,34 +25,23 @@ from groups.errors import (
 from groups.lane_store import LaneCold
 from groups.leaders import replace_founders
 from groups.placement import CommittedGroup, Placed, PlacedGroup, Recorded, Seat
+from groups.recording import (
+    EPOCH_STALE,
+    GAVE_WAY,
+    OUTCOME_UNKNOWN,
+    RECORD_TIMEOUT_S,
+    RecordingStatements,
+)
 from sql import load_queries
-from sql.retry import retry_serialization
 
 QUERIES = load_queries("placements")
-EPOCH_STALE = "PT001"
 # A seat whose group another process is just writing is worth a short wait; in all about two seconds.
 ROUND_WAITS_MS = (0, 10, 40, 150, 400, 600, 800)
-RECORD_TIMEOUT_S = 3.0
 # Rounds that wait for locks are long, and behind them a whole lane waits. Another begins only before this,
 # which with a lock timeout of one second makes the two seconds that a key in flight is waited for.
 ROUNDS_TIMEOUT_S = 1.5
 
 _log = logging.getLogger("groups.record")
-
-_OUTCOME_UNKNOWN = (
-    asyncpg.QueryCanceledError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    # What a statement meets on a connection that Postgres' last words have reached and its end has not.
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    TimeoutError,
-    OSError,
-)
-# Postgres rolled the statement back for the sake of others, so another round may succeed.
-_GAVE_WAY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
 class LaneLied(Exception):
@@ -97,7 +85,7 @@ class Recorder:
 
     def __init__(self, pool: asyncpg.Pool, *, hold_ms: int) -> None:
         self._pool = pool
-        self._hold_ms = hold_ms
+        self._statements = RecordingStatements(pool, hold_ms=hold_ms)
 
     async def record(self, seats: Sequence[Seat], *, epoch: int) -> Verdicts:
         """Records a lane's seats placed under `epoch` and says what became of each.
@@ -131,20 +119,20 @@ class Recorder:
     async def _record_round(self, open_seats: dict[str, Seat], epoch: int, verdicts: Verdicts) -> bool:
         """Runs the statement once; returns true when its outcome is unknown, for it may have committed."""
         try:
-            rows = await self._insert(list(open_seats.values()), epoch)
+            rows = await self._statements.insert(list(open_seats.values()), epoch=epoch)
         except (asyncpg.CheckViolationError, asyncpg.UniqueViolationError) as error:
             raise LaneLied(str(error)) from error
-        except _GAVE_WAY:
+        except GAVE_WAY:
             return False
         except asyncpg.DataError as error:
             return await self._record_halves(open_seats, epoch, verdicts, error)
         except asyncpg.PostgresError as error:
             if error.sqlstate == EPOCH_STALE:
                 raise LaneCold from error
-            if not isinstance(error, _OUTCOME_UNKNOWN):
+            if not isinstance(error, OUTCOME_UNKNOWN):
                 raise
             return True
-        except _OUTCOME_UNKNOWN:
+        except OUTCOME_UNKNOWN:
             return True
         orders = [row for row in rows if row["id"] is not None]
         verdicts.written_count += len(orders)
@@ -175,14 +163,6 @@ class Recorder:
                     del open_seats[seat.order_id]
         return lost
 
-    async def _insert(self, seats: Sequence[Seat], epoch: int) -> list[asyncpg.Record]:
-        columns = _columns(seats, epoch)
-        return await retry_serialization(
-            lambda: self._pool.fetch(
-                QUERIES["record_placements"], *columns, self._hold_ms, timeout=RECORD_TIMEOUT_S
-            )
-        )
-
     async def _classify(self, open_seats: dict[str, Seat], verdicts: Verdicts, *, lost: bool) -> None:
         """Decides what it can about the seats left in `open_seats` and takes those out."""
         seats = list(open_seats.values())
@@ -203,7 +183,7 @@ class Recorder:
                 if _judge(open_seats[row["order_id"]], row, verdicts, lost=lost):
                     del open_seats[row["order_id"]]
             await self._drop_unused_keys(verdicts)
-        except _OUTCOME_UNKNOWN as error:
+        except OUTCOME_UNKNOWN as error:
             for seat in open_seats.values():
                 verdicts.settle(seat, Overloaded(f"the order store did not answer: {error}"), release=False)
             open_seats.clear()
@@ -216,7 +196,7 @@ class Recorder:
         columns = ([request_id for request_id, _ in keys], [order_id for _, order_id in keys])
         try:
             await self._pool.execute(QUERIES["drop_unused_keys"], *columns, timeout=RECORD_TIMEOUT_S)
-        except _GAVE_WAY as error:
+        except GAVE_WAY as error:
             _log.info("%d keys without an order stay for now: %s", len(keys), error)
 
     async def _replace_founders(self, verdicts: Verdicts) -> None:
@@ -230,7 +210,7 @@ class Recorder:
             return
         try:
             await replace_founders(self._pool, founders)
-        except (*_OUTCOME_UNKNOWN, *_GAVE_WAY) as error:
+        except (*OUTCOME_UNKNOWN, *GAVE_WAY) as error:
             _log.warning("groups %s were left without their founders: %s", sorted(founders.values()), error)
 
 
@@ -330,27 +310,3 @@ def _undecided(seat: Seat) -> GroupsError:
     if seat.replayed:
         return IdempotencyInFlight("another request with this key is still being decided")
     return Overloaded("the seat could not be recorded in time")
-
-
-def _columns(seats: Sequence[Seat], epoch: int) -> tuple[list[Any], ...]:
-    """The arrays of `record_placements`, sorted by order id so that concurrent batches lock alike."""
-    ordered = sorted(seats, key=lambda seat: seat.order_id)
-    wishes = [seat.placement for seat in ordered]
-    return (
-        [seat.order_id for seat in ordered],
-        [wish.request_id for wish in wishes],
-        [wish.body_digest for wish in wishes],
-        [wish.deal_id for wish in wishes],
-        [seat.lane_no for seat in ordered],
-        [epoch] * len(ordered),
-        [seat.group_id for seat in ordered],
-        [seat.seat_no for seat in ordered],
-        [wish.buyer_id for wish in wishes],
-        [wish.quantity for wish in wishes],
-        [wish.payment_method for wish in wishes],
-        [wish.invite_code for wish in wishes],
-        [wish.ship_to for wish in wishes],
-        [seat.share_code for seat in ordered],
-        [seat.leader_order_id for seat in ordered],
-        [wish.verb == "best" for wish in wishes],
-    )

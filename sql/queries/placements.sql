@@ -105,6 +105,14 @@ recorded AS (
     ORDER BY i.order_id
     RETURNING id, deal_id, lane_no, group_id, quantity, currency, promised_unit_minor, created_at
 ),
+-- In their order, for a statement may hold seats of several lanes.
+locked AS MATERIALIZED (
+    SELECT l.deal_id, l.lane_no
+    FROM lanes l
+    WHERE (l.deal_id, l.lane_no) IN (SELECT deal_id, lane_no FROM recorded)
+    ORDER BY l.deal_id, l.lane_no
+    FOR NO KEY UPDATE
+),
 moved AS (
     UPDATE lanes l
     SET sold_units = l.sold_units + fenced_units(s.units, l.epoch, s.epoch)
@@ -112,7 +120,7 @@ moved AS (
         SELECT r.deal_id, r.lane_no, i.epoch, sum(r.quantity) AS units
         FROM recorded r JOIN input i ON i.order_id = r.id
         GROUP BY r.deal_id, r.lane_no, i.epoch
-    ) s
+    ) s JOIN locked USING (deal_id, lane_no)
     WHERE l.deal_id = s.deal_id AND l.lane_no = s.lane_no
 ),
 due AS (

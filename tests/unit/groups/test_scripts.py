@@ -122,13 +122,13 @@ class RecordingStore(LaneStore):
         self.keys: Sequence[str] = ()
         self.arguments: Sequence[bytes | str | int] = ()
 
-    async def _call(
+    async def _run(
         self, script: Script, epoch: int, keys: Sequence[str], args: Sequence[bytes | str | int]
-    ) -> list[object]:
+    ) -> bytes:
         self.script, self.keys = script, keys
         # The token goes before the others.
         self.arguments = [f"{epoch}:run", *args]
-        return ["ok", []]
+        return msgspec.msgpack.encode(["ok", []])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
