@@ -45,10 +45,11 @@ _log = logging.getLogger("groups.stock")
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What each lane of a deal has left, by its number, and its epoch."""
+    """What each lane of a deal has left, by its number, its epoch, and which lanes Redis holds."""
 
     left: dict[int, int]
     epochs: dict[int, int]
+    warm: set[int]
 
 
 class StockMover:
@@ -92,15 +93,16 @@ class StockMover:
         return known is not None and asyncio.get_running_loop().time() < known[0] and known[1] < units
 
     async def _gather(self, connection: Any, lane: Lane, units: int) -> bool:
-        still_open = await self._carrier.finish(connection, lane.deal_id)
+        waiting = await self._carrier.finish(connection, lane.deal_id)
         survey = await self._survey(connection, lane.deal_id)
         total = sum(survey.left.values())
         if total < units:
-            if not still_open:
-                until_s = asyncio.get_running_loop().time() + LEFT_KNOWN_S
-                self._left.put(lane.deal_id, (until_s, total))
-            # A lane that is just being rebuilt may not show yet what it was given.
-            return still_open > 0
+            if waiting & survey.warm:
+                # Made warm between two looks, such a lane may have a state from before its units came.
+                return True
+            until_s = asyncio.get_running_loop().time() + LEFT_KNOWN_S
+            self._left.put(lane.deal_id, (until_s, total))
+            return False
         for from_no, wanted in plan_gathering(survey.left, lane.lane_no, units):
             await self._carry(connection, survey, lane.deal_id, from_no, lane.lane_no, wanted)
         self._gathered.put(lane, (self._gathered.get(lane) or 0) + 1)
@@ -158,6 +160,7 @@ class StockMover:
                 for row, left in zip(rows, held, strict=True)
             },
             epochs={row["lane_no"]: row["epoch"] for row in rows},
+            warm={row["lane_no"] for row, left in zip(rows, held, strict=True) if left is not None},
         )
 
     @asynccontextmanager

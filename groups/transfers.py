@@ -74,13 +74,14 @@ class Carrier:
         )
         return await self._go_on(connection, transfer)
 
-    async def finish(self, connection: Any, deal_id: str) -> int:
-        """Goes on with transfers of the deal that somebody left; returns how many are still open.
+    async def finish(self, connection: Any, deal_id: str) -> set[int]:
+        """Goes on with transfers of the deal that somebody left.
 
+        Returns the numbers of the lanes that were cold, and so have not been given their units in Redis.
         Raises Overloaded when Redis does not answer.
         """
         rows = await connection.fetch(TRANSFERS["open_transfers"], deal_id, OUTLIVED_MS)
-        still_open = 0
+        waiting: set[int] = set()
         for row in rows:
             transfer = Transfer(
                 row["id"],
@@ -91,8 +92,9 @@ class Carrier:
                 row["moved"],
                 row["outlived"],
             )
-            still_open += not await self._go_on(connection, transfer)
-        return still_open
+            if not await self._go_on(connection, transfer):
+                waiting.add(row["to_lane"])
+        return waiting
 
     async def _go_on(self, connection: Any, transfer: Transfer) -> bool:
         try:

@@ -290,6 +290,18 @@ async def test_a_transfer_to_a_lane_that_stays_cold_ends(
     assert await left_in_redis(redis, deal) == await stock(market, deal) == [13, 7]
 
 
+async def test_a_deal_is_sold_out_although_a_transfer_waits_for_a_lane_that_is_cold(
+    market: Market, redis: Redis, redis_url: str, pool: asyncpg.Pool, mover: StockMover
+) -> None:
+    deal, _ = await warm_deal(market, redis_url)
+    await redis.delete(LaneMemory.of(redis, deal, 0).keys.meta)
+    assert await mover.gather(Lane(deal, 0), 13)
+    assert await open_transfers(pool) == 1
+    assert await mover.gather(Lane(deal, 1), 20)
+    assert await stock(market, deal) == [0, 20]
+    assert not await mover.gather(Lane(deal, 1), 21)
+
+
 async def test_only_one_process_at_a_time_moves_units_of_a_deal(
     market: Market, redis_url: str, pool: asyncpg.Pool, mover: StockMover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
