@@ -23,6 +23,7 @@ from benchmarks.cores import Cores, pinned, split_cores
 from benchmarks.cpu import Cpu, cpu_s
 from benchmarks.load_process import loaded
 from benchmarks.result import Audit
+from benchmarks.statements import kit_statements
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.embedded.process import ChildCommand
 from pintuan.settings import Settings, load_settings
@@ -73,6 +74,14 @@ class Stores:
     async def connect(self) -> asyncpg.Connection:
         """Opens a connection to Postgres for the kit itself; the caller closes it."""
         return await asyncpg.connect(self.postgres.url, timeout=START_WAIT_S, command_timeout=AUDIT_WAIT_S)
+
+    async def analyse(self) -> None:
+        """Brings the planner's statistics up to date, so that nothing depends on when autovacuum comes."""
+        connection = await self.connect()
+        try:
+            await connection.execute(kit_statements("stores")["analyse"])
+        finally:
+            await connection.close()
 
     async def audit(self) -> Audit:
         """Runs `pintuan audit` over everything. Raises AuditError when it did not come to a verdict."""

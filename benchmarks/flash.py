@@ -58,6 +58,7 @@ async def measure(run: Run) -> Scenario:
     async with open_stores(run.directory) as stores:
         await _make_naive_table(stores)
         for number in range(run.options.runs):
+            await stores.analyse()
             async with serving(stores) as servers, client_of(servers) as http:
                 await _one_run(servers, await open_market(servers, http), samples, run.options, number)
             run.on_step(f"run {number + 1} of {run.options.runs}")

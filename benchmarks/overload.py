@@ -57,6 +57,7 @@ async def measure(run: Run) -> Scenario:
     began_s, samples, options = perf_counter(), Samples(LABELS), run.options
     async with open_stores(run.directory) as stores:
         for number in range(options.runs):
+            await stores.analyse()
             async with serving(stores) as servers, client_of(servers) as http:
                 market = await open_market(servers, http)
                 tokens = market.tokens(f"buyer-{number}", BUYERS)

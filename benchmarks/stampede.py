@@ -45,6 +45,7 @@ async def measure(run: Run) -> Scenario:
     sold_out_s: dict[str, list[float]] = {kind: [] for kind in LANES}
     async with open_stores(run.directory) as stores:
         for number in range(options.runs):
+            await stores.analyse()
             async with serving(stores) as servers, client_of(servers) as http:
                 market = await open_market(servers, http)
                 tokens = market.tokens(f"buyer-{number}", options.count(BUYERS))
