@@ -1,4 +1,4 @@
-"""One API process under uvicorn, set up as the supervisor does, on the port that is the first argument."""
+"""One API process under uvicorn with its own HTTP protocol, on the port that is the first argument."""
 
 import sys
 

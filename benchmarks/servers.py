@@ -1,43 +1,40 @@
 """Which server runs the API cheapest: `python -m benchmarks.servers` (wants the `bench` extra for granian).
 
-Starts embedded stores once, then, interleaved, one API process under each server, and drives it over loopback
-from this process: a route that does nothing (`GET /health/live`) and a durable join. Prints the API process'
-own CPU per request (user + system), the median of the runs with its spread. Compare only figures of one run.
+Starts embedded Postgres and Redis, then each server in turn with one worker process on the same application,
+and drives two routes in a closed loop: liveness, which is a bare ASGI handler and so mostly the server's own
+cost, and joining a deal, as the application serves it under any server. Runs are interleaved and each starts a
+fresh process. Compare only figures of one run.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import secrets
 import socket
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import httpx
-import psutil
 
-from benchmarks.load import drive, request_bytes
-from pintuan.auth.keyring import Keyring
-from pintuan.auth.tokens import TokenIssuer
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
-from sql import migrate
+from benchmarks.cores import pinned
+from benchmarks.environment import HOST, Servers, Stores, open_stores
+from benchmarks.market import client_of, joins, open_market, request_bytes
+from benchmarks.samples import Samples
+from benchmarks.scenario import Options, closed, require_only
 
-HOST = "127.0.0.1"
-SECRET_KEY = secrets.token_hex(32)
-CONNECTIONS = 64
-START_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 15.0
-SERVERS = {
-    "uvicorn": ("-m", "benchmarks.serve_uvicorn"),
-    "granian": ("-m", "benchmarks.serve_granian"),
-}
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+START_TIMEOUT_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 15.0
+POLL_S: Final = 0.05
+OPTIONS: Final = Options(connections=64)
+SERVERS: Final = {"uvicorn": "benchmarks.serve_uvicorn", "granian": "benchmarks.serve_granian"}
+LABELS: Final = {"live": "liveness", "join": "durable join"}
 
 
 async def main() -> None:
@@ -46,122 +43,63 @@ async def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--requests", type=int, default=4_000)
     options = parser.parse_args()
-    figures: dict[tuple[str, str], list[float]] = {}
+    samples: defaultdict[str, Samples] = defaultdict(lambda: Samples(LABELS))
     with tempfile.TemporaryDirectory(prefix="pintuan-bench-") as directory:
-        async with _stores(Path(directory)) as environment:
+        async with open_stores(Path(directory)) as stores:
             for run in range(options.runs):
-                for server in SERVERS:
-                    for route, cpu_us in (await _measure(server, environment, options.requests)).items():
-                        figures.setdefault((server, route), []).append(cpu_us)
+                for server, module in SERVERS.items():
+                    async with _serving(stores, module) as servers:
+                        await _measure(servers, samples[server], f"{server}-{run}", options.requests)
                 print(f"run {run + 1} of {options.runs}", file=sys.stderr)
     print(f"{'server':10} {'route':8} {'CPU µs/request: median':>24} {'min':>6} {'max':>6}")
-    for (server, route), values in sorted(figures.items(), key=lambda item: item[0][::-1]):
-        print(
-            f"{server:10} {route:8} {statistics.median(values):24.0f} {min(values):6.0f} {max(values):6.0f}"
-        )
+    for route in LABELS:
+        for server in SERVERS:
+            found = samples[server].cpu_us(route, "api")
+            print(f"{server:10} {route:8} {found.median:24.0f} {found.low:6.0f} {found.high:6.0f}")
+
+
+async def _measure(servers: Servers, samples: Samples, name: str, count: int) -> None:
+    """Drives both routes of a fresh process."""
+    async with client_of(servers) as http:
+        await _ready(http)
+        market = await open_market(servers, http)
+        deal_id = await market.new_deal()
+    live = [request_bytes("GET", "/health/live")]
+    for route, requests, expected in (
+        ("live", live, 200),
+        ("join", joins([deal_id], market.tokens(name, count)), 201),
+    ):
+        outcome, cpu = await servers.load(closed(servers.port, requests, OPTIONS, count=count))
+        require_only(outcome, (expected,), route)
+        samples.add(route, outcome, cpu)
 
 
 @asynccontextmanager
-async def _stores(directory: Path) -> AsyncIterator[dict[str, str]]:
-    postgres, redis = EmbeddedPostgres(directory / "postgres"), EmbeddedRedis(directory / "redis")
-    for server in (postgres, redis):
-        server.prepare()
-        await server.start()
-    try:
-        for server in (postgres, redis):
-            await server.wait_ready()
-        await migrate(postgres.url)
-        yield {
-            **os.environ,
-            "PINTUAN_DATABASE_URL": postgres.url,
-            "PINTUAN_REDIS_URL": redis.url,
-            "PINTUAN_SECRET_KEY": SECRET_KEY,
-            "PINTUAN_RATE_LIMITS": "off",
-        }
-    finally:
-        for server in (redis, postgres):
-            await server.stop()
-
-
-async def _measure(server: str, environment: dict[str, str], requests: int) -> dict[str, float]:
-    """Returns CPU microseconds per request of each route, for a fresh process under `server`."""
+async def _serving(stores: Stores, module: str) -> AsyncIterator[Servers]:
     port = _free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *SERVERS[server],
-        str(port),
-        env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    with pinned(stores.cores.servers):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module, str(port)),
+            env=stores.environment(),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
     try:
-        async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=5) as client:
-            await _ready(client)
-            issuer = TokenIssuer(Keyring(SECRET_KEY))
-            now_s = time.time()
-            deal_id = await _make_deal(client, issuer.issue("bench", "merchant", now_s=now_s))
-        tokens = [issuer.issue(f"buyer-{port}-{n}", "buyer", now_s=now_s) for n in range(requests)]
-        live = iter([request_bytes("GET", "/health/live", token=tokens[0], key="k", body=b"")] * requests)
-        return {
-            "live": await _cpu_us(process.pid, port, live, requests, expected=200),
-            "join": await _cpu_us(process.pid, port, _joins(deal_id, tokens), requests, expected=201),
-        }
+        yield Servers(stores, port, (process.pid,), ())
     finally:
         process.terminate()
         await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
 
 
-def _joins(deal_id: str, tokens: list[str]) -> Iterator[bytes]:
-    body = b'{"quantity":1,"payment_method":"pm_ok"}'
-    for token in tokens:
-        yield request_bytes("POST", f"/v1/deals/{deal_id}/join", token=token, key="bench", body=body)
-
-
-async def _cpu_us(pid: int, port: int, requests: Iterator[bytes], count: int, *, expected: int) -> float:
-    before_s = _cpu_s(pid)
-    statuses = await drive(HOST, port, requests, connections=CONNECTIONS)
-    if statuses[expected] != count:
-        raise RuntimeError(f"expected {count} answers of {expected}, got {dict(statuses)}")
-    return (_cpu_s(pid) - before_s) / count * 1e6
-
-
-def _cpu_s(pid: int) -> float:
-    """CPU seconds of the process and its children: granian serves from one."""
-    root = psutil.Process(pid)
-    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
-
-
-async def _ready(client: httpx.AsyncClient) -> None:
+async def _ready(http: httpx.AsyncClient) -> None:
     async with asyncio.timeout(START_TIMEOUT_S):
         while True:
             try:
-                if (await client.get("/health/ready")).status_code == httpx.codes.OK:
+                if (await http.get("/health/ready")).status_code == httpx.codes.OK:
                     return
             except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.05)
-
-
-async def _make_deal(client: httpx.AsyncClient, token: str) -> str:
-    headers = {"Authorization": f"Bearer {token}"}
-    variant = {"sku": "A", "title": "A", "list_price": {"amount": 1000, "currency": "USD"}}
-    product = await client.post("/v1/products", json={"title": "Tea", "variants": [variant]}, headers=headers)
-    deal = await client.post(
-        "/v1/deals",
-        headers=headers,
-        json={
-            "variant_id": product.raise_for_status().json()["variants"][0]["id"],
-            "ladder": [{"headcount": 2, "unit_price": 900}, {"headcount": 1000, "unit_price": 700}],
-            "min_headcount": 2,
-            "max_headcount": 1000,
-            "group_ttl_seconds": 3600,
-            "stock": 1_000_000,
-            "per_buyer_units": 1,
-        },
-    )
-    identifier: str = deal.raise_for_status().json()["id"]
-    return identifier
+                pass  # It does not listen yet.
+            await asyncio.sleep(POLL_S)
 
 
 def _free_port() -> int:
