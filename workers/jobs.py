@@ -193,6 +193,7 @@ class Jobs:
         if self._archivist is not None:
             await until_nothing_left(self._archivist.archive_groups, ARCHIVED_PER_ROUND)
             await until_nothing_left(self._archivist.archive_solo_orders, ARCHIVED_PER_ROUND)
+            await until_nothing_left(self._archivist.forget_limits, ARCHIVED_PER_ROUND)
 
     async def _purge_gateway_events(self, limit: int) -> int:
         return await purge(self._pool, age_ms=EVENT_AGE_MS, limit=limit)

@@ -113,3 +113,30 @@ back AS (
     INSERT INTO orders SELECT * FROM moved ORDER BY id RETURNING id
 )
 SELECT count(*) FROM back;
+
+-- name: lock_deal_to_forget
+-- Takes the deal that ended longest ago, over $1 ms, of which buyers' units are kept and no group runs any more.
+SELECT d.id
+FROM deals d
+WHERE d.limits_forgotten_at IS NULL
+    AND deal_ended_at(d.status, d.ends_at, d.updated_at) < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (
+        SELECT FROM groups g WHERE g.deal_id = d.id AND g.status IN ('open', 'closing', 'settling')
+    )
+ORDER BY deal_ended_at(d.status, d.ends_at, d.updated_at)
+LIMIT 1
+FOR NO KEY UPDATE OF d SKIP LOCKED;
+
+-- name: forget_units
+-- Forgets what up to $2 buyers have of a deal; answers how many there were.
+WITH forgotten AS (
+    DELETE FROM deal_buyers b
+    USING (SELECT deal_id, buyer_id FROM deal_buyers WHERE deal_id = $1 ORDER BY buyer_id LIMIT $2) f
+    WHERE b.deal_id = f.deal_id AND b.buyer_id = f.buyer_id
+    RETURNING b.buyer_id
+)
+SELECT count(*) FROM forgotten;
+
+-- name: end_forgetting
+-- Notes that nothing is left to forget of a deal.
+UPDATE deals SET limits_forgotten_at = app_now() WHERE id = $1;

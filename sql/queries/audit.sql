@@ -43,7 +43,7 @@ WHERE l.stock_units IS DISTINCT FROM d.stock_units OR l.oversold
 LIMIT $1;
 
 -- name: buyers_within_their_limit
--- A buyer's counted units are those of their live orders, and within the deal's limit.
+-- A buyer's counted units are those of their live orders, and within the limit; nobody counts a week after the deal.
 SELECT
     format('%s in %s', coalesce(b.buyer_id, o.buyer_id), coalesce(b.deal_id, o.deal_id)) AS id,
     format('%s counted, %s in orders, limit %s', b.units, o.units, d.per_buyer_units) AS detail
@@ -53,7 +53,11 @@ FULL JOIN (
     WHERE order_is_live(status) GROUP BY deal_id, buyer_id
 ) o ON o.deal_id = b.deal_id AND o.buyer_id = b.buyer_id
 JOIN deals d ON d.id = coalesce(b.deal_id, o.deal_id)
-WHERE coalesce(b.units, 0) <> coalesce(o.units, 0) OR coalesce(b.units, 0) > d.per_buyer_units
+WHERE (
+        coalesce(b.units, 0) <> coalesce(o.units, 0)
+        AND coalesce(deal_ended_at(d.status, d.ends_at, d.updated_at) > app_now() - interval '7 days', true)
+    )
+    OR coalesce(b.units, 0) > d.per_buyer_units
 LIMIT $1;
 
 -- name: headcounts_are_authorised_members

@@ -26,6 +26,9 @@ _logger = structlog.get_logger("pintuan.archive")
 class Archivist:
     """Archives orders whose group ended, or which without one ended or were paid for, `age_ms` ago.
 
+    It forgets limits per buyer as long after the end of their deal. No group outlives its deal by 7 days, and
+    the audit counts no units of a deal from then on, so `age_ms` is that or more.
+
     Any number of processes may have one.
     """
 
@@ -46,6 +49,21 @@ class Archivist:
         if orders:
             _logger.debug("solo orders archived", orders=orders)
         return orders
+
+    async def forget_limits(self, limit: int) -> int:
+        """Forgets what up to `limit` buyers have of a deal that ended; returns how many rows it saw to."""
+        return await retry_serialization(lambda: self._forget_limits(limit))
+
+    async def _forget_limits(self, limit: int) -> int:
+        async with self._pool.acquire() as connection, connection.transaction():
+            deal_id = await store.lock_deal_to_forget(connection, age_ms=self._age_ms)
+            if deal_id is None:
+                return 0
+            buyers = await store.forget_units(connection, deal_id, limit=limit)
+            if buyers == limit:
+                return buyers
+            await store.end_forgetting(connection, deal_id)
+            return buyers + 1
 
     async def _archive_groups(self, limit: int) -> tuple[int, int]:
         async with self._pool.acquire() as connection, connection.transaction():

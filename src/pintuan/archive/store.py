@@ -45,6 +45,23 @@ async def end_archiving(connection: Connection, group_ids: Sequence[str]) -> Non
     await connection.execute(QUERIES["end_archiving"], group_ids)
 
 
+async def lock_deal_to_forget(connection: Connection, *, age_ms: int) -> str | None:
+    """Takes a deal that ended more than `age_ms` ago, with all its groups; None when there is none left."""
+    deal_id: str | None = await connection.fetchval(QUERIES["lock_deal_to_forget"], age_ms)
+    return deal_id
+
+
+async def forget_units(connection: Connection, deal_id: str, *, limit: int) -> int:
+    """Forgets what buyers have of a locked deal, at most `limit` of them; returns how many."""
+    count: int = await connection.fetchval(QUERIES["forget_units"], deal_id, limit)
+    return count
+
+
+async def end_forgetting(connection: Connection, deal_id: str) -> None:
+    """Notes that nothing is left to forget of a locked deal."""
+    await connection.execute(QUERIES["end_forgetting"], deal_id)
+
+
 async def bring_back(connection: Connection, order_ids: Sequence[str]) -> int:
     """Moves archived orders back, for a change of them; returns how many were there."""
     if not order_ids:

@@ -9,6 +9,7 @@ import pytest
 
 from pintuan.archive.service import Archivist
 from pintuan.archive.store import bring_back_order
+from tests.auditing import audited
 from tests.market import Market
 from tests.rows import Rows
 from tests.waiting import until
@@ -194,6 +195,27 @@ async def test_another_merchants_order_stays_where_it_is(rows: Rows, archivist: 
         assert not await bring_back_order(connection, order, merchant_id="somebody else")
 
     assert order in await archived(rows.pool)
+
+
+async def test_limits_are_forgotten_long_after_their_deal_and_in_bounded_batches(
+    rows: Rows, archivist: Archivist, redis_url: str
+) -> None:
+    await ended_group(rows, members=3)
+    assert await archivist.forget_limits(2) == 0
+    await rows.pool.execute("UPDATE deals SET status = 'ended', updated_at = app_now() - interval '8 days'")
+    running = await rows.group()
+    assert await archivist.forget_limits(2) == 0
+    await rows.pool.execute("DELETE FROM group_progress WHERE group_id = $1", running)
+    await rows.pool.execute("DELETE FROM groups WHERE id = $1", running)
+
+    for left in (1, 0):
+        assert await archivist.forget_limits(2) > 0
+        assert await rows.pool.fetchval("SELECT count(*) FROM deal_buyers") == left
+
+    assert await archivist.forget_limits(2) == 0
+    assert "buyers_within_their_limit" not in {
+        check.name for check in (await audited(rows.pool, redis_url)).checks if check.offenders
+    }
 
 
 @pytest.mark.parametrize(
