@@ -2,8 +2,8 @@
 
 Starts embedded Postgres and Redis, then each server in turn with one worker process on the same application,
 and drives two routes in a closed loop: liveness, which is a bare ASGI handler and so mostly the server's own
-cost, and joining a deal, as the application serves it under any server. Runs are interleaved and each starts a
-fresh process. Compare only figures of one run.
+cost, and joining a deal, as the application serves it under any server. Runs are interleaved and each starts
+a fresh process. Compare only figures of one run.
 """
 
 from __future__ import annotations
