@@ -27,6 +27,7 @@ from benchmarks.past import (
     authorise_held,
     clean_up,
     prepare,
+    rest,
 )
 from benchmarks.result import Audit, Chart, Figure, Goal, Scenario, Series, at_most, measured, ratios
 from benchmarks.scenario import closed, require_only
@@ -150,6 +151,8 @@ async def measure(run: Run) -> Scenario:
         for place in (small, large):
             await _prepare_statements(place, run.options)
         pairs = await _fill(small, large, sizes, run.options)
+        for place in (small, large):
+            await rest(place.connection)
         run.on_step(f"{sizes.orders:,} orders made")
         stale = replace(pairs[0], id="never analysed", what="{} orders, never analysed")
         for number in range(min(run.options.runs, STALE_RUNS_MAX)):

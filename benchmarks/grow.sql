@@ -17,6 +17,10 @@ SET synchronous_commit = off;
 -- Does at once what autovacuum would do in the next minutes, statistics included.
 VACUUM (ANALYZE);
 
+-- name: write_out
+-- Writes to disk what was changed, so that the server is not at it while joins are measured.
+CHECKPOINT;
+
 -- name: copy_deal
 -- Adds $2 ended deals with the terms of deal $1 and one lane each, and answers their ids.
 WITH copies AS (

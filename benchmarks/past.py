@@ -63,9 +63,15 @@ async def authorise_held(connection: Connection, deal_id: str) -> None:
         await connection.execute(SQL["authorise_held"], deal_id)
 
 
+async def rest(connection: Connection) -> None:
+    """Returns when the server has nothing left to do; statistics stay as they are."""
+    await connection.execute(SQL["write_out"])
+
+
 async def clean_up(connection: Connection) -> None:
     """Brings statistics up to date, as autovacuum would."""
     await connection.execute(SQL["clean_up"])
+    await rest(connection)
 
 
 async def _fill(connection: Connection, deal_id: str, groups: int, members: int, *, succeeded: bool) -> None:
