@@ -23,7 +23,7 @@ from sql import load_queries
 GROUPS = load_queries("groups")
 # Of one lane at a time; groups past their deadline stay ranked until a worker or a join comes by.
 LOOKS_MAX = 400
-# Of all cold lanes of a deal together.
+# Of each cold lane of a deal.
 COLD_GROUPS_MAX = 1_000
 
 Place: TypeAlias = tuple[int, str]

@@ -48,7 +48,7 @@ class Rebuilder:
     def __init__(self, pool: asyncpg.Pool, store: LaneStore, listeners: Listeners) -> None:
         self._pool = pool
         self._store = store
-        self._running: dict[Lane, asyncio.Task[None]] = {}
+        self._running: dict[Lane, asyncio.Task[bool]] = {}
         self._listeners = listeners
         # Since when somebody else has held the lock of a lane, by the loop's clock.
         self._locked_out_since_s: dict[Lane, float] = {}
@@ -71,8 +71,8 @@ class Rebuilder:
                         self._locked_out_since_s.pop(lane, None)
                         return epoch
                     # Shielded: a rebuild outlives its impatient caller, and the next one finds the lane warm.
-                    await asyncio.shield(self._rebuild_task(lane, distrusted_epoch))
-                    await asyncio.sleep(WARM_POLL_MS * random.uniform(0.5, 1.5) / 1000)  # noqa: S311 - jitter
+                    if not await asyncio.shield(self._rebuild_task(lane, distrusted_epoch)):
+                        await asyncio.sleep(WARM_POLL_MS * random.uniform(0.5, 1.5) / 1000)  # noqa: S311 - jitter
         except TimeoutError as error:
             raise Overloaded("the deal is being made ready, try again") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
@@ -86,7 +86,7 @@ class Rebuilder:
             raise Overloaded(f"the order store did not answer: {error}") from error
         return epoch
 
-    def _rebuild_task(self, lane: Lane, distrusted_epoch: int) -> asyncio.Task[None]:
+    def _rebuild_task(self, lane: Lane, distrusted_epoch: int) -> asyncio.Task[bool]:
         task = self._running.get(lane)
         if task is None:
             task = asyncio.create_task(
@@ -96,22 +96,24 @@ class Rebuilder:
             task.add_done_callback(lambda _: self._running.pop(lane, None))
         return task
 
-    async def _rebuild(self, lane: Lane, distrusted_epoch: int) -> None:
+    async def _rebuild(self, lane: Lane, distrusted_epoch: int) -> bool:
+        """Returns whether the lane is ready, as far as we know; false where somebody else is at it."""
         async with asyncio.timeout(REBUILD_TIMEOUT_S), self._pool.acquire() as connection:
             if not await connection.fetchval(QUERIES["try_rebuild_lock"], lane.deal_id, lane.lane_no):
                 if self._is_patient(lane):
-                    return
+                    return False
                 await self._raise_and_install(connection, lane)
-                return
+                return True
             try:
                 # Another process may have been faster, between our look at the lane and the lock.
                 epoch = await connection.fetchval(QUERIES["lane_epoch"], lane.deal_id, lane.lane_no)
                 if epoch > distrusted_epoch and await self._store.is_warm(lane, epoch):
-                    return
+                    return True
                 if not await self._configure(connection, lane, distrusted_epoch):
                     await self._raise_and_install(connection, lane)
             finally:
                 await connection.execute(QUERIES["release_rebuild_lock"], lane.deal_id, lane.lane_no)
+        return True
 
     async def _configure(self, connection: Any, lane: Lane, distrusted_epoch: int) -> bool:
         """Makes a lane warm that only a change of its deal made cold; false where it takes a rebuild."""

@@ -28,20 +28,26 @@ WHERE d.id = $1 AND d.status <> 'paused' AND d.starts_at <= app_now()
 ORDER BY l.lane_no;
 
 -- name: groups_of_cold_lanes
--- Lists groups with room in lanes $2 from behind ($3 seats, $4 id), out of the $6 groups that have the most time left.
-SELECT id, taken
-FROM (
-    SELECT g.id, g.capacity, p.headcount + (
-        SELECT count(*) FROM orders o
-        WHERE o.group_id = g.id AND o.status IN ('held', 'authorised') AND o.status >= 'held'
+-- Lists groups with room in lanes $2 from behind ($3 seats, $4 id), of each lane's $6 groups that have the most time left.
+WITH looked_at AS MATERIALIZED (
+    SELECT g.id, g.capacity, (
+        SELECT p.headcount + (
+            -- As in select_groups, only by the index of this group's members.
+            SELECT count(*) FROM orders o
+            WHERE o.group_id = g.id AND o.status IN ('held', 'authorised') AND o.status >= 'held'
+        )
+        FROM group_progress p WHERE p.group_id = g.id
     ) AS taken
-    FROM (
+    FROM unnest($2::integer[]) AS cold (lane_no)
+    CROSS JOIN LATERAL (
         SELECT id, capacity FROM groups
-        WHERE deal_id = $1 AND lane_no = ANY($2::integer[]) AND status = 'open' AND deadline > app_now()
+        WHERE deal_id = $1 AND lane_no = cold.lane_no AND status = 'open' AND deadline > app_now()
         ORDER BY deadline DESC
         LIMIT $6
-    ) g JOIN group_progress p ON p.group_id = g.id
-) g
+    ) g
+)
+SELECT id, taken
+FROM looked_at
 WHERE taken < capacity AND (taken, id COLLATE "C") < ($3::bigint, $4::text)
 ORDER BY taken DESC, id COLLATE "C" DESC
 LIMIT $5;
