@@ -134,8 +134,9 @@ RETURNING status;
 -- Expires up to $1 orders whose hold ran out before their payment was authorised.
 UPDATE orders SET status = 'expired', updated_at = app_now()
 WHERE id IN (
+    -- Whoever skips what is locked waits for nobody, so the order is that of the index.
     SELECT id FROM orders WHERE status = 'held' AND hold_until <= app_now()
-    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    ORDER BY hold_until LIMIT $1 FOR UPDATE SKIP LOCKED
 ) AND status = 'held'
 RETURNING group_id;
 

@@ -49,6 +49,7 @@ OFTEN: Final = {
         "pass_lead",
         "cancel_verdict",
     ],
+    "nudges": ["take_due_nudges", "members_in", "members_released"],
     "orders": ["select_order", "list_orders"],
     "payments": ["claim_due_operations", "overdue_ms", "lock_orders"],
     "placements": ["orphan_verdicts", "group_verdict", "recorded_request"],
@@ -97,6 +98,20 @@ async def test_held_seats_are_counted_without_those_of_other_groups(
 
     used = {node["Index Name"] for node in _nodes(plan) if node.get("Index Name", "").startswith("orders_")}
     assert used == {"orders_pending_of_group"}
+
+
+async def test_unpaid_seats_are_found_by_when_their_time_ran_out_however_many_there_are(
+    pool: asyncpg.Pool, market: Market
+) -> None:
+    """The newest orders are the ones that are held, at the far end of the primary key."""
+    async with pool.acquire() as connection:
+        await _fill(connection, await market.deal(max_headcount=SMALL_MEMBERS + LARGE_MEMBERS))
+        await connection.execute("ALTER TABLE orders DISABLE TRIGGER USER; UPDATE orders SET status = 'held'")
+        await connection.execute("ANALYZE orders")
+        plan = await _plan(connection, load_queries("lifecycle")["expire_unpaid"])
+
+    (unpaid,) = [node for node in _nodes(plan) if node.get("Index Name") == "orders_unpaid"]
+    assert "hold_until <=" in unpaid["Index Cond"]
 
 
 async def _fill(connection: Any, deal_id: str) -> None:
