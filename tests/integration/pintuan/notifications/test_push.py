@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from pintuan.auth.keyring import Keyring
-from pintuan.notifications import channels
+from pintuan.notifications import channels, store
 from pintuan.notifications.channels import DeliveryFailed, Notifier, PushNotifier, UnknownRecipient
 from pintuan.notifications.courier import Courier
 from pintuan.notifications.message import Channel, Message
-from pintuan.notifications.service import enqueue
+from pintuan.notifications.service import enqueue, replace
 from pintuan.webhooks.sending import Sender
 from pintuan.webhooks.signing import new_secret
 from tests.receiver import HOST, Names, never, receiving
@@ -116,6 +116,18 @@ async def test_whom_the_app_does_not_reach_gets_the_mail_and_once(pool: asyncpg.
     assert await states(pool) == [("push", "failed", f"HTTP {status}"), ("email", "sent", None)]
     expiries = await pool.fetchval("SELECT count(DISTINCT expires_at) FROM notifications")
     assert expiries == 1
+
+
+async def test_who_answers_after_the_lease_is_over_sends_no_mail_beside_the_next_attempt(
+    pool: asyncpg.Pool,
+) -> None:
+    await write(pool)
+    (late,) = await store.take_due(pool, limit=1, lease_ms=0)
+    (current,) = await store.take_due(pool, limit=1, lease_ms=60_000)
+    for taken in (late, current, current):
+        await replace(pool, KEYRING, taken, MAIL, "HTTP 404", keep=False)
+        wanted = [] if taken is late else [("email", "due", None)]
+        assert [one for one in await states(pool) if one[0] == "email"] == wanted
 
 
 async def test_nothing_is_sent_in_place_of_a_push_without_another_way(pool: asyncpg.Pool) -> None:

@@ -177,7 +177,10 @@ async def test_those_whose_group_failed_hear_that_they_were_not_charged(
     pool: asyncpg.Pool, engine: GroupEngine, market: Market, nudger: Nudger
 ) -> None:
     await account(pool, "ann", "phone", "+33612345678", "fr")
+    await account(pool, "cem")
     group = await joined(engine, market, "ann", "bea")
+    declined = await engine.place(market.wish("cem", group=group))
+    await market.end("declined", declined.order_id)
     assert await ended(engine, market, group) == "failed"
 
     await nudger.tell_due(10)
