@@ -31,6 +31,9 @@ QUEUE_MAX = 4_096
 PLACE_ATTEMPTS_MAX = 4
 # One buyer's calls leave one by one; more of them than this would only keep others out of the queue.
 QUEUED_PER_BUYER_MAX = 64
+# Commits are told to the lane with its next batch, or by themselves after this time: much less than the one
+# after which a seat that nobody told of counts as an orphan.
+CONFIRM_AFTER_S = 1.0
 # How often refusals that a merchant can lift are checked against the lane's epoch in Postgres.
 REFUSALS_CHECKED_EVERY_S = 0.025
 _LIFTED_BY_MERCHANTS = frozenset({"deal_not_active", "sold_out"})
@@ -80,11 +83,12 @@ class LaneRunner:
         self._queued_of: dict[str, int] = {}
         self._check_refusals_at_s = 0.0
         self._confirmed = Confirmations()
+        self._confirm_timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def idle(self) -> bool:
-        return self._task is None
+        return self._task is None and not self._confirmed
 
     def submit(self, placement: Placement, tell: OnOutcome) -> None:
         """Queues a placement; `tell` is called once, with its outcome.
@@ -102,18 +106,26 @@ class LaneRunner:
         loop = asyncio.get_running_loop()
         self._queue.append(Waiting(placement, tell, loop.time(), self._tools.listeners.tracer.caller()))
         if self._task is None:
-            # A context of its own: a batch serves many callers and must not log as the first of them.
-            self._task = loop.create_task(
-                self._run(), name=f"lane {self.lane.deal_id}:{self.lane.lane_no}", context=Context()
-            )
+            self._start()
 
     async def drained(self) -> None:
-        """Returns once nothing is queued or under way."""
+        """Returns once nothing is queued or under way, and the lane was told of what was committed."""
         while self._task is not None:
             await asyncio.wait([self._task])
+        if self._confirm_timer is not None:
+            self._confirm_timer.cancel()
+        await self._flush_confirmations()
+
+    def _start(self) -> None:
+        # A context of its own: a batch serves many callers and must not log as the first of them.
+        self._task = asyncio.get_running_loop().create_task(
+            self._run(), name=f"lane {self.lane.deal_id}:{self.lane.lane_no}", context=Context()
+        )
 
     async def _run(self) -> None:
         try:
+            if not self._queue:
+                await self._flush_confirmations()
             while self._queue:
                 batch = self._take_batch()
                 try:
@@ -121,10 +133,17 @@ class LaneRunner:
                 except Exception as error:  # noqa: BLE001 - every waiting caller gets it, whatever it is
                     for waiting in batch:
                         waiting.tell(error)
-                if not self._queue:
-                    await self._flush_confirmations()
         finally:
             self._task = None
+            if self._confirmed and self._confirm_timer is None:
+                loop = asyncio.get_running_loop()
+                self._confirm_timer = loop.call_later(CONFIRM_AFTER_S, self._confirm)
+
+    def _confirm(self) -> None:
+        """Has confirmations that no batch took along travel alone; a batch under way may yet be followed."""
+        self._confirm_timer = None
+        if self._task is None and self._confirmed:
+            self._start()
 
     def _take_batch(self) -> list[Waiting]:
         """Takes up to `BATCH_MAX` of the queue, each buyer at most once: limits are counted one by one."""
@@ -260,7 +279,6 @@ class LaneRunner:
             _log.info("lane %s was not told of %d releases: %r", self.lane, len(verdicts.released), error)
 
     async def _flush_confirmations(self) -> None:
-        """With nothing left to ride along with, confirmations travel alone."""
         if not self._confirmed:
             return
         confirmed, self._confirmed = self._confirmed, Confirmations()

@@ -83,6 +83,8 @@ class PlacementDesk:
                 raise GroupNotFound(f"no group {group_id}")
             lane = Lane(row["deal_id"], row["lane_no"])
             self._lanes_of_groups.put(group_id, lane)
+            self._lane_counts.put(lane.deal_id, row["lane_count"])
+            self._keep_runner(lane, row["epoch"])
         return lane
 
     async def place(self, placement: Placement) -> Recorded:
@@ -251,13 +253,15 @@ class PlacementDesk:
         return lane_count
 
     async def _start_runner(self, lane: Lane) -> LaneRunner:
-        epoch = await self._rebuilder.epoch_of(lane)
+        return self._keep_runner(lane, await self._rebuilder.epoch_of(lane))
+
+    def _keep_runner(self, lane: Lane, epoch: int) -> LaneRunner:
+        """Returns the lane's runner, a new one if there is none; `epoch` is the lane's as of now."""
         runner = self._runners.get(lane)
         if runner is None:
             if len(self._runners) >= RUNNERS_MAX:
                 self._runners = {known: runner for known, runner in self._runners.items() if not runner.idle}
-            runner = LaneRunner(lane, epoch, self._tools)
-            self._runners[lane] = runner
+            runner = self._runners[lane] = LaneRunner(lane, epoch, self._tools)
         return runner
 
 

@@ -20,7 +20,7 @@ from groups.connections import Lent
 from groups.errors import Overloaded
 from groups.keys import Lane, LaneKeys
 from groups.listeners import Tracer, Untraced
-from groups.place_calls import PlaceCall, PlaceCalls
+from groups.script_calls import ScriptCall, ScriptCalls
 from groups.scripts import (
     CLOSE,
     CONFIGURE,
@@ -104,8 +104,8 @@ class LaneStore:
     ) -> None:
         self._tracer = tracer or Untraced()
         self.connections = connections_to(redis_url)
-        self._place_calls = PlaceCalls(
-            self.connections, lambda call: self._run(PLACE, call.epoch, call.keys, call.arguments)
+        self._calls = ScriptCalls(
+            self.connections, lambda call: self._run(call.script, call.epoch, call.keys, call.arguments)
         )
         self._sim_offset_ms = sim_offset_ms
         limits = rates or RateLimits()
@@ -135,6 +135,11 @@ class LaneStore:
         with self._tracer.script(script.name):
             return _answer_of(await self._run(script, epoch, keys, args))
 
+    async def _carry(self, call: ScriptCall, *, items: int) -> list[Any]:
+        """Runs a script as `_call` does, together with what other lanes have run now."""
+        with self._tracer.script(call.script.name):
+            return _answer_of(await self._calls.carry(call, items=items))
+
     async def _run(
         self, script: Script, epoch: int, keys: Sequence[str], args: Sequence[bytes | str | int]
     ) -> bytes:
@@ -157,9 +162,7 @@ class LaneStore:
         names = [*keys.state, keys.rates, keys.earlier]
         names += [keys.request(item.request_id) for item in items]
         arguments = (self._sim_offset_ms, _encode(confirmed), self._limits, _encode(items))
-        call = PlaceCall(epoch, names, arguments)
-        with self._tracer.script(PLACE.name):
-            answer = _answer_of(await self._place_calls.carry(call, items=len(items)))
+        answer = await self._carry(ScriptCall(PLACE, epoch, names, arguments), items=len(items))
         return cast("list[PlaceResult]", answer[1])
 
     async def leave(self, lane: Lane, epoch: int, items: Sequence[tuple[str, str, str]]) -> list[str]:
@@ -178,7 +181,9 @@ class LaneStore:
 
     async def confirm(self, lane: Lane, epoch: int, confirmed: Confirmations) -> None:
         keys = LaneKeys.of(lane)
-        await self._call(CONFIRM, epoch, [keys.meta, keys.groups, keys.pending], [_encode(confirmed)])
+        names = [keys.meta, keys.groups, keys.pending]
+        call = ScriptCall(CONFIRM, epoch, names, (_encode(confirmed),))
+        await self._carry(call, items=len(confirmed.order_ids))
 
     async def remembers(self, lane: Lane, request_id: str) -> bool:
         """Whether the lane has ever seated the request; raises Overloaded when Redis does not answer."""

@@ -16,10 +16,12 @@
 -- include: lane
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return cmsgpack.pack({'cold'}) end
 
-local function give_back_seat(group_id, seat_no)
+local function give_back_seat(mode, group_id, seat_no)
   local group = packed(KEYS[2], group_id)
   if not group then return end
   group[TAKEN] = group[TAKEN] - 1
+  -- An order that was recorded has its group recorded.
+  if mode == 'free' then group[SHARE_CODE] = '' end
   if group[SHARE_CODE] ~= '' and group[TAKEN] == 0 then
     -- Nobody ever recorded this group, so nobody can ever join it by its link.
     redis.call('HDEL', KEYS[2], group_id)
@@ -61,7 +63,7 @@ local function leave(mode, order_id, request_id, request_key)
     forget_order(seat[3], order_id, 0)
     return 'left'
   end
-  if seat[1] ~= '' then give_back_seat(seat[1], seat[2]) end
+  if seat[1] ~= '' then give_back_seat(mode, seat[1], seat[2]) end
   forget_order(seat[3], order_id, seat[4])
   redis.call('HINCRBY', KEYS[1], 'units_left', seat[4])
   if mode == 'abandon' then redis.call('DEL', request_key) end

@@ -3,8 +3,10 @@
 SELECT lane_count FROM deals WHERE id = $1;
 
 -- name: lane_of_group
--- Finds the lane a group lives in.
-SELECT deal_id, lane_no FROM groups WHERE id = $1;
+-- Finds the lane a group lives in, its epoch as of now, and how many lanes the deal has.
+SELECT g.deal_id, g.lane_no, l.epoch, d.lane_count
+FROM groups g JOIN lanes l ON l.deal_id = g.deal_id AND l.lane_no = g.lane_no JOIN deals d ON d.id = g.deal_id
+WHERE g.id = $1;
 
 -- name: lane_epoch
 -- Reads a lane's epoch as of now.
