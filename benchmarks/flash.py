@@ -1,8 +1,8 @@
 """*flash*: one deal, many buyers, all at once; a join next to the hello world and to the naive design.
 
-Each run starts a fresh API process on the same stores, lets every buyer look at the deal (so that tokens are
-known, as they are when a sale begins), and then takes turns: hello, joins, naive joins. The order of the
-three moves on by one from run to run.
+Each run starts a fresh API process on the same stores, has every buyer show a token once (they have
+seen the deal before), and then takes turns: hello, joins, naive joins. The order of the three moves on by one
+from run to run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.environment import open_stores, serving
 from benchmarks.generate import Phase
-from benchmarks.market import client_of, hellos, joins, looks, naive_joins, open_market
+from benchmarks.market import client_of, greetings, hellos, joins, naive_joins, open_market
 from benchmarks.result import Figure, Scenario, at_least, at_most, ratios
 from benchmarks.samples import Samples
 from benchmarks.scenario import closed, require_only
@@ -41,7 +41,7 @@ LABELS: Final = {
 }
 NOTES: Final = (
     "Hello names nobody: no token is verified and no key read, which makes the ratio stricter.",
-    "Buyers' tokens were seen before, at their look at the deal; the others are told apart.",
+    "The process has seen buyers' tokens before; joins with tokens it has never seen are told apart.",
     "Rate limits are on, the deal's 5,000 joins a second included.",
     "Latencies at half of the saturation rate: API, Redis and Postgres share the servers' cores.",
 )
@@ -93,7 +93,7 @@ async def _one_run(servers: Servers, market: Market, samples: Samples, options: 
     await _warm_up(servers, market, options, number)
     deal_id = await market.new_deal()
     known = market.tokens(f"known-{number}", 2 * count)
-    await servers.load(closed(servers.port, looks(deal_id, known), options))
+    await servers.load(closed(servers.port, greetings(known), options))
     calls = {
         "hello": (hellos(), options.count(HELLOS)),
         "join": (joins([deal_id], known[:count]), count),

@@ -14,10 +14,10 @@ import msgspec
 from benchmarks.environment import open_stores, serving
 from benchmarks.market import (
     client_of,
+    greetings,
     group_joins,
     group_openings,
     hellos,
-    looks,
     open_market,
     request_bytes,
 )
@@ -126,7 +126,7 @@ async def _one_run(
 ) -> None:
     count = options.count(JOINS)
     tokens = market.tokens(f"buyer-{number}", count)
-    await servers.load(closed(servers.port, looks(made.deal_ids[0], tokens), options))
+    await servers.load(closed(servers.port, greetings(tokens), options))
     # A process reads what it must know of a lane once, and then it knows.
     first = group_joins(made.group_ids, market.tokens(f"first-{number}", len(made.group_ids)))
     await _prepare(servers, options, first, "warm-up")

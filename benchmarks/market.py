@@ -132,9 +132,9 @@ def hellos() -> list[bytes]:
     return [request_bytes("POST", HELLO_PATH, body=BODY)]
 
 
-def looks(deal_id: str, tokens: Iterable[str]) -> list[bytes]:
-    """Returns each buyer's look at a deal, with the token that comes back with the join."""
-    return [request_bytes("GET", f"/v1/deals/{deal_id}", token=token) for token in tokens]
+def greetings(tokens: Iterable[str]) -> list[bytes]:
+    """Returns a call of each buyer that does nothing but show the token, as a look at a deal would."""
+    return [request_bytes("POST", HELLO_PATH, token=token, body=BODY) for token in tokens]
 
 
 def _in_turn(paths: Sequence[str], tokens: Iterable[str]) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.environment import open_stores, serving
 from benchmarks.generate import Phase
-from benchmarks.market import client_of, joins, looks, open_market
+from benchmarks.market import client_of, greetings, joins, open_market
 from benchmarks.result import Chart, Figure, Scenario, Series, at_least, at_most, measured
 from benchmarks.samples import Samples
 from benchmarks.scenario import closed, require_only
@@ -32,9 +32,9 @@ PEAK_JOINS: Final = 8_000
 DEALS_AT_ONCE: Final = 10
 """So that the limit of one deal is not what refuses."""
 OVERLOAD: Final = 3.0
-OVERLOAD_S: Final = 6.0
+OVERLOAD_S: Final = 5.0
 RECOVERY: Final = 0.5
-RECOVERY_S: Final = 3.0
+RECOVERY_S: Final = 2.0
 SETTLING_S: Final = 1.0
 CONNECTIONS: Final = 4_096
 UNAVAILABLE: Final = 503
@@ -61,7 +61,7 @@ async def measure(run: Run) -> Scenario:
             async with serving(stores) as servers, client_of(servers) as http:
                 market = await open_market(servers, http)
                 tokens = market.tokens(f"buyer-{number}", BUYERS)
-                await servers.load(closed(servers.port, looks(await market.new_deal(), tokens), options))
+                await servers.load(closed(servers.port, greetings(tokens), options))
                 peak_per_s = await _peak(servers, market, samples, options, tokens)
                 await _overload(servers, market, samples, options, tokens, peak_per_s)
             run.on_step(f"run {number + 1} of {options.runs}")

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.environment import open_stores, serving
-from benchmarks.market import client_of, group_joins, hellos, joins, looks, open_market
+from benchmarks.market import client_of, greetings, group_joins, hellos, joins, open_market
 from benchmarks.result import Figure, Scenario, at_most, measured, ratios
 from benchmarks.samples import Samples
 from benchmarks.scenario import closed, require_only
@@ -111,7 +111,7 @@ async def _set(servers: Servers, market: Market, options: Options, number: int) 
     open_deal = await market.new_deal()
     full_deal = await market.new_deal(max_headcount=SEATS)
     sold_deal = await market.new_deal(stock=SEATS)
-    await servers.load(closed(servers.port, looks(open_deal, tokens), options))
+    await servers.load(closed(servers.port, greetings(tokens), options))
     seated = market.tokens(f"seated-{number}", SEATS)
     group_id = await market.new_group(full_deal, seated[0])
     for requests in (

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.environment import open_stores, serving
-from benchmarks.market import client_of, joins, looks, open_market
+from benchmarks.market import client_of, greetings, joins, open_market
 from benchmarks.result import Chart, Figure, Scenario, Series, measured, reported
 from benchmarks.samples import Samples
 from benchmarks.scenario import UnexpectedAnswersError, closed, require_only
@@ -49,7 +49,7 @@ async def measure(run: Run) -> Scenario:
             async with serving(stores) as servers, client_of(servers) as http:
                 market = await open_market(servers, http)
                 tokens = market.tokens(f"buyer-{number}", options.count(BUYERS))
-                await servers.load(closed(servers.port, looks(await market.new_deal(), tokens), options))
+                await servers.load(closed(servers.port, greetings(tokens), options))
                 for kind in LANES:
                     outcome = await _stampede(servers, market, samples, options, kind, tokens)
                     sold_out_s[kind].append(_last_sale_s(outcome))
