@@ -121,6 +121,7 @@ def test_a_scenario_that_fails_leaves_the_others_their_figures(
     report = read_report(tmp_path / "result.json")
     assert report.scenarios == (FLASH,)
     assert "bad: 3 times 500" in report.failures[0]
+    assert "bad: 3 times 500" in (tmp_path / "report.html").read_text()
 
 
 def test_an_unknown_scenario_is_wrong_usage_and_told_with_those_there_are() -> None:
