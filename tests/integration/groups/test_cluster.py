@@ -349,3 +349,23 @@ async def test_a_server_that_hangs_is_not_waited_for_again_and_again(own_cluster
     finally:
         psutil.Process(victim.pid).resume()
         await connections.close()
+
+
+async def test_lanes_of_other_servers_do_not_wait_for_one_that_hangs(
+    own_cluster: Cluster, market: Market, engine: GroupEngine
+) -> None:
+    victim, well = own_cluster.primaries[1], own_cluster.primaries[2]
+    assert victim.pid is not None
+    held_up = [await deal_on(own_cluster, market, victim) for _ in range(4)]
+    deals = [await deal_on(own_cluster, market, well) for _ in range(4)]
+    for deal in [*held_up, *deals]:
+        await engine.place(market.wish("ann", deal=deal))
+    psutil.Process(victim.pid).suspend()
+    try:
+        waiting = [asyncio.create_task(engine.place(market.wish("ben", deal=deal))) for deal in held_up]
+        await asyncio.gather(*(engine.place(market.wish("ben", deal=deal)) for deal in deals))
+        assert not any(call.done() for call in waiting)
+    finally:
+        psutil.Process(victim.pid).resume()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(outcome, Recorded | TryAgain) for outcome in outcomes)

@@ -117,7 +117,8 @@ class RecordingStore(LaneStore):
     """Keeps what it would send, and gets the answer that the call can read."""
 
     def __init__(self) -> None:
-        super().__init__("redis://nowhere.invalid", rates=None, request_ttl_ms=1000)
+        # Where nobody knows yet which server has a lane, each call is made by itself.
+        super().__init__("redis+cluster://nowhere.invalid", rates=None, request_ttl_ms=1000)
         self.script: Script | None = None
         self.keys: Sequence[str] = ()
         self.arguments: Sequence[bytes | str | int] = ()
