@@ -190,7 +190,7 @@ class Jobs:
         await until_nothing_left(self._purge_gateway_events, KEYS_PER_ROUND)
 
     async def _archive(self) -> None:
-        if self._archivist is not None:
+        if self._archivist is not None and await self._archivist.may_begin():
             await until_nothing_left(self._archivist.archive_groups, ARCHIVED_PER_ROUND)
             await until_nothing_left(self._archivist.archive_solo_orders, ARCHIVED_PER_ROUND)
             await until_nothing_left(self._archivist.forget_limits, ARCHIVED_PER_ROUND)

@@ -1,5 +1,12 @@
 -- Moving orders that are over into the archive, and back. Locks: groups, then orders, as everywhere.
 
+-- name: is_known_everywhere
+-- Says whether the archive has been there for $1 ms, so that no process is left that reads orders without it.
+SELECT EXISTS (
+    SELECT FROM schema_migrations
+    WHERE name = '0023_archive' AND applied_at < app_now() - $1::bigint * interval '1 millisecond'
+);
+
 -- name: lock_groups_to_archive
 -- Takes up to $2 groups that ended over $1 ms ago and have orders outside the archive, the oldest first.
 SELECT id FROM groups

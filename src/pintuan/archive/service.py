@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Of a large group one batch takes a part; small ones share a batch.
 GROUPS_PER_BATCH: Final = 100
+# A release migrates before it replaces processes one by one, which takes minutes.
+RELEASE_MS: Final = 3_600_000
 
 _logger = structlog.get_logger("pintuan.archive")
 
@@ -35,6 +37,10 @@ class Archivist:
     def __init__(self, pool: asyncpg.Pool, *, age_ms: int) -> None:
         self._pool = pool
         self._age_ms = age_ms
+
+    async def may_begin(self) -> bool:
+        """Says whether every process that runs by now finds orders in the archive."""
+        return await store.is_known_everywhere(self._pool, release_ms=RELEASE_MS)
 
     async def archive_groups(self, limit: int) -> int:
         """Moves up to `limit` orders of groups; returns how many groups and orders it was done with."""

@@ -12,11 +12,18 @@ from sql import load_queries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
     Connection: TypeAlias = PoolConnectionProxy
 
 QUERIES: Final = load_queries("archive")
+
+
+async def is_known_everywhere(pool: asyncpg.Pool, *, release_ms: int) -> bool:
+    """Says whether the release that brought the archive is over, as it is after `release_ms`."""
+    known: bool = await pool.fetchval(QUERIES["is_known_everywhere"], release_ms)
+    return known
 
 
 async def lock_groups_to_archive(connection: Connection, *, age_ms: int, limit: int) -> list[str]:

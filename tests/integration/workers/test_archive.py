@@ -20,13 +20,8 @@ async def test_orders_are_archived_at_the_age_that_was_set_and_else_never(
     pool: asyncpg.Pool, engine: GroupEngine, archive_after_ms: int | None, left: int
 ) -> None:
     rows = await Rows.open(pool)
-    over, _ = await rows.order(), await rows.order()
-    await pool.execute(
-        "UPDATE payment_operations SET state = 'declined', ended_at = app_now() WHERE order_id = $1", over
-    )
-    await rows.move(over, "declined")
-    await pool.execute("DELETE FROM seat_releases")
-    await pool.execute("UPDATE orders SET updated_at = app_now() - interval '2 days'")
+    await pool.execute("UPDATE schema_migrations SET applied_at = applied_at - interval '2 hours'")
+    await end_one_of_two(rows)
     jobs = Jobs(Stores(pool, engine, SandboxGateway(pool), lambda _: None, archive_after_ms=archive_after_ms))
 
     await jobs.archive.run()
@@ -34,3 +29,27 @@ async def test_orders_are_archived_at_the_age_that_was_set_and_else_never(
 
     assert await pool.fetchval("SELECT count(*) FROM orders") == left
     assert await pool.fetchval("SELECT count(*) FROM every_order") == 2
+
+
+async def test_nothing_is_archived_while_older_processes_may_still_read(
+    pool: asyncpg.Pool, engine: GroupEngine
+) -> None:
+    """A release migrates first; a process it has not replaced yet would miss what was moved."""
+    await end_one_of_two(await Rows.open(pool))
+    jobs = Jobs(Stores(pool, engine, SandboxGateway(pool), lambda _: None, archive_after_ms=DAY_MS))
+
+    await jobs.archive.run()
+    await jobs.close()
+
+    assert await pool.fetchval("SELECT count(*) FROM orders") == 2
+
+
+async def end_one_of_two(rows: Rows) -> None:
+    """Two orders of two days ago, one of which was declined."""
+    over, _ = await rows.order(), await rows.order()
+    await rows.pool.execute(
+        "UPDATE payment_operations SET state = 'declined', ended_at = app_now() WHERE order_id = $1", over
+    )
+    await rows.move(over, "declined")
+    await rows.pool.execute("DELETE FROM seat_releases")
+    await rows.pool.execute("UPDATE orders SET updated_at = app_now() - interval '2 days'")
