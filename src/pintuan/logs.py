@@ -132,7 +132,8 @@ class RequestLog:
 
 
 def _milliseconds(request: EndedRequest) -> float:
-    return round(request.duration_s * 1000, 2)
+    # Cut to hundredths, which costs a third of rounding.
+    return int(request.duration_s * 100_000) / 100
 
 
 def configure(settings: Settings) -> RequestLog:

@@ -92,11 +92,12 @@ class Verifier:
         for table in (self._own_verified, self._others_verified):
             verified = table.get(credential)
             if verified is not None:
-                if self._now_s() >= verified.until_s:
+                now_s = self._now_s()
+                if now_s >= verified.until_s:
                     del table[credential]
                     return None
                 table.move_to_end(credential)
-                self._check_refused(verified.principal)
+                self._check_refused(verified.principal, now_s)
                 return verified.principal
         return None
 
@@ -113,7 +114,7 @@ class Verifier:
             return principal
         verified = await self._verify_other(credential)
         _remember(self._others_verified, credential, verified, count_max=FOREIGN_COUNT_MAX)
-        self._check_refused(verified.principal)
+        self._check_refused(verified.principal, self._now_s())
         return verified.principal
 
     def verify_own(self, credential: str) -> Principal | None:
@@ -126,7 +127,7 @@ class Verifier:
             return None
         verified = self._own.verify(credential)
         _remember(self._own_verified, credential, verified, count_max=VERIFIED_COUNT_MAX)
-        self._check_refused(verified.principal)
+        self._check_refused(verified.principal, self._now_s())
         return verified.principal
 
     def refuse(self, subject: str) -> None:
@@ -166,9 +167,9 @@ class Verifier:
             return Verified(principal, self._now_s() + API_KEY_REMEMBERED_S)
         return await self._foreign.verify(credential)
 
-    def _check_refused(self, principal: Principal) -> None:
+    def _check_refused(self, principal: Principal, now_s: float) -> None:
         subject = principal.subject
-        if subject in self._refused or self._now_s() < self._refused_here.get(subject, 0):
+        if subject in self._refused or now_s < self._refused_here.get(subject, 0):
             raise Unauthenticated("The account this token was issued to is gone.")
 
     async def _refresh_refused(self, read: _ReadRefused) -> None:

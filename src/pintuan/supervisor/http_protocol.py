@@ -136,7 +136,7 @@ class ImpatientProtocol(HttpToolsProtocol):
                 self._direct = DirectCall(
                     self.url,
                     self.headers,
-                    keep_alive=self._may_keep_alive,
+                    keep_alive=self.parser.should_keep_alive(),
                     send=self._send_direct,
                     pass_on=self._pass_on,
                 )
