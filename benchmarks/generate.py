@@ -351,7 +351,8 @@ async def _main() -> None:
     # A collection would show as a latency of the server's.
     gc.disable()
     print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.buffer.readline)
+    if not await asyncio.to_thread(sys.stdin.buffer.readline):
+        return  # Whoever wanted the load is gone.
     before = resource.getrusage(resource.RUSAGE_SELF)
     await load.run()
     after = resource.getrusage(resource.RUSAGE_SELF)

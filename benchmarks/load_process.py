@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CONNECT_WAIT_S: Final = 30.0
 # Beyond a phase's own limit: the time to sum up.
 SUM_UP_WAIT_S: Final = 60.0
+END_WAIT_S: Final = 2.0
 # One line holds the whole outcome.
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 
@@ -75,6 +76,16 @@ async def loaded(phase: Phase, cores: frozenset[int]) -> AsyncIterator[LoadProce
         await load.connect()
         yield load
     finally:
-        if process.returncode is None:
-            process.kill()
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Lets the process end, which it does when it has told its outcome or nobody tells it to begin."""
+    assert process.stdin is not None  # noqa: S101 - it is a pipe.
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(END_WAIT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
         await process.wait()
