@@ -192,7 +192,7 @@ async def test_more_than_can_be_placed_is_told_to_come_again_and_everything_else
 
 
 async def counts(door: httpx.AsyncClient, refused: int) -> bool:
-    """Whether the metrics tell of these refusals by the route of what was placed, and of nothing under way."""
+    """Whether the metrics tell of these refusals by the route of what was placed, and all calls ended."""
     text = (await door.get("/metrics")).text
     where = 'method="POST",route="/v1/deals/{deal_id}/join"'
     placed = f'pintuan_http_requests_total{{{where},status="201"}} {SHOPPERS}.0'
