@@ -127,8 +127,8 @@ LEFT JOIN placed p ON p.channel IS NOT DISTINCT FROM c.channel;
 SELECT merchant_id FROM deals WHERE id = $1 AND ($2::text IS NULL OR merchant_id = $2);
 
 -- name: members_by_inviter
--- Lists a merchant's (with null anybody's) group's orders, the oldest first, each with whose invitation it came by; at most $3.
-SELECT o.buyer_id, o.seat, o.status, o.created_at, i.channel, i.inviter_id, m.buyer_reference_key
+-- Lists a merchant's (with null anybody's) group's orders from just behind ($4, $5), the oldest first, with whose invitation each came by; at most $3.
+SELECT o.id, o.buyer_id, o.seat, o.status, o.created_at, i.channel, i.inviter_id, m.buyer_reference_key
 FROM groups g
 JOIN deals d ON d.id = g.deal_id AND ($2::text IS NULL OR d.merchant_id = $2)
 JOIN merchants m ON m.id = d.merchant_id
@@ -143,8 +143,8 @@ JOIN (
     SELECT * FROM archived_orders WHERE group_id = $1
 ) o ON o.group_id = g.id
 LEFT JOIN invites i ON i.code = o.invite_code AND i.group_id = o.group_id AND i.inviter_id <> o.buyer_id
-WHERE g.id = $1
-ORDER BY o.created_at, o.seat, o.id
+WHERE g.id = $1 AND ($4::timestamptz IS NULL OR (o.created_at, o.id) > ($4, $5::text))
+ORDER BY o.created_at, o.id
 LIMIT $3;
 
 -- name: export_invites

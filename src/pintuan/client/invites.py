@@ -23,10 +23,12 @@ class InviteCalls(Caller):
         """Returns how people came to the groups of a deal of the merchant."""
         return await self.session.send(Call("GET", f"/v1/merchant/deals/{quoted(deal_id)}/funnel", Funnel))
 
-    async def list_referrals(self, group_id: str) -> Referrals:
-        """Returns who brought whom into a group of the merchant."""
+    async def list_referrals(
+        self, group_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Referrals:
+        """Returns a page of who brought whom into a group of the merchant."""
         path = f"/v1/merchant/groups/{quoted(group_id)}/referrals"
-        return await self.session.send(Call("GET", path, Referrals))
+        return await self.session.send(Call("GET", path, Referrals, query={"limit": limit, "cursor": cursor}))
 
     async def ask_to_unsubscribe(self, token: str) -> str:
         """Returns the page that asks; it changes nothing."""

@@ -22,10 +22,10 @@ from pintuan.invites.schemas import (
     NewInvites,
     Referrals,
 )
+from pintuan.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, decode_cursor, page_of
 from pintuan.parameters import InjectedResources
 
 ACCEPTED: Final = 202
-REFERRALS_MAX: Final = 1_000
 BUYERS: Final = frozenset({"buyer"})
 NO_STORE: Final = {"cache-control": "no-store"}
 
@@ -102,16 +102,28 @@ async def get_funnel(
     summary="Who brought whom into a group",
 )
 async def list_referrals(
-    group_id: FromPath[str], request: ApiRequest, resources: InjectedResources
+    group_id: FromPath[str],
+    request: ApiRequest,
+    resources: InjectedResources,
+    limit: LimitParameter = LIMIT_DEFAULT,
+    cursor: CursorParameter = None,
 ) -> Response[Referrals]:
-    """Answers the group's orders with whose invitation each came by; the opaque references make a tree."""
+    """Answers a page of the group's orders with whose invitation each came by, the oldest first.
+
+    The opaque references make a tree.
+    """
     seller = check_role(request.user, SELLERS)
     merchant_id = None if seller.role == "admin" else seller.subject
-    items = await store.members_by_inviter(resources.pool, group_id, merchant_id, limit=REFERRALS_MAX)
-    if not items:
+    after = decode_cursor(cursor)
+    rows = await store.members_by_inviter(resources.pool, group_id, merchant_id, after=after, limit=limit + 1)
+    if not rows and (
+        after is None
+        or not await store.members_by_inviter(resources.pool, group_id, merchant_id, after=None, limit=1)
+    ):
         # A group is opened by its first order.
         raise NotFound("group")
-    return Response(Referrals(group_id=group_id, items=items), headers=NO_STORE)
+    page = page_of(rows, limit=limit, item=lambda row: row[1], place=lambda row: (row[1].joined_at, row[0]))
+    return Response(Referrals(group_id, page.items, page.next_cursor), headers=NO_STORE)
 
 
 @post(

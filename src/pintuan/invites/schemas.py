@@ -157,11 +157,15 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     joined_at: Annotated[datetime, Meta(description="When it was placed.", examples=["2030-01-01T12:00:00Z"])]
 
 
-class Referrals(msgspec.Struct, frozen=True, kw_only=True):
-    """Who brought whom into a group."""
+class Referrals(msgspec.Struct, frozen=True):
+    """A page of who brought whom into a group."""
 
     group_id: Annotated[str, Meta(description="The group.", examples=["grp_0192f0c1a2b3"])]
-    items: Annotated[list[Referral], Meta(description="The oldest first; at most 1,000.")]
+    items: Annotated[list[Referral], Meta(description="The oldest first.")]
+    next_cursor: Annotated[
+        str | None,
+        Meta(description="Where the next page begins; null on the last one.", examples=[None]),
+    ]
 
 
 class FunnelChannel(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
+    from pintuan.pagination import Cursor
+
     Connection: TypeAlias = PoolConnectionProxy
 
 INVITES = load_queries("invites")
@@ -186,11 +188,15 @@ async def drop_person(connection: Connection, person_id: str, digests: Sequence[
 
 
 async def members_by_inviter(
-    pool: asyncpg.Pool, group_id: str, merchant_id: str | None, *, limit: int
-) -> list[Referral]:
-    """Returns the group's orders, the oldest first; none where it is not the merchant's (None: anybody's)."""
-    rows = await pool.fetch(INVITES["members_by_inviter"], group_id, merchant_id, limit)
-    return [_referral_of(row) for row in rows]
+    pool: asyncpg.Pool, group_id: str, merchant_id: str | None, *, after: Cursor | None, limit: int
+) -> list[tuple[str, Referral]]:
+    """Returns up to `limit` of the group's orders with their ids, the oldest first, from just behind `after`.
+
+    There are none where the group is not the merchant's (None: anybody's).
+    """
+    created_at, order_id = (after.created_at, after.id) if after else (None, None)
+    rows = await pool.fetch(INVITES["members_by_inviter"], group_id, merchant_id, limit, created_at, order_id)
+    return [(row["id"], _referral_of(row)) for row in rows]
 
 
 def _referral_of(row: asyncpg.Record) -> Referral:

@@ -128,7 +128,13 @@ def _tags(title: str, description: str, group: Group, image_url: str, locale: La
 
 def _json_ld(group: Group, deal: Deal, product: Product) -> dict[str, Any]:
     price = group.unit_price
-    sellable = group.status == "open" and deal.sold < deal.stock
+    sellable = (
+        group.status == "open"
+        and group.deadline > group.server_time
+        and group.headcount + group.held < group.max_headcount
+        and deal.status == "active"
+        and deal.sold < deal.stock
+    )
     described: dict[str, Any] = {
         "@context": "https://schema.org",
         "@type": "Product",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from pintuan.invites.limits import INVITES_PER_RECIPIENT
+from pintuan.pagination import encode_cursor
 from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
 from tests.acceptance.signing_in import header_of, sign_in
 from tests.market import Market
@@ -137,6 +139,19 @@ async def test_the_merchant_sees_who_brought_whom_without_who_they_are(
     assert not any(name in answer.text for name in ('"ann"', '"bea"', "example.com"))
     refused(await api.get(path, headers=bearer("merchant", "teahouse")), 404, "not_found")
     refused(await api.get(path, headers=bearer("buyer", "ann")), 403, "forbidden")
+
+    acme, listed, params = bearer("merchant", "acme"), [], {"limit": "1"}
+    for left in (3, 2, 1, 0):
+        page = (await api.get(path, params=params, headers=acme)).json()
+        listed += page["items"]
+        assert (page["next_cursor"] is None) == (left == 0)
+        params = {"limit": "1", "cursor": str(page["next_cursor"] or params["cursor"])}
+    assert listed == [ann, bea, cem, dan]
+    beyond = {"cursor": encode_cursor(datetime.max.replace(tzinfo=UTC), "ord_9")}
+    assert (await api.get(path, params=beyond, headers=acme)).json()["items"] == []
+    rival = await api.get(path, params=beyond, headers=bearer("merchant", "teahouse"))
+    refused(rival, 404, "not_found")
+    refused(await api.get(path, params={"cursor": "none"}, headers=acme), 400, "invalid")
 
 
 async def test_codes_of_another_group_and_ones_own_count_for_nobody(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -35,7 +36,7 @@ GROUP = Group(
     opened_at=MOMENT,
     settled_at=None,
     final_unit_price=None,
-    server_time=MOMENT,
+    server_time=MOMENT - timedelta(hours=2),
     my_order=None,
 )
 DEAL = Deal(
@@ -109,6 +110,22 @@ def test_the_head_of_a_page_escapes_what_a_merchant_wrote() -> None:
     assert '<meta property="og:title" content="Kettle &lt;/script&gt;&lt;b&gt;">' in head
     assert "<b>" not in head
     assert head.count("</script>") == 1
+
+
+@pytest.mark.parametrize(
+    ("group", "deal"),
+    [
+        ({"headcount": GROUP.max_headcount - 1, "held": 1}, {}),
+        ({"server_time": GROUP.deadline}, {}),
+        ({}, {"status": "paused"}),
+        ({}, {"sold": DEAL.stock}),
+    ],
+    ids=["full", "over", "paused", "sold out"],
+)
+def test_a_group_that_takes_nobody_is_not_in_stock(group: dict[str, Any], deal: dict[str, Any]) -> None:
+    changed = msgspec.structs.replace(GROUP, **group), msgspec.structs.replace(DEAL, **deal)
+    text = meta_of(*changed, PRODUCT, "en").json_ld
+    assert json.loads(text)["offers"]["availability"] == "https://schema.org/SoldOut"
 
 
 def test_a_group_that_ended_offers_nothing() -> None:
