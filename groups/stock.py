@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -27,7 +27,8 @@ TRANSFERS = load_queries("transfers")
 DEALS_CACHED_MAX = 10_000
 # A deal that is sold out is asked about by everybody; for this long one answer serves all.
 LEFT_KNOWN_S = 0.025
-# Somebody else who moves units of the deal is waited for.
+# Others who move units of the deal are waited for: those of this process, and those of others.
+TURN_WAIT_S = 2.0
 LOCK_WAIT_S = 2.0
 LOCK_POLL_S = 0.01
 DEALS_PER_PAGE = 100
@@ -45,11 +46,18 @@ _log = logging.getLogger("groups.stock")
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What each lane of a deal has left, by its number, its epoch, and which lanes Redis holds."""
+    """The epoch of each lane of a deal by its number, what it has left, and which lanes Redis holds.
 
-    left: dict[int, int]
+    A lane whose Redis does not answer is only in `epochs`.
+    """
+
     epochs: dict[int, int]
-    warm: set[int]
+    left: dict[int, int] = field(default_factory=dict)
+    warm: set[int] = field(default_factory=set)
+
+    @property
+    def is_partial(self) -> bool:
+        return len(self.left) < len(self.epochs)
 
 
 class StockMover:
@@ -73,20 +81,30 @@ class StockMover:
         """
         seen = self._gathered.get(lane)
         turn = self._turns.setdefault(lane.deal_id, asyncio.Lock())
-        async with turn:
-            if self._knows_of_fewer(lane.deal_id, units):
-                return False
-            if self._gathered.get(lane) != seen:
-                return True
+        try:
+            async with asyncio.timeout(TURN_WAIT_S):
+                await turn.acquire()
             try:
-                async with asyncio.timeout(LOCK_WAIT_S):
-                    while True:
-                        async with self._right_to_move(lane.deal_id) as connection:
-                            if connection is not None:
-                                return await self._gather(connection, lane, units)
-                        await asyncio.sleep(LOCK_POLL_S)
-            except _UNREACHABLE as error:
-                raise Overloaded(f"the deal's units could not be gathered: {error!r}") from error
+                if self._knows_of_fewer(lane.deal_id, units):
+                    return False
+                if self._gathered.get(lane) != seen:
+                    return True
+                return await self._gather_alone(lane, units)
+            finally:
+                turn.release()
+        except _UNREACHABLE as error:
+            raise Overloaded(f"the deal's units could not be gathered: {error!r}") from error
+
+    async def _gather_alone(self, lane: Lane, units: int) -> bool:
+        clock = asyncio.get_running_loop().time
+        give_up_at_s = clock() + LOCK_WAIT_S
+        while True:
+            async with self._right_to_move(lane.deal_id) as connection:
+                if connection is not None:
+                    return await self._gather(connection, lane, units)
+            if clock() > give_up_at_s:
+                raise Overloaded("somebody else moves units of the deal, try again")
+            await asyncio.sleep(LOCK_POLL_S)
 
     def _knows_of_fewer(self, deal_id: str, units: int) -> bool:
         known = self._left.get(deal_id)
@@ -96,6 +114,8 @@ class StockMover:
         waiting = await self._carrier.finish(connection, lane.deal_id)
         survey = await self._survey(connection, lane.deal_id)
         total = sum(survey.left.values())
+        if lane.lane_no not in survey.left or (total < units and survey.is_partial):
+            raise Overloaded("not every lane of the deal can be asked for units, try again")
         if total < units:
             if waiting & survey.warm:
                 # Made warm between two looks, such a lane may have a state from before its units came.
@@ -132,7 +152,7 @@ class StockMover:
                 return 0
             await self._carrier.finish(connection, deal_id)
             survey = await self._survey(connection, deal_id)
-            moves = plan_evening(survey.left)
+            moves = plan_evening(survey.left) if survey.left else []
             for from_no, to_no, units in moves:
                 await self._carry(connection, survey, deal_id, from_no, to_no, units)
             return len(moves)
@@ -140,28 +160,34 @@ class StockMover:
     async def _carry(
         self, connection: Any, survey: Survey, deal_id: str, from_no: int, to_no: int, units: int
     ) -> None:
-        await self._carrier.carry(
-            connection,
-            Lane(deal_id, from_no),
-            Lane(deal_id, to_no),
-            from_epoch=survey.epochs[from_no],
-            units=units,
-        )
+        from_lane, to_lane = Lane(deal_id, from_no), Lane(deal_id, to_no)
+        try:
+            await self._carrier.carry(
+                connection, from_lane, to_lane, from_epoch=survey.epochs[from_no], units=units
+            )
+        except Overloaded as error:
+            _log.warning("units from %s to %s come later: %s", from_lane, to_lane, error)
 
     async def _survey(self, connection: Any, deal_id: str) -> Survey:
         """Asks Redis, which knows of seats on their way to Postgres; and Postgres of lanes that are cold."""
         rows = await connection.fetch(TRANSFERS["lanes_left"], deal_id)
-        held = await asyncio.gather(
-            *(self._store.units_left(Lane(deal_id, row["lane_no"]), row["epoch"]) for row in rows)
+        found = await asyncio.gather(
+            *(self._store.units_left(Lane(deal_id, row["lane_no"]), row["epoch"]) for row in rows),
+            return_exceptions=True,
         )
-        return Survey(
-            left={
-                row["lane_no"]: row["units_left"] if left is None else left
-                for row, left in zip(rows, held, strict=True)
-            },
-            epochs={row["lane_no"]: row["epoch"] for row in rows},
-            warm={row["lane_no"] for row, left in zip(rows, held, strict=True) if left is not None},
-        )
+        survey = Survey(epochs={row["lane_no"]: row["epoch"] for row in rows})
+        for row, left in zip(rows, found, strict=True):
+            if isinstance(left, Overloaded):
+                _log.warning(
+                    "lane %d of deal %s cannot be asked for units: %s", row["lane_no"], deal_id, left
+                )
+                continue
+            if isinstance(left, BaseException):
+                raise left
+            survey.left[row["lane_no"]] = row["units_left"] if left is None else left
+            if left is not None:
+                survey.warm.add(row["lane_no"])
+        return survey
 
     @asynccontextmanager
     async def _right_to_move(self, deal_id: str) -> AsyncIterator[Any]:

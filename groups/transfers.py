@@ -77,8 +77,8 @@ class Carrier:
     async def finish(self, connection: Any, deal_id: str) -> set[int]:
         """Goes on with transfers of the deal that somebody left.
 
-        Returns the numbers of the lanes that were cold, and so have not been given their units in Redis.
-        Raises Overloaded when Redis does not answer.
+        Returns the numbers of the lanes that still wait for their units in Redis, because a lane is cold or
+        does not answer.
         """
         rows = await connection.fetch(TRANSFERS["open_transfers"], deal_id, OUTLIVED_MS)
         waiting: set[int] = set()
@@ -92,7 +92,12 @@ class Carrier:
                 row["moved"],
                 row["outlived"],
             )
-            if not await self._go_on(connection, transfer):
+            try:
+                ended = await self._go_on(connection, transfer)
+            except Overloaded as error:
+                _log.warning("transfer %s goes on later: %s", transfer.id, error)
+                ended = False
+            if not ended:
                 waiting.add(row["to_lane"])
         return waiting
 
@@ -162,6 +167,7 @@ class Carrier:
 
     async def _leave_to_rebuild(self, connection: Any, transfer: Transfer) -> None:
         """Ends a transfer by raising epochs: whatever Redis knows of it counts no more."""
+        _log.warning("transfer from %s to %s is left to rebuilds", transfer.from_lane, transfer.to_lane)
 
         async def transaction() -> None:
             async with connection.transaction():

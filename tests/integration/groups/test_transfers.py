@@ -302,6 +302,79 @@ async def test_a_deal_is_sold_out_although_a_transfer_waits_for_a_lane_that_is_c
     assert not await mover.gather(Lane(deal, 1), 21)
 
 
+class DeafStore(MortalStore):
+    """The store of a process that cannot reach the server of lane 1."""
+
+    def _hear(self, lane: Lane) -> None:
+        if lane.lane_no == 1:
+            raise Overloaded("the server does not answer")
+
+    async def units_left(self, lane: Lane, epoch: int) -> int | None:
+        self._hear(lane)
+        return await super().units_left(lane, epoch)
+
+    async def take_units(self, lane: Lane, epoch: int, transfer_id: str, units: int) -> int:
+        self._hear(lane)
+        return await super().take_units(lane, epoch, transfer_id, units)
+
+    async def give_units(self, lane: Lane, epoch: int, transfer_id: str, units: int) -> int:
+        self._hear(lane)
+        return await super().give_units(lane, epoch, transfer_id, units)
+
+
+async def test_lanes_on_other_servers_give_while_one_does_not_answer(
+    market: Market, redis_url: str, pool: asyncpg.Pool, mover: StockMover, sound: Sound
+) -> None:
+    deal = await market.deal(stock=30, lanes=3)
+    for no in range(3):
+        await warm(pool, redis_url, deal, no)
+    # A transfer into the lane that will not answer is under way.
+    mortal = MortalStore(redis_url, dies_at=("before", "give"))
+    with pytest.raises(Died):
+        await StockMover(pool, mortal).gather(Lane(deal, 1), 13)
+    deaf = DeafStore(redis_url)
+    cut_off = StockMover(pool, deaf)
+    assert await cut_off.gather(Lane(deal, 0), 12)
+    assert (await stock(market, deal, 3))[0] == 12
+    # What the silent lane has left is anybody's guess, so nobody may be told that the deal is sold out.
+    with pytest.raises(Overloaded):
+        await cut_off.gather(Lane(deal, 0), 20)
+    with pytest.raises(Overloaded):
+        await cut_off.gather(Lane(deal, 1), 1)
+    await cut_off.even_out()
+    assert await open_transfers(pool) == 1
+    for store in (mortal, deaf):
+        await store.close()
+    assert await mover.gather(Lane(deal, 0), 30)
+    assert await stock(market, deal, 3) == [30, 0, 0]
+    assert await open_transfers(pool) == 0
+    await sound()
+
+
+async def test_whoever_waits_too_long_for_a_turn_is_told_to_try_again(
+    market: Market, redis_url: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groups.stock.TURN_WAIT_S", 0.05)
+    deal, _ = await warm_deal(market, redis_url)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(MortalStore):
+        async def units_left(self, lane: Lane, epoch: int) -> int | None:
+            reached.set()
+            await go_on.wait()
+            return await super().units_left(lane, epoch)
+
+    slow = Slow(redis_url)
+    mover = StockMover(pool, slow)
+    first = asyncio.create_task(mover.gather(Lane(deal, 0), 13))
+    await reached.wait()
+    with pytest.raises(Overloaded):
+        await mover.gather(Lane(deal, 0), 13)
+    go_on.set()
+    assert await first
+    await slow.close()
+
+
 async def test_only_one_process_at_a_time_moves_units_of_a_deal(
     market: Market, redis_url: str, pool: asyncpg.Pool, mover: StockMover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
