@@ -56,7 +56,7 @@ async def measure(run: Run) -> Scenario:
     """Measures, audits, and says what came of it."""
     began_s, samples = perf_counter(), Samples(LABELS)
     async with open_stores(run.directory) as stores:
-        await _make_naive_table(stores)
+        await make_naive_table(stores)
         for number in range(run.options.runs):
             await stores.analyse()
             async with serving(stores) as servers, client_of(servers) as http:
@@ -80,7 +80,8 @@ async def measure(run: Run) -> Scenario:
     )
 
 
-async def _make_naive_table(stores: Stores) -> None:
+async def make_naive_table(stores: Stores) -> None:
+    """Makes the table that the naive design writes to."""
     connection = await stores.connect()
     try:
         await connection.execute(kit_statements("naive")["create_naive_orders"])
