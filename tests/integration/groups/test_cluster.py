@@ -322,6 +322,32 @@ async def test_calls_of_lanes_on_one_server_can_share_a_connection(own_cluster: 
         await connections.close()
 
 
+async def test_keys_on_their_way_are_found_on_either_side_but_not_together(own_cluster: Cluster) -> None:
+    connections = ClusterConnections(own_cluster.url)
+    keys = ("{way}a", "{way}b")
+
+    async def call(command: str, *arguments: str) -> object:
+        return await connections.run(arguments[0], lambda lent: lent.call(command, *arguments))
+
+    async def halfway() -> None:
+        assert [await call("GET", key) for key in keys] == [b"1", b"1"]
+        with pytest.raises(Overloaded):
+            await call("MGET", *keys)
+
+    try:
+        for key in keys:
+            await call("SET", key, "1")
+        source = await own_cluster.holder_of(key_slot(b"way"))
+        target = next(server for server in own_cluster.primaries if server is not source)
+        await own_cluster.move_slot(key_slot(b"way"), target, halfway=halfway)
+        assert [await call("GET", key) for key in keys] == [b"1", b"1"]
+        home = connections.home_of(keys[0])
+        assert home is not None
+        assert home.port == target.port
+    finally:
+        await connections.close()
+
+
 async def test_a_server_that_hangs_is_not_waited_for_again_and_again(own_cluster: Cluster) -> None:
     victim = own_cluster.primaries[1]
     assert victim.pid is not None
