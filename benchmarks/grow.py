@@ -160,6 +160,8 @@ async def measure(run: Run) -> Scenario:
             run.on_step(f"run {number + 1} before statistics")
         for place in (small, large):
             await clean_up(place.connection)
+        # Statements are planned anew now, once; that is no part of a join.
+        await _take_turns(pairs, Samples(), run.options, run.options.runs, "unmeasured")
         for number in range(run.options.runs):
             await _take_turns(pairs, samples, run.options, number, "grown")
             run.on_step(f"run {number + 1} of {run.options.runs}")
@@ -204,8 +206,8 @@ async def _prepare_statements(place: Place, options: Options) -> None:
 async def _fill(small: Place, large: Place, sizes: Sizes, options: Options) -> list[Pair]:
     for place, orders in ((small, SMALL.orders), (large, sizes.orders)):
         await add_history(place.connection, place.deal_id, orders, lambda _: None)
-    room = options.runs * _turn(options, sizes) + 1
-    small_group = await _side_by_link(large, options.runs, SMALL.members, sizes.members)
+    room = (options.runs + 1) * _turn(options, sizes) + 1
+    small_group = await _side_by_link(large, options.runs + 1, SMALL.members, sizes.members)
     large_group = await _side_by_link(large, 1, max(sizes.members // 2, sizes.members - room), sizes.members)
     return [
         Pair(
@@ -275,8 +277,8 @@ async def _take_turns(
 
 
 def _turn(options: Options, sizes: Sizes) -> int:
-    """How many joins a turn has: all runs together must not outgrow the rest of the large group."""
-    return max(1, min(options.count(JOINS), sizes.members // 2 // options.runs - 1))
+    """How many joins a turn has: all turns together must not outgrow the rest of the large group."""
+    return max(1, min(options.count(JOINS), sizes.members // 2 // (options.runs + 1) - 1))
 
 
 def _both(small: Audit, large: Audit) -> Audit:
