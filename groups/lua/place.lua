@@ -100,7 +100,7 @@ local function throttled(index, buyer_id)
   deal_ms, wait_ms = arrival(deal_tat_ms, deal_interval_ms, deal_burst)
   if not deal_ms then return wait_ms end
   deal_tat_ms = deal_ms
-  append(new_rates, buyer_id, string.format('%.3f', buyer_ms))
+  append(new_rates, buyer_id, buyer_ms)
   return nil
 end
 
@@ -242,6 +242,6 @@ end
 if #new_rates > 0 then redis.call('HSET', KEYS[8], unpack(new_rates)) end
 -- All keys of a lane go at one moment when nobody joins for long; the next join then finds it cold.
 for index = 1, 9 do redis.call('PEXPIRE', KEYS[index], limits[7]) end
-redis.call('HSET', KEYS[1], 'units_left', units_left, 'deal_tat_ms', string.format('%.3f', deal_tat_ms),
+redis.call('HSET', KEYS[1], 'units_left', units_left, 'deal_tat_ms', deal_tat_ms,
   'rates_since_ms', rates_since_ms)
 return cmsgpack.pack({'ok', results})
