@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from groups.cancellation import Cancellation
 from groups.engine import GroupEngine, open_engine
 from groups.errors import GroupsError
+from pintuan.archive.service import Archivist
 from pintuan.errors import Rejected
 from pintuan.gateway_events.schemas import GatewayEvent, Tells
 from pintuan.gateway_events.service import keep_event
@@ -195,14 +196,14 @@ class World:
         await _unless_refused(self.engine.place(wish))
 
     async def cancel(self, number: int) -> None:
-        orders = await self.pool.fetch("SELECT id, buyer_id FROM orders ORDER BY id")
+        orders = await self.pool.fetch("SELECT id, buyer_id FROM every_order ORDER BY id")
         if orders:
             order = orders[number % len(orders)]
             wish = Cancellation(order["id"], order["buyer_id"], self.fresh_key(), b"")
             await _unless_refused(self.engine.cancel(wish))
 
     async def refund(self, number: int, amount: int | None) -> None:
-        orders = await self.ids("SELECT id FROM orders ORDER BY status <> 'captured', id")
+        orders = await self.ids("SELECT id FROM every_order ORDER BY status <> 'captured', id")
         if orders:
             await _unless_refused(
                 ask_refund(
@@ -246,6 +247,12 @@ class World:
             self.engine.expire_unpaid(10),
             self.engine.apply_seat_releases(100),
         )
+
+    async def archive(self, limit: int) -> None:
+        """Moves what is over by now, as if it had been for months."""
+        archivist = Archivist(self.pool, age_ms=0)
+        await archivist.archive_groups(limit)
+        await archivist.archive_solo_orders(limit)
 
     async def pass_time(self, ms: int) -> None:
         self.now_ms += ms

@@ -113,6 +113,12 @@ class MoneyMachine(RuleBasedStateMachine):
     def kill(self, number: int, effect: bool) -> None:
         self.run(self.world.kill(number, effect=effect))
 
+    @rule(limit=st.integers(1, 20))
+    def months_pass(self, limit: int) -> None:
+        """All that was under way ends, and what is over is archived, in one batch or in part."""
+        self.run(self.world.settle_down())
+        self.run(self.world.archive(limit))
+
     @rule(ms=TIMES_MS)
     def pass_time(self, ms: int) -> None:
         self.run(self.world.pass_time(ms))
@@ -170,7 +176,7 @@ class MoneyMachine(RuleBasedStateMachine):
             "  WHERE l.order_id = o.id AND account = 'gateway_clearing') AS cleared_minor,"
             " (SELECT coalesce(sum(amount_minor), 0) FROM ledger_postings l"
             "  WHERE l.order_id = o.id) AS sum_minor"
-            " FROM orders o LEFT JOIN groups g ON g.id = o.group_id"
+            " FROM every_order o LEFT JOIN groups g ON g.id = o.group_id"
             " LEFT JOIN sandbox_gateway.authorisations b ON b.reference = o.id"
         )
         for order in orders:
