@@ -187,7 +187,7 @@ class PlacementDesk:
         return None
 
     async def deal_changed(self, deal_id: str) -> None:
-        """Rebuilds the lanes that Redis holds, which makes them cold to every process with the old terms.
+        """Makes the lanes that Redis holds ready with the new terms, and cold to whoever has the old ones.
 
         Raises DealNotFound, and Overloaded when a lane could not be made ready in time.
         """
