@@ -3,6 +3,8 @@
 another_engine
             a second process' engine, with a pool, queues and beliefs of its own
 redis       a client, to read what the engine keeps there and to falsify it
+store       script calls without an engine around them
+mover       what moves units between lanes, in a process of its own
 sound       raises when the audit finds anything wrong with the stores
 """
 
@@ -13,8 +15,10 @@ import pytest
 from redis.asyncio import Redis
 
 from groups.engine import GroupEngine
+from groups.lane_store import LaneStore
+from groups.stock import StockMover
 from tests.auditing import audited
-from tests.interleaving import processes
+from tests.interleaving import lane_store, processes
 
 Sound = Callable[[], Awaitable[None]]
 
@@ -32,6 +36,17 @@ async def another_engine(database_url: str, redis_url: str) -> AsyncIterator[Gro
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     async with Redis.from_url(redis_url, socket_timeout=5.0) as client:
         yield client
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[LaneStore]:
+    async with lane_store(redis_url) as store:
+        yield store
+
+
+@pytest.fixture
+def mover(pool: asyncpg.Pool, store: LaneStore) -> StockMover:
+    return StockMover(pool, store)
 
 
 @pytest.fixture

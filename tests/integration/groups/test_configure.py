@@ -18,7 +18,7 @@ from groups.rebuild import Rebuilder
 from groups.reconciler import RELEASE_OUTLIVED_MS
 from sql import load_queries
 from tests.integration.groups.conftest import Sound
-from tests.interleaving import LOCK_LANE, LaneMemory, holding, lane_store, place_and_die
+from tests.interleaving import LOCK_LANE, LaneMemory, holding, place_and_die
 from tests.market import Market
 from tests.waiting import until
 
@@ -58,12 +58,6 @@ async def counted(pool: asyncpg.Pool, redis_url: str, changes: Changes) -> Async
         pool, redis_url, rates=None, listeners=Listeners(on_rebuild=changes.count)
     ) as engine:
         yield engine
-
-
-@pytest.fixture
-async def store(redis_url: str) -> AsyncIterator[LaneStore]:
-    async with lane_store(redis_url) as store:
-        yield store
 
 
 async def quiet(redis: Redis, deal: str) -> None:

@@ -19,6 +19,7 @@ from sql import load_queries
 from tests.integration.groups.conftest import Sound
 from tests.interleaving import processes
 from tests.market import Market, buyer_of_lane
+from tests.transfers import Died
 
 pytestmark = pytest.mark.anyio
 
@@ -28,10 +29,6 @@ STOCK = 400
 ADDED_UNITS = 20
 ADDITIONS = 5
 CALLS_MAX = 2_000
-
-
-class Died(BaseException):
-    """What a process meets that is killed."""
 
 
 class DyingStore(LaneStore):
