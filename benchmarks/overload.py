@@ -6,6 +6,7 @@ time; one that refuses what it cannot do keeps doing what it can.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,9 @@ TITLE: Final = "Three times too many"
 BUYERS: Final = 16_000
 """Fewer than a process keeps verified tokens of; each joins several deals."""
 PEAK_JOINS: Final = 8_000
+PEAK_CONNECTIONS: Final = 400
+"""As full as a process lets itself get: batches are as large as in the overload, and nobody is refused."""
+WARM_UP_JOINS: Final = 1_000
 DEALS_AT_ONCE: Final = 10
 """So that the limit of one deal is not what refuses."""
 OVERLOAD: Final = 3.0
@@ -90,7 +94,11 @@ async def measure(run: Run) -> Scenario:
 async def _peak(
     servers: Servers, market: Market, samples: Samples, options: Options, tokens: list[str]
 ) -> float:
+    """Returns how many joins a second a closed loop reaches, once connections and plans are there."""
     deal_ids = [await market.new_deal() for _ in range(DEALS_AT_ONCE)]
+    options = replace(options, connections=PEAK_CONNECTIONS)
+    warm_up = joins(deal_ids, market.tokens("warm", WARM_UP_JOINS))
+    require_only((await servers.load(closed(servers.port, warm_up, options)))[0], (CREATED,), "warm-up")
     requests = joins(deal_ids, tokens[: options.count(PEAK_JOINS)])
     outcome, cpu = await servers.load(closed(servers.port, requests, options))
     require_only(outcome, (CREATED,), LABELS["peak"])

@@ -9,6 +9,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from benchmarks.environment import open_stores, serving
 from benchmarks.market import client_of, greetings, joins, open_market
 from benchmarks.result import Chart, Figure, Scenario, Series, measured, reported
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 TITLE: Final = "The last seats"
 BUYERS: Final = 8_000
 STOCK_UNITS: Final = 500
+SLOT_S: Final = 0.02
 LANES: Final = {"one": 1, "four": 4}
 LABELS: Final = {"one": "call on one lane", "four": "call on four lanes"}
 CREATED: Final = 201
@@ -93,7 +96,8 @@ async def _stampede(
 ) -> Outcome:
     stock = options.count(STOCK_UNITS)
     deal_id = await market.new_deal(stock=stock, lanes=LANES[kind])
-    outcome, cpu = await servers.load(closed(servers.port, joins([deal_id], tokens), options))
+    phase = closed(servers.port, joins([deal_id], tokens), options)
+    outcome, cpu = await servers.load(msgspec.structs.replace(phase, slot_s=SLOT_S))
     require_only(outcome, (CREATED, CONFLICT), LABELS[kind])
     if outcome.statuses[CREATED] != stock:
         raise UnexpectedAnswersError(f"{outcome.statuses[CREATED]} of {stock} units were sold ({kind} lanes)")
