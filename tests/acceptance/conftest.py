@@ -28,6 +28,8 @@ from pintuan.auth import Role
 from pintuan.auth.keyring import Keyring
 from pintuan.auth.tokens import TokenIssuer
 from pintuan.settings import Settings
+from pintuan.supervisor.http_protocol import gated
+from pintuan.supervisor.placement_gate import PlacementGate
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import Bearer, Shoppers
 
@@ -73,8 +75,11 @@ async def serving(settings: Settings, contract: Contract) -> AsyncIterator[httpx
 @asynccontextmanager
 async def serving_app(app: Litestar, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
     """The same for an application whose state the test looks into."""
+    gate = PlacementGate(Settings().placements_in_flight)
     config = uvicorn.Config(
         app,
+        # What an API process speaks, placing calls without the application included.
+        http=gated(gate, app.state.direct_placing),
         host=HOST,
         port=0,
         log_config=None,
