@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 import click
 
+KIT = "benchmarks"
 # What the extra brings that the kit cannot do without.
 NEEDED = ("hdrh", "psutil")
 
@@ -27,6 +28,10 @@ def command(
     flash, lifecycle, links, stampede, refused, overload, watch, grow, pages, or all. Exits 1 when the audit
     after a scenario finds a broken invariant.
     """
+    if find_spec(KIT) is None:
+        raise click.ClickException(
+            "this installation has no load kit; images of the application leave it out"
+        )
     missing = [module for module in NEEDED if find_spec(module) is None]
     if missing:
         raise click.ClickException(
@@ -34,7 +39,7 @@ def command(
         )
     given = {"--runs": runs, "--connections": connections, "--out": out}
     options = [text for name, value in given.items() if value is not None for text in (name, str(value))]
-    kit = [sys.executable, "-m", "benchmarks", *options, *(["--quick"] if quick else []), *scenarios]
+    kit = [sys.executable, "-m", KIT, *options, *(["--quick"] if quick else []), *scenarios]
     # A program beside the application; it takes this process' place, so that a Ctrl-C reaches it once.
     sys.stdout.flush()
     os.execv(kit[0], kit)  # noqa: S606 - there is no shell here on purpose: arguments are passed as they are.
