@@ -195,9 +195,13 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._wait(self.timeout_keep_alive)
 
     def _answers(self, call: DirectCall) -> bool:
-        """Whether the call is answered without the application."""
+        """Whether the call is answered without the application, or refused because others were faster."""
         if self.placing is None:
             return False
+        if self.gate is not None and self._route is not None and self.gate.is_full:
+            self._refuse(self.gate, self._route, call.headers, keep_alive=call.keep_alive)
+            self._wait(self.timeout_keep_alive)
+            return True
         # From here on what comes on the connection waits for its turn.
         before, self.cycle = self.cycle, cast("RequestResponseCycle", call)
         if not self.placing.begin(call):

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 import msgspec
@@ -21,9 +21,13 @@ from prometheus_client import REGISTRY
 
 from pintuan.problems import Problem
 from pintuan.supervisor import placement_gate
-from pintuan.supervisor.http_protocol import gated
+from pintuan.supervisor.direct_call import DirectCall
+from pintuan.supervisor.http_protocol import ImpatientProtocol, gated
 from pintuan.supervisor.placement_gate import ROUTES, PlacementGate, route_of, whole_call
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from pintuan.orders.direct import DirectPlacing
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +90,21 @@ class Shop:
         await send({"type": "http.response.body", "body": text})
 
 
+class Placing:
+    """Takes every call on, and answers those it has when it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[DirectCall] = []
+
+    def begin(self, call: DirectCall) -> bool:
+        self.calls.append(call)
+        return True
+
+    def answer_all(self) -> None:
+        for call in self.calls:
+            call.answer(201, b"", call.body)
+
+
 @dataclass
 class Running:
     shop: Shop
@@ -114,18 +133,25 @@ class Running:
             await until(lambda: self.counts(len(connections)))
         return connections
 
+    async def has_read_heads(self) -> bool:
+        """Whether every client's head is there, and nothing of its body."""
+        protocols = cast("set[ImpatientProtocol]", self.server.server_state.connections)
+        return sum(one._direct is not None for one in protocols) == len(self.writers)
+
     async def counts(self, in_flight: int) -> bool:
         return self.gate.in_flight == in_flight
 
 
 @asynccontextmanager
-async def serving(in_flight_max: int, keep_alive_s: float = 60.0) -> AsyncIterator[Running]:
+async def serving(
+    in_flight_max: int, keep_alive_s: float = 60.0, placing: Placing | None = None
+) -> AsyncIterator[Running]:
     listener = socket.create_server(("127.0.0.1", 0))
     shop, gate = Shop(), PlacementGate(in_flight_max)
     config = uvicorn.Config(
         shop,
         loop="uvloop",
-        http=gated(gate),
+        http=gated(gate, cast("DirectPlacing | None", placing)),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -205,6 +231,33 @@ async def test_a_refusal_does_not_wait_for_the_body_and_the_body_is_no_request()
         client.send(b"%x\r\n%b\r\n" % (len(HEALTH), HEALTH))
         client.send(b"0\r\n\r\n")
         assert (await client.ask(b"GET /after HTTP/1.1\r\nHost: here\r\n\r\n")).body == b"/after"
+
+
+async def test_of_calls_whose_bodies_come_later_no_more_begin_than_may() -> None:
+    placing = Placing()
+    async with serving(in_flight_max=2, placing=placing) as running:
+        clients = [await running.connect() for _ in range(5)]
+        head = join()[: -len(BODY)]
+        for client in clients:
+            client.send(head)
+        await until(running.has_read_heads)
+        assert running.gate.in_flight == 0
+        for client in clients:
+            client.send(BODY)
+        await until(lambda: running.counts(2))
+        refused = [asyncio.create_task(client.reply()) for client in clients]
+        await until(lambda: has_ended(refused, 3))
+        assert len(placing.calls) == 2
+        placing.answer_all()
+        replies = await asyncio.gather(*refused)
+        assert sorted(reply.status for reply in replies) == [201, 201, 503, 503, 503]
+        assert running.gate.in_flight == 0
+        for client in clients:
+            assert (await client.ask(HEALTH)).status == 200
+
+
+async def has_ended(tasks: list[asyncio.Task[Reply]], count: int) -> bool:
+    return sum(task.done() for task in tasks) == count
 
 
 async def test_pipelined_answers_keep_their_order() -> None:
