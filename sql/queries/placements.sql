@@ -1,7 +1,12 @@
 -- name: record_placements
 -- Makes a batch of placed seats durable in one statement: a row for each order it wrote, then one for each group (no id).
 -- A seat it returns no order for is not recorded, and not yet refused.
-WITH input AS MATERIALIZED (
+-- What earlier parts wrote is looked up by hashing (IN … IS TRUE), because a join with it is planned for one row and runs
+-- once for each.
+WITH clock AS MATERIALIZED (
+    SELECT app_now() AS moment, app_now() + $17::bigint * interval '1 millisecond' AS hold_until
+),
+input AS MATERIALIZED (
     SELECT *
     FROM unnest(
         $1::text[], $2::bytea[], $3::bytea[], $4::text[], $5::integer[], $6::bigint[], $7::text[], $8::integer[],
@@ -12,7 +17,9 @@ WITH input AS MATERIALIZED (
     )
 ),
 terms AS MATERIALIZED (
-    SELECT d.* FROM deals d WHERE d.id IN (SELECT deal_id FROM input)
+    SELECT d.*, c.*, d.starts_at <= c.moment AND coalesce(d.ends_at > c.moment, true) AS is_running
+    FROM clock c CROSS JOIN deals d
+    WHERE d.id = ANY(ARRAY(SELECT deal_id FROM input))
 ),
 opened AS (
     INSERT INTO groups (
@@ -21,10 +28,10 @@ opened AS (
     )
     SELECT DISTINCT ON (i.group_id)
         i.group_id, i.deal_id, i.lane_no, i.share_code, i.leader_order_id, d.max_headcount, d.min_headcount,
-        d.tier_headcounts, d.tier_prices_minor, d.currency, app_now(),
-        least(app_now() + d.group_ttl_ms * interval '1 millisecond', d.ends_at)
+        d.tier_headcounts, d.tier_prices_minor, d.currency, d.moment,
+        least(d.moment + d.group_ttl_ms * interval '1 millisecond', d.ends_at)
     FROM input i JOIN terms d ON d.id = i.deal_id
-    WHERE i.share_code IS NOT NULL AND d.starts_at <= app_now() AND (d.ends_at IS NULL OR d.ends_at > app_now())
+    WHERE i.share_code IS NOT NULL AND d.is_running
     ORDER BY i.group_id
     ON CONFLICT (id) DO NOTHING
     RETURNING
@@ -37,35 +44,35 @@ watched AS (
 ),
 standing AS (
     SELECT
-        g.id, g.deal_id, g.share_code, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor, g.currency,
-        g.opened_at, g.deadline
+        g.id, g.deal_id, g.share_code, g.capacity, g.min_headcount, g.tier_headcounts, g.tier_prices_minor,
+        g.currency, g.opened_at, g.deadline, p.headcount
     -- A join that waited while an authorised member left would promise a price from before: it must look again.
-    FROM groups g JOIN groups seen ON seen.id = g.id AND seen.departures = g.departures
-    WHERE g.id IN (SELECT group_id FROM input) AND g.status = 'open' AND g.deadline > app_now()
+    FROM groups g
+    JOIN groups seen ON seen.id = g.id AND seen.departures = g.departures
+    JOIN group_progress p ON p.group_id = g.id
+    -- By their keys: an index of open groups fits the condition as long as it stands bare, and a plan made while few
+    -- were open would read them all for ever.
+    WHERE g.id = ANY(ARRAY(SELECT group_id FROM input)) AND g.status || '' = 'open'
+        AND g.deadline > (SELECT moment FROM clock)
     ORDER BY g.id
     FOR SHARE OF g
 ),
 joinable AS (
-    SELECT g.*, coalesce(p.headcount, 0) AS headcount
-    FROM (SELECT * FROM opened UNION ALL SELECT * FROM standing) g LEFT JOIN group_progress p ON p.group_id = g.id
+    SELECT *, 0 AS headcount FROM opened UNION ALL SELECT * FROM standing
 ),
 keyed AS (
-    INSERT INTO idempotency_keys AS k (request_id, body_digest, order_id)
-    SELECT i.request_id, i.body_digest, i.order_id
+    INSERT INTO idempotency_keys AS k (request_id, body_digest, order_id, created_at)
+    SELECT i.request_id, i.body_digest, i.order_id, d.moment
     FROM input i
     JOIN terms d ON d.id = i.deal_id
     LEFT JOIN joinable j ON j.id = i.group_id
-    WHERE CASE
-        WHEN i.group_id IS NULL THEN d.starts_at <= app_now() AND (d.ends_at IS NULL OR d.ends_at > app_now())
-        ELSE j.id IS NOT NULL
-    END
+    WHERE CASE WHEN i.group_id IS NULL THEN d.is_running ELSE j.id IS NOT NULL END
     -- A buyer belongs to one lane until stock runs low; only then can auto-placement meet an older seat elsewhere.
-    AND NOT (
-        i.auto AND d.lane_count > 1 AND EXISTS (
-            SELECT FROM orders o JOIN groups g ON g.id = o.group_id
-            WHERE o.buyer_id = i.buyer_id AND o.deal_id = i.deal_id AND order_is_live(o.status) AND g.status = 'open'
-        )
-    )
+    AND CASE WHEN i.auto AND d.lane_count > 1 THEN (
+        SELECT o.id FROM orders o JOIN groups g ON g.id = o.group_id
+        WHERE o.buyer_id = i.buyer_id AND o.deal_id = i.deal_id AND order_is_live(o.status) AND g.status = 'open'
+        LIMIT 1
+    ) IS NULL ELSE true END
     ORDER BY i.request_id
     ON CONFLICT (request_id) DO UPDATE
     SET body_digest = excluded.body_digest, order_id = excluded.order_id, abandoned = false,
@@ -76,8 +83,8 @@ keyed AS (
 counted AS (
     INSERT INTO deal_buyers AS b (deal_id, buyer_id, units)
     SELECT i.deal_id, i.buyer_id, i.quantity
-    FROM input i JOIN keyed k ON k.request_id = i.request_id JOIN terms d ON d.id = i.deal_id
-    WHERE i.quantity <= d.per_buyer_units
+    FROM input i JOIN terms d ON d.id = i.deal_id
+    WHERE (i.request_id IN (SELECT request_id FROM keyed)) IS TRUE AND i.quantity <= d.per_buyer_units
     ORDER BY i.deal_id, i.buyer_id
     ON CONFLICT (deal_id, buyer_id) DO UPDATE
     SET units = b.units + excluded.units
@@ -95,13 +102,12 @@ recorded AS (
             WHEN i.group_id IS NULL THEN d.list_price_minor
             ELSE unit_price_at(j.tier_headcounts, j.tier_prices_minor, j.min_headcount, j.headcount + 1)
         END,
-        i.payment_method, i.invite_code, i.ship_to, i.request_id,
-        app_now() + $17::bigint * interval '1 millisecond', app_now(), app_now()
+        i.payment_method, i.invite_code, i.ship_to, i.request_id, d.hold_until, d.moment, d.moment
     FROM input i
-    JOIN keyed k ON k.request_id = i.request_id
-    JOIN counted c ON c.deal_id = i.deal_id AND c.buyer_id = i.buyer_id
     JOIN terms d ON d.id = i.deal_id
     LEFT JOIN joinable j ON j.id = i.group_id
+    WHERE (i.request_id IN (SELECT request_id FROM keyed)) IS TRUE
+        AND ((i.deal_id, i.buyer_id) IN (SELECT deal_id, buyer_id FROM counted)) IS TRUE
     ORDER BY i.order_id
     RETURNING id, deal_id, lane_no, group_id, quantity, currency, promised_unit_minor, created_at
 ),
@@ -125,13 +131,13 @@ moved AS (
 ),
 due AS (
     INSERT INTO payment_operations (order_id, kind, amount_minor, currency, due_at, created_at)
-    SELECT r.id, 'authorise', r.promised_unit_minor * r.quantity, r.currency, app_now(), app_now()
+    SELECT r.id, 'authorise', r.promised_unit_minor * r.quantity, r.currency, r.created_at, r.created_at
     FROM recorded r
 )
 SELECT
     r.id, r.promised_unit_minor, r.currency, r.created_at, r.group_id, NULL AS deal_id, NULL AS share_code,
-    NULL AS capacity, NULL AS min_headcount, NULL AS tier_headcounts, NULL AS tier_prices_minor, NULL AS opened_at, NULL AS deadline,
-    NULL AS headcount
+    NULL AS capacity, NULL AS min_headcount, NULL AS tier_headcounts, NULL AS tier_prices_minor, NULL AS opened_at,
+    NULL AS deadline, NULL AS headcount
 FROM recorded r
 UNION ALL
 SELECT
