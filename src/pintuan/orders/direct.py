@@ -13,10 +13,11 @@ because a call with its key places once.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
@@ -26,14 +27,16 @@ from groups.placement import Recorded
 from pintuan.created import CREATED
 from pintuan.orders.direct_answer import ShownGroup, created_answer
 from pintuan.orders.direct_request import read_request
+from pintuan.orders.placed import order_of_placed
+from pintuan.orders.service import read_placed
 from pintuan.problems import problem_answer
 from pintuan.request_reports import EndedRequest
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
 
     from pintuan.bootstrap import Resources
+    from pintuan.groups.schemas import Order
     from pintuan.orders.direct_request import DirectRequest
     from pintuan.request_reports import RequestReports
 
@@ -70,6 +73,7 @@ class DirectPlacing:
         # In the order in which they came, so that those who waited too long stand in front.
         self._waiting: dict[_Waiting, None] = {}
         self._look: asyncio.TimerHandle | None = None
+        self._answering: set[asyncio.Task[None]] = set()
         self.shown_group = ShownGroup("")
 
     @contextmanager
@@ -88,7 +92,12 @@ class DirectPlacing:
         resources, loop = self._resources, self._loop
         if resources is None or loop is None:
             return False
-        request = read_request(call.target, call.headers, call.body, resources)
+        try:
+            request = read_request(call.target, call.headers, call.body, resources)
+        except Exception:
+            # To the parser that calls this, an exception is a malformed request; to the route it is a defect.
+            _logger.exception("a placing call could not be read")
+            return False
         if request is None:
             return False
         waiting = _Waiting(self, call, request, resources)
@@ -102,6 +111,12 @@ class DirectPlacing:
         if self._look is None:
             self._look = loop.call_later(LOOK_EVERY_S, self._look_for_late, loop)
         return True
+
+    def follow(self, answering: Coroutine[Any, Any, None]) -> None:
+        """Sees an answer through that takes more than a moment."""
+        task = asyncio.create_task(answering)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     def ended(self, waiting: _Waiting) -> None:
         """Forgets a call that has its outcome."""
@@ -149,15 +164,14 @@ class _Waiting:
 
     def _answer(self, outcome: Recorded | Exception) -> None:
         request = self.request
-        if isinstance(outcome, Recorded):
-            if outcome.placed is None:
-                self._call.decline()
-                return
-            headers, body = created_answer(
-                outcome.order_id, outcome.placed, self._placing.shown_group, request.request_id
+        if isinstance(outcome, Recorded) and outcome.placed is not None:
+            self._created(
+                order_of_placed(
+                    outcome.order_id, outcome.placed, self._placing.shown_group.in_place(outcome.placed)
+                )
             )
-            self._call.answer(CREATED, headers, body)
-            self._placing.report(request, CREATED)
+        elif isinstance(outcome, Recorded) and not outcome.replayed:
+            self._placing.follow(self._read_and_answer(outcome.order_id))
         elif isinstance(outcome, GroupsError) and self._resources.engine.is_last_word(
             request.placement, outcome
         ):
@@ -166,3 +180,19 @@ class _Waiting:
             self._placing.report(request, status)
         else:
             self._call.decline()
+
+    def _created(self, order: Order) -> None:
+        headers, body = created_answer(order, self.request.request_id)
+        self._call.answer(CREATED, headers, body)
+        self._placing.report(self.request, CREATED)
+
+    async def _read_and_answer(self, order_id: str) -> None:
+        """Answers for an order that a call with the same key recorded, while this one has placed it."""
+        try:
+            buyer_id = self.request.placement.buyer_id
+            order = await read_placed(self._resources, order_id, buyer_id)
+        except Exception:
+            _logger.exception("a placed order could not be read", request_id=self.request.request_id)
+            self._call.decline()
+        else:
+            self._created(order)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
-from pintuan.orders.placed import group_of_placed, order_of_placed
+from pintuan.orders.placed import group_of_placed
 
 if TYPE_CHECKING:
     from groups.placement import Placed, PlacedGroup
-    from pintuan.groups.schemas import Group
+    from pintuan.groups.schemas import Group, Order
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -23,23 +23,24 @@ class ShownGroup:
         self._group: PlacedGroup | None = None
         self._encoded = msgspec.Raw()
 
-    def encoded(self, placed: Placed, group: PlacedGroup) -> msgspec.Raw:
-        """Returns the group as JSON; those of one batch come with one object, and one after another."""
+    def in_place(self, placed: Placed) -> Group | None:
+        """Returns what encodes as the order's group; those of a batch share an object, and come in a row."""
+        group = placed.group
+        if group is None:
+            return None
         if group is not self._group:
             shown = group_of_placed(group, server_time=placed.created_at, share_base=self._share_base)
             self._group, self._encoded = group, msgspec.Raw(_encode(shown))
-        return self._encoded
+        # JSON that is there already takes the place of a struct; the encoder copies it.
+        return cast("Group", self._encoded)
 
 
-def created_answer(order_id: str, placed: Placed, shown: ShownGroup, request_id: str) -> tuple[bytes, bytes]:
+def created_answer(order: Order, request_id: str) -> tuple[bytes, bytes]:
     """Returns the header lines and the body of the 201 that tells of a placed order."""
-    group = None if placed.group is None else shown.encoded(placed, placed.group)
-    # JSON that is there already takes the place of a struct; the encoder copies it.
-    body = _encode(order_of_placed(order_id, placed, cast("Group | None", group)))
     headers = (
         "content-type: application/json\r\n"
-        f"location: /v1/orders/{order_id}\r\n"
+        f"location: /v1/orders/{order.id}\r\n"
         f"x-request-id: {request_id}\r\n"
         "x-content-type-options: nosniff\r\n"
     )
-    return headers.encode("ascii"), body
+    return headers.encode("ascii"), _encode(order)

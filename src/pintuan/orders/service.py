@@ -68,18 +68,24 @@ async def place(
     recorded = await resources.engine.place(placement)
     if recorded.placed is not None:
         return shown_order(recorded.order_id, recorded.placed, resources.settings), False
-    order = await get_order(resources, recorded.order_id, buyer_id)
-    if not recorded.replayed:
-        # The answer tells what this call did; a worker may have authorised the order since.
-        order = msgspec.structs.replace(
-            order,
-            status="held",
-            payment=Payment("due"),
-            charged_unit_price=None,
-            charged_total=None,
-            refunded_total=None,
-        )
-    return order, recorded.replayed
+    if recorded.replayed:
+        return await get_order(resources, recorded.order_id, buyer_id), True
+    return await read_placed(resources, recorded.order_id, buyer_id), False
+
+
+async def read_placed(resources: Resources, order_id: str, buyer_id: str) -> Order:
+    """Reads an order that the caller placed this moment, and which another statement than its own recorded.
+
+    The answer tells what the call did, and a worker may have authorised the order since.
+    """
+    return msgspec.structs.replace(
+        await get_order(resources, order_id, buyer_id),
+        status="held",
+        payment=Payment("due"),
+        charged_unit_price=None,
+        charged_total=None,
+        refunded_total=None,
+    )
 
 
 def placement_of(
