@@ -30,6 +30,7 @@ JOINS: Final = 8_000
 HELLOS: Final = 20_000
 WARM_UP_CALLS: Final = 400
 OPEN_LOOP_S: Final = 5.0
+FIRST_CALLS: Final = 64
 OPEN_LOOP_CONNECTIONS: Final = 512
 KINDS: Final = ("hello", "join", "naive")
 LABELS: Final = {
@@ -42,7 +43,7 @@ LABELS: Final = {
 NOTES: Final = (
     "Hello names nobody: no token is verified and no key read, which makes the ratio stricter.",
     "The process has seen buyers' tokens before; joins with tokens it has never seen are told apart.",
-    "Rate limits are on, the deal's 5,000 joins a second included.",
+    "Rate limits are on, the deal's 20,000 joins a second included.",
     "Latencies at half of the saturation rate: API, Redis and Postgres share the servers' cores.",
 )
 
@@ -105,7 +106,7 @@ async def _one_run(servers: Servers, market: Market, samples: Samples, options: 
         await _phase(servers, samples, options, kind, *calls[kind])
     strangers = market.tokens(f"cold-{number}", count // 2)
     await _phase(servers, samples, options, "cold", joins([deal_id], strangers), count // 2)
-    await _open_loop(servers, market, samples, known[count:], number)
+    await _open_loop(servers, market, samples, options, known[count:], number)
 
 
 async def _phase(
@@ -126,12 +127,20 @@ async def _warm_up(servers: Servers, market: Market, options: Options, number: i
 
 
 async def _open_loop(
-    servers: Servers, market: Market, samples: Samples, tokens: list[str], number: int
+    servers: Servers,
+    market: Market,
+    samples: Samples,
+    options: Options,
+    tokens: list[str],
+    number: int,
 ) -> None:
     """Lets buyers join another deal at random moments, at half of the rate that this run has reached."""
     rate_per_s = samples.last("join").accepted_per_s / 2
     count = min(len(tokens), max(1, round(rate_per_s * OPEN_LOOP_S)))
-    deal_id = await market.new_deal()
+    deal_id, first = await market.new_deal(), market.tokens(f"first-{number}", FIRST_CALLS)
+    # A lane is made ready by its first join, which is a matter of once in its life.
+    outcome, _ = await servers.load(closed(servers.port, joins([deal_id], first), options))
+    require_only(outcome, (201,), "first joins")
     phase = Phase(
         port=servers.port,
         requests=joins([deal_id], tokens[:count]),

@@ -26,6 +26,9 @@ from groups.rebuild import Rebuilder
 from groups.record import LaneLied, Recorder, Verdicts
 
 BATCH_MAX = 256
+# A batch has a cost of its own, whatever it holds. So where joins come faster than batches are done, those
+# that wait are joined by what comes in this time; a join into a quiet lane leaves at once.
+GATHER_S = 0.002
 QUEUE_MAX = 4_096
 # Once for a cold lane, once more when the rebuilt state went cold meanwhile, and once to end on.
 PLACE_ATTEMPTS_MAX = 4
@@ -133,6 +136,8 @@ class LaneRunner:
                 except Exception as error:  # noqa: BLE001 - every waiting caller gets it, whatever it is
                     for waiting in batch:
                         waiting.tell(error)
+                if 0 < len(self._queue) < BATCH_MAX:
+                    await asyncio.sleep(GATHER_S)
         finally:
             self._task = None
             if self._confirmed and self._confirm_timer is None:

@@ -54,12 +54,16 @@ class LaneCold(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Sustained rates and bursts enforced inside the placement script."""
+    """Sustained rates and bursts enforced inside the placement script.
+
+    A buyer's rate is what a person with a nervous finger may want. A deal's is beyond what one lane places: a
+    bound to what other lanes of the same stores would have to suffer, and no throttle of a sale.
+    """
 
     buyer_per_s: float = 5.0
     buyer_burst: int = 20
-    deal_per_s: float = 5_000.0
-    deal_burst: int = 10_000
+    deal_per_s: float = 20_000.0
+    deal_burst: int = 40_000
 
 
 class PlaceItem(msgspec.Struct, array_like=True, frozen=True):
