@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.environment import open_stores, serving
 from benchmarks.generate import Phase
+from benchmarks.lanes import make_ready
 from benchmarks.market import client_of, greetings, hellos, joins, naive_joins, open_market
 from benchmarks.result import Figure, Scenario, at_least, at_most, ratios
 from benchmarks.samples import Samples
@@ -30,7 +31,6 @@ JOINS: Final = 8_000
 HELLOS: Final = 20_000
 WARM_UP_CALLS: Final = 400
 OPEN_LOOP_S: Final = 5.0
-FIRST_CALLS: Final = 64
 OPEN_LOOP_CONNECTIONS: Final = 512
 KINDS: Final = ("hello", "join", "naive")
 LABELS: Final = {
@@ -94,6 +94,7 @@ async def _one_run(servers: Servers, market: Market, samples: Samples, options: 
     count = options.count(JOINS)
     await _warm_up(servers, market, options, number)
     deal_id = await market.new_deal()
+    await make_ready(servers, market, options, [deal_id])
     known = market.tokens(f"known-{number}", 2 * count)
     await servers.load(closed(servers.port, greetings(known), options))
     calls = {
@@ -137,10 +138,8 @@ async def _open_loop(
     """Lets buyers join another deal at random moments, at half of the rate that this run has reached."""
     rate_per_s = samples.last("join").accepted_per_s / 2
     count = min(len(tokens), max(1, round(rate_per_s * OPEN_LOOP_S)))
-    deal_id, first = await market.new_deal(), market.tokens(f"first-{number}", FIRST_CALLS)
-    # A lane is made ready by its first join, which is a matter of once in its life.
-    outcome, _ = await servers.load(closed(servers.port, joins([deal_id], first), options))
-    require_only(outcome, (201,), "first joins")
+    deal_id = await market.new_deal()
+    await make_ready(servers, market, options, [deal_id])
     phase = Phase(
         port=servers.port,
         requests=joins([deal_id], tokens[:count]),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.environment import open_stores, serving
 from benchmarks.generate import Phase
+from benchmarks.lanes import make_ready
 from benchmarks.market import client_of, greetings, joins, open_market
 from benchmarks.result import Chart, Figure, Scenario, Series, at_least, at_most, measured
 from benchmarks.samples import Samples
@@ -32,7 +33,6 @@ BUYERS: Final = 16_000
 PEAK_JOINS: Final = 8_000
 PEAK_CONNECTIONS: Final = 400
 """As full as a process lets itself get: batches are as large as in the overload, and nobody is refused."""
-WARM_UP_JOINS: Final = 1_000
 DEALS_AT_ONCE: Final = 10
 """So that the limit of one deal is not what refuses."""
 OVERLOAD: Final = 3.0
@@ -97,8 +97,7 @@ async def _peak(
     """Returns how many joins a second a closed loop reaches, once connections and plans are there."""
     deal_ids = [await market.new_deal() for _ in range(DEALS_AT_ONCE)]
     options = replace(options, connections=PEAK_CONNECTIONS)
-    warm_up = joins(deal_ids, market.tokens("warm", WARM_UP_JOINS))
-    require_only((await servers.load(closed(servers.port, warm_up, options)))[0], (CREATED,), "warm-up")
+    await make_ready(servers, market, options, deal_ids)
     requests = joins(deal_ids, tokens[: options.count(PEAK_JOINS)])
     outcome, cpu = await servers.load(closed(servers.port, requests, options))
     require_only(outcome, (CREATED,), LABELS["peak"])
@@ -120,7 +119,9 @@ async def _overload(
     requests: list[bytes] = []
     while len(requests) < first + later:
         # Everybody once more, on other deals.
-        requests += joins([await market.new_deal() for _ in range(DEALS_AT_ONCE)], tokens)
+        deal_ids = [await market.new_deal() for _ in range(DEALS_AT_ONCE)]
+        await make_ready(servers, market, options, deal_ids)
+        requests += joins(deal_ids, tokens)
     phase = Phase(
         port=servers.port,
         requests=requests[: first + later],

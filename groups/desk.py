@@ -29,6 +29,7 @@ from groups.errors import (
 from groups.keys import Lane
 from groups.lane_store import LaneStore
 from groups.listeners import Listeners
+from groups.looks import SharedLooks
 from groups.placement import Placement, Recorded
 from groups.rebuild import Rebuilder
 from groups.record import Recorder
@@ -65,6 +66,7 @@ class PlacementDesk:
         self._stock = StockMover(pool, store)
         self._tools = Tools(store, Recorder(pool, hold_ms=hold_ms), rebuilder, listeners)
         self._runners: dict[Lane, LaneRunner] = {}
+        self._looks = SharedLooks()
         self._lane_counts: BoundedCache[str, int] = BoundedCache(DEALS_CACHED_MAX)
         self._lanes_of_groups: BoundedCache[str, Lane] = BoundedCache(GROUPS_CACHED_MAX)
 
@@ -78,13 +80,17 @@ class PlacementDesk:
         """Returns the lane a group lives in for good; raises GroupNotFound."""
         lane = self._lanes_of_groups.get(group_id)
         if lane is None:
-            row = await self._pool.fetchrow(LANES["lane_of_group"], group_id)
-            if row is None:
-                raise GroupNotFound(f"no group {group_id}")
-            lane = Lane(row["deal_id"], row["lane_no"])
-            self._lanes_of_groups.put(group_id, lane)
-            self._lane_counts.put(lane.deal_id, row["lane_count"])
-            self._keep_runner(lane, row["epoch"])
+            lane = await self._looks.share(group_id, partial(self._look_for_group, group_id))
+        return lane
+
+    async def _look_for_group(self, group_id: str) -> Lane:
+        row = await self._pool.fetchrow(LANES["lane_of_group"], group_id)
+        if row is None:
+            raise GroupNotFound(f"no group {group_id}")
+        lane = Lane(row["deal_id"], row["lane_no"])
+        self._lanes_of_groups.put(group_id, lane)
+        self._lane_counts.put(lane.deal_id, row["lane_count"])
+        self._keep_runner(lane, row["epoch"])
         return lane
 
     async def place(self, placement: Placement) -> Recorded:
@@ -246,14 +252,19 @@ class PlacementDesk:
     async def _lane_count(self, deal_id: str) -> int:
         lane_count = self._lane_counts.get(deal_id)
         if lane_count is None:
-            lane_count = await self._pool.fetchval(LANES["lane_count"], deal_id)
-            if lane_count is None:
-                raise DealNotFound(f"no deal {deal_id}")
-            self._lane_counts.put(deal_id, lane_count)
+            lane_count = await self._looks.share(deal_id, partial(self._look_for_deal, deal_id))
+        return lane_count
+
+    async def _look_for_deal(self, deal_id: str) -> int:
+        lane_count: int | None = await self._pool.fetchval(LANES["lane_count"], deal_id)
+        if lane_count is None:
+            raise DealNotFound(f"no deal {deal_id}")
+        self._lane_counts.put(deal_id, lane_count)
         return lane_count
 
     async def _start_runner(self, lane: Lane) -> LaneRunner:
-        return self._keep_runner(lane, await self._rebuilder.epoch_of(lane))
+        epoch = await self._looks.share(lane, partial(self._rebuilder.epoch_of, lane))
+        return self._keep_runner(lane, epoch)
 
     def _keep_runner(self, lane: Lane, epoch: int) -> LaneRunner:
         """Returns the lane's runner, a new one if there is none; `epoch` is the lane's as of now."""
