@@ -17,7 +17,7 @@ class SharedLooks:
         self._running: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def share(self, key: Hashable, look: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Returns what `look` returns or raises what it raises; one under way for `key` is waited for instead.
+        """Returns what `look` returns or raises what it raises; one under way for `key` serves as well.
 
         It outlives a caller that gives up, for others may wait for it.
         """
