@@ -140,6 +140,8 @@ async def _open_loop(
     count = min(len(tokens), max(1, round(rate_per_s * OPEN_LOOP_S)))
     deal_id = await market.new_deal()
     await make_ready(servers, market, options, [deal_id])
+    # The process keeps as many verified tokens as it saw before these, and forgets the oldest.
+    await servers.load(closed(servers.port, greetings(tokens[:count]), options))
     phase = Phase(
         port=servers.port,
         requests=joins([deal_id], tokens[:count]),

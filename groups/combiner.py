@@ -28,7 +28,7 @@ from groups.record import LaneLied, Recorder, Verdicts
 BATCH_MAX = 256
 # A batch has a cost of its own, whatever it holds. So where joins come faster than batches are done, those
 # that wait are joined by what comes in this time; a join into a quiet lane leaves at once.
-GATHER_S = 0.002
+GATHER_S = 0.003
 QUEUE_MAX = 4_096
 # Once for a cold lane, once more when the rebuilt state went cold meanwhile, and once to end on.
 PLACE_ATTEMPTS_MAX = 4
