@@ -29,6 +29,8 @@ BATCH_MAX = 256
 # A batch has a cost of its own, whatever it holds. So where joins come faster than batches are done, those
 # that wait are joined by what comes in this time; a join into a quiet lane leaves at once.
 GATHER_S = 0.003
+# So many share the cost of a batch well enough, and wait for nobody.
+GATHER_MAX = 48
 QUEUE_MAX = 4_096
 # Once for a cold lane, once more when the rebuilt state went cold meanwhile, and once to end on.
 PLACE_ATTEMPTS_MAX = 4
@@ -136,7 +138,7 @@ class LaneRunner:
                 except Exception as error:  # noqa: BLE001 - every waiting caller gets it, whatever it is
                     for waiting in batch:
                         waiting.tell(error)
-                if 0 < len(self._queue) < BATCH_MAX:
+                if 0 < len(self._queue) < GATHER_MAX:
                     await asyncio.sleep(GATHER_S)
         finally:
             self._task = None

@@ -151,7 +151,7 @@ class Nudger:
         return msgspec.structs.replace(first, instead=others[0]) if others else first
 
     def _contacts_of(self, member: Member) -> list[Contact]:
-        """How to reach a member: by the app, and where that does not reach them, by e-mail or else by text."""
+        """How to reach a member: by the app; where that does not reach them by e-mail, or else by text."""
         contacts = [Contact("user", member.buyer_id)] if "push" in self._channels else []
         if member.email is not None and "email" in self._channels:
             contacts.append(Contact("email", member.email))
