@@ -63,8 +63,9 @@ class DirectCall:
         self._send(self, [STATUS_LINE[status], headers, b"content-length: %d\r\n" % len(body), body])
 
     def decline(self) -> None:
-        """Has the application answer."""
-        self._pass_on(self)
+        """Has the application answer, unless an answer was sent already."""
+        if not self.response_complete:
+            self._pass_on(self)
 
 
 class HeaderLines:
