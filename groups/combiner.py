@@ -29,8 +29,10 @@ BATCH_MAX = 256
 # A batch has a cost of its own, whatever it holds. So where joins come faster than batches are done, those
 # that wait are joined by what comes in this time; a join into a quiet lane leaves at once.
 GATHER_S = 0.003
-# So many share the cost of a batch well enough, and wait for nobody.
+# So many share the cost of a batch well enough. They wait for what has arrived and was not read yet, which
+# takes some turns of the loop, and for nobody else.
 GATHER_MAX = 48
+GATHER_TURNS_MAX = 16
 QUEUE_MAX = 4_096
 # Once for a cold lane, once more when the rebuilt state went cold meanwhile, and once to end on.
 PLACE_ATTEMPTS_MAX = 4
@@ -138,13 +140,24 @@ class LaneRunner:
                 except Exception as error:  # noqa: BLE001 - every waiting caller gets it, whatever it is
                     for waiting in batch:
                         waiting.tell(error)
-                if 0 < len(self._queue) < GATHER_MAX:
-                    await asyncio.sleep(GATHER_S)
+                await self._gather()
         finally:
             self._task = None
             if self._confirmed and self._confirm_timer is None:
                 loop = asyncio.get_running_loop()
                 self._confirm_timer = loop.call_later(CONFIRM_AFTER_S, self._confirm)
+
+    async def _gather(self) -> None:
+        """Lets others join those who wait: for a while where they are few, else as long as more come."""
+        if 0 < len(self._queue) < GATHER_MAX:
+            await asyncio.sleep(GATHER_S)
+        for _ in range(GATHER_TURNS_MAX):
+            waiting = len(self._queue)
+            if not GATHER_MAX <= waiting < BATCH_MAX:
+                return
+            await asyncio.sleep(0)
+            if len(self._queue) == waiting:
+                return
 
     def _confirm(self) -> None:
         """Has confirmations that no batch took along travel alone; a batch under way may yet be followed."""
