@@ -192,6 +192,7 @@ class _Waiting:
             buyer_id = self.request.placement.buyer_id
             order = await read_placed(self._resources, order_id, buyer_id)
         except Exception:
+            # Nobody waits for this task; the route asks again, and answers for whatever is wrong.
             _logger.exception("a placed order could not be read", request_id=self.request.request_id)
             self._call.decline()
         else:
