@@ -233,7 +233,7 @@ def _groups_of(rows: Sequence[asyncpg.Record], seats: Iterable[Seat]) -> dict[st
             opened_at=row["opened_at"],
             deadline=row["deadline"],
             headcount=row["headcount"],
-            taken=taken[row["group_id"]],
+            taken=taken.get(row["group_id"], 0),
         )
         for row in rows
     }
