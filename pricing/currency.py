@@ -12,7 +12,10 @@ from __future__ import annotations
 import re
 
 AMOUNT_MINOR_MAX = 10**12
-"""The largest amount accepted, in minor units: far from any 64-bit edge, even times a large quantity."""
+"""The largest price accepted, in minor units."""
+
+ORDER_MINOR_MAX = 10**15
+"""What one order may come to: exact for readers that keep JSON's numbers as doubles (RFC 8259, section 6)."""
 
 _TWO_DECIMALS = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF

@@ -10,6 +10,14 @@ SELECT v.merchant_id, v.product_id, v.list_price_minor, v.currency, p.title AS p
 FROM variants v JOIN products p ON p.id = v.product_id
 WHERE v.id = $1;
 
+-- name: lock_offers
+-- Keeps others from adding to what a merchant offers until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('offers ' || $1, 0));
+
+-- name: offered_minor
+-- Sums up what all deals of merchant $1 in currency $2 come to at their list prices.
+SELECT coalesce(sum(list_price_minor::numeric * stock_units), 0) FROM deals WHERE merchant_id = $1 AND currency = $2;
+
 -- name: insert_deal
 -- Adds a deal together with its lanes, which share the stock evenly.
 WITH deal AS (
@@ -39,7 +47,7 @@ ORDER BY page.key, page.id;
 -- Locks a deal's row for a change and answers what the change is judged by.
 SELECT
     merchant_id, title, status AS status_set, deal_status_at(status, starts_at, ends_at, app_now()) AS status,
-    starts_at, ends_at, stock_units, nudges, app_now() AS now
+    starts_at, ends_at, stock_units, nudges, app_now() AS now, list_price_minor, currency
 FROM deals
 WHERE id = $1
 FOR NO KEY UPDATE;

@@ -1,6 +1,12 @@
-"""The bounds of a deal's numbers, each held by a constraint of the `deals` table as well."""
+"""The bounds of a deal's numbers, each but those of sums held by a constraint of the `deals` table as well.
+
+Money is bounded where it is promised, so that no sum of it can leave what carries it
+(docs/decisions/0031-what-cannot-be-summed-and-what-always-fails.md).
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 GROUP_TTL_SECONDS_MAX = 518_400
 """Six days; the payment gateway may hold money for less, and then a deal's groups may not last that long."""
@@ -8,3 +14,9 @@ GROUP_TTL_SECONDS_MAX = 518_400
 STOCK_UNITS_MAX = 10**9
 PER_BUYER_UNITS_MAX = 10**6
 LANES_MAX = 16
+
+DEAL_MINOR_MAX: Final = 10**18
+"""What a deal's whole stock may come to at its list price, and so every sum over a group: 64 bits hold it."""
+
+OFFERS_MINOR_MAX: Final = 9 * 10**18
+"""What all deals a merchant ever made in one currency may come to, and so every account of theirs."""

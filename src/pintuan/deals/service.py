@@ -6,7 +6,7 @@ transaction: that is how Redis learns of it, because a lane of an older epoch re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -18,10 +18,18 @@ from groups.errors import DealNotActive, Overloaded
 from groups.ids import new_id
 from groups.lifecycle import CLOSING_GRACE_MS, ESCALATION_MS
 from pintuan.deals import store
-from pintuan.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
+from pintuan.deals.limits import (
+    DEAL_MINOR_MAX,
+    GROUP_TTL_SECONDS_MAX,
+    LANES_MAX,
+    OFFERS_MINOR_MAX,
+    PER_BUYER_UNITS_MAX,
+    STOCK_UNITS_MAX,
+)
 from pintuan.deals.schemas import Deal, DealChange, DealFilter, NewDeal
 from pintuan.errors import FieldError, InvalidInput, NotFound
 from pintuan.times import has_utc
+from pricing.currency import ORDER_MINOR_MAX
 from pricing.ladder import InvalidLadder, Ladder
 from sql.retry import retry_serialization
 
@@ -55,6 +63,14 @@ async def create_deal(
                 raise NotFound("variant")
             errors = [*_number_problems(deal), *_ladder_problems(deal, variant.list_price_minor)]
             errors += _charge_problems(deal, variant, rules)
+            errors += _order_problems(deal.per_buyer_units, variant.list_price_minor)
+            errors += await _stock_problems(
+                connection,
+                variant.merchant_id,
+                variant.currency,
+                list_price_minor=variant.list_price_minor,
+                units=deal.stock,
+            )
             errors += _lifetime_problems(deal.group_ttl_seconds, rules.authorisation_lifetime_ms)
             errors += _window_problems(deal.ends_at, starts_at=deal.starts_at, now=variant.now)
             if errors:
@@ -84,13 +100,22 @@ async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, ch
     """Changes title, end, stock or nudges of a deal.
 
     Raises `NotFound` when the deal is not the merchant's own, `DealNotActive` when it has ended, and
-    `InvalidInput` when the end is past or the stock would shrink.
+    `InvalidInput` when the end is past, or the stock would shrink or come to more than can be summed.
     """
 
-    def decide(deal: store.LockedDeal) -> store.LockedDeal:
+    async def decide(connection: store.Connection, deal: store.LockedDeal) -> store.LockedDeal:
         if deal.status == "ended":
             raise DealNotActive("The deal has ended.")
         errors = list(_change_problems(change, deal))
+        if change.stock is not UNSET and change.stock > deal.stock_units:
+            errors += await _stock_problems(
+                connection,
+                deal.merchant_id,
+                deal.currency,
+                list_price_minor=deal.list_price_minor,
+                units=change.stock,
+                units_before=deal.stock_units,
+            )
         if errors:
             raise InvalidInput(errors)
         return msgspec.structs.replace(
@@ -113,7 +138,7 @@ async def set_deal_status(
     paused or resumed.
     """
 
-    def decide(deal: store.LockedDeal) -> store.LockedDeal:
+    async def decide(_: store.Connection, deal: store.LockedDeal) -> store.LockedDeal:
         if deal.status == "ended" and status_set != "ended":
             raise DealNotActive("The deal has ended.")
         return deal if deal.status == status_set else msgspec.structs.replace(deal, status_set=status_set)
@@ -125,14 +150,14 @@ async def _change(
     pool: asyncpg.Pool,
     principal: Principal,
     deal_id: str,
-    decide: Callable[[store.LockedDeal], store.LockedDeal],
+    decide: Callable[[store.Connection, store.LockedDeal], Awaitable[store.LockedDeal]],
 ) -> Deal:
     async def transaction() -> None:
         async with pool.acquire() as connection, connection.transaction():
             deal = await store.lock_deal(connection, deal_id)
             if deal is None or not _may_change(principal, deal.merchant_id):
                 raise NotFound("deal")
-            decided = decide(deal)
+            decided = await decide(connection, deal)
             if decided == deal:
                 return
             await store.update_deal(
@@ -176,6 +201,51 @@ def _number_problems(deal: NewDeal) -> Iterator[FieldError]:
     ):
         if not 1 <= value <= high:
             yield FieldError(field, f"must be from 1 to {high}")
+
+
+def _order_problems(per_buyer_units: int, list_price_minor: int) -> Iterator[FieldError]:
+    """Finds an order that would come to too much; the limit per buyer bounds every order's quantity."""
+    units_max = ORDER_MINOR_MAX // list_price_minor
+    if units_max < per_buyer_units <= PER_BUYER_UNITS_MAX:
+        yield FieldError(
+            "per_buyer_units",
+            f"must be at most {units_max}: at the list price, {list_price_minor},"
+            f" an order may not come to more than {ORDER_MINOR_MAX} minor units",
+        )
+
+
+async def _stock_problems(
+    connection: store.Connection,
+    merchant_id: str,
+    currency: str,
+    *,
+    list_price_minor: int,
+    units: int,
+    units_before: int = 0,
+) -> list[FieldError]:
+    """Finds a stock whose sale could not be summed, alone or with all else the merchant ever offered."""
+    units_max = DEAL_MINOR_MAX // list_price_minor
+    if not 1 <= units <= STOCK_UNITS_MAX:
+        # Told of by `_number_problems` and `_change_problems`.
+        return []
+    if units > units_max:
+        return [
+            FieldError(
+                "stock",
+                f"must be at most {units_max}: at the list price, {list_price_minor},"
+                f" a deal may not come to more than {DEAL_MINOR_MAX} minor units",
+            )
+        ]
+    offered_minor = await store.lock_offered_minor(connection, merchant_id, currency)
+    if offered_minor + (units - units_before) * list_price_minor > OFFERS_MINOR_MAX:
+        return [
+            FieldError(
+                "stock",
+                f"is too much: at their list prices, all deals of {merchant_id} in {currency} may not come to"
+                f" more than {OFFERS_MINOR_MAX} minor units, and have come to {offered_minor}",
+            )
+        ]
+    return []
 
 
 def _lifetime_problems(group_ttl_seconds: int, authorisation_lifetime_ms: int) -> Iterator[FieldError]:

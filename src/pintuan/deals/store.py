@@ -45,6 +45,8 @@ class LockedDeal(msgspec.Struct, frozen=True):
     stock_units: int
     nudges: bool
     now: datetime
+    list_price_minor: int
+    currency: str
 
 
 async def lock_variant(connection: Connection, variant_id: str) -> VariantOnOffer | None:
@@ -53,6 +55,16 @@ async def lock_variant(connection: Connection, variant_id: str) -> VariantOnOffe
     await connection.execute(DEALS["lock_variant"], variant_id)
     row = await connection.fetchrow(DEALS["select_variant_on_offer"], variant_id)
     return None if row is None else VariantOnOffer(**row)
+
+
+async def lock_offered_minor(connection: Connection, merchant_id: str, currency: str) -> int:
+    """Returns what a merchant's deals in a currency come to at their list prices, all units ever offered.
+
+    Until the transaction ends nobody else adds to it.
+    """
+    # Locked in one statement and read in the next, which sees what whoever had the lock has added.
+    await connection.execute(DEALS["lock_offers"], merchant_id)
+    return int(await connection.fetchval(DEALS["offered_minor"], merchant_id, currency))
 
 
 async def insert_deal(

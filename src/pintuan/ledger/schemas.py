@@ -27,5 +27,9 @@ class Balance(msgspec.Struct, frozen=True):
     """A merchant's balance."""
 
     items: Annotated[
-        list[CurrencyBalance], Meta(description="One entry for each currency that was ever sold in.")
+        list[CurrencyBalance],
+        Meta(
+            description="One entry for each currency that was ever sold in. Sums are 64-bit integers, "
+            "and may be above what a double keeps exactly."
+        ),
     ]

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.patterns import LINE_PATTERN
-from pricing.currency import AMOUNT_MINOR_MAX
+from pricing.currency import ORDER_MINOR_MAX
 
 REASON_CHARS_MAX = 500
 
@@ -17,7 +17,7 @@ class NewRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """A wish to give money back."""
 
     amount: Annotated[
-        Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)] | None,
+        Annotated[int, Meta(ge=1, le=ORDER_MINOR_MAX)] | None,
         Meta(
             description="In minor units of the order's currency; all that is left when it is absent.",
             examples=[500],
