@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pintuan.archive.service import Archivist
 from pintuan.gateway_events.store import purge
+from pintuan.metrics import note_sweep
 from pintuan.payments.operations import CALLS_IN_FLIGHT_MAX, PaymentExecutor
 from sql import load_queries
 from workers.failures import report_failure
@@ -34,6 +36,8 @@ SEATS_PER_ROUND: Final = 500
 KEYS_PER_ROUND: Final = 10_000
 ARCHIVED_PER_ROUND: Final = 1_000
 ROUNDS_MAX: Final = 50
+# A drain bounds itself far below; one that hangs is given up, and its leases run out.
+DRAIN_GIVEN_UP_S: Final = 60
 # A gateway repeats an event for days; with room for an operator who looks back at what happened.
 EVENT_AGE_MS: Final = 30 * 24 * 3_600_000
 # Sweeps come every second, so nothing further away needs a timer.
@@ -99,6 +103,7 @@ class Jobs:
             stores.gateway,
             on_recorded=self._payments_recorded,
             calls_in_flight_max=stores.calls_in_flight_max,
+            on_look=partial(note_sweep, "payments"),
         )
         self.lifecycle = Passes("lifecycle", self._advance_groups)
         self.expiry = Passes("expiry", self._expire_unpaid)
@@ -111,12 +116,13 @@ class Jobs:
 
     async def drain_payments(self) -> None:
         """Carries out payment operations that are due."""
-        await self._executor.drain()
+        async with asyncio.timeout(DRAIN_GIVEN_UP_S):
+            await self._executor.drain()
 
     async def sweep_payments(self) -> None:
         """The same, and says how long the oldest has been waiting."""
         await self._executor.measure()
-        await self._executor.drain()
+        await self.drain_payments()
 
     async def sample_payments(self) -> None:
         """Shows how many payment operations have not ended."""
@@ -167,7 +173,7 @@ class Jobs:
 
     async def _drain_guarded(self) -> None:
         try:
-            await self._executor.drain()
+            await self.drain_payments()
         except Exception as error:  # noqa: BLE001 - nobody awaits a drain in the background, so it ends here.
             report_failure("payments", error)
 

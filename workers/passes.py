@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from pintuan.metrics import note_sweep
 from workers.failures import report_failure
 
+# No pass needs this long; one that hangs is given up, so that the next one is made.
+PASS_S_MAX: Final = 60
 # Far more than ever follow each other; whatever is left then, the next sweep finds.
 PASSES_IN_A_ROW_MAX: Final = 1000
 
@@ -38,7 +41,7 @@ class Passes:
                 if not self._asked:
                     break
                 self._asked = False
-                await self._work()
+                await self._pass()
         finally:
             self._running = False
 
@@ -61,6 +64,16 @@ class Passes:
             self._timer.cancel()
         if self._background is not None:
             await asyncio.wait({self._background})
+
+    async def _pass(self) -> None:
+        try:
+            async with asyncio.timeout(PASS_S_MAX):
+                await self._work()
+        except ExceptionGroup:
+            # Some rows failed, and it went through all the others.
+            note_sweep(self._name)
+            raise
+        note_sweep(self._name)
 
     async def _run_guarded(self) -> None:
         try:

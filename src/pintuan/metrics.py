@@ -150,6 +150,20 @@ EVENT_STREAMS_DROPPED: Final = Counter(
     "Live streams ended before their group was: `slow` readers, and those `drained` by a process that ends.",
     labelnames=("reason",),
 )
+QUEUE_AWAY: Final = Gauge(
+    "pintuan_queue_away",
+    "Workers that cannot use the job queue; they work by their own clock meanwhile.",
+    multiprocess_mode="livesum",
+)
+QUEUE_OUTAGES: Final = Counter(
+    "pintuan_queue_outages", "How often a worker found that it could not use the job queue any more."
+)
+SWEEP_FINISHED: Final = Gauge(
+    "pintuan_sweep_finished_timestamp_seconds",
+    "Unix time by the worker's own clock at which it last came to the end of a sweep.",
+    labelnames=("sweep",),
+    multiprocess_mode="liveall",
+)
 DOORBELL_FAILURES: Final = Counter(
     "pintuan_doorbell_failures", "Doorbells that could not be rung.", labelnames=("doorbell",)
 )
@@ -217,6 +231,11 @@ def observe_stage(stage: str, duration_s: float) -> None:
 def count_ended(outcome: str) -> None:
     """Counts a group that came to one of `GROUP_OUTCOMES`."""
     GROUP_OUTCOMES[outcome].inc()
+
+
+def note_sweep(sweep: str) -> None:
+    """Notes that this process has just come to the end of a sweep."""
+    SWEEP_FINISHED.labels(sweep).set_to_current_time()
 
 
 def show_payments(counts: Mapping[tuple[str, str], int]) -> None:

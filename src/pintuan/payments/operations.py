@@ -9,6 +9,7 @@ the gateway is away (`circuit`) nothing is taken but a probe now and then, so an
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -65,14 +66,15 @@ def _show_circuit(state: State) -> None:
     _logger.warning("payment gateway left alone" if state == "open" else "payment gateway answers again")
 
 
-def _ignore(_recorded: Recorded) -> None:
+def _ignore(_recorded: Recorded | None = None) -> None:
     """Stands for a caller who does not need to know."""
 
 
 class PaymentExecutor:
     """Drains `payment_operations`. One per process; any number of processes work side by side.
 
-    `on_recorded` is called after each commit, on the event loop, and must not block or raise.
+    `on_recorded` is called after each commit, `on_look` after each look at what is due, found or not; both on
+    the event loop, and they must not block or raise.
     """
 
     def __init__(
@@ -81,12 +83,14 @@ class PaymentExecutor:
         gateway: Gateway,
         *,
         on_recorded: OnRecorded = _ignore,
+        on_look: Callable[[], None] = _ignore,
         calls_in_flight_max: int = CALLS_IN_FLIGHT_MAX,
         circuit: Circuit | None = None,
     ) -> None:
         self._pool = pool
         self._gateway = gateway
         self._on_recorded = on_recorded
+        self._on_look = on_look
         self._free_slots = calls_in_flight_max
         self._circuit = circuit or Circuit(on_change=_show_circuit)
         GATEWAY_CIRCUIT_OPEN.set(0)
@@ -144,8 +148,10 @@ class PaymentExecutor:
                 self._linger_for_probe()
                 # Read before the claim: a retry whose time comes in between is then waited for, not missed.
                 wait_s = LINGER_LOOK_S if loop.time() < self._linger_until_s else None
-                if await self._claim(calls):
-                    # More may be due, and there is room: only let the new calls begin.
+                more_due = await self._claim(calls)
+                self._on_look()
+                if more_due:
+                    # There is room: only let the new calls begin.
                     wait_s = 0.0
                 elif not calls and wait_s is None and not self._asked.is_set():
                     break

@@ -38,4 +38,9 @@ class Backoff:
         delay_s = min(DELAY_S_MAX, DELAY_S_MIN * 2.0**self._quick_deaths)
         self._restarts += 1
         self._quick_deaths += 1
-        return delay_s * (1 - JITTER * random.random())  # noqa: S311  # spreading restarts needs no secrecy
+        return jittered(delay_s)
+
+
+def jittered(delay_s: float) -> float:
+    """Returns a delay of which a part, `JITTER` at most, is left to chance."""
+    return delay_s * (1 - JITTER * random.random())  # noqa: S311  # spreading restarts needs no secrecy

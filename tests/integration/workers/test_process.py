@@ -16,7 +16,6 @@ import pytest
 from pintuan.doorbells import open_doorbells
 from pintuan.embedded import EmbeddedRedis
 from pintuan.settings import Settings
-from pintuan.supervisor.backoff import STORE_AWAY_STATUS
 from tests.rows import Rows
 from tests.waiting import WAIT_S_MAX, until
 
@@ -115,7 +114,7 @@ async def test_a_stop_signal_lets_a_payment_finish_and_ends_without_an_error(
     assert await rows.status(order) == "authorised"
 
 
-async def test_a_worker_that_lost_redis_ends_so_that_a_supervisor_starts_it_again(
+async def test_a_worker_that_lost_every_redis_goes_on_paying_and_ends_when_asked(
     pool: asyncpg.Pool, settings: Settings, own_redis: EmbeddedRedis
 ) -> None:
     rows = await Rows.open(pool)
@@ -125,13 +124,14 @@ async def test_a_worker_that_lost_redis_ends_so_that_a_supervisor_starts_it_agai
     async with worker(settings) as process:
         await until(lambda: all_captured(rows))
         await own_redis.kill()
-        assert await asyncio.wait_for(process.wait(), WAIT_S_MAX) == STORE_AWAY_STATUS
-
-    await rows.order()
-    await own_redis.start()
-    await own_redis.wait_ready()
-    async with worker(settings):
+        await rows.order()
         await until(lambda: all_captured(rows))
+        await own_redis.start()
+        await own_redis.wait_ready()
+        await rows.order()
+        await until(lambda: all_captured(rows))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), WAIT_S_MAX) == 0
 
 
 async def test_a_worker_without_a_store_ends_with_one_line(tmp_path: Path) -> None:

@@ -20,11 +20,20 @@ metrics.count_requests(route="/v1/deals", method="BREW", status=405, durations_s
 print(metrics.render().decode())
 """
 NEVER_HAPPENED = """
+import asyncio
 from unittest.mock import Mock
 import pintuan.problems
 from pintuan import metrics
-from workers.process import _functions
-_functions(Mock(), Mock(), Mock(), Mock(), None)
+from workers.clock import Clock
+from workers.process import answers_of, sweeps_of
+from workers.rings import Rings
+
+async def make() -> None:
+    parts = Mock(), Mock(), Mock()
+    Clock(sweeps_of(*parts))
+    Rings(Mock(), answers_of(*parts))
+
+asyncio.run(make())
 print(metrics.render().decode())
 """
 

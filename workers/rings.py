@@ -1,0 +1,175 @@
+"""Answers doorbells for as long as the queue lets us, and listens again when it is back.
+
+A ring only brings forward what a sweep would find within its second, so whatever the queue does, the worker
+goes on: an outage is logged once, counted, and met with growing pauses.
+
+About arq: a ring is answered as soon as its work has begun, so a killed worker leaves no job behind that
+another looks for later; results are not kept, because a kept one blocks its job's id; and any error of Redis
+ends arq's worker, which is then made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import structlog
+from arq.worker import Function, Worker, func
+from redis.exceptions import RedisError
+
+from pintuan.doorbells import QUEUE_NAME, Doorbell, answer, deserialize_job, serialize_job
+from pintuan.metrics import JOB_FAILURES, QUEUE_AWAY, QUEUE_LAG, QUEUE_OUTAGES
+from pintuan.supervisor.backoff import DELAY_S_MAX, DELAY_S_MIN, jittered
+from workers.failures import report_failure
+
+if TYPE_CHECKING:
+    from arq.connections import ArqRedis
+
+    from pintuan.tracing.spans import Tracing
+
+Job: TypeAlias = Callable[[], Awaitable[object]]
+
+POLL_DELAY_S: Final = 0.05
+RINGS_AT_ONCE_MAX: Final = 16
+# What it takes to raise a doorbell's generation and to begin its work.
+RING_TIMEOUT_S: Final = 10
+# A worker that is killed while it answers has its ring answered by another, which costs one look.
+TRIES_MAX: Final = 5
+# A queue that answered its first call and fails the next ones has not come back.
+STEADY_S: Final = 1.0
+
+_logger = structlog.get_logger("pintuan.workers")
+
+
+class Rings:
+    """What one process does for whoever rings; make it in a running event loop."""
+
+    def __init__(
+        self, queue: ArqRedis, answers: Mapping[Doorbell, Job], tracing: Tracing | None = None
+    ) -> None:
+        # arq reports every start and end of every job, several times a second.
+        logging.getLogger("arq.worker").setLevel(logging.WARNING)
+        self._queue = queue
+        self._answers = dict(answers)
+        self._tracing = tracing
+        self._work: set[asyncio.Task[None]] = set()
+        self._away = False
+        self._failed_in_a_row = 0
+        self._settling: asyncio.TimerHandle | None = None
+        QUEUE_AWAY.set(0)
+        for doorbell in self._answers:
+            # There from the start, so that a graph says 0 as long as none failed.
+            JOB_FAILURES.labels(doorbell)
+
+    @property
+    def under_way(self) -> set[asyncio.Task[None]]:
+        """The work that rings began and that has not ended."""
+        return set(self._work)
+
+    async def listen(self) -> None:
+        """Answers rings until it is cancelled, whatever the queue does meanwhile; work under way goes on."""
+        while True:
+            worker = self._worker()
+            try:
+                await worker.async_run()
+            except (RedisError, OSError) as error:
+                self._went_away(error)
+            except Exception as error:  # noqa: BLE001 - a defect around the queue must not end the sweeps.
+                self._went_away(error)
+                report_failure("doorbells", error)
+            finally:
+                self._forget_settling()
+                await _let_go(worker)
+            # What is left of them belongs to a server that may be another by now.
+            await self._queue.connection_pool.disconnect(inuse_connections=False)
+            await asyncio.sleep(self._next_delay_s())
+
+    async def ring(
+        self, doorbell: Doorbell, rung_at_us: int | None = None, traces: Sequence[str] = (), **_later: object
+    ) -> None:
+        """Answers one ring: raises the doorbell's generation, then begins the work in the background.
+
+        What a ring may carry is up to its sender, which during a release may be older or newer than we are.
+
+        Raises:
+            redis.exceptions.RedisError: the queue did not answer.
+        """
+        now_us = await answer(self._queue, doorbell)
+        if rung_at_us is not None:
+            QUEUE_LAG.observe(max(0, now_us - rung_at_us) / 1_000_000)
+        task = asyncio.create_task(self._do(doorbell, traces), name=f"ring of {doorbell}")
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _do(self, doorbell: Doorbell, traces: Sequence[str]) -> None:
+        try:
+            with nullcontext() if self._tracing is None else self._tracing.job(doorbell, traces):
+                await self._answers[doorbell]()
+        except Exception as error:  # noqa: BLE001 - the sweeps repeat what this did not do.
+            report_failure(doorbell, error)
+
+    def _worker(self) -> Worker:
+        return Worker(
+            functions=[self._function(doorbell) for doorbell in self._answers],
+            queue_name=QUEUE_NAME,
+            redis_pool=self._queue,
+            job_serializer=serialize_job,
+            job_deserializer=deserialize_job,
+            handle_signals=False,
+            on_startup=self._answered_first,
+            max_jobs=RINGS_AT_ONCE_MAX,
+            job_timeout=RING_TIMEOUT_S,
+            keep_result=0,
+            max_tries=TRIES_MAX,
+            poll_delay=POLL_DELAY_S,
+            timezone=UTC,
+        )
+
+    def _function(self, doorbell: Doorbell) -> Function:
+        async def answered(ctx: dict[Any, Any], *_arguments: Any, **options: Any) -> None:  # noqa: ARG001
+            try:
+                await self.ring(doorbell, **options)
+            except Exception as error:  # noqa: BLE001 - arq would log a traceback of each; it drops the job either way.
+                report_failure(doorbell, error)
+
+        return func(answered, name=doorbell)
+
+    async def _answered_first(self, ctx: dict[Any, Any]) -> None:  # noqa: ARG002 - arq's.
+        self._settling = asyncio.get_running_loop().call_later(STEADY_S, self._came_back)
+
+    def _forget_settling(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+
+    def _went_away(self, error: Exception) -> None:
+        if not self._away:
+            self._away = True
+            QUEUE_AWAY.set(1)
+            QUEUE_OUTAGES.inc()
+            _logger.warning("queue away; the sweeps find the work", error=repr(error))
+
+    def _came_back(self) -> None:
+        self._failed_in_a_row = 0
+        if self._away:
+            self._away = False
+            QUEUE_AWAY.set(0)
+            _logger.warning("queue answers again")
+
+    def _next_delay_s(self) -> float:
+        delay_s = min(DELAY_S_MAX, DELAY_S_MIN * 2.0**self._failed_in_a_row)
+        # The exponent stops growing with the delay.
+        if delay_s < DELAY_S_MAX:
+            self._failed_in_a_row += 1
+        return jittered(delay_s)
+
+
+async def _let_go(worker: Worker) -> None:
+    """Ends the answers under way, which have begun no work yet; arq's own `close` would close the queue."""
+    for task in worker.tasks.values():
+        task.cancel()
+    # Their errors come from the queue that failed, which is being told already.
+    await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
