@@ -5,19 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import asyncpg
+import structlog
 
 from groups.ids import new_id
 from pintuan.catalog import feed_store, limits
 from pintuan.catalog.feed_store import FeedProduct, FeedVariant
-from pintuan.catalog.feeds import BadRow, FeedError, FeedItem
+from pintuan.catalog.feeds import BadRow, FeedError, FeedItem, Halt
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
-    import asyncpg
+    from collections.abc import Sequence
 
 BATCH_ITEMS_MAX = 500
 """A batch ends here, or a little later with the product whose rows it is in."""
+# How Postgres refuses values. The reader's rules should let none of them through.
+_UNWRITABLE: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+
+_logger = structlog.get_logger("pintuan.catalog")
 
 
 @dataclass(slots=True)
@@ -48,13 +59,15 @@ class ImportReport:
 class FeedImport:
     """One import of one merchant's feed; `on_bad_row` hears of each row not kept, `report` counts.
 
-    Each batch is committed for good, so an import that is interrupted is finished by running it again.
+    `halt` is what the reader of the rows looks at. Each batch is committed for good, so an import that is
+    interrupted is finished by running it again.
     """
 
     pool: asyncpg.Pool
     merchant_id: str
     on_bad_row: Callable[[BadRow], None]
     report: ImportReport = field(default_factory=ImportReport)
+    halt: Halt = field(default_factory=Halt)
     # The groups an earlier batch has written. A product is what the first of its rows say, wherever the
     # batches are cut; otherwise a second import would find differences that the feed does not have.
     _groups_written: set[int] = field(default_factory=set)
@@ -62,19 +75,30 @@ class FeedImport:
     async def run(self, rows: Iterable[FeedItem | BadRow], on_batch: Callable[[], None]) -> None:
         """Writes all rows, calling `on_batch` after each batch; the rows are read in a thread.
 
+        When the caller is cancelled, the thread has ended before this does.
+
         Raises `FeedError` as the reader of the rows does, after the rows before it were written, and what
         asyncpg raises; the batches before stay.
         """
         await feed_store.insert_merchant(self.pool, self.merchant_id)
         batches = _batches(self._items(rows))
         error: FeedError | None = None
-        while batch := await asyncio.to_thread(next, batches, None):
+        while batch := await self._next(batches):
             await self._write(batch.items)
             on_batch()
             error = batch.error
         await feed_store.delete_emptied_products(self.pool, self.merchant_id)
         if error is not None:
             raise error
+
+    async def _next(self, batches: Iterator[_Batch]) -> _Batch | None:
+        reading = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            self.halt.tell()
+            await asyncio.wait({reading})
+            raise
 
     def _items(self, rows: Iterable[FeedItem | BadRow]) -> Iterator[FeedItem]:
         for row in rows:
@@ -89,7 +113,20 @@ class FeedImport:
         self.report.bad_rows += 1
         self.on_bad_row(row)
 
-    async def _write(self, batch: list[FeedItem]) -> None:
+    async def _write(self, batch: Sequence[FeedItem]) -> None:
+        """Writes a batch; where Postgres refuses it, by halves, down to the item that is to blame."""
+        try:
+            await self._write_at_once(batch)
+        except _UNWRITABLE as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._write(batch[:middle])
+                await self._write(batch[middle:])
+                return
+            _logger.exception("an item of a feed was not foreseen")
+            self._refuse(BadRow(batch[0].line, f"cannot be kept ({type(error).__name__})"))
+
+    async def _write_at_once(self, batch: Sequence[FeedItem]) -> None:
         products = _products_of(batch, except_groups=self._groups_written)
         group_refs = list({item.group_ref for item in batch})
         item_refs = [item.item_ref for item in batch]
@@ -142,7 +179,7 @@ def _batches(items: Iterator[FeedItem]) -> Iterator[_Batch]:
         yield _Batch(batch, error)
 
 
-def _products_of(batch: list[FeedItem], *, except_groups: set[int]) -> list[FeedProduct]:
+def _products_of(batch: Sequence[FeedItem], *, except_groups: set[int]) -> list[FeedProduct]:
     """Each group's product is what its first item says, with the pictures of all its items in the batch."""
     first: dict[str, FeedItem] = {}
     images: dict[str, dict[str, None]] = {}
@@ -164,7 +201,7 @@ def _products_of(batch: list[FeedItem], *, except_groups: set[int]) -> list[Feed
 
 
 def _variants_of(
-    batch: list[FeedItem], stored: dict[str, feed_store.StoredProduct]
+    batch: Sequence[FeedItem], stored: dict[str, feed_store.StoredProduct]
 ) -> tuple[list[FeedVariant], list[FeedItem]]:
     """Returns the variants to write, and the items for which their product has no room."""
     room = {ref: limits.VARIANTS_MAX - product.other_variants for ref, product in stored.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 from litestar import Response, Router, get, patch, post
@@ -148,8 +149,9 @@ async def import_feed(
 ) -> ImportResult:
     """Takes CSV or TSV with Google's or Meta's column names, Shopify's product CSV, RSS 2.0 or Atom.
 
-    Answers when all is imported. Rows that cannot be kept are told with their line, the others are kept. The
-    same feed again changes only what differs.
+    Answers when all is imported, or after five minutes with what was; hanging up ends the import. A merchant
+    has one at a time. Rows that cannot be kept are told with their line, the others are kept. The same feed
+    again changes only what differs.
     """
     merchant = check_role(request.user, SELLERS)
     return await resources.uploads.take(
@@ -158,7 +160,14 @@ async def import_feed(
         _arriving(request),
         content_type=request.headers.get("content-type", ""),
         currency=currency or resources.settings.default_currency,
+        until_gone=partial(_until_gone, request),
     )
+
+
+async def _until_gone(request: ApiRequest) -> None:
+    """Returns when the caller has hung up; all of the body has arrived by then."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _arriving(request: ApiRequest) -> AsyncIterator[bytes]:

@@ -1,7 +1,8 @@
 """A feed brought in over HTTP: spooled to disk while it arrives, then imported like a file.
 
-The body is never held in memory, its parsing happens in threads, and a process takes only so many at a time.
-An upload that is cut off or repeated does no harm: an import is the same however often.
+The body is never held in memory, its parsing happens in threads, and a process takes only so many at a time,
+one of a merchant. An import ends with its caller or at its deadline, and gives its place back when its thread
+has ended. One that is cut off or repeated does no harm: an import is the same however often.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ import asyncio
 import io
 import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from groups.errors import Overloaded
+from groups.errors import Overloaded, RateLimited
 from pintuan.catalog.feed_import import FeedImport
-from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, read_feed
+from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, Halt, read_feed
 from pintuan.catalog.schemas import ImportResult, RefusedRow
-from pintuan.errors import InvalidInput, UnsupportedMediaType
+from pintuan.errors import ClientGone, InvalidInput, UnsupportedMediaType
 from pricing.currency import UnknownCurrency, exponent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     import asyncpg
 
@@ -28,6 +29,8 @@ UPLOAD_BYTES_MAX: Final = 64 * 1024 * 1024
 UPLOADS_MAX: Final = 2
 # The largest feed at two megabits a second; one that only trickles would keep others' from being imported.
 UPLOAD_S_MAX: Final = 300.0
+# From its last byte on. A feed of the greatest size takes less than half of it on a slow machine.
+IMPORT_S_MAX: Final = 300.0
 RETRY_AFTER_S: Final = 10
 REFUSED_SHOWN_MAX: Final = 100
 MEDIA_TYPES: Final = (
@@ -42,9 +45,9 @@ MEDIA_TYPES: Final = (
 
 @dataclass(slots=True)
 class Uploads:
-    """How many feeds this process is taking in just now."""
+    """Whose feeds this process is taking in just now."""
 
-    under_way: int = 0
+    merchants: set[str] = field(default_factory=set)
 
     async def take(
         self,
@@ -54,11 +57,18 @@ class Uploads:
         *,
         content_type: str,
         currency: str,
+        until_gone: Callable[[], Awaitable[None]],
     ) -> ImportResult:
         """Imports the feed that arrives in `body` and returns what came of it.
 
-        Raises `UnsupportedMediaType`, `Overloaded` when enough are under way, `InvalidInput` when the
-        currency is none, the body takes too long or nothing of it can be read, and what reading it raises.
+        `until_gone` returns when the caller has hung up; it is called once the body is there.
+
+        Raises:
+            UnsupportedMediaType: the content is of a type that is no feed's.
+            RateLimited: a feed of the merchant is being imported.
+            Overloaded: enough feeds are.
+            InvalidInput: the currency is none, the body takes too long, or nothing of it can be read.
+            ClientGone: the caller hung up.
         """
         if content_type.split(";", 1)[0].strip().lower() not in MEDIA_TYPES:
             raise UnsupportedMediaType(f"The body must be one of {', '.join(MEDIA_TYPES)}.")
@@ -66,16 +76,40 @@ class Uploads:
             exponent(currency)
         except UnknownCurrency as error:
             raise InvalidInput.of("currency", str(error)) from error
-        if self.under_way >= UPLOADS_MAX:
+        if merchant_id in self.merchants:
+            raise RateLimited(
+                "A feed of yours is being imported; wait for its end.", retry_after_s=RETRY_AFTER_S
+            )
+        if len(self.merchants) >= UPLOADS_MAX:
             raise Overloaded("enough feeds are being imported", retry_after_s=RETRY_AFTER_S)
-        self.under_way += 1
+        self.merchants.add(merchant_id)
         try:
             with tempfile.TemporaryFile(buffering=0) as spool:
                 await _receive(body, spool)
                 spool.seek(0)
-                return await _import(pool, merchant_id, io.BufferedReader(spool, HEAD_BYTES), currency)
+                stream = io.BufferedReader(spool, HEAD_BYTES)
+                importing = _import(pool, merchant_id, stream, currency, Halt(IMPORT_S_MAX))
+                return await _unless_gone(asyncio.ensure_future(importing), until_gone)
         finally:
-            self.under_way -= 1
+            self.merchants.discard(merchant_id)
+
+
+async def _unless_gone(
+    importing: asyncio.Task[ImportResult], until_gone: Callable[[], Awaitable[None]]
+) -> ImportResult:
+    """Returns what the import does, or ends it and raises `ClientGone` where its caller went away before."""
+    watching = asyncio.ensure_future(until_gone())
+    tasks = {importing, watching}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if importing.done():
+            return importing.result()
+        watching.result()
+        raise ClientGone
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _receive(body: AsyncIterator[bytes], spool: BinaryIO) -> None:
@@ -99,13 +133,13 @@ class _Refused:
 
 
 async def _import(
-    pool: asyncpg.Pool, merchant_id: str, stream: io.BufferedReader, currency: str
+    pool: asyncpg.Pool, merchant_id: str, stream: io.BufferedReader[Any], currency: str, halt: Halt
 ) -> ImportResult:
     refused = _Refused()
-    feed_import = FeedImport(pool, merchant_id, on_bad_row=refused.add)
+    feed_import = FeedImport(pool, merchant_id, on_bad_row=refused.add, halt=halt)
     report, stopped = feed_import.report, None
     try:
-        await feed_import.run(read_feed(stream, currency=currency), on_batch=lambda: None)
+        await feed_import.run(read_feed(stream, currency=currency, halt=halt), on_batch=lambda: None)
     except FeedError as error:
         if report.rows == 0:
             raise InvalidInput.of("body", str(error)) from error

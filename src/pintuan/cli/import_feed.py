@@ -19,7 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 import sql
 from pintuan.auth.principal import SUBJECT_LENGTH_MAX, is_subject
 from pintuan.catalog.feed_import import FeedImport, ImportReport
-from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, FeedItem, read_feed
+from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, FeedItem, Halt, read_feed
 from pintuan.database import open_pool
 from pintuan.services import migrated_database
 from pintuan.settings import Settings, load_settings
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 POOL_SIZE_MAX = 1
+IMPORT_S_MAX = 3_600.0
 
 
 @click.command()
@@ -47,14 +48,14 @@ def command(*, feed: Path, merchant: str, currency: str | None) -> None:
             param_hint="--merchant",
         )
     settings = load_settings(default_currency=currency)
-    report = ImportReport()
+    report, halt = ImportReport(), Halt(IMPORT_S_MAX)
     try:
         with io.BufferedReader(io.FileIO(feed), HEAD_BYTES) as stream:
-            rows = read_feed(stream, currency=settings.default_currency)
+            rows = read_feed(stream, currency=settings.default_currency, halt=halt)
             # The header is read before any server is started, because it is where a feed is most often wrong.
             first = next(rows, None)
             if first is not None:
-                asyncio.run(_import(settings, merchant, chain([first], rows), stream, report))
+                asyncio.run(_import(settings, merchant, chain([first], rows), stream, report, halt))
     except FeedError as error:
         _tell(report)
         raise click.ClickException(f"{feed}: {error}") from error
@@ -73,6 +74,7 @@ async def _import(
     rows: Iterable[FeedItem | BadRow],
     stream: io.BufferedReader[io.FileIO],
     report: ImportReport,
+    halt: Halt,
 ) -> None:
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     async with migrated_database(settings) as with_database:
@@ -98,6 +100,7 @@ async def _import(
                         merchant,
                         on_bad_row=lambda row: console.print(f"line {row.line}: {row.reason}"),
                         report=report,
+                        halt=halt,
                     )
                     await feed_import.run(rows, on_batch=show)
         except asyncpg.UndefinedTableError as error:

@@ -6,14 +6,16 @@ shopify     Shopify's product CSV
 rss         RSS 2.0 and Atom
 tables      CSV and TSV: header and rows
 lines       the physical lines of a text feed
+halt        when reading must end before the feed does
 items       what a feed yields, and the rules its values keep in every format
 html_text   descriptions written in HTML, as plain text
 
 FeedError       the feed as a whole cannot be read (encoding, header, size, broken document)
 """
 
+from pintuan.catalog.feeds.halt import Halt
 from pintuan.catalog.feeds.items import BadRow, FeedItem
 from pintuan.catalog.feeds.lines import HEAD_BYTES, FeedError
 from pintuan.catalog.feeds.reading import ROWS_MAX, read_feed
 
-__all__ = ["HEAD_BYTES", "ROWS_MAX", "BadRow", "FeedError", "FeedItem", "read_feed"]
+__all__ = ["HEAD_BYTES", "ROWS_MAX", "BadRow", "FeedError", "FeedItem", "Halt", "read_feed"]

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pintuan.catalog import limits
 from pintuan.catalog.feeds.items import (
+    UNREADABLE,
     BadRow,
     FeedItem,
     RowRefused,
     amount_of,
     attributes_of,
     images_of,
+    reason_of,
     text_of,
 )
 from pintuan.catalog.feeds.tables import Table
@@ -55,8 +57,8 @@ def read_google_table(table: Table) -> Iterator[FeedItem | BadRow]:
         more_images = row.cells.get("additional_image_link", "").split(",")
         try:
             yield google_item(row.line, row.cells, more_images)
-        except RowRefused as refused:
-            yield BadRow(row.line, str(refused))
+        except UNREADABLE as error:
+            yield BadRow(row.line, reason_of(error))
 
 
 def google_item(line: int, cells: Mapping[str, str], more_images: Iterable[str]) -> FeedItem:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from pintuan.catalog import limits
 from pintuan.patterns import IMAGE_URL_PATTERN
@@ -14,6 +15,10 @@ from pricing.currency import InvalidAmount, UnknownCurrency, exponent, parse_maj
 
 _IMAGE_URL = re.compile(IMAGE_URL_PATTERN)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# No price that could be kept is written with as many characters.
+_PRICE_CHARS_MAX = 40
+
+_logger = structlog.get_logger("pintuan.catalog")
 
 
 class FeedItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +56,18 @@ class RowRefused(ValueError):
     """The row being read cannot be kept; the message says why."""
 
 
+UNREADABLE = (RowRefused, ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
+"""What making an item of a row may raise: refusals, and what a library says of text nobody foresaw."""
+
+
+def reason_of(error: Exception) -> str:
+    """Returns what a bad row says of an `UNREADABLE`; one that is no refusal is a fault here, and logged."""
+    if isinstance(error, RowRefused):
+        return str(error)
+    _logger.error("a row of a feed was not foreseen", exc_info=error)
+    return f"cannot be read ({type(error).__name__})"
+
+
 def text_of(cells: Mapping[str, str], name: str, chars_max: int) -> str:
     """Returns a cell that must be there, on one line and no longer than this; raises `RowRefused`."""
     text = cells.get(name, "")
@@ -65,6 +82,8 @@ def text_of(cells: Mapping[str, str], name: str, chars_max: int) -> str:
 
 def amount_of(digits: str, currency: str, *, shown: str) -> int:
     """Returns a price in minor units; raises `RowRefused`, which quotes `shown`."""
+    if len(digits) > _PRICE_CHARS_MAX:
+        raise RowRefused(f"has price {shown[:40]!r}…, which is longer than {_PRICE_CHARS_MAX} characters")
     try:
         # Shops write every price with two decimals; zeros beyond the currency's own change nothing.
         whole, _, fraction = digits.partition(".")

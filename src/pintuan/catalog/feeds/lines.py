@@ -10,10 +10,14 @@ import codecs
 import io
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 LINE_CHARS_MAX = 1 << 20
+# What reading again may come to: two rows of the greatest length, and twice what was read for the first time.
+# A feed in which every line opens a quote is read three times in all, and not once for each of its lines.
+REREAD_CHARS_FREE = 2 * LINE_CHARS_MAX
+REREADS_PER_CHAR = 2
 HEAD_BYTES = 64 * 1024
 
 # What undecodable bytes turn into below, and the mark other programs leave where text was already lost.
@@ -63,11 +67,14 @@ class Lines:
     `csv.reader` pulls lines as a row needs them; `row_span` and `flaw` then tell where the row was and what
     was wrong with its text. `retry_after_first` hands all but the first line of the row out once more, for a
     row whose opening quote was never closed. A row holds at most two lines' worth of `LINE_CHARS_MAX`; beyond
-    that, pulling another line raises `RowTooLong`.
+    that, pulling another line raises `RowTooLong`. `check` is called at every line with its number,
+    and may raise.
     """
 
-    def __init__(self, text: io.TextIOBase) -> None:
+    def __init__(self, text: io.TextIOBase, check: Callable[[int], None] = lambda _: None) -> None:
         self._text = text
+        self._check = check
+        self._reread_chars_left = REREAD_CHARS_FREE
         self._pending: deque[str] = deque()
         self._row: list[str] = []
         self._row_chars = 0
@@ -79,13 +86,19 @@ class Lines:
     def __next__(self) -> str:
         if self._row_chars > LINE_CHARS_MAX:
             raise RowTooLong
-        line = self._pending.popleft() if self._pending else self._text.readline(LINE_CHARS_MAX)
+        self._check(self._read + 1)
+        if self._pending:
+            line = self._pending.popleft()
+        else:
+            line = self._text.readline(LINE_CHARS_MAX)
+            self._reread_chars_left += REREADS_PER_CHAR * len(line)
         if not line:
             raise StopIteration
         self._read += 1
         self._row.append(line)
         self._row_chars += len(line)
         while len(line) == LINE_CHARS_MAX and not line.endswith(("\n", "\r")):
+            self._check(self._read)
             line = self._text.readline(LINE_CHARS_MAX)
         return self._row[-1]
 
@@ -111,9 +124,17 @@ class Lines:
                 return "has a zero byte"
         return None
 
-    def retry_after_first(self) -> None:
-        """Puts all but the first line of the row back, to be read as rows of their own."""
+    def retry_after_first(self) -> bool:
+        """Puts all but the first line of the row back, to be read as rows of their own.
+
+        Returns False, and puts nothing back, where the feed was read again often enough.
+        """
+        again_chars = self._row_chars - len(self._row[0])
+        if again_chars > self._reread_chars_left:
+            return False
+        self._reread_chars_left -= again_chars
         again = self._row[1:]
         self._pending.extendleft(reversed(again))
         self._read -= len(again)
         del self._row[1:]
+        return True

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pintuan.catalog.feeds.google import read_google_table
+from pintuan.catalog.feeds.halt import Halt
 from pintuan.catalog.feeds.items import BadRow, FeedItem
 from pintuan.catalog.feeds.lines import HEAD_BYTES, FeedError, Lines, open_text
 from pintuan.catalog.feeds.rss import read_rss
@@ -26,15 +27,18 @@ CURRENCY_ASSUMED = "USD"
 
 
 def read_feed(
-    stream: io.BufferedReader[Any], *, currency: str = CURRENCY_ASSUMED
+    stream: io.BufferedReader[Any], *, currency: str = CURRENCY_ASSUMED, halt: Halt | None = None
 ) -> Iterator[FeedItem | BadRow]:
     """Yields every row of the feed, as an item or as a bad row.
 
     `stream` is buffered by `HEAD_BYTES`, need not be seekable, and is closed with the iterator. `currency` is
-    that of prices in a format that names none. Raises `FeedError`, possibly after rows were yielded.
+    that of prices in a format that names none. Raises `FeedError`, possibly after rows were yielded, and when
+    `halt` says so.
     """
+    halt = halt or Halt()
     seen: set[int] = set()
-    for row_no, row in enumerate(_rows(stream, currency), start=1):
+    for row_no, row in enumerate(_rows(stream, currency, halt), start=1):
+        halt.check(row.line)
         if row_no > ROWS_MAX:
             raise FeedError(
                 f"the feed has more than {ROWS_MAX} rows; the rest, from line {row.line}, was not read"
@@ -47,13 +51,13 @@ def read_feed(
         yield row
 
 
-def _rows(stream: io.BufferedReader[Any], currency: str) -> Iterator[FeedItem | BadRow]:
+def _rows(stream: io.BufferedReader[Any], currency: str, halt: Halt) -> Iterator[FeedItem | BadRow]:
     if _is_markup(stream.peek(HEAD_BYTES)[:HEAD_BYTES]):
         with stream:
-            yield from read_rss(stream)
+            yield from read_rss(stream, halt.check)
         return
     with open_text(stream) as text:
-        table = Table(Lines(text))
+        table = Table(Lines(text, halt.check))
         if is_shopify(table):
             yield from read_shopify_table(table, currency)
         else:

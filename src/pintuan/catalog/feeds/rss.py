@@ -2,7 +2,8 @@
 
 The document is parsed by expat itself, which keeps no tree and knows its line. A document type is refused
 where it begins, so no entity is ever declared, expanded or fetched; that is what defusedxml does around the
-same parser. Depth, tags, fields and their text are bounded.
+same parser. Depth, tags, names, fields and their text are bounded. Every name bears its namespace whole, so
+that a long one would be copied for each element in it.
 
 Sources: Google Merchant Center "RSS 2.0 specification" and "Atom 1.0 specification"
 (support.google.com/merchants/answer/14987622), RFC 4287 for Atom.
@@ -10,19 +11,22 @@ Sources: Google Merchant Center "RSS 2.0 specification" and "Atom 1.0 specificat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 from xml.parsers import expat
 
 from pintuan.catalog import limits
 from pintuan.catalog.feeds.google import google_item
 from pintuan.catalog.feeds.html_text import plain_text
-from pintuan.catalog.feeds.items import BadRow, FeedItem, RowRefused
+from pintuan.catalog.feeds.items import UNREADABLE, BadRow, FeedItem, reason_of
 from pintuan.catalog.feeds.lines import FeedError
 
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES_MAX = 1 << 20
 DEPTH_MAX = 64
+NAMES_MAX = 10_000
+"""Different names of elements, attributes and namespaces; expat keeps each until the document ends."""
+NAMESPACE_CHARS_MAX = 1_000
 FIELDS_MAX = 1_000
 """Fields of one item; 250 pictures fit, each with other fields beside it."""
 ITEM_CHARS_MAX = 1_000_000
@@ -41,14 +45,16 @@ class _Bytes(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
 
 
-def read_rss(stream: _Bytes) -> Iterator[FeedItem | BadRow]:
-    """Yields each item of the document as soon as it ends.
+def read_rss(stream: _Bytes, check: Callable[[int], None] = lambda _: None) -> Iterator[FeedItem | BadRow]:
+    """Yields each item of the document as soon as it ends; `check` is called at every chunk with the
+    line it begins in, and may raise.
 
     Raises `FeedError` where the document breaks, which tells how far it got, and after the last element when
     there was no item in it at all.
     """
     parser = _ItemParser()
     while chunk := stream.read(CHUNK_BYTES):
+        check(parser.line)
         yield from parser.parse(chunk)
     yield from parser.parse(b"", last=True)
     if parser.items == 0:
@@ -81,16 +87,16 @@ class _Item:
         cells = {local: self._first(local) for local in locals_}
         for name, others in _FALLBACKS.items():
             cells[name] = next((cells[other] for other in (name, *others) if cells.get(other)), "")
-        cells["description"] = plain_text(cells["description"], chars_max=limits.DESCRIPTION_CHARS_MAX)
         more_images = [
             text
             for namespace in _NAMESPACES
             for text in self._fields.get((namespace, "additional_image_link"), ())
         ]
         try:
+            cells["description"] = plain_text(cells["description"], chars_max=limits.DESCRIPTION_CHARS_MAX)
             return google_item(self.line, cells, more_images)
-        except RowRefused as refused:
-            return BadRow(self.line, str(refused))
+        except UNREADABLE as error:
+            return BadRow(self.line, reason_of(error))
 
     def _first(self, local: str) -> str:
         for namespace in _NAMESPACES:
@@ -112,12 +118,20 @@ class _ItemParser:
         self._text_chars = 0
         self._done: list[FeedItem | BadRow] = []
         self._read_bytes = 0
-        self._parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
+        self._names: set[str] = set()
+        # Without a table of names of its own, which would keep every namespace once for each name in it.
+        self._parser = expat.ParserCreate(namespace_separator=_SEPARATOR, intern=None)
         self._parser.buffer_text = True
         self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self._parser.StartNamespaceDeclHandler = self._declare_namespace
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._characters
+
+    @property
+    def line(self) -> int:
+        """Where the document is read, counted from 1."""
+        return self._parser.CurrentLineNumber
 
     def parse(self, chunk: bytes, *, last: bool = False) -> Iterator[FeedItem | BadRow]:
         """Yields the items that ended in this chunk; raises `FeedError` where the document breaks."""
@@ -146,22 +160,37 @@ class _ItemParser:
         if self._read_bytes - self._parser.CurrentByteIndex > TAG_BYTES_MAX:
             raise FeedError(
                 f"the document has a tag longer than {TAG_BYTES_MAX} bytes at line "
-                f"{self._parser.CurrentLineNumber}; what follows was not read"
+                f"{self.line}; what follows was not read"
             )
 
     def _refuse_doctype(self, *_: object) -> None:
         raise FeedError("the document declares a document type, which a feed must not; remove the DOCTYPE")
 
+    def _declare_namespace(self, prefix: str | None, uri: str | None) -> None:
+        if uri is not None and len(uri) > NAMESPACE_CHARS_MAX:
+            raise FeedError(
+                f"the document has a namespace longer than {NAMESPACE_CHARS_MAX} characters at line "
+                f"{self.line}; what follows was not read"
+            )
+        self._note_names([f"xmlns:{prefix or ''}"])
+
+    def _note_names(self, names: Iterable[str]) -> None:
+        self._names.update(names)
+        if len(self._names) > NAMES_MAX:
+            raise FeedError(
+                f"the document has more than {NAMES_MAX} different names at line "
+                f"{self.line}; what follows was not read"
+            )
+
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._note_names((name, *attributes))
         self._depth += 1
         if self._depth > DEPTH_MAX:
-            raise FeedError(
-                f"the document is nested deeper than {DEPTH_MAX} at line {self._parser.CurrentLineNumber}"
-            )
+            raise FeedError(f"the document is nested deeper than {DEPTH_MAX} at line {self.line}")
         if self._item is None:
             if name in _ITEMS:
                 self.items += 1
-                self._item, self._item_depth = _Item(self._parser.CurrentLineNumber), self._depth
+                self._item, self._item_depth = _Item(self.line), self._depth
                 self._text_chars = 0
         elif self._depth == self._item_depth + 1:
             self._text = []

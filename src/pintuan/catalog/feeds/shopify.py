@@ -19,18 +19,24 @@ from typing import NamedTuple
 from pintuan.catalog import limits
 from pintuan.catalog.feeds.html_text import plain_text
 from pintuan.catalog.feeds.items import (
+    UNREADABLE,
     BadRow,
     FeedItem,
     RowRefused,
     amount_of,
     attributes_of,
     images_of,
+    reason_of,
     text_of,
 )
 from pintuan.catalog.feeds.tables import Row, Table
 
 PRODUCT_ROWS_MAX = 1_000
 """Rows of one product that are held at a time; 250 pictures and 100 variants fit many times over."""
+PRODUCT_CHARS_MAX = 4_000_000
+"""Text of the rows of one product that are held at a time."""
+_POSITION_DIGITS_MAX = 6
+_QUOTED_CHARS_MAX = 80
 
 # The names in the newer template, and what the same columns are called in exports of the older one.
 _NEWER_NAMES = {
@@ -94,20 +100,28 @@ def read_shopify_table(table: Table, currency: str) -> Iterator[FeedItem | BadRo
     table.require(_REQUIRED_COLUMNS, once=_ONCE)
     handles_seen: set[int] = set()
     rows: list[Row] = []
+    chars = 0
     for row in table.rows():
         if isinstance(row, BadRow):
             yield row
         elif not row.cells.get("handle"):
             yield BadRow(row.line, "has no handle")
         elif rows and row.cells["handle"] == rows[0].cells["handle"]:
-            if len(rows) < PRODUCT_ROWS_MAX:
-                rows.append(row)
-            else:
+            chars += _chars_of(row)
+            if len(rows) >= PRODUCT_ROWS_MAX:
                 yield BadRow(row.line, f"is beyond the {PRODUCT_ROWS_MAX} rows a product may have")
+            elif chars > PRODUCT_CHARS_MAX:
+                yield BadRow(row.line, f"is beyond the {PRODUCT_CHARS_MAX} characters a product may have")
+            else:
+                rows.append(row)
         else:
             yield from _items_of(rows, currency, handles_seen)
-            rows = [row]
+            rows, chars = [row], _chars_of(row)
     yield from _items_of(rows, currency, handles_seen)
+
+
+def _chars_of(row: Row) -> int:
+    return sum(map(len, row.cells.values()))
 
 
 def _items_of(rows: list[Row], currency: str, handles_seen: set[int]) -> Iterator[FeedItem | BadRow]:
@@ -116,7 +130,8 @@ def _items_of(rows: list[Row], currency: str, handles_seen: set[int]) -> Iterato
     handle = rows[0].cells["handle"]
     if hash(handle) in handles_seen:
         yield from (
-            BadRow(row.line, f"continues {handle!r}, whose rows must follow each other") for row in rows
+            BadRow(row.line, f"continues {handle[:_QUOTED_CHARS_MAX]!r}, whose rows must follow each other")
+            for row in rows
         )
         return
     handles_seen.add(hash(handle))
@@ -124,8 +139,8 @@ def _items_of(rows: list[Row], currency: str, handles_seen: set[int]) -> Iterato
     images, bad_pictures = _pictures_of(rows)
     try:
         product = _product_of(rows[0], images)
-    except RowRefused as refused:
-        yield BadRow(rows[0].line, str(refused))
+    except UNREADABLE as error:
+        yield BadRow(rows[0].line, reason_of(error))
         yield from (
             BadRow(row.line, f"belongs to the product of line {rows[0].line}, which cannot be kept")
             for row in rows[1:]
@@ -142,10 +157,11 @@ def _pictures_of(rows: list[Row]) -> tuple[tuple[str, ...], list[BadRow]]:
     for ordinal, row in enumerate(rows, start=1):
         position = row.cells.get("image_position", "")
         try:
-            place = int(position) if position.isascii() and position.isdigit() else ordinal
+            is_place = position.isascii() and position.isdigit() and len(position) <= _POSITION_DIGITS_MAX
+            place = int(position) if is_place else ordinal
             found += [(place, image) for image in images_of([row.cells.get("image_src", "")])]
-        except RowRefused as refused:
-            bad.append(BadRow(row.line, str(refused)))
+        except UNREADABLE as error:
+            bad.append(BadRow(row.line, reason_of(error)))
     images = tuple(dict.fromkeys(image for _, image in sorted(found, key=lambda picture: picture[0])))
     return images, bad
 
@@ -174,8 +190,8 @@ def _variants_of(product: _Product, rows: Sequence[Row], currency: str) -> Itera
     for row in rows:
         try:
             item = _item(product, row, currency, sku_counts)
-        except RowRefused as refused:
-            yield BadRow(row.line, str(refused))
+        except UNREADABLE as error:
+            yield BadRow(row.line, reason_of(error))
             continue
         # Two variants of one SKU can come of an option value that reads like a SKU made from others.
         taken = next((lines[known] for known in (item.item_ref, item.sku) if known in lines), None)

@@ -9,11 +9,13 @@ from typing import NamedTuple
 from pintuan.catalog.feeds.items import BadRow
 from pintuan.catalog.feeds.lines import FeedError, Lines, RowTooLong
 
+COLUMNS_MAX = 1_000
+"""Shopify's export has about a hundred, and one for each metafield."""
 _DELIMITERS = "\t,;|"
 
 
 class Row(NamedTuple):
-    """A row: its first line, counted from 1, and its cells by column, without padding."""
+    """A row: its first line, counted from 1, and its cells by column, without padding and empty ones."""
 
     line: int
     cells: dict[str, str]
@@ -33,6 +35,8 @@ class Table:
             names = next(csv.reader([line], delimiter=self._delimiter))
         except csv.Error as error:
             raise FeedError(f"the header cannot be read: {error}") from error
+        if len(names) > COLUMNS_MAX:
+            raise FeedError(f"the header names {len(names)} columns; a feed has at most {COLUMNS_MAX}")
         self.header = [_column_name(name) for name in names]
 
     def require(self, required: Sequence[str], *, once: Sequence[str]) -> None:
@@ -51,7 +55,7 @@ class Table:
 
         The cells of `repeatable` columns are joined by commas. When a row of several lines comes out
         misshapen, a quote was left open: its first line is given up and the others are read again, so that
-        one stray quote costs one row.
+        one stray quote costs one row. Where that happens all the time, all its lines are given up.
         """
         # In tab-separated feeds `"Best" shirt` is common and harmless; elsewhere a stray quote hides rows.
         strict = self._delimiter != "\t"
@@ -65,7 +69,8 @@ class Table:
             first, last = lines.row_span
             if reason is not None:
                 if last > first:
-                    lines.retry_after_first()
+                    if not lines.retry_after_first():
+                        reason = f"{reason}; with it, the lines up to {last} were given up"
                     reader = csv.reader(lines, delimiter=self._delimiter, strict=strict)
                 yield BadRow(first, reason)
             elif any(cell.strip() for cell in row):
@@ -73,12 +78,15 @@ class Table:
 
     def _cells(self, row: list[str], repeatable: frozenset[str]) -> dict[str, str]:
         cells: dict[str, str] = {}
-        for name, cell in zip(self.header, row, strict=False):
-            if name in repeatable and cells.get(name):
-                cells[name] = f"{cells[name]},{cell.strip()}"
+        repeated: dict[str, list[str]] = {}
+        for name, padded in zip(self.header, row, strict=False):
+            if not (cell := padded.strip()):
+                continue
+            if name in repeatable:
+                repeated.setdefault(name, []).append(cell)
             else:
-                cells[name] = cell.strip()
-        return cells
+                cells[name] = cell
+        return cells | {name: ",".join(some) for name, some in repeated.items()}
 
 
 def _header_line(lines: Lines) -> str:
