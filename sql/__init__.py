@@ -5,7 +5,8 @@ holds the schema's history; `migrate` applies what a database lacks.
 """
 
 from sql.loader import Queries, QueryFileError, UnknownNounError, UnknownStatementError, load_queries
-from sql.runner import MigrationError, migrate
+from sql.migration_errors import MigrationError
+from sql.runner import beside, migrate
 
 __all__ = [
     "MigrationError",
@@ -13,6 +14,7 @@ __all__ = [
     "QueryFileError",
     "UnknownNounError",
     "UnknownStatementError",
+    "beside",
     "load_queries",
     "migrate",
 ]

@@ -1,30 +1,25 @@
 """Applies the migrations a database lacks, safely from many processes at once.
 
-A migration is a file `NNNN_what.sql` in `sql/migrations`. Each is applied in one transaction together with
-its row in `schema_migrations`, so that a failed one leaves nothing behind. A file whose first line is
-`-- no-transaction` holds one statement that Postgres refuses inside a transaction, such as CREATE INDEX
-CONCURRENTLY; write it with IF NOT EXISTS, because a crash can come between the statement and its record.
+Each is applied in one transaction together with its row in `schema_migrations`, so that a failed one leaves
+nothing behind. A file whose first line is `-- no-transaction` holds one statement that Postgres refuses
+inside a transaction, such as CREATE INDEX CONCURRENTLY; write it with IF NOT EXISTS, because a crash can come
+between the statement and its record.
 
 Processes take turns with a session advisory lock, so the URL must lead to Postgres itself and not to a pooler
 that hands sessions around. The lock is polled: a session blocked on it would hold a snapshot, and CREATE
 INDEX CONCURRENTLY waits for every older snapshot to go, so the two would deadlock
 (https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
 
-    MigrationError
-    ├── MigrationFileError          the files themselves are wrong: name, number, encoding
-    ├── MigrationChangedError       an applied file was edited afterwards
-    ├── MigrationOutOfOrderError    an unapplied file is numbered below an applied one
-    ├── DatabaseNewerError          the database has migrations this version does not know
-    ├── DatabaseUnreachableError    no connection within the deadline
-    ├── MigrationBusyError          another process kept the turn for too long
-    └── MigrationFailedError        Postgres refused a file, or a limit ran out
+A version also runs beside newer migrations than it knows, so that a release can be taken back, and an old
+container that restarts during one comes up again. The record of a file that takes something away says which
+migration a version must know, and only a version that does not refuses (`sql.migration_files`).
+
+Raised are the errors drawn in `sql.migration_errors`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +30,16 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from sql.loader import load_queries
+from sql.migration_errors import (
+    DatabaseNewerError,
+    DatabaseUnreachableError,
+    MigrationBusyError,
+    MigrationChangedError,
+    MigrationError,
+    MigrationFailedError,
+    MigrationOutOfOrderError,
+)
+from sql.migration_files import Migration, read_migrations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +49,6 @@ if TYPE_CHECKING:
 MIGRATIONS = load_queries("migrations")
 # Any fixed number serves, as long as nothing else in the database takes the same one.
 TURN_LOCK_KEY = 7_046_029_254_386_353_131
-NO_TRANSACTION_MARKER = "-- no-transaction"
-_FILE_NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,115 +68,35 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-class MigrationError(Exception):
-    """Base of every reason not to migrate; its text is one line for the operator."""
-
-
-class MigrationFileError(MigrationError):
-    """A migration's file cannot be used; `file` names it."""
-
-    def __init__(self, file: str, reason: str) -> None:
-        super().__init__(f"{file}: {reason}")
-        self.file = file
-
-
-class MigrationChangedError(MigrationError):
-    """The file of an applied migration was edited; `file` names it."""
-
-    def __init__(self, file: str) -> None:
-        super().__init__(
-            f"{file} was edited after it was applied; restore it and add a new migration instead"
-        )
-        self.file = file
-
-
-class MigrationOutOfOrderError(MigrationError):
-    """`file` is new but numbered below `newest`, which the database already has."""
-
-    def __init__(self, file: str, newest: str) -> None:
-        super().__init__(f"{file} comes before {newest}, which is already applied; give it a higher number")
-        self.file = file
-        self.newest = newest
-
-
-class DatabaseNewerError(MigrationError):
-    """The database has migrations unknown here; `names` lists them."""
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(
-            f"the database has migrations this version does not know: {', '.join(names)}; use a newer version"
-        )
-        self.names = names
-
-
-class DatabaseUnreachableError(MigrationError):
-    """No connection could be made; the text names the server, never the password."""
-
-    def __init__(self, server: str, reason: str) -> None:
-        super().__init__(f"cannot connect to the database at {server}: {reason}")
-        self.server = server
-
-
-class MigrationBusyError(MigrationError):
-    """Another process held the turn for longer than `waited_s`."""
-
-    def __init__(self, waited_s: float) -> None:
-        super().__init__(f"another process has been migrating this database for over {waited_s:g} s")
-        self.waited_s = waited_s
-
-
-class MigrationFailedError(MigrationError):
-    """Postgres did not apply `file`."""
-
-    def __init__(self, file: str, reason: str) -> None:
-        super().__init__(f"{file}: {reason}")
-        self.file = file
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One file: `name` without its suffix, and the SHA-256 of its text with line ends as LF."""
-
-    number: int
-    name: str
-    text: str
-    sha256: str
-
-    @property
-    def file(self) -> str:
-        """The file's name, as messages give it."""
-        return f"{self.name}.sql"
-
-    @property
-    def transactional(self) -> bool:
-        """Whether the file runs in one transaction with its record."""
-        return self.text.partition("\n")[0].strip() != NO_TRANSACTION_MARKER
-
-
 async def migrate(
     dsn: str,
     *,
     dry_run: bool = False,
     on_event: Callable[[str], None] | None = None,
+    on_newer: Callable[[list[str]], None] | None = None,
     directory: Path | Traversable | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> list[str]:
     """Applies what the database lacks, in order, and returns the names applied.
 
-    A dry run returns what would be applied and changes nothing. `on_event` gets one line per step.
-    `directory` replaces the package's own migrations. Raises the errors drawn in this module's docstring.
+    A dry run returns what would be applied and changes nothing. `on_event` gets one line per step. `on_newer`
+    gets the names of migrations this version does not know and runs beside, where there are any. `directory`
+    replaces the package's own migrations. Raises the errors drawn in `sql.migration_errors`.
     """
     tell = on_event or _tell_nobody
     known = read_migrations(directory or files("sql").joinpath("migrations"))
     connection = await _connect(dsn, limits)
     try:
-        pending = await _pending(connection, known)
+        pending, newer = await _compare(connection, known)
+        if newer and on_newer:
+            on_newer(newer)
         if dry_run or not pending:
             return [migration.name for migration in pending]
         await _take_turn(connection, limits, tell)
         await connection.execute(MIGRATIONS["create_table"])
+        await connection.execute(MIGRATIONS["add_needs"])
         # Whoever had the turn before may have done the work meanwhile.
-        pending = await _pending(connection, known)
+        pending, _ = await _compare(connection, known)
         for migration in pending:
             tell(f"applying {migration.name}")
             await _apply(connection, migration, limits)
@@ -184,25 +107,9 @@ async def migrate(
         await _close(connection, limits)
 
 
-def read_migrations(directory: Path | Traversable) -> list[Migration]:
-    """Reads the migrations of a directory in order.
-
-    Raises MigrationFileError on a bad name or a number used twice.
-    """
-    migrations: dict[int, Migration] = {}
-    for entry in sorted(directory.iterdir(), key=lambda entry: entry.name):
-        if not entry.name.endswith(".sql"):
-            continue
-        match = _FILE_NAME.fullmatch(entry.name)
-        if match is None:
-            raise MigrationFileError(entry.name, "name it NNNN_what.sql, in lower case")
-        number = int(match["number"])
-        if number in migrations:
-            raise MigrationFileError(entry.name, f"its number is taken by {migrations[number].file}")
-        text = entry.read_text(encoding="utf-8")
-        sha256 = hashlib.sha256(text.encode()).hexdigest()
-        migrations[number] = Migration(number, entry.name.removesuffix(".sql"), text, sha256)
-    return list(migrations.values())
+def beside(newer: list[str]) -> str:
+    """Says in one line which migrations of a later version this one runs beside."""
+    return f"the database is newer than this version, which runs beside {', '.join(newer)}"
 
 
 async def _connect(dsn: str, limits: Limits) -> asyncpg.Connection:
@@ -224,14 +131,15 @@ async def _close(connection: asyncpg.Connection, limits: Limits) -> None:
         await connection.close(timeout=limits.command_timeout_s)
 
 
-async def _pending(connection: asyncpg.Connection, known: list[Migration]) -> list[Migration]:
+async def _compare(
+    connection: asyncpg.Connection, known: list[Migration]
+) -> tuple[list[Migration], list[str]]:
+    """Returns what the database lacks, and the names of newer migrations that it has and we run beside."""
     if not await connection.fetchval(MIGRATIONS["has_table"]):
-        return known
+        return known, []
     rows = await connection.fetch(MIGRATIONS["list_applied"])
     applied = {row["number"]: row for row in rows}
-    unknown = sorted(applied.keys() - {migration.number for migration in known})
-    if unknown:
-        raise DatabaseNewerError([applied[number]["name"] for number in unknown])
+    newer = _newer(rows, known)
     for migration in known:
         row = applied.get(migration.number)
         if row is not None and row["sha256"] != migration.sha256:
@@ -239,7 +147,23 @@ async def _pending(connection: asyncpg.Connection, known: list[Migration]) -> li
     pending = [migration for migration in known if migration.number not in applied]
     if pending and applied and pending[0].number < max(applied):
         raise MigrationOutOfOrderError(pending[0].file, applied[max(applied)]["name"])
-    return pending
+    return pending, newer
+
+
+def _newer(applied: list[asyncpg.Record], known: list[Migration]) -> list[str]:
+    """Returns the names of newer migrations; raises DatabaseNewerError where we cannot run beside them."""
+    numbers = {migration.number for migration in known}
+    newest = max(numbers, default=0)
+    newer = [row for row in applied if row["number"] not in numbers]
+    # One below our newest is no later version's but another line's, and nobody promised anything about it.
+    breaking = [
+        row["name"]
+        for row in newer
+        if row["number"] < newest or (row["needs"] is not None and row["needs"] > newest)
+    ]
+    if breaking:
+        raise DatabaseNewerError(breaking)
+    return [row["name"] for row in newer]
 
 
 async def _take_turn(connection: asyncpg.Connection, limits: Limits, tell: Callable[[str], None]) -> None:
@@ -273,7 +197,9 @@ async def _run(connection: asyncpg.Connection, migration: Migration, limits: Lim
         migration.transactional,
     )
     await connection.execute(migration.text, timeout=limits.file_timeout_s)
-    await connection.execute(MIGRATIONS["record_applied"], migration.number, migration.name, migration.sha256)
+    await connection.execute(
+        MIGRATIONS["record_applied"], migration.number, migration.name, migration.sha256, migration.needs
+    )
 
 
 def _failure(migration: Migration, error: Exception, limits: Limits) -> str:

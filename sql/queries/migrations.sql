@@ -13,9 +13,13 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- name: add_needs
+-- Lets the record say which migration a version must know to run beside each; null where every version before runs on.
+ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS needs integer;
+
 -- name: list_applied
--- Reads the migrations this database has, oldest first.
-SELECT number, name, sha256 FROM schema_migrations ORDER BY number;
+-- Reads the migrations this database has, oldest first; the record may be from before `needs` was added to it.
+SELECT number, name, sha256, (to_jsonb(m) ->> 'needs')::integer AS needs FROM schema_migrations m ORDER BY number;
 
 -- name: try_lock
 -- Takes the runner's session lock if nobody has it, and never waits for it.
@@ -27,4 +31,5 @@ SELECT set_config('lock_timeout', $1::text, $3::boolean), set_config('statement_
 
 -- name: record_applied
 -- Notes that a migration was applied.
-INSERT INTO schema_migrations (number, name, sha256) VALUES ($1::integer, $2::text, $3::text);
+INSERT INTO schema_migrations (number, name, sha256, needs)
+VALUES ($1::integer, $2::text, $3::text, $4::integer);

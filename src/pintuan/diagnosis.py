@@ -233,12 +233,16 @@ def _connections(count: int) -> Finding:
 
 
 async def _migrations(url: str) -> Finding:
+    newer: list[str] = []
     try:
-        pending = await sql.migrate(url, dry_run=True)
+        pending = await sql.migrate(url, dry_run=True, on_newer=newer.extend)
     except sql.MigrationError as error:
         return Finding(
             "migrations", "FAIL", str(error), "run the version of Pintuan this database belongs to"
         )
+    if newer:
+        remedy = "nothing, while a release is taken back or under way; else run the newer version"
+        return Finding("migrations", "warn", sql.beside(newer), remedy)
     if pending:
         remedy = "run pintuan migrate; pintuan up does it by itself"
         return Finding("migrations", "warn", f"{len(pending)} pending, first {pending[0]}", remedy)

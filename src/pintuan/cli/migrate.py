@@ -34,7 +34,9 @@ def command(*, dry_run: bool) -> None:
 async def _migrate(settings: Settings, *, dry_run: bool) -> None:
     try:
         async with _database(settings) as database_url:
-            names = await sql.migrate(database_url, dry_run=dry_run, on_event=click.echo)
+            names = await sql.migrate(
+                database_url, dry_run=dry_run, on_event=click.echo, on_newer=_tell_of_newer
+            )
     except sql.MigrationError as error:
         raise click.ClickException(str(error)) from error
     if not names:
@@ -43,6 +45,10 @@ async def _migrate(settings: Settings, *, dry_run: bool) -> None:
         click.echo("\n".join(f"would apply {name}" for name in names))
     else:
         click.echo(f"applied {len(names)}")
+
+
+def _tell_of_newer(names: list[str]) -> None:
+    click.echo(sql.beside(names), err=True)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import redis.exceptions
 from pintuan.errors import FieldError
 from pintuan.redis_connection import ping
 from sql import load_queries
-from sql.runner import read_migrations
+from sql.migration_files import read_migrations
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -122,7 +122,7 @@ class Marketplace:
         require_sdk(settings)
         await check_durability(settings)
         await check_queue(settings)
-        await sql.migrate(_set(settings.database_url))
+        await sql.migrate(_set(settings.database_url), on_newer=lambda names: self._report(sql.beside(names)))
         if await forget_what_was_undone(settings):
             self._report("Postgres is at an earlier state than Redis remembers; every lane is rebuilt")
         await self._start_children(settings)

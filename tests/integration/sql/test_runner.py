@@ -8,21 +8,21 @@ import asyncpg
 import pytest
 
 from sql import migrate
-from sql.runner import (
-    TURN_LOCK_KEY,
+from sql.migration_errors import (
     DatabaseNewerError,
     DatabaseUnreachableError,
-    Limits,
     MigrationBusyError,
     MigrationChangedError,
     MigrationFailedError,
     MigrationFileError,
     MigrationOutOfOrderError,
 )
+from sql.runner import TURN_LOCK_KEY, Limits
 
 pytestmark = pytest.mark.anyio
 
 RUNNERS = 8
+LATER = ("0003_later.sql", "0004_latest.sql")
 
 
 @pytest.fixture
@@ -139,14 +139,65 @@ async def test_other_line_ends_are_no_edit(empty_database_url: str, directory: P
     assert await migrate(empty_database_url, directory=directory) == []
 
 
-async def test_a_database_with_unknown_migrations_is_refused(
+async def test_a_version_runs_beside_later_migrations_that_only_add(
     empty_database_url: str, directory: Path
 ) -> None:
+    (directory / "0003_later.sql").write_text("-- needs: 0002\nALTER TABLE shelf DROP width;\n")
+    (directory / "0004_latest.sql").write_text("CREATE TABLE drawer (id integer);\n")
+    await migrate(empty_database_url, directory=directory)
+    later = [(directory / name).rename(directory / f"{name}.away") for name in LATER]
+    newer: list[str] = []
+
+    for dry_run in (True, False):
+        assert await migrate(empty_database_url, directory=directory, dry_run=dry_run) == []
+    assert await migrate(empty_database_url, directory=directory, on_newer=newer.extend) == []
+    assert newer == ["0003_later", "0004_latest"]
+
+    for file in later:
+        file.rename(file.with_suffix(""))
+    assert await migrate(empty_database_url, directory=directory) == [], "its own version goes on as well"
+
+
+async def test_a_version_older_than_a_migration_needs_is_refused(
+    empty_database_url: str, directory: Path, connection: asyncpg.Connection
+) -> None:
+    (directory / "0003_gone.sql").write_text("-- needs: 0002\nDROP TABLE shelf;\n")
+    await migrate(empty_database_url, directory=directory)
+    for name in ("0003_gone.sql", "0002_more.sql"):
+        (directory / name).unlink()
+
+    with pytest.raises(
+        DatabaseNewerError, match=r"cannot run beside: 0003_gone; use a newer version"
+    ) as caught:
+        await migrate(empty_database_url, directory=directory)
+    assert caught.value.names == ["0003_gone"], "the second only added"
+
+    await connection.execute("UPDATE schema_migrations SET needs = number WHERE number = 2")
+    with pytest.raises(DatabaseNewerError, match="0002_more, 0003_gone"):
+        await migrate(empty_database_url, directory=directory, dry_run=True)
+
+
+async def test_an_unknown_migration_among_known_ones_is_another_line_and_refused(
+    empty_database_url: str, directory: Path
+) -> None:
+    (directory / "0003_next.sql").write_text("SELECT 1;")
     await migrate(empty_database_url, directory=directory)
     (directory / "0002_more.sql").unlink()
 
-    with pytest.raises(DatabaseNewerError, match=r"does not know: 0002_more; use a newer version"):
+    with pytest.raises(DatabaseNewerError, match="0002_more"):
         await migrate(empty_database_url, directory=directory)
+
+
+async def test_a_record_from_before_the_marking_is_read_and_given_it(
+    empty_database_url: str, directory: Path, connection: asyncpg.Connection
+) -> None:
+    await migrate(empty_database_url, directory=directory)
+    await connection.execute("ALTER TABLE schema_migrations DROP needs")
+    assert await migrate(empty_database_url, directory=directory) == []
+    (directory / "0003_own.sql").write_text("-- needs: 0003\nDROP TABLE shelf;\n")
+
+    assert await migrate(empty_database_url, directory=directory) == ["0003_own"]
+    assert await connection.fetchval("SELECT needs FROM schema_migrations WHERE number = 3") == 3
 
 
 async def test_a_new_file_numbered_below_an_applied_one_is_refused(

@@ -1,0 +1,92 @@
+"""The files in `sql/migrations`: what their names and their first lines say.
+
+A file is `NNNN_what.sql`. Two markings may stand in the comment it begins with, each in a line of its own:
+
+    -- no-transaction       the file holds one statement that Postgres refuses inside a transaction
+    -- needs: NNNN          versions that do not know migration NNNN cannot run once this file is applied
+
+A file without `needs` only adds: every version before it runs on. One that takes something away names the
+migration since which nothing uses what it takes, or itself where no version before it can run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sql.migration_errors import MigrationFileError
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+NO_TRANSACTION_MARKER = "-- no-transaction"
+NEEDS_MARKER = "-- needs:"
+_FILE_NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
+_NEEDS = re.compile(rf"{NEEDS_MARKER} (?P<number>\d{{4}})")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file: `name` without its suffix, and the SHA-256 of its text with line ends as LF.
+
+    `needs` is the number of the migration that a version must know to run once this one is applied; None
+    where every version before runs on.
+    """
+
+    number: int
+    name: str
+    text: str
+    sha256: str
+    needs: int | None = None
+
+    @property
+    def file(self) -> str:
+        """The file's name, as messages give it."""
+        return f"{self.name}.sql"
+
+    @property
+    def transactional(self) -> bool:
+        """Whether the file runs in one transaction with its record."""
+        return self.text.partition("\n")[0].strip() != NO_TRANSACTION_MARKER
+
+
+def read_migrations(directory: Path | Traversable) -> list[Migration]:
+    """Reads the migrations of a directory in order.
+
+    Raises MigrationFileError on a bad name, a number used twice, or a marking that says nothing.
+    """
+    migrations: dict[int, Migration] = {}
+    for entry in sorted(directory.iterdir(), key=lambda entry: entry.name):
+        if not entry.name.endswith(".sql"):
+            continue
+        match = _FILE_NAME.fullmatch(entry.name)
+        if match is None:
+            raise MigrationFileError(entry.name, "name it NNNN_what.sql, in lower case")
+        number = int(match["number"])
+        if number in migrations:
+            raise MigrationFileError(entry.name, f"its number is taken by {migrations[number].file}")
+        text = entry.read_text(encoding="utf-8")
+        migrations[number] = Migration(
+            number=number,
+            name=entry.name.removesuffix(".sql"),
+            text=text,
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+            needs=_needs(entry.name, number, text),
+        )
+    return list(migrations.values())
+
+
+def _needs(file: str, own_number: int, text: str) -> int | None:
+    """Reads the marking, wherever it stands: one below the first statement would else be passed over."""
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith(NEEDS_MARKER)]
+    if not lines:
+        return None
+    match = _NEEDS.fullmatch(lines[0])
+    if len(lines) > 1 or match is None or not 0 < int(match["number"]) <= own_number:
+        raise MigrationFileError(
+            file, f"mark it once, as {NEEDS_MARKER} NNNN, with the number of itself or of one before it"
+        )
+    return int(match["number"])
