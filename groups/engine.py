@@ -19,6 +19,7 @@ from groups.listing import GroupList, Listed, Place
 from groups.placement import Placement, Recorded
 from groups.rebuild import Rebuilder
 from groups.reconciler import Reconciler
+from groups.setbacks import Work
 from groups.stock import StockMover
 
 # A recorded key answers its order for this long.
@@ -111,6 +112,17 @@ class GroupEngine:
     async def purge_expired_keys(self, limit: int) -> int:
         """Forgets requests older than a day; see `Reconciler.purge_expired_keys`."""
         return await self._reconciler.purge_expired_keys(limit)
+
+    def second_tries(self) -> dict[str, Work]:
+        """Returns how rows are tried again that a sweep of the engine failed on, by the sweeps' names."""
+        return {
+            "lifecycle": self._lifecycle.advance_all,
+            "expiry": self._lifecycle.expire_orders,
+            "seats": self._reconciler.release_seats,
+            "orphans": self._reconciler.reconcile_lanes,
+            "stock": self._stock.even_out_deals,
+            "keys": self._reconciler.purge_keys,
+        }
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import LaneCold, LaneStore
 from groups.listeners import Listeners, Outcome
+from groups.setbacks import STORE_AWAY, Setbacks
 from groups.settlement import decide
 from sql import load_queries
 from sql.retry import retry_serialization
@@ -60,26 +62,40 @@ class Lifecycle:
         self._pool = pool
         self._store = store
         self._listeners = listeners
+        self._setbacks = Setbacks(pool, "lifecycle")
+        self._unpaid = Setbacks(pool, "expiry")
 
     async def advance_due(self, limit: int) -> int:
         """Advances up to `limit` due groups as far as they can go now; returns how many changed state.
 
-        One group that cannot be advanced delays no other: its error is raised after the others.
+        A group that cannot be advanced delays no other: it leaves the queue for the setbacks.
+
+        Raises:
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Postgres is away.
         """
         rows = await self._pool.fetch(QUERIES["due_groups"], limit)
         slots = asyncio.Semaphore(GROUPS_AT_ONCE_MAX)
 
         async def advance(group_id: str) -> bool:
             async with slots:
-                return await self.advance(group_id)
+                try:
+                    return await self.advance(group_id)
+                except STORE_AWAY:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it is noted, and the other groups go on.
+                    # At once: a round of groups that fail slowly may be given up before its end.
+                    await self._setbacks.note({group_id: error})
+                    return False
 
         outcomes = await asyncio.gather(*(advance(row["group_id"]) for row in rows), return_exceptions=True)
-        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        if errors:
-            raise ExceptionGroup(
-                "groups that could not be advanced", [e for e in errors if isinstance(e, Exception)]
-            )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         return sum(outcome is True for outcome in outcomes)
+
+    async def advance_all(self, group_ids: Sequence[str]) -> int:
+        """Advances each of the groups; returns how many changed state."""
+        return sum([await self.advance(group_id) for group_id in group_ids])
 
     async def advance(self, group_id: str) -> bool:
         """Advances one group; returns whether its state changed."""
@@ -104,6 +120,8 @@ class Lifecycle:
             if status == "open":
                 advance.closed = await self._close(connection, group)
                 if advance.closed is None:
+                    # It was full and somebody left: it would stay the longest due until its deadline.
+                    await connection.execute(QUERIES["watch_open"], group_id)
                     return advance
                 advance.changed, status = True, "closing"
             if status == "closing":
@@ -179,6 +197,11 @@ class Lifecycle:
 
     async def expire_unpaid(self, limit: int) -> int:
         """Expires up to `limit` orders that were not paid in their hold time; returns how many."""
-        rows = await retry_serialization(lambda: self._pool.fetch(QUERIES["expire_unpaid"], limit))
+        rows = await self._pool.fetch(QUERIES["due_unpaid"], limit)
+        return await self._unpaid.each([row["id"] for row in rows], self.expire_orders)
+
+    async def expire_orders(self, order_ids: Sequence[str]) -> int:
+        """Expires those of the orders that were not paid in their hold time; returns how many."""
+        rows = await retry_serialization(lambda: self._pool.fetch(QUERIES["expire_unpaid"], order_ids))
         self._listeners.on_changed([row["group_id"] for row in rows if row["group_id"] is not None])
         return len(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +17,7 @@ from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneCold, LaneStore
 from groups.leaders import pass_lead
 from groups.listeners import Listeners
+from groups.setbacks import STORE_AWAY, Setbacks
 from sql import load_queries
 from sql.retry import retry_serialization
 
@@ -50,18 +52,27 @@ class Reconciler:
         self._store = store
         self._orphan_age_ms = orphan_age_ms
         self._listeners = listeners
+        self._seat_setbacks = Setbacks(pool, "seats")
+        self._lane_setbacks = Setbacks(pool, "orphans")
+        self._key_setbacks = Setbacks(pool, "keys")
 
     async def apply_seat_releases(self, limit: int) -> int:
         """Tells Redis of up to `limit` seats that were freed or retired; returns how many are done."""
-        return await retry_serialization(functools.partial(self._apply_seat_releases, limit))
+        due = await self._pool.fetch(LIFECYCLE["due_seat_releases"], limit)
+        return await self._seat_setbacks.each([row["order_id"] for row in due], self.release_seats)
 
-    async def _apply_seat_releases(self, limit: int) -> int:
+    async def release_seats(self, order_ids: Sequence[str]) -> int:
+        """Tells Redis of those seats whose release is due; returns how many are done."""
+        return await retry_serialization(functools.partial(self._release_seats, order_ids))
+
+    async def _release_seats(self, order_ids: Sequence[str]) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(LIFECYCLE["take_seat_releases"], limit, RELEASE_OUTLIVED_MS)
-            done: list[str] = []
+            rows = await connection.fetch(LIFECYCLE["take_seat_releases"], order_ids, RELEASE_OUTLIVED_MS)
+            done = [row["order_id"] for row in rows if row["epoch"] is None]
             given_up: set[Lane] = set()
             for (deal_id, lane_no), lane_rows in groupby(
-                rows, key=lambda row: (row["deal_id"], row["lane_no"])
+                [row for row in rows if row["epoch"] is not None],
+                key=lambda row: (row["deal_id"], row["lane_no"]),
             ):
                 done += await self._release(Lane(deal_id, lane_no), list(lane_rows), given_up)
             await connection.execute(LIFECYCLE["drop_seat_releases"], done)
@@ -108,18 +119,41 @@ class Reconciler:
         freed, after = 0, ("", -1)
         slots = asyncio.Semaphore(LANES_AT_ONCE_MAX)
 
-        async def visit(row: asyncpg.Record) -> int:
+        async def visit(row: asyncpg.Record) -> int | Exception:
             async with slots:
-                return await self.reconcile_lane(Lane(row["deal_id"], row["lane_no"]), row["epoch"])
+                try:
+                    return await self.reconcile_lane(Lane(row["deal_id"], row["lane_no"]), row["epoch"])
+                except STORE_AWAY:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it is noted, and the other lanes go on.
+                    return error
 
         for _ in range(PAGES_MAX):
-            rows = await self._pool.fetch(LANES["watched_lanes"], *after, LANES_PER_PAGE)
-            freed += sum(await asyncio.gather(*(visit(row) for row in rows)))
+            rows = await self._pool.fetch(LANES["lanes_to_reconcile"], *after, LANES_PER_PAGE)
+            outcomes = await asyncio.gather(*(visit(row) for row in rows))
+            freed += sum(outcome for outcome in outcomes if isinstance(outcome, int))
+            await self._lane_setbacks.note(
+                {
+                    f"{row['deal_id']}:{row['lane_no']}": outcome
+                    for row, outcome in zip(rows, outcomes, strict=True)
+                    if isinstance(outcome, Exception)
+                }
+            )
             if len(rows) < LANES_PER_PAGE:
                 break
             after = (rows[-1]["deal_id"], rows[-1]["lane_no"])
         if freed:
             self._listeners.on_orphans(freed)
+        return freed
+
+    async def reconcile_lanes(self, lanes: Sequence[str]) -> int:
+        """Does so in each of the lanes, named `deal:number`; returns how many seats it freed."""
+        freed = 0
+        for name in lanes:
+            deal_id, _, lane_no = name.rpartition(":")
+            epoch = await self._pool.fetchval(LANES["lane_epoch"], deal_id, int(lane_no))
+            if epoch is not None:
+                freed += await self.reconcile_lane(Lane(deal_id, int(lane_no)), epoch)
         return freed
 
     async def reconcile_lane(self, lane: Lane, epoch: int) -> int:
@@ -162,5 +196,10 @@ class Reconciler:
 
     async def purge_expired_keys(self, limit: int) -> int:
         """Forgets up to `limit` requests that are no longer promised to be remembered; returns how many."""
-        status = await self._pool.execute(PLACEMENTS["purge_keys"], self._store.request_ttl_ms, limit)
+        due = await self._pool.fetch(PLACEMENTS["expired_keys"], self._store.request_ttl_ms, limit)
+        return await self._key_setbacks.each([row["request_id"] for row in due], self.purge_keys)
+
+    async def purge_keys(self, request_ids: Sequence[str]) -> int:
+        """Forgets those requests, named in hexadecimal digits, whose time is over; returns how many."""
+        status = await self._pool.execute(PLACEMENTS["purge_keys"], self._store.request_ttl_ms, request_ids)
         return int(status.split()[-1])

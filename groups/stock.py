@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ from groups.cache import BoundedCache
 from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import LaneStore
+from groups.setbacks import STORE_AWAY, Setbacks
 from groups.transfers import Carrier
 from sql import load_queries
 
@@ -67,6 +68,7 @@ class StockMover:
         self._pool = pool
         self._store = store
         self._carrier = Carrier(store)
+        self._setbacks = Setbacks(pool, "stock")
         # By deal: until when, by the loop's clock, and how many units all its lanes have left.
         self._left: BoundedCache[str, tuple[float, int]] = BoundedCache(DEALS_CACHED_MAX)
         # One of this process at a time moves units of a deal, and the others profit by it.
@@ -136,15 +138,25 @@ class StockMover:
         carried, after = 0, ""
         for _ in range(PAGES_MAX):
             rows = await self._pool.fetch(TRANSFERS["uneven_deals"], after, DEALS_PER_PAGE)
+            failures: dict[str, Exception] = {}
             for row in rows:
                 try:
                     carried += await self._even_out_deal(row["id"])
                 except Overloaded as error:
                     _log.warning("units of deal %s are moved later: %s", row["id"], error)
+                except STORE_AWAY:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it is noted, and the other deals go on.
+                    failures[row["id"]] = error
+            await self._setbacks.note(failures)
             if len(rows) < DEALS_PER_PAGE:
                 break
             after = rows[-1]["id"]
         return carried
+
+    async def even_out_deals(self, deal_ids: Sequence[str]) -> int:
+        """Does so in each of the deals; raises what stands in the way."""
+        return sum([await self._even_out_deal(deal_id) for deal_id in deal_ids])
 
     async def _even_out_deal(self, deal_id: str) -> int:
         async with self._right_to_move(deal_id) as connection:

@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from groups.setbacks import SecondTries, count_setbacks, forget_stale
 from pintuan.archive.service import Archivist
 from pintuan.gateway_events.store import purge
-from pintuan.metrics import note_sweep
+from pintuan.metrics import note_sweep, show_setbacks
 from pintuan.payments.operations import CALLS_IN_FLIGHT_MAX, PaymentExecutor
 from sql import load_queries
 from workers.failures import report_failure
 from workers.passes import Passes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     import asyncpg
 
+    from groups.setbacks import Work
     from pintuan.payments.gateway import Gateway
     from pintuan.payments.recording import Recorded
 
@@ -35,6 +37,7 @@ ORDERS_PER_ROUND: Final = 500
 SEATS_PER_ROUND: Final = 500
 KEYS_PER_ROUND: Final = 10_000
 ARCHIVED_PER_ROUND: Final = 1_000
+SECOND_TRIES_PER_PASS: Final = 64
 ROUNDS_MAX: Final = 50
 # A drain bounds itself far below; one that hangs is given up, and its leases run out.
 DRAIN_GIVEN_UP_S: Final = 60
@@ -69,6 +72,10 @@ class Engine(Protocol):
 
     async def purge_expired_keys(self, limit: int) -> int:
         """Forgets requests that need not be remembered."""
+        ...
+
+    def second_tries(self) -> Mapping[str, Work]:
+        """How rows are tried again that one of these failed on."""
         ...
 
 
@@ -112,6 +119,8 @@ class Jobs:
         self.stock = Passes("stock", self._even_out_stock)
         self.keys = Passes("keys", self._purge_keys)
         self.archive = Passes("archive", self._archive)
+        self.setbacks = Passes("setbacks", self._try_again)
+        self.second_tries = SecondTries(stores.pool, stores.engine.second_tries())
         self._drains: set[asyncio.Task[None]] = set()
 
     async def drain_payments(self) -> None:
@@ -125,8 +134,9 @@ class Jobs:
         await self.drain_payments()
 
     async def sample_payments(self) -> None:
-        """Shows how many payment operations have not ended."""
+        """Shows how many payment operations have not ended, and how many rows sweeps failed on."""
         await self._executor.sample()
+        show_setbacks(await count_setbacks(self._pool))
 
     def stop(self) -> None:
         """Takes no more payments; those on their way are still recorded."""
@@ -137,8 +147,16 @@ class Jobs:
         self.stop()
         if self._drains:
             await asyncio.wait(self._drains)
-        sweeps = (self.lifecycle, self.expiry, self.seats, self.orphans, self.stock, self.keys, self.archive)
-        for passes in sweeps:
+        for passes in (
+            self.lifecycle,
+            self.expiry,
+            self.seats,
+            self.orphans,
+            self.stock,
+            self.keys,
+            self.archive,
+            self.setbacks,
+        ):
             await passes.close()
 
     def _payments_recorded(self, recorded: Recorded) -> None:
@@ -152,8 +170,8 @@ class Jobs:
         advanced = 0
         try:
             advanced = await until_nothing_left(self._engine.advance_due_groups, GROUPS_PER_ROUND)
-        except ExceptionGroup:
-            # Some groups failed, and others may well have payments to make now.
+        except Exception:
+            # A store went away midway, and groups before that may well have payments to make now.
             advanced = 1
             raise
         finally:
@@ -191,8 +209,12 @@ class Jobs:
     async def _even_out_stock(self) -> None:
         await self._engine.even_out_stock()
 
+    async def _try_again(self) -> None:
+        await self.second_tries.look(SECOND_TRIES_PER_PASS)
+
     async def _purge_keys(self) -> None:
         await until_nothing_left(self._engine.purge_expired_keys, KEYS_PER_ROUND)
+        await until_nothing_left(self._forget_stale_setbacks, KEYS_PER_ROUND)
         await until_nothing_left(self._purge_gateway_events, KEYS_PER_ROUND)
 
     async def _archive(self) -> None:
@@ -200,6 +222,9 @@ class Jobs:
             await until_nothing_left(self._archivist.archive_groups, ARCHIVED_PER_ROUND)
             await until_nothing_left(self._archivist.archive_solo_orders, ARCHIVED_PER_ROUND)
             await until_nothing_left(self._archivist.forget_limits, ARCHIVED_PER_ROUND)
+
+    async def _forget_stale_setbacks(self, limit: int) -> int:
+        return await forget_stale(self._pool, limit)
 
     async def _purge_gateway_events(self, limit: int) -> int:
         return await purge(self._pool, age_ms=EVENT_AGE_MS, limit=limit)

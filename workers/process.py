@@ -101,6 +101,7 @@ def sweeps_of(jobs: Jobs, people: People, webhooks: Webhooks) -> list[Sweep]:
         Sweep("expiry", jobs.expiry.run, every_s=1),
         Sweep("seats", jobs.seats.run, every_s=1),
         Sweep("stock", jobs.stock.run, every_s=1),
+        Sweep("setbacks", jobs.setbacks.run, every_s=1),
         Sweep("nudges", people.nudges.run, every_s=1),
         Sweep("notifications", people.notifications.run, every_s=1),
         Sweep("webhooks", webhooks.deliveries.run, every_s=1),

@@ -269,10 +269,22 @@ ORDER BY e.received_at DESC
 LIMIT $1;
 
 -- name: overdue_groups
--- Open groups whose deadline passed over a minute ago: no worker is running, or none can settle them.
-SELECT g.id, format('%s since %s', g.status, g.deadline) AS detail
-FROM groups g JOIN group_progress p ON p.group_id = g.id
+-- Groups that should have gone on over a minute ago: no worker is running, or none can settle them. The longest first.
+SELECT g.id, concat(format('%s since %s', g.status, p.check_at), ', at last: ' || s.failure) AS detail
+FROM group_progress p
+JOIN groups g ON g.id = p.group_id
+LEFT JOIN setbacks s ON s.sweep = 'lifecycle' AND s.row_id = g.id
 WHERE p.check_at < app_now() - interval '1 minute'
+ORDER BY p.check_at
+LIMIT $1;
+
+-- name: rows_set_aside
+-- Rows that a sweep failed on so often that it tries them once an hour, the longest first.
+SELECT concat(s.sweep, ' ', s.row_id) AS id,
+    format('%s times since %s, at last: %s', s.attempts, s.first_at, s.failure) AS detail
+FROM setbacks s
+WHERE s.set_aside_at IS NOT NULL
+ORDER BY s.set_aside_at, s.sweep, s.row_id
 LIMIT $1;
 
 -- name: payments_at_rest

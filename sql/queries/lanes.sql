@@ -87,6 +87,21 @@ FROM orders o
 JOIN idempotency_keys k ON k.request_id = o.request_id AND k.order_id = o.id AND NOT k.abandoned
 WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.created_at > app_now() - $3::bigint * interval '1 millisecond';
 
+-- name: lanes_to_reconcile
+-- Pages through the watched lanes but for those that failed, which are tried elsewhere.
+SELECT l.deal_id, l.lane_no, l.epoch
+FROM lanes l JOIN deals d ON d.id = l.deal_id
+WHERE (l.deal_id, l.lane_no) > ($1, $2)
+    AND (
+        (d.status <> 'ended' AND coalesce(d.ends_at > app_now() - interval '1 hour', true))
+        OR EXISTS (SELECT FROM groups g WHERE g.deal_id = l.deal_id AND g.status = 'open')
+    )
+    AND NOT EXISTS (
+        SELECT FROM setbacks s WHERE s.sweep = 'orphans' AND s.row_id = concat(l.deal_id, ':', l.lane_no)
+    )
+ORDER BY l.deal_id, l.lane_no
+LIMIT $3;
+
 -- name: watched_lanes
 -- Pages through the lanes whose seats may need a look: their deal runs, did so an hour ago, or has open groups.
 SELECT l.deal_id, l.lane_no, l.epoch

@@ -1,6 +1,9 @@
 -- name: due_groups
--- Lists groups a worker must look at now, the longest due first.
-SELECT p.group_id FROM group_progress p WHERE p.check_at <= app_now() ORDER BY p.check_at LIMIT $1;
+-- Lists groups a worker must look at now, the longest due first; those that failed are tried elsewhere.
+SELECT p.group_id FROM group_progress p
+WHERE p.check_at <= app_now()
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'lifecycle' AND s.row_id = p.group_id)
+ORDER BY p.check_at LIMIT $1;
 
 -- name: try_group_lock
 -- Tries for the right to advance a group, which only saves two workers from doing the same work.
@@ -25,6 +28,13 @@ SELECT headcount FROM group_progress WHERE group_id = $1;
 UPDATE groups
 SET status = 'closing', closing_at = app_now(), settle_by = app_now() + $2::bigint * interval '1 millisecond'
 WHERE id = $1;
+
+-- name: watch_open
+-- Looks at an open group that is not full again at its deadline, or when it is full.
+UPDATE group_progress p SET check_at = g.deadline
+FROM groups g
+-- Read again under the row's lock: an authorisation that fills the group may have been committed meanwhile.
+WHERE p.group_id = $1 AND g.id = p.group_id AND p.headcount < p.capacity;
 
 -- name: watch_closing
 -- Looks at a closing group again when its grace is over, or at the next change of a member.
@@ -130,27 +140,45 @@ SET status = CASE WHEN final_headcount >= min_headcount THEN 'succeeded' ELSE 'f
 WHERE id = $1
 RETURNING status;
 
+-- name: due_unpaid
+-- Lists up to $1 orders whose hold ran out before their payment was authorised, the longest ago first.
+SELECT o.id FROM orders o
+WHERE o.status = 'held' AND o.hold_until <= app_now()
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'expiry' AND s.row_id = o.id)
+ORDER BY o.hold_until LIMIT $1;
+
 -- name: expire_unpaid
--- Expires up to $1 orders whose hold ran out before their payment was authorised.
+-- Expires those of orders $1 whose hold ran out, and which nobody is paying for at this moment.
 UPDATE orders SET status = 'expired', updated_at = app_now()
 WHERE id IN (
-    -- Whoever skips what is locked waits for nobody, so the order is that of the index.
-    SELECT id FROM orders WHERE status = 'held' AND hold_until <= app_now()
-    ORDER BY hold_until LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM orders
+    WHERE id = ANY($1::text[]) AND status = 'held' AND hold_until <= app_now()
+    ORDER BY id
+    FOR UPDATE SKIP LOCKED
 ) AND status = 'held'
 RETURNING group_id;
 
+-- name: due_seat_releases
+-- Lists up to $1 releases that are due, the longest first.
+SELECT r.order_id FROM seat_releases r
+WHERE r.due_at <= app_now() AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'seats' AND s.row_id = r.order_id)
+ORDER BY r.due_at LIMIT $1;
+
 -- name: take_seat_releases
--- Takes up to $1 releases that are due, lane by lane; says which are older than $2 ms, and which groups are closed.
+-- Takes those of releases $1 that are due, lane by lane; says which are older than $2 ms, and which groups are closed.
+-- One whose order or lane is gone is of no use to anybody, and has no epoch.
 SELECT
-    r.order_id, r.deal_id, r.lane_no, r.request_id, r.retired, l.epoch,
+    r.order_id, r.deal_id, r.lane_no, r.request_id, r.retired, CASE WHEN o.id IS NOT NULL THEN l.epoch END AS epoch,
     r.created_at < app_now() - $2::bigint * interval '1 millisecond' AS outlived,
     g.id AS closed_group_id, p.headcount >= g.capacity AS filled
 FROM (
-    SELECT * FROM seat_releases WHERE due_at <= app_now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT * FROM seat_releases
+    WHERE order_id = ANY($1::text[]) AND due_at <= app_now()
+    ORDER BY due_at
+    FOR UPDATE SKIP LOCKED
 ) r
-JOIN lanes l ON l.deal_id = r.deal_id AND l.lane_no = r.lane_no
-JOIN orders o ON o.id = r.order_id
+LEFT JOIN lanes l ON l.deal_id = r.deal_id AND l.lane_no = r.lane_no
+LEFT JOIN orders o ON o.id = r.order_id
 LEFT JOIN groups g ON g.id = o.group_id AND g.status <> 'open'
 LEFT JOIN group_progress p ON p.group_id = g.id
 ORDER BY r.deal_id, r.lane_no;

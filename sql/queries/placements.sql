@@ -221,14 +221,18 @@ SELECT i.order_id, o.id IS NOT NULL AS recorded
 FROM unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
 LEFT JOIN orders o ON o.id = i.order_id;
 
+-- name: expired_keys
+-- Lists up to $2 keys older than $1 milliseconds, in hexadecimal digits.
+SELECT encode(k.request_id, 'hex') AS request_id FROM idempotency_keys k
+WHERE k.created_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'keys' AND s.row_id = encode(k.request_id, 'hex'))
+LIMIT $2;
+
 -- name: purge_keys
--- Forgets up to $2 keys older than $1 milliseconds.
+-- Forgets those of keys $2, in hexadecimal digits, that are older than $1 milliseconds.
 DELETE FROM idempotency_keys
-WHERE request_id IN (
-    SELECT request_id FROM idempotency_keys
-    WHERE created_at < app_now() - $1::bigint * interval '1 millisecond'
-    LIMIT $2
-);
+WHERE request_id = ANY(ARRAY(SELECT decode(k, 'hex') FROM unnest($2::text[]) AS k))
+    AND created_at < app_now() - $1::bigint * interval '1 millisecond';
 
 -- name: group_verdict
 -- Says how a group stands, for a lane that no longer keeps it, and whether the buyer has a live seat in it.

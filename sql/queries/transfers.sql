@@ -13,7 +13,8 @@ SELECT pg_advisory_unlock(hashtextextended('stock ' || $1, 0));
 SELECT lane_no, epoch, stock_units - sold_units AS units_left FROM lanes WHERE deal_id = $1 ORDER BY lane_no;
 
 -- name: uneven_deals
--- Pages through running deals of which a lane has less than half its share left, and deals with open transfers.
+-- Pages through running deals of which a lane has less than half its share left, and deals with open transfers; those
+-- that failed are tried elsewhere.
 SELECT d.id
 FROM deals d
 WHERE d.id > $1 AND d.lane_count > 1 AND d.status = 'active'
@@ -22,8 +23,10 @@ WHERE d.id > $1 AND d.lane_count > 1 AND d.status = 'active'
         SELECT 2 * min(l.stock_units - l.sold_units) < sum(l.stock_units - l.sold_units)::bigint / count(*)
         FROM lanes l WHERE l.deal_id = d.id
     )
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'stock' AND s.row_id = d.id)
 UNION
-SELECT t.deal_id FROM stock_transfers t WHERE t.deal_id > $1
+SELECT t.deal_id FROM stock_transfers t
+WHERE t.deal_id > $1 AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'stock' AND s.row_id = t.deal_id)
 ORDER BY id
 LIMIT $2;
 

@@ -167,6 +167,13 @@ SWEEP_FINISHED: Final = Gauge(
 DOORBELL_FAILURES: Final = Counter(
     "pintuan_doorbell_failures", "Doorbells that could not be rung.", labelnames=("doorbell",)
 )
+SETBACKS: Final = Gauge(
+    "pintuan_setbacks",
+    "Rows that a sweep failed on, as a worker last counted: `failing` ones are tried again within a minute, "
+    "those `set_aside` once an hour.",
+    labelnames=("sweep", "state"),
+    multiprocess_mode="livemostrecent",
+)
 JOB_FAILURES: Final = Counter(
     "pintuan_job_failures", "Jobs of the workers that ended with an error.", labelnames=("job",)
 )
@@ -201,6 +208,8 @@ _request_durations: dict[tuple[str, str], _BatchedHistogram] = {}
 _payments_shown: set[tuple[str, str]] = {
     (kind, state) for kind in _PAYMENT_KINDS for state in ("due", "in_flight", "unknown", "escalated")
 }
+# Sweeps are few. The lifecycle's are shown from the first sample on, so that a graph says 0.
+_sweeps_shown: set[str] = {"lifecycle"}
 
 
 def count_requests(*, route: str, method: str, status: int, durations_s: Sequence[float]) -> None:
@@ -246,6 +255,15 @@ def show_payments(counts: Mapping[tuple[str, str], int]) -> None:
     for labels, count in counts.items():
         PAYMENTS.labels(*labels).set(count)
         _payments_shown.add(labels)
+
+
+def show_setbacks(counts: Mapping[str, tuple[int, int]]) -> None:
+    """Sets the gauge of setbacks to (failing, set aside) by sweep; a sweep that is missing now has none."""
+    _sweeps_shown.update(counts)
+    for sweep in _sweeps_shown:
+        failing, set_aside = counts.get(sweep, (0, 0))
+        SETBACKS.labels(sweep, "failing").set(failing)
+        SETBACKS.labels(sweep, "set_aside").set(set_aside)
 
 
 def render() -> bytes:

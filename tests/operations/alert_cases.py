@@ -106,6 +106,16 @@ CASES = {
         fires={'pintuan_job_failures_total{exported_job="seats"}': "0+2x80"},
         quiet={'pintuan_job_failures_total{exported_job="seats"}': "0+1x4 4x76"},
     ),
+    "PintuanRowsFailing": Case(
+        fires={
+            'pintuan_setbacks{sweep="lifecycle", state="failing"}': "0x20 1x60",
+            'pintuan_setbacks{sweep="lifecycle", state="set_aside"}': "0x80",
+        },
+        quiet={
+            'pintuan_setbacks{sweep="lifecycle", state="failing"}': "0x40 3x10 0x30",
+            'pintuan_setbacks{sweep="lifecycle", state="set_aside"}': "0x80",
+        },
+    ),
     "PintuanDoorbellsFailing": Case(
         fires={'pintuan_doorbell_failures_total{doorbell="payments"}': "0+2x80"},
         quiet={'pintuan_doorbell_failures_total{doorbell="payments"}': "0+1x4 4x76"},

@@ -43,6 +43,7 @@ NOTICES: Final[dict[str, str]] = {
     "escalated_operations": "payment operations given up on",
     "gateway_surprises": "what the payment gateway did unasked",
     "overdue_groups": "groups that wait for a worker",
+    "rows_set_aside": "rows that sweeps fail on",
 }
 
 

@@ -9,9 +9,11 @@ import pytest
 from groups.cancellation import Cancellation
 from groups.engine import GroupEngine
 from groups.errors import CancelLocked, IdempotencyKeyReused, NotCancellable
+from groups.setbacks import SecondTries
 from tests.integration.groups.conftest import Sound
 from tests.interleaving import LOCK_GROUP, LOCK_LANE, LOCK_ORDER, holding, outcomes_of
 from tests.market import Market, digest
+from tests.poison import make_second_tries_due
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -238,4 +240,6 @@ async def test_a_cancel_stands_when_its_seat_cannot_be_freed_at_once(
     cancelled = await engine.cancel(Cancellation(placed.order_id, "ann", digest("leave"), b""))
     assert (await market.order(cancelled))["status"] == "cancelled"
     await market.pool.execute("DROP TRIGGER refuse ON seat_releases")
-    assert await engine.apply_seat_releases(10) == 1
+    await make_second_tries_due(market.pool)
+    assert await SecondTries(market.pool, engine.second_tries()).look(10) == 1
+    assert not await market.pool.fetchval("SELECT count(*) FROM seat_releases")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import asyncpg
 import pytest
 
+from groups.setbacks import Work
 from pintuan.payments.sandbox import SandboxGateway
 from tests.rows import Rows
 from workers.jobs import ROUNDS_MAX, Jobs, Stores
@@ -43,6 +44,9 @@ class ScriptedEngine:
 
     async def purge_expired_keys(self, limit: int) -> int:
         return self._note("keys", limit)
+
+    def second_tries(self) -> dict[str, Work]:
+        return {}
 
     def _note(self, name: str, limit: int) -> int:
         assert limit > 0
