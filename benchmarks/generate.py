@@ -1,8 +1,9 @@
 """The process that makes load: `python -m benchmarks.generate`, driven by `benchmarks.load_process`.
 
 It reads a `Phase` (msgpack, after its size in eight bytes) from stdin, connects, prints `ready`, waits for a
-line on stdin, makes the calls and prints an `Outcome` as one line of JSON. Requests come as the bytes that go
-over the wire, and an answer is read no further than its status and length: a call costs this process little.
+line on stdin, makes the calls and prints an `Outcome` as one line of JSON. Another line ends the phase early.
+Requests come as the bytes that go over the wire, and an answer is read no further than its status and
+length: a call costs this process little.
 
 In a closed loop each connection sends its next call when the last was answered, which shows how much a server
 can do. In an open loop calls are due at random moments (Poisson arrivals) whether or not earlier ones were
@@ -50,7 +51,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
 
     With `rate_per_s` the loop is open, otherwise closed; the last `later_count` calls of an open loop come at
     `later_rate_per_s`. What is not answered within `time_limit_s` after the start is given up. The arrivals
-    follow from `seed`.
+    follow from `seed`. With `hangs_up` a connection serves one call and ends with the head of its answer.
     """
 
     port: int
@@ -63,6 +64,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     time_limit_s: float = 60.0
     slot_s: float = 0.25
     seed: int = 1
+    hangs_up: bool = False
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -138,7 +140,9 @@ class Connection(asyncio.Protocol):
             self._kept = data
             return
         start = data.find(_LENGTH, 0, end) + len(_LENGTH)
-        length = int(data[start : data.find(b"\r", start)]) if start >= len(_LENGTH) else 0
+        length = 0
+        if start >= len(_LENGTH) and not self._load.hangs_up:
+            length = int(data[start : data.find(b"\r", start)])
         if len(data) < end + len(_HEAD_END) + length:
             self._kept = data
             return
@@ -201,6 +205,16 @@ class Load:
         finally:
             self._running = False
 
+    @property
+    def hangs_up(self) -> bool:
+        """Whether nobody stays to hear more than the head of an answer."""
+        return self._phase.hangs_up
+
+    def stop(self) -> None:
+        """Ends the phase before its calls are made."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
     def close(self) -> None:
         """Ends all connections."""
         self._running = False
@@ -215,11 +229,11 @@ class Load:
         status = int(data[9:12])
         if due_s is None:
             raise RuntimeError(f"an answer to no call: {data[:80]!r}")
-        closes = False
+        closes = self.hangs_up
         if status >= 400:
             head = data[:end].lower()
             self.retry_after += b"\r\nretry-after:" in head
-            closes = b"\r\nconnection: close" in head
+            closes = closes or b"\r\nconnection: close" in head
             if len(self.samples) < SAMPLES_MAX:
                 self.samples.append(data[end + len(_HEAD_END) :].decode(errors="replace"))
         self._note(status, due_s, now_s)
@@ -353,8 +367,10 @@ async def _main() -> None:
     print("ready", flush=True)
     if not await asyncio.to_thread(sys.stdin.buffer.readline):
         return  # Whoever wanted the load is gone.
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), load.stop)
     before = resource.getrusage(resource.RUSAGE_SELF)
     await load.run()
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     outcome = msgspec.structs.replace(load.outcome(), client_cpu_s=cpu_s)

@@ -41,6 +41,11 @@ class LoadProcess:
         line = await self._line(self._phase.time_limit_s + SUM_UP_WAIT_S)
         return msgspec.json.decode(line, type=Outcome)
 
+    def stop(self) -> None:
+        """Ends the phase early; `run` returns what it came to."""
+        assert self._process.stdin is not None  # noqa: S101 - both are pipes.
+        self._process.stdin.write(b"stop\n")
+
     async def connect(self) -> None:
         """Hands over the phase and waits until all connections are made. Raises LoadError."""
         assert self._process.stdin is not None  # noqa: S101 - both are pipes.

@@ -44,6 +44,7 @@ SCENARIOS: Final = {
     "overload": Listed(
         "benchmarks.overload", "three times too many: what still gets through, and what is told"
     ),
+    "neighbours": Listed("benchmarks.neighbours", "joins beside 64 callers of anything else: what is left"),
     "watch": Listed("benchmarks.watch", "thousands looking on while others join"),
     "pages": Listed("benchmarks.pages", "the page behind a link, and its picture"),
     "grow": Listed("benchmarks.grow", "the same join in a small and in a large market"),

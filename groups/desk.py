@@ -60,11 +60,13 @@ class PlacementDesk:
         *,
         hold_ms: int,
         listeners: Listeners,
+        recording_pool: asyncpg.Pool | None = None,
     ) -> None:
         self._pool = pool
         self._rebuilder = rebuilder
         self._stock = StockMover(pool, store)
-        self._tools = Tools(store, Recorder(pool, hold_ms=hold_ms), rebuilder, listeners)
+        recorder = Recorder(pool, hold_ms=hold_ms, recording_pool=recording_pool)
+        self._tools = Tools(store, recorder, rebuilder, listeners)
         self._runners: dict[Lane, LaneRunner] = {}
         self._looks = SharedLooks()
         self._lane_counts: BoundedCache[str, int] = BoundedCache(DEALS_CACHED_MAX)

@@ -134,10 +134,14 @@ async def open_engine(
     sim_offset_ms: int = 0,
     listeners: Listeners | None = None,
     hold_ms: int = HOLD_MS,
+    recording_pool: asyncpg.Pool | None = None,
+    listing_pool: asyncpg.Pool | None = None,
 ) -> AsyncIterator[GroupEngine]:
     """Opens an engine for the life of the block; at its end every batch under way is let finish.
 
-    `rates` of None turns rate limits off. Redis is connected at the first call.
+    `rates` of None turns rate limits off. Redis is connected at the first call. The statement that records
+    joins has `recording_pool` to itself and lists of groups are read from `listing_pool`; without them all is
+    done with `pool`.
     """
     listeners = listeners or Listeners()
     store = LaneStore(
@@ -148,10 +152,12 @@ async def open_engine(
         tracer=listeners.tracer,
     )
     rebuilder = Rebuilder(pool, store, listeners)
-    desk = PlacementDesk(pool, store, rebuilder, hold_ms=hold_ms, listeners=listeners)
+    desk = PlacementDesk(
+        pool, store, rebuilder, hold_ms=hold_ms, listeners=listeners, recording_pool=recording_pool
+    )
     try:
         lifecycle = Lifecycle(pool, store, listeners)
-        reconciler, listing = Reconciler(pool, store, listeners), GroupList(pool, store)
+        reconciler, listing = Reconciler(pool, store, listeners), GroupList(listing_pool or pool, store)
         stock = StockMover(pool, store)
         yield GroupEngine(desk, lifecycle, reconciler, listing, stock, pool, listeners)
     finally:

@@ -81,11 +81,17 @@ class Verdicts:
 
 
 class Recorder:
-    """Writes batches of seats to Postgres. `hold_ms` is how long an unpaid seat is kept."""
+    """Writes batches of seats to Postgres. `hold_ms` is how long an unpaid seat is kept.
 
-    def __init__(self, pool: asyncpg.Pool, *, hold_ms: int) -> None:
+    `recording_pool` is for the statement that records, and `pool`, which serves for both where there is but
+    one, for what is asked afterwards.
+    """
+
+    def __init__(
+        self, pool: asyncpg.Pool, *, hold_ms: int, recording_pool: asyncpg.Pool | None = None
+    ) -> None:
         self._pool = pool
-        self._statements = RecordingStatements(pool, hold_ms=hold_ms)
+        self._statements = RecordingStatements(recording_pool or pool, hold_ms=hold_ms)
 
     async def record(self, seats: Sequence[Seat], *, epoch: int) -> Verdicts:
         """Records a lane's seats placed under `epoch` and says what became of each.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from litestar import Litestar, Router
@@ -28,6 +28,8 @@ from pintuan.client_address import behind_proxies
 from pintuan.deals.routes import ROUTES as DEAL_ROUTES
 from pintuan.documentation.openapi import build_document
 from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
+from pintuan.fair_share.layer import CLASS_KEY, FairShare
+from pintuan.fair_share.limits import PLACES, Share
 from pintuan.gateway_events.routes import ROUTES as GATEWAY_EVENT_ROUTES
 from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
@@ -58,7 +60,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from litestar.types import ControllerRouterHandler
+    from litestar.types import ControllerRouterHandler, Scope
+
+    from pintuan.fair_share.call_class import CallClass
 
 ROUTES: list[ControllerRouterHandler] = [
     *HEALTH_ROUTES,
@@ -115,17 +119,23 @@ def create_app(
     app.state.direct_placing = DirectPlacing(reports)
     app.state.openapi = cache(partial(_document, settings, dependencies))
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
-    app.asgi_handler = RequestScope(Methods(app), reports)
+    direct: DirectPlacing = app.state.direct_placing
+    app.state.fair_share = FairShare(Methods(app), lambda: direct.is_placing)
+    app.asgi_handler = RequestScope(app.state.fair_share, reports)
     if settings.otlp_endpoint is not None:
         app.asgi_handler = TracedRequests(app.asgi_handler, lambda: app.state.resources.tracing)
     app.asgi_handler = behind_proxies(app.asgi_handler, settings.trusted_proxies)
     return app
 
 
-def provide_resources(state: State) -> Resources:
-    """Injects the process' resources into a handler's `resources` parameter."""
-    resources: Resources = state.resources
-    return resources
+def provide_resources(state: State, scope: Scope) -> Resources:
+    """Injects the process' resources, with the connections of the call's class, into `resources`."""
+    resources: dict[CallClass, Resources] = state.resources_by_class
+    return resources[cast("dict[str, Any]", scope)[CLASS_KEY]]
+
+
+def _by_class(resources: Resources) -> dict[CallClass, Resources]:
+    return {call_class: resources.with_share(places.share) for call_class, places in PLACES.items()}
 
 
 def _document(settings: Settings, dependencies: dict[str, Provide]) -> bytes:
@@ -141,11 +151,12 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         draining = Draining()
         async with (
-            open_resources(settings) as resources,
+            open_resources(settings, is_api=True) as resources,
             resources.verifier.kept_current(),
-            open_live(resources, draining) as live,
+            open_live(resources.with_share(Share.READS), draining) as live,
         ):
             app.state.resources = resources
+            app.state.resources_by_class = _by_class(resources)
             app.state.verifier = resources.verifier
             app.state.draining = draining
             app.state.live = live

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,8 @@ from pintuan.catalog.uploads import Uploads
 from pintuan.clock import ServerClock, open_clock
 from pintuan.database import open_pool
 from pintuan.doorbells import Doorbells, open_doorbells
+from pintuan.fair_share.connections import open_shares
+from pintuan.fair_share.limits import CONNECTIONS_PER_WORKER, Share
 from pintuan.identity.erasures import recently_erased_subjects
 from pintuan.live.signals import ChangeSignals, open_signals
 from pintuan.previews.cards import Cards
@@ -27,25 +29,29 @@ from pintuan.tracing import open_tracing
 from pintuan.webhooks.addresses import Resolver, SystemResolver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     import asyncpg
 
+    from pintuan.database import OnStatement
     from pintuan.settings import Settings
     from pintuan.tracing.spans import Tracing
 
-POOL_SIZE_MAX: Final = 12
 # A process that is started while Postgres recovers waits for it; less than a stop waits before it kills.
 POSTGRES_WAIT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """Everything a request handler may need, opened once per process."""
+    """Everything a request handler may need, opened once per process.
+
+    `pool` is for whoever was given this object: handlers get it with the connections of their calls' class.
+    """
 
     settings: Settings
     pool: asyncpg.Pool
+    pools: Mapping[Share, asyncpg.Pool]
     redis: RedisClient
     engine: GroupEngine
     doorbells: Doorbells
@@ -58,12 +64,18 @@ class Resources:
     uploads: Uploads = field(default_factory=Uploads)
     cards: Cards = field(default_factory=Cards)
 
+    def with_share(self, share: Share) -> Resources:
+        """Returns the same with the connections of a share."""
+        return replace(self, pool=self.pools[share])
+
 
 @asynccontextmanager
 async def open_resources(
-    settings: Settings, *, application_name: str = "pintuan-api"
+    settings: Settings, *, application_name: str = "pintuan-api", is_api: bool = False
 ) -> AsyncIterator[Resources]:
     """Opens the resources of a process for the life of the block; Postgres knows it by `application_name`.
+
+    An API process has a pool of connections for each share, any other process one for all.
 
     Raises:
         SettingsError: a URL or the secret key is missing.
@@ -72,10 +84,10 @@ async def open_resources(
     keyring = keyring_of(settings)
     async with AsyncExitStack() as stack:
         tracing = await stack.enter_async_context(open_tracing(settings, application_name))
-        pool = await stack.enter_async_context(
-            open_pool(
+        open_pools = open_shares if is_api else _open_one_pool
+        pools = await stack.enter_async_context(
+            open_pools(
                 settings,
-                size_max=POOL_SIZE_MAX,
                 application_name=application_name,
                 wait_s=POSTGRES_WAIT_S,
                 on_statement=None if tracing is None else tracing.statement_ended,
@@ -86,13 +98,14 @@ async def open_resources(
         doorbells = await stack.enter_async_context(open_doorbells(settings, carrier=carrier))
         signals = await stack.enter_async_context(open_signals(settings))
         listeners = _listeners(doorbells, signals, tracing)
-        engine = await stack.enter_async_context(_open_engine(settings, pool, listeners))
-        clock = await stack.enter_async_context(open_clock(pool))
+        engine = await stack.enter_async_context(_open_engine(settings, pools, listeners))
+        clock = await stack.enter_async_context(open_clock(pools[Share.OPERATOR]))
         resolver = SystemResolver()
         stack.callback(resolver.close)
         yield Resources(
             settings=settings,
-            pool=pool,
+            pool=pools[Share.PLACING],
+            pools=pools,
             redis=redis,
             engine=engine,
             doorbells=doorbells,
@@ -100,18 +113,35 @@ async def open_resources(
             clock=clock,
             keyring=keyring,
             tracing=tracing,
-            verifier=_verifier(settings, keyring, pool, clock),
+            verifier=_verifier(settings, keyring, pools, clock),
             resolver=resolver,
         )
 
 
-def _verifier(settings: Settings, keyring: Keyring, pool: asyncpg.Pool, clock: ServerClock) -> Verifier:
+@asynccontextmanager
+async def _open_one_pool(
+    settings: Settings, *, application_name: str, wait_s: float, on_statement: OnStatement | None
+) -> AsyncIterator[dict[Share, asyncpg.Pool]]:
+    """Opens one pool that is every share."""
+    async with open_pool(
+        settings,
+        size_max=CONNECTIONS_PER_WORKER,
+        application_name=application_name,
+        wait_s=wait_s,
+        on_statement=on_statement,
+    ) as pool:
+        yield dict.fromkeys(Share, pool)
+
+
+def _verifier(
+    settings: Settings, keyring: Keyring, pools: Mapping[Share, asyncpg.Pool], clock: ServerClock
+) -> Verifier:
     return Verifier(
         TokenVerifier(keyring, clock.now_s),
         clock.now_s,
-        api_keys=KeyLookup(pool),
+        api_keys=KeyLookup(pools[Share.API_KEYS]),
         issuers=settings.trusted_issuers,
-        read_refused=partial(recently_erased_subjects, pool),
+        read_refused=partial(recently_erased_subjects, pools[Share.OPERATOR]),
     )
 
 
@@ -134,12 +164,14 @@ def _listeners(doorbells: Doorbells, signals: ChangeSignals, tracing: Tracing | 
 
 
 def _open_engine(
-    settings: Settings, pool: asyncpg.Pool, listeners: Listeners
+    settings: Settings, pools: Mapping[Share, asyncpg.Pool], listeners: Listeners
 ) -> AbstractAsyncContextManager[GroupEngine]:
     return open_engine(
-        pool,
+        pools[Share.PLACING],
         placement_url(settings),
         rates=RateLimits() if settings.rate_limits else None,
         sim_offset_ms=settings.sim_offset_ms,
         listeners=listeners,
+        recording_pool=pools[Share.RECORDING],
+        listing_pool=pools[Share.READS],
     )

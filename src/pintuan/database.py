@@ -69,7 +69,9 @@ async def open_pool(
     *,
     size_max: int,
     application_name: str,
+    size_min: int = POOL_SIZE_MIN,
     wait_s: float = 0.0,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
     on_statement: OnStatement | None = None,
 ) -> AsyncIterator[asyncpg.Pool]:
     """Opens a pool for the life of the block; a Postgres that is just starting is waited for up to `wait_s`.
@@ -87,7 +89,8 @@ async def open_pool(
     prepare = (
         _prepare_connection if on_statement is None else partial(_prepare_watched, on_statement=on_statement)
     )
-    make_pool = partial(_make_pool, settings, size_max, application_name, prepare)
+    session = session_settings(settings, application_name, statement_timeout_ms=statement_timeout_ms)
+    make_pool = partial(_make_pool, settings, (size_min, size_max), session, prepare)
     pool = await _opened(make_pool, wait_s)
     try:
         yield pool
@@ -111,11 +114,13 @@ async def _opened(make_pool: Callable[[], BoundedPool], wait_s: float) -> Bounde
             return pool
 
 
-def _make_pool(settings: Settings, size_max: int, application_name: str, prepare: Prepare) -> BoundedPool:
+def _make_pool(
+    settings: Settings, sizes: tuple[int, int], session: dict[str, str], prepare: Prepare
+) -> BoundedPool:
     return BoundedPool(
         settings.database_url,
-        min_size=min(POOL_SIZE_MIN, size_max),
-        max_size=size_max,
+        min_size=min(sizes),
+        max_size=sizes[1],
         max_queries=QUERIES_PER_CONNECTION_MAX,
         max_inactive_connection_lifetime=IDLE_CONNECTION_LIFETIME_S,
         init=prepare,
@@ -124,16 +129,18 @@ def _make_pool(settings: Settings, size_max: int, application_name: str, prepare
         record_class=asyncpg.Record,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
-        server_settings=session_settings(settings, application_name),
+        server_settings=session,
     )
 
 
-def session_settings(settings: Settings, application_name: str) -> dict[str, str]:
+def session_settings(
+    settings: Settings, application_name: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> dict[str, str]:
     """Returns what each session starts with; timeouts in milliseconds, as Postgres reads them."""
     return {
         "application_name": application_name,
         "timezone": "UTC",
-        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "statement_timeout": str(statement_timeout_ms),
         "lock_timeout": str(LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
         "pintuan.sim_offset_ms": str(settings.sim_offset_ms),

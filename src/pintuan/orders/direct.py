@@ -112,6 +112,11 @@ class DirectPlacing:
             self._look = loop.call_later(LOOK_EVERY_S, self._look_for_late, loop)
         return True
 
+    @property
+    def is_placing(self) -> bool:
+        """Whether a call that is answered this way is under way."""
+        return bool(self._waiting)
+
     def follow(self, answering: Coroutine[Any, Any, None]) -> None:
         """Sees an answer through that takes more than a moment."""
         task = asyncio.create_task(answering)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.neighbour_calls import NEIGHBOURS
 from benchmarks.report import render_report
 from benchmarks.result import Report, Scenario
 from benchmarks.scenario import Options, Run
@@ -22,6 +23,9 @@ GOALS = {
     "refused": {"full_api", "sold_out_api", "already_in_api", "refused_postgres"},
     "overload": {"overload_goodput", "overload_told", "overload_p99", "overload_recovery"},
     "lifecycle": {"lifecycle"},
+    "neighbours": {
+        f"{kind}_{what}" for kind in (neighbour.kind for neighbour in NEIGHBOURS) for what in ("kept", "p99")
+    },
     "watch": {"watch_seen", "watch_memory", "watch_joins"},
     "pages": {"pages_p99", "cards"},
     "grow": {"grow_orders", "grow_members", "grow_groups", "grow_never_analysed"},
