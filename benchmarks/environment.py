@@ -42,7 +42,12 @@ HOST: Final = "127.0.0.1"
 START_WAIT_S: Final = 30.0
 AUDIT_WAIT_S: Final = 300.0
 # What differs from the defaults: a run must not depend on the machine's own settings.
-SETTINGS: Final = {"PINTUAN_ENV": "production", "PINTUAN_QUIET_HOURS": "off"}
+SETTINGS: Final = {
+    "PINTUAN_ENV": "production",
+    "PINTUAN_PAYMENT_GATEWAY": "sandbox",
+    "PINTUAN_PUBLIC_URL": "https://bench.example",
+    "PINTUAN_QUIET_HOURS": "off",
+}
 _BROKEN_EXIT_CODE: Final = 1
 
 
@@ -69,7 +74,10 @@ class Stores:
         """What a process of ours is told; addresses of processes started with the same metrics add up."""
         metrics = self.directory / "metrics"
         metrics.mkdir(exist_ok=True)
-        return child_environment(msgspec.structs.replace(self.settings, public_url=public_url), metrics)
+        settings = self.settings
+        if public_url is not None:
+            settings = msgspec.structs.replace(settings, public_url=public_url)
+        return child_environment(settings, metrics)
 
     async def connect(self) -> asyncpg.Connection:
         """Opens a connection to Postgres for the kit itself; the caller closes it."""
@@ -173,7 +181,7 @@ async def serving(stores: Stores, *, api_processes: int = 1, workers: int = 0) -
     """
     listener = await listen(HOST, 0, after_crash=False)
     port: int = listener.getsockname()[1]
-    environment = stores.environment(public_url=f"http://{HOST}:{port}")
+    environment = stores.environment(public_url=f"https://{HOST}:{port}")
     api = [sys.executable, "-m", "benchmarks.api_process", "--fd", str(listener.fileno())]
     commands = [
         *(

@@ -44,6 +44,7 @@ from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
 from pintuan.orders.direct import DirectPlacing
 from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.pages.routes import ROUTES as PAGE_ROUTES
+from pintuan.pages.strict_transport import demand_tls
 from pintuan.previews.routes import ROUTES as PREVIEW_ROUTES
 from pintuan.problems import handle_exception
 from pintuan.query import KnownQuery, note_parameters
@@ -106,6 +107,7 @@ def create_app(
         dependencies=dependencies,
         exception_handlers={Exception: handle_exception},
         lifespan=[_lifespan(settings)],
+        before_send=[demand_tls] if (settings.public_url or "").startswith("https://") else [],
         # Our own log configuration stays in force, and exceptions are logged where they are answered.
         logging_config=None,
         middleware=[AuthMiddleware, KnownQuery],

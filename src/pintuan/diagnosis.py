@@ -1,7 +1,6 @@
 """What `pintuan doctor` looks at: each finding says how something is and, if need be, how to mend it."""
 
 import asyncio
-import difflib
 import errno
 import importlib.metadata
 import os
@@ -10,13 +9,11 @@ import shutil
 import socket
 import sys
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
-
-import msgspec
 
 import sql
 from pintuan.auth.keyring import Keyring
+from pintuan.cautions import of_settings
 from pintuan.doorbells import check_queue
 from pintuan.durability import (
     POSTGRES_REQUIRED,
@@ -26,9 +23,10 @@ from pintuan.durability import (
     redis_servers,
 )
 from pintuan.embedded.data_directory import DataDirectory
+from pintuan.finding import Finding
 from pintuan.services import running_services
 from pintuan.setting_values import mask_url
-from pintuan.settings import PREFIX, SETTINGS, Reading, Settings, SettingsError
+from pintuan.settings import Reading, Settings, SettingsError
 from pintuan.tracing import require_sdk
 
 PYTHON_MIN = (3, 11)
@@ -42,17 +40,6 @@ LOOPBACK = "127.0.0.1"
 COLLECTOR_WAIT_S = 2.0
 KEY_PACKAGES = ("litestar", "uvicorn", "uvloop", "asyncpg", "redis", "arq", "msgspec")
 
-Status = Literal["ok", "warn", "FAIL"]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One line of the diagnosis; `remedy` is there unless the status is ok."""
-
-    subject: str
-    status: Status
-    detail: str
-    remedy: str | None = None
-
 
 async def diagnose(settings: Settings) -> list[Finding]:
     """Looks at everything; a check that cannot be made is a finding too, so this raises nothing expected.
@@ -60,7 +47,6 @@ async def diagnose(settings: Settings) -> list[Finding]:
     Starts the embedded servers for a moment when no marketplace runs and no URL is set.
     """
     findings = [_python(), *_packages(), _disk(settings.data_dir), _port(settings), _secret_key(settings)]
-    findings.append(_payments(settings))
     findings.append(await _traces(settings))
     try:
         async with running_services(settings) as running:
@@ -75,17 +61,11 @@ async def diagnose(settings: Settings) -> list[Finding]:
 
 
 def judge_settings(reading: Reading) -> list[Finding]:
-    """Names every setting that cannot be used, and every variable that looks like one and sets nothing."""
+    """Names every setting that cannot be used, and those that can and are hardly meant."""
     findings = [
         Finding("settings", "FAIL", str(error), _remedy_of_setting(error)) for error in reading.errors
     ] or [Finding("settings", "ok", "valid")]
-    # Without the prefix, which would make any two of them look alike.
-    known = [setting.variable.removeprefix(PREFIX) for setting in SETTINGS]
-    for name in reading.unknown:
-        likely = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
-        remedy = f"did you mean {PREFIX}{likely[0]}?" if likely else "remove it"
-        findings.append(Finding("settings", "warn", f"{name} sets nothing", remedy))
-    return findings
+    return [*findings, *of_settings(reading)]
 
 
 def _remedy_of_setting(error: SettingsError) -> str:
@@ -155,23 +135,6 @@ def _secret_key(settings: Settings) -> Finding:
             "secret key", "FAIL", "not set", "set PINTUAN_SECRET_KEY to 32 random characters or more"
         )
     return Finding("secret key", "ok", "kept in the data directory, which is right for dev")
-
-
-def _payments(settings: Settings) -> Finding:
-    live = settings.env == "production"
-    if settings.payment_gateway == "sandbox":
-        if not live:
-            return Finding("payments", "ok", "sandbox, which only pretends to take money")
-        detail = "SANDBOX IN PRODUCTION: every order counts as paid, and no money is ever taken"
-        return Finding("payments", "warn", detail, "set PINTUAN_PAYMENT_GATEWAY=stripe and its keys")
-    test_key = "_test_" in (settings.stripe_secret_key or "")
-    if live and test_key:
-        detail = "stripe, with a test key in production: no money is ever taken"
-        return Finding("payments", "warn", detail, "set PINTUAN_STRIPE_SECRET_KEY to the live key")
-    if not live and not test_key:
-        detail = "stripe, with a live key in dev: real cards are charged"
-        return Finding("payments", "warn", detail, "set PINTUAN_STRIPE_SECRET_KEY to a test key")
-    return Finding("payments", "ok", f"stripe, with a {'test' if test_key else 'live'} key")
 
 
 async def _traces(settings: Settings) -> Finding:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from groups.cluster_url import names_cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pintuan.settings import Settings
+
+ANY_PROXY: Final = "*"
 
 
 class Disagreement(NamedTuple):
@@ -20,8 +23,10 @@ class Disagreement(NamedTuple):
     needed: bool = False
 
 
-def disagreements(settings: Settings, secret_key_length_min: int) -> Iterator[Disagreement]:
-    """Yields what is wrong with combinations, which no single value shows."""
+def disagreements(
+    settings: Settings, secret_key_length_min: int, *, given: Collection[str]
+) -> Iterator[Disagreement]:
+    """Yields what is wrong with combinations, which no single value shows; `given` are the fields set."""
     if settings.smtp_url is not None and settings.mail_from is None:
         yield Disagreement(
             "mail_from", "needed beside PINTUAN_SMTP_URL: mail comes from somebody", needed=True
@@ -40,6 +45,7 @@ def disagreements(settings: Settings, secret_key_length_min: int) -> Iterator[Di
         yield Disagreement("metrics_port", "must differ from PINTUAN_HTTP_PORT")
     if settings.env == "production":
         yield from _unfit_for_production(settings, secret_key_length_min)
+        yield from _missing_in_production(settings, given)
 
 
 def _unfit_for_production(settings: Settings, secret_key_length_min: int) -> Iterator[Disagreement]:
@@ -54,6 +60,12 @@ def _unfit_for_production(settings: Settings, secret_key_length_min: int) -> Ite
         if issuer.is_local:
             reason = f"issuer {place}: jwks_url must start with https:// in production"
             yield Disagreement("trusted_issuers", reason)
+    if settings.public_url is not None and not settings.public_url.startswith("https://"):
+        reason = "must begin with https:// in production: else browsers keep no session"
+        yield Disagreement("public_url", reason)
+    if any(name == ANY_PROXY or ip_network(name).prefixlen == 0 for name in settings.trusted_proxies):
+        reason = "only dev may believe everybody; name the addresses or networks of your proxies"
+        yield Disagreement("trusted_proxies", reason)
     if not settings.rate_limits:
         yield Disagreement("rate_limits", "only dev may switch rate limits off")
     if settings.secret_key is None:
@@ -61,3 +73,17 @@ def _unfit_for_production(settings: Settings, secret_key_length_min: int) -> Ite
     elif len(settings.secret_key) < secret_key_length_min:
         reason = f"must have at least {secret_key_length_min} characters in production"
         yield Disagreement("secret_key", reason, needed=True)
+
+
+def _missing_in_production(settings: Settings, given: Collection[str]) -> Iterator[Disagreement]:
+    """What dev has a default for and production must be told, because the default cannot be meant."""
+    if "payment_gateway" not in given:
+        reason = "required in production: stripe, or sandbox, with which every order counts as paid"
+        yield Disagreement("payment_gateway", reason, needed=True)
+    if settings.public_url is None:
+        reason = "required in production: share links lead to the address shoppers reach"
+        yield Disagreement("public_url", reason, needed=True)
+    for field in ("database_url", "redis_url"):
+        if getattr(settings, field) is None and not settings.embedded_stores:
+            reason = "required in production, unless PINTUAN_EMBEDDED_STORES is on"
+            yield Disagreement(field, reason, needed=True)

@@ -19,6 +19,7 @@ from pintuan.auth.trusted_issuer import TrustedIssuer, read_trusted_issuers
 from pintuan.dotenv_file import read_dotenv
 from pintuan.secret_key_file import create_secret_key
 from pintuan.setting_combinations import Disagreement, disagreements
+from pintuan.setting_names import slip
 from pintuan.setting_values import (
     MASK,
     age_days,
@@ -88,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: int = 8000
     public_url: str | None = None
     data_dir: Path = Path(".pintuan")
+    embedded_stores: bool = False
     database_url: str | None = None
     redis_url: str | None = None
     queue_redis_url: str | None = None
@@ -201,6 +203,12 @@ class Reading:
     errors: tuple[SettingsError, ...]
     unknown: tuple[str, ...]
 
+    def usable(self) -> Settings:
+        """Returns the settings; raises the first of the errors where there are any."""
+        for error in self.errors:
+            raise error
+        return self.settings
+
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """Reads the settings from the environment and `.env`, or only from `environ` when one is given.
@@ -209,10 +217,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     same checks as variables do, and a variable must be right even where an option overrides it. Raises
     SettingsError, and TypeError for an override that is no field.
     """
-    reading = read_settings(environ, **overrides)
-    for error in reading.errors:
-        raise error
-    return reading.settings
+    return read_settings(environ, **overrides).usable()
 
 
 def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Reading:
@@ -237,12 +242,12 @@ def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     if overrides:
         raise TypeError(f"no setting is called {min(overrides)!r}")
     settings = Settings(**values)
-    known = {setting.variable for setting in SETTINGS}
-    return Reading(
-        settings=settings,
-        errors=(*errors, *(_error_of(found) for found in disagreements(settings, SECRET_KEY_LENGTH_MIN))),
-        unknown=tuple(sorted(name for name in texts if name.startswith(PREFIX) and name not in known)),
-    )
+    known = [setting.variable for setting in SETTINGS]
+    unknown = sorted(name for name in texts if name.startswith(PREFIX) and name not in known)
+    if settings.env == "production":
+        errors += [_slip(name, meant) for name in unknown if (meant := slip(name, known, PREFIX))]
+    found = disagreements(settings, SECRET_KEY_LENGTH_MIN, given=values.keys())
+    return Reading(settings, (*errors, *(_error_of(one) for one in found)), tuple(unknown))
 
 
 def text_of(value: object) -> str:
@@ -260,6 +265,10 @@ def text_of(value: object) -> str:
 
 def _variable(field: str) -> str:
     return PREFIX + field.upper()
+
+
+def _slip(name: str, meant: str) -> SettingsError:
+    return SettingsError(name, f"sets nothing; did you mean {meant}?")
 
 
 def _error_of(found: Disagreement) -> SettingsError:
@@ -291,10 +300,13 @@ def _shown(setting: Setting, value: object) -> str:
 
 
 SETTINGS = (
-    Setting("env", choice("dev", "production"), "production demands a secret key and forbids shifted clocks"),
+    Setting("env", choice("dev", "production"), "production refuses what is meant for a developer's machine"),
     Setting("http_port", whole_number(1, 65_535), "the port the API listens on"),
     Setting("public_url", web_origin, "the address shoppers reach, put into share links"),
     Setting("data_dir", lambda text: Path(text).expanduser(), "where embedded stores and the dev key live"),
+    Setting(
+        "embedded_stores", switch, "on lets production keep its stores in the data directory, as dev does"
+    ),
     Setting("database_url", url(*_POSTGRES_SCHEMES), "your own Postgres; without it an embedded one starts"),
     Setting(
         "redis_url",
@@ -309,7 +321,11 @@ SETTINGS = (
         "former or coming secret keys, comma separated, which verify and sign nothing; for rotation",
         secret=True,
     ),
-    Setting("payment_gateway", choice("sandbox", "stripe"), "who takes payments; the sandbox pretends to"),
+    Setting(
+        "payment_gateway",
+        choice("sandbox", "stripe"),
+        "who takes payments; the sandbox pretends to, and production has to name it",
+    ),
     Setting("stripe_secret_key", secret_of("sk_", "rk_"), "calls Stripe's API", secret=True),
     Setting(
         "stripe_webhook_secret",
@@ -375,7 +391,7 @@ SETTINGS = (
     Setting(
         "trusted_proxies",
         proxies,
-        "addresses or networks, comma separated, whose X-Forwarded-For is believed; * for any",
+        "addresses or networks, comma separated, whose X-Forwarded-For is believed; in dev * for any",
     ),
     Setting(
         "metrics_port",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
@@ -29,6 +30,8 @@ BAD_VALUES: list[dict[str, str]] = [
     {"PINTUAN_SIM_OFFSET_MS": "1", "PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": LONG_KEY},
     {"PINTUAN_CLOCK_OFFSET_MS": "1", "PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": LONG_KEY},
     {"PINTUAN_RATE_LIMITS": "off", "PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": LONG_KEY},
+    {"PINTUAN_PAYMENT_GATEWAY": "", "PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": LONG_KEY},
+    {"PINTUAN_DATABSE_URL": "postgresql://ann:swordfish@db/shop", "PINTUAN_ENV": "production"},
 ]
 """The variable that is to be named comes first."""
 UNREACHABLE = {
@@ -42,6 +45,24 @@ UNREACHABLE = {
 async def test_a_bad_value_is_refused_by_name(site: Site, environ: dict[str, str]) -> None:
     assert_refused(await site.up_refused(**environ), next(iter(environ)))
     assert not site.data_dir.exists(), "nothing was begun"
+
+
+async def test_what_is_hardly_meant_is_said_at_the_start_and_by_doctor_alike(site: Site) -> None:
+    environ = {
+        "PINTUAN_ENV": "production",
+        "PINTUAN_SECRET_KEY": LONG_KEY,
+        "PINTUAN_PAYMENT_GATEWAY": "sandbox",
+        "PINTUAN_PUBLIC_URL": "https://localhost",
+        "PINTUAN_EMBEDDED_STORES": "on",
+        "PINTUAN_XYZZY": "1",
+    }
+    doctor = json.loads((await site.run("doctor", "--json", **environ)).output)
+    up = await site.up(**environ)
+    assert await up.terminate() == 0
+    said = site.log.read_text()
+    warned = {one["subject"]: one["detail"] for one in doctor["findings"] if one["status"] == "warn"}
+    for subject in ("payments", "signing in", "links", "settings"):
+        assert f"pintuan: {subject}: {warned[subject]}; " in said
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])

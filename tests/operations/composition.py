@@ -18,6 +18,7 @@ SECRETS: Final = {
     "GRAFANA_PASSWORD": "g" * 32,
     "PINTUAN_SECRET_KEY": "k" * 32,
     "PINTUAN_PUBLIC_URL": "https://shop.example",
+    "PINTUAN_PAYMENT_GATEWAY": "sandbox",
 }
 """All that compose.yaml demands."""
 

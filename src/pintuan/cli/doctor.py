@@ -7,7 +7,8 @@ import asyncio
 import click
 import msgspec
 
-from pintuan.diagnosis import Finding, Status, diagnose, judge_settings
+from pintuan.diagnosis import diagnose, judge_settings
+from pintuan.finding import Finding, Status
 from pintuan.settings import SettingDoc, SettingsError, read_settings
 
 COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "FAIL": "red"}

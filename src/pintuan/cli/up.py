@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 import sql
+from pintuan.cautions import of_host, of_settings, warnings
 from pintuan.embedded import EmbeddedError, MissingServerError
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.embedded.process import open_log
-from pintuan.settings import SettingsError, load_settings
+from pintuan.settings import SettingsError, read_settings
 from pintuan.supervisor.errors import SupervisorError
 from pintuan.supervisor.marketplace import Marketplace, Plan
 
@@ -57,8 +58,9 @@ def command(
     if not api_workers and (demo or not workers):
         missing = "the demo needs an API" if demo else "there is nothing to run"
         raise click.UsageError(f"{missing}: let --api-workers be 1 or more")
+    reading = read_settings(http_port=port, data_dir=data_dir)
     plan = Plan(
-        settings=load_settings(http_port=port, data_dir=data_dir),
+        settings=reading.usable(),
         host=host,
         api_workers=api_workers,
         workers=workers,
@@ -66,8 +68,9 @@ def command(
         # The show and what the processes log would garble each other.
         log_to_files=demo,
     )
+    cautions = warnings([*of_settings(reading), *of_host(plan.settings, host)])
     try:
-        asyncio.run(_run(plan))
+        asyncio.run(_run(plan, cautions))
     except MissingServerError as error:
         raise SettingsError(error.variable, str(error)) from error
     except EmbeddedError as error:
@@ -77,8 +80,11 @@ def command(
         raise click.ClickException(str(error)) from error
 
 
-async def _run(plan: Plan) -> None:
-    await Marketplace(plan, announce=click.echo, report=_reporter(plan)).run()
+async def _run(plan: Plan, cautions: list[str]) -> None:
+    report = _reporter(plan)
+    for caution in cautions:
+        report(caution)
+    await Marketplace(plan, announce=click.echo, report=report).run()
 
 
 def _reporter(plan: Plan) -> Callable[[str], None]:

@@ -145,10 +145,10 @@ class ChildProcess:
 
 def open_log(path: Path) -> int:
     """Opens a log for appending, answers its descriptor; one of `LOG_SIZE_MAX` bytes first moves to `.1`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size >= LOG_SIZE_MAX:
         path.replace(path.with_name(path.name + ".1"))
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def log_tail(path: Path) -> list[str]:

@@ -159,7 +159,7 @@ class Marketplace:
 
     async def _start_children(self, settings: Settings) -> None:
         shutil.rmtree(self._directory.metrics, ignore_errors=True)
-        self._directory.metrics.mkdir(parents=True)
+        self._directory.keep_private()
         environ = child_environment(settings, self._directory.metrics)
         workers = [
             (name, partial(worker_process, environ, self._log(name)))

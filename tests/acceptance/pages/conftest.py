@@ -54,5 +54,7 @@ async def stripe_api(settings: Settings, contract: Contract) -> AsyncIterator[ht
 @pytest.fixture
 async def production_api(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
     """An API of a deployment."""
-    async with serving(msgspec.structs.replace(settings, env="production"), contract) as client:
+    async with serving(
+        msgspec.structs.replace(settings, env="production", public_url="https://shop.example"), contract
+    ) as client:
         yield client

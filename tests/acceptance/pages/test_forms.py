@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from pintuan.pages.strict_transport import AGE_S
 from tests.acceptance.pages.browsing import Browser, Form, Page
 from tests.acceptance.pages.conftest import Opened
 from tests.acceptance.shoppers import Shoppers, placed
@@ -213,3 +214,14 @@ async def test_in_production_the_cookie_needs_tls_and_this_host(
     cookie = (await production_api.get(path)).headers["set-cookie"]
     assert cookie.startswith("__Host-pintuan=")
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+
+
+async def test_browsers_are_told_to_come_back_over_tls_where_links_are_https(
+    browser: Browser, production_api: httpx.AsyncClient, path: str
+) -> None:
+    html = {"accept": "text/html"}
+    for target in (path, "/g/none"):
+        page = await production_api.get(target, headers=html)
+        assert page.headers["strict-transport-security"] == f"max-age={AGE_S}"
+        assert "strict-transport-security" not in (await browser.client.get(target, headers=html)).headers
+    assert "strict-transport-security" not in (await production_api.get("/v1/deals")).headers

@@ -23,7 +23,14 @@ from pintuan.settings import (
 )
 
 KEY = "k" * SECRET_KEY_LENGTH_MIN
-PRODUCTION = {"PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": KEY}
+PRODUCTION = {
+    "PINTUAN_ENV": "production",
+    "PINTUAN_SECRET_KEY": KEY,
+    "PINTUAN_PAYMENT_GATEWAY": "sandbox",
+    "PINTUAN_PUBLIC_URL": "https://shop.example",
+    "PINTUAN_DATABASE_URL": "postgresql://db/shop",
+    "PINTUAN_REDIS_URL": "redis://cache",
+}
 STARTING_AT_ONCE = 8
 ISSUERS = """[{"name": "shop", "issuer": "https://a.example", "audience": "us",
     "jwks_url": "https://a.example/keys"}]"""
@@ -153,6 +160,30 @@ def test_a_bad_value_names_its_variable(variable: str, text: str, reason: str) -
             "PINTUAN_STRIPE_API_BASE",
             "only dev",
         ),
+        (
+            PRODUCTION | {"PINTUAN_PAYMENT_GATEWAY": ""},
+            "PINTUAN_PAYMENT_GATEWAY",
+            "every order counts as paid",
+        ),
+        (PRODUCTION | {"PINTUAN_PUBLIC_URL": ""}, "PINTUAN_PUBLIC_URL", "share links lead to"),
+        (
+            PRODUCTION | {"PINTUAN_PUBLIC_URL": "http://shop.example"},
+            "PINTUAN_PUBLIC_URL",
+            "must begin with https",
+        ),
+        (PRODUCTION | {"PINTUAN_DATABASE_URL": ""}, "PINTUAN_DATABASE_URL", "unless PINTUAN_EMBEDDED_STORES"),
+        (PRODUCTION | {"PINTUAN_REDIS_URL": ""}, "PINTUAN_REDIS_URL", "unless PINTUAN_EMBEDDED_STORES is on"),
+        (PRODUCTION | {"PINTUAN_TRUSTED_PROXIES": "*"}, "PINTUAN_TRUSTED_PROXIES", "only dev may believe"),
+        (
+            PRODUCTION | {"PINTUAN_TRUSTED_PROXIES": "::1,::/0"},
+            "PINTUAN_TRUSTED_PROXIES",
+            "only dev may believe",
+        ),
+        (
+            PRODUCTION | {"PINTUAN_DATABSE_URL": "x"},
+            "PINTUAN_DATABSE_URL",
+            "did you mean PINTUAN_DATABASE_URL",
+        ),
         ({"PINTUAN_PAYMENT_GATEWAY": "stripe"}, "PINTUAN_STRIPE_SECRET_KEY", "needed when"),
         (
             {"PINTUAN_REDIS_URL": "redis+cluster://one:7000,two:7000"},
@@ -180,6 +211,28 @@ def test_production_starts_with_a_long_key_and_no_shifted_clock() -> None:
     settings = load_settings(PRODUCTION | {"PINTUAN_CLOCK_OFFSET_MS": "0", "PINTUAN_RATE_LIMITS": "on"})
 
     assert settings.resolve_secret_key() == KEY
+
+
+def test_production_keeps_its_stores_in_the_data_directory_only_where_that_is_said() -> None:
+    urls = {"PINTUAN_DATABASE_URL": "", "PINTUAN_REDIS_URL": ""}
+
+    assert load_settings(PRODUCTION | urls | {"PINTUAN_EMBEDDED_STORES": "on"}).database_url is None
+
+
+def test_a_mistyped_name_is_told_before_what_it_leaves_unset() -> None:
+    environ = {name: value for name, value in PRODUCTION.items() if name != "PINTUAN_DATABASE_URL"}
+
+    reading = read_settings(environ | {"PINTUAN_DATABSE_URL": "postgresql://db/shop"})
+
+    assert [error.variable for error in reading.errors] == ["PINTUAN_DATABSE_URL", "PINTUAN_DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SERVICE_HOST", "SERVICE_PORT", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR", "API_SERVICE_PORT"],
+)
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_slip(name: str) -> None:
+    assert load_settings(PRODUCTION | {f"PINTUAN_{name}": "tcp://10.0.0.1:8000"}) == load_settings(PRODUCTION)
 
 
 def test_an_empty_value_counts_as_not_set() -> None:

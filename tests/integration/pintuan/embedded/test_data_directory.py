@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import stat
 import sys
 from pathlib import Path
 
 import pytest
 
 from pintuan.embedded.data_directory import DataDirectory
+from pintuan.embedded.process import open_log
 
 pytestmark = pytest.mark.anyio
 
@@ -44,3 +47,16 @@ async def test_only_a_holder_that_was_killed_counts_as_a_crash(
         assert directory.after_crash == killed
     with directory.locked():
         assert not directory.after_crash
+
+
+async def test_logs_and_metrics_are_nobody_elses_to_read_also_those_of_an_older_version(
+    own_directory: Path,
+) -> None:
+    directory = DataDirectory(own_directory / "data")
+    old = directory.log("api")
+    old.parent.mkdir(parents=True, mode=0o755)
+    old.touch(mode=0o644)
+    directory.keep_private()
+    os.close(open_log(directory.log("worker")))
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in directory.path.rglob("*")}
+    assert modes == {"log": 0o700, "metrics": 0o700, "api.log": 0o600, "worker.log": 0o600}

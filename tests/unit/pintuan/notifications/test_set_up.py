@@ -18,7 +18,13 @@ from pintuan.settings import SettingsError, load_settings
 from pintuan.webhooks.addresses import SystemResolver
 from pintuan.webhooks.signing import new_secret
 
-PRODUCTION = {"PINTUAN_ENV": "production", "PINTUAN_SECRET_KEY": "s" * 40}
+PRODUCTION = {
+    "PINTUAN_ENV": "production",
+    "PINTUAN_SECRET_KEY": "s" * 40,
+    "PINTUAN_PAYMENT_GATEWAY": "sandbox",
+    "PINTUAN_PUBLIC_URL": "https://shop.example",
+    "PINTUAN_EMBEDDED_STORES": "on",
+}
 MAIL = {"PINTUAN_SMTP_URL": "smtp://mail.example", "PINTUAN_MAIL_FROM": "Tea House <hello@shop.example>"}
 TEXTS = {"PINTUAN_SMS_WEBHOOK_URL": "https://sms.example/send?key=secret"}
 
