@@ -11,11 +11,15 @@ PIP_PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.tx
 # English is what the sources say; the others have files.
 LANGUAGES := zh ko vi uk fr es
 
+# `make soak` takes this long and begins with this seed.
+SOAK_SECONDS ?= 1800
+SEED ?= 1
+
 # pytest's code for "no tests collected".
 NO_TESTS := 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all check lint format messages docs clean
+.PHONY: help install run test test-all soak check lint format messages docs clean
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -40,6 +44,9 @@ test: install ## Run the test suite
 test-all: install ## Run the tests that take longer, on top of make test
 	@$(BIN)/python -m pytest -m slow || { code=$$?; \
 		if [ $$code -eq $(NO_TESTS) ]; then echo "There are no slow tests."; else exit $$code; fi; }
+
+soak: install ## Harm a marketplace for half an hour; SOAK_SECONDS= and SEED= say how long and from where
+	@$(BIN)/pintuan chaos --seed $(SEED) --seconds $(SOAK_SECONDS)
 
 check: lint ## Check style, types and import contracts
 	@$(BIN)/python -m mypy

@@ -207,16 +207,25 @@ class PlacementDesk:
     async def _place_in_group(self, placement: Placement, lane: Lane) -> Recorded:
         placement = msgspec.structs.replace(placement, deal_id=lane.deal_id)
         try:
-            return await self._place_in_lane(placement, lane)
-        except SoldOut:
-            return await self._place_gathered(placement, lane, await self._lane_count(lane.deal_id))
+            return await self._place_by_link(placement, lane)
         except UnknownGroup:
             epoch = await self._verdict_of_unknown(placement, lane)
         await self._rebuilder.warm(lane, distrusted_epoch=epoch)
         try:
-            return await self._place_in_lane(placement, lane)
+            return await self._place_by_link(placement, lane)
         except UnknownGroup as error:
             raise Overloaded("the group is being made ready, try again") from error
+
+    async def _place_by_link(self, placement: Placement, lane: Lane) -> Recorded:
+        """Places into the group's lane, with what other lanes have left where it has too few units.
+
+        Raises UnknownGroup where the lane does not keep the group, and at any time: it may be rebuilt, and the
+        group may end, while units are being gathered.
+        """
+        try:
+            return await self._place_in_lane(placement, lane)
+        except SoldOut:
+            return await self._place_gathered(placement, lane, await self._lane_count(lane.deal_id))
 
     async def _verdict_of_unknown(self, placement: Placement, lane: Lane) -> int:
         """Refuses a join into a group its lane no longer keeps; else returns the epoch to distrust."""

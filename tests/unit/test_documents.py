@@ -14,7 +14,7 @@ OPTION = re.compile(r"(?<!\S)--[a-z-]+")
 TARGET = re.compile(r"(?:^|\s)make ([a-z-]+)")
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|sql|lua|toml|txt|md|ya?ml))")
 NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
-SOURCES = ("groups", "pricing", "sql", "src", "workers")
+SOURCES = ("benchmarks", "groups", "pricing", "sql", "src", "workers")
 ROOTS = (PROJECT, PROJECT / "src", PROJECT / "groups")
 """What a path in a document may be relative to: inside a package its name goes without saying."""
 

@@ -11,6 +11,7 @@ EXPECTED = {
     "run",
     "test",
     "test-all",
+    "soak",
     "check",
     "format",
     "lint",

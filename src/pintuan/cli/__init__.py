@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     "import": Subcommand("pintuan.cli.import_feed", "Import a product feed."),
     "demo": Subcommand("pintuan.cli.demo", "Fill a running marketplace with live shoppers."),
     "bench": Subcommand("pintuan.cli.bench", "Measure the marketplace on this machine."),
+    "chaos": Subcommand("pintuan.cli.chaos", "Harm a marketplace and check that it keeps its promises."),
     "audit": Subcommand("pintuan.cli.audit", "Check every invariant over all data."),
     "payments": Subcommand("pintuan.cli.payments", "See payments that were given up, and mend them."),
     "doctor": Subcommand(

@@ -4,10 +4,13 @@ import asyncio
 from collections import Counter
 
 import pytest
+from redis.asyncio import Redis
 
 from groups.desk import home_lane
 from groups.engine import GroupEngine
-from groups.errors import SoldOut
+from groups.errors import GroupClosed, SoldOut
+from groups.keys import Lane
+from groups.stock import StockMover
 from tests.integration.groups.conftest import Sound
 from tests.market import Market
 
@@ -37,6 +40,32 @@ async def test_a_group_whose_lane_is_empty_gets_units_of_the_others(
         await one.place(market.wish(f"friend-{n}", group=group))
     with pytest.raises(SoldOut):
         await another_engine.place(market.wish("late", deal=deal))
+    await sound()
+
+
+async def test_a_group_that_ends_while_units_are_gathered_for_it_says_so(
+    engine: GroupEngine, market: Market, redis: Redis, monkeypatch: pytest.MonkeyPatch, sound: Sound
+) -> None:
+    deal = await market.deal(stock=4, lanes=2, max_headcount=6)
+    host = await engine.place(market.wish("host", deal=deal, verb="open", quantity=2))
+    group = await market.group_of(host.order_id)
+    gather = StockMover.gather
+
+    async def gather_slowly(mover: StockMover, lane: Lane, quantity: int) -> bool:
+        found = await gather(mover, lane, quantity)
+        for pass_time in (market.pass_deadline, market.pass_grace):
+            await pass_time(group)
+            await engine.advance_due_groups(limit=10)
+        await market.pass_settling()
+        await engine.advance_due_groups(limit=10)
+        # Rebuilt, the lane keeps no group that has ended.
+        await redis.flushall()
+        return found
+
+    monkeypatch.setattr(StockMover, "gather", gather_slowly)
+    with pytest.raises(GroupClosed):
+        await engine.place(market.wish("friend", group=group))
+    assert (await market.group(group))["status"] == "failed"
     await sound()
 
 
