@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -35,6 +36,7 @@ TOGETHER: Final = 8
 TOGETHER_MAX: Final = 64
 ROUNDS_PER_MARKETPLACE: Final = 12
 SHOPPERS_MAX: Final = 2_000
+EXIT_INTERRUPTED: Final = 130
 AUDIT_WAIT_S: Final = 180.0
 
 
@@ -48,7 +50,10 @@ class Run:
         self.tally = Tally()
 
     async def run(self) -> None:
-        """Runs rounds until there are no more seeds or no more time."""
+        """Runs rounds until there are no more seeds or no more time; SIGTERM ends it as Ctrl-C does."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in one.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         more = True
         while more:
             directory = Path(tempfile.mkdtemp(prefix="pintuan-chaos-"))
@@ -203,11 +208,15 @@ def main(
     allow_many_descriptors()
     options = Options(seconds=seconds, shoppers=shoppers, kinds=kinds, out=out, rounds_per_marketplace=rounds)
     run = Run(plans, options)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run.run())
+    code = 0
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run.run())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        code = EXIT_INTERRUPTED
     for line in run.tally.summary(run.took_s):
         click.echo(line)
-    context.exit(EXIT_BROKEN if run.tally.anomalies else 0)
+    context.exit(EXIT_BROKEN if run.tally.anomalies else code)
 
 
 def rounds_of(first: int, count: int | None, together: int) -> Iterator[Sequence[int]]:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from benchmarks.chaos.wire import HOST
-from pintuan.embedded.process import open_log
+from pintuan.embedded.data_directory import DataDirectory
+from pintuan.embedded.process import ChildCommand, ChildProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-READY: Final = "Pintuan is ready at "
 START_WAIT_S: Final = 90.0
-STOP_WAIT_S: Final = 60.0
+START_POLL_S: Final = 0.05
+STOP_STEPS: Final = ((signal.SIGTERM, 60.0),)
 CHILDREN: Final = {"api": "pintuan.supervisor.api_process", "worker": "-m workers"}
-PORT_VARIABLE: Final = "PINTUAN_HTTP_PORT"
 
 
 class NodeError(Exception):
@@ -30,59 +30,47 @@ class NodeError(Exception):
 
 
 class Node:
-    """A supervisor and its children, which can be started again after they ended."""
+    """A supervisor and its children, which can be started again after they ended.
+
+    `returning` says that a fault started it, so that it may find a store away and give up.
+    """
 
     def __init__(self, name: str, directory: Path, port: int, environ: Mapping[str, str]) -> None:
         self.name = name
         self.port = port
-        self.log = directory / "log" / f"{name}.log"
-        self._data = directory / name
-        self._environ = dict(environ)
-        self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
-        self._stopped_pids: set[int] = set()
-        self.wanted = False
         self.returning = False
-        """Whether a fault started it, so that it may find a store away and give up."""
+        self._log = directory / "log" / f"{name}.log"
+        self._data = DataDirectory(directory / name)
+        self._environ = {**os.environ, **environ}
+        self._process: ChildProcess | None = None
+        self._wanted = False
+        self._stopped_pids: set[int] = set()
 
     async def spawn(self, *, workers: int = 1, **variables: str) -> None:
         """Starts the supervisor and waits for nothing."""
         command = [sys.executable, "-m", "pintuan", "up", "--host", HOST, "--port", str(self.port)]
-        command += ["--data-dir", str(self._data), "--api-workers", "1", "--workers", str(workers)]
-        errors = open_log(self.log)
-        self._ready = asyncio.Event()
-        try:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                env={**os.environ, **self._environ, **variables},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,
-            )
-        finally:
-            os.close(errors)
-        self.wanted = True
-        self._reading = asyncio.create_task(self._read(self._process, self._ready))
+        command += ["--data-dir", str(self._data.path), "--api-workers", "1", "--workers", str(workers)]
+        self._process = await ChildProcess.spawn(
+            ChildCommand(arguments=command, environ={**self._environ, **variables}, log=self._log)
+        )
+        self._wanted = True
 
     async def wait_ready(self) -> None:
-        """Waits for the ready line. Raises NodeError when the supervisor ends or does not come to it."""
+        """Waits until it is ready for the first time. Raises NodeError when it ends or is not in time."""
         process = self._started()
-        ready = asyncio.create_task(self._ready.wait())
-        ended = asyncio.create_task(process.wait())
         try:
-            await asyncio.wait({ready, ended}, timeout=START_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
-            if not self._ready.is_set():
-                raise NodeError(f"node {self.name} did not start (exit status {process.returncode})")
-        finally:
-            ready.cancel()
-            ended.cancel()
+            async with asyncio.timeout(START_WAIT_S):
+                while not self._is_running(process.pid):
+                    if process.returncode is not None:
+                        raise NodeError(f"{self.name} did not start: it exited with {process.returncode}")
+                    await asyncio.sleep(START_POLL_S)
+        except TimeoutError:
+            raise NodeError(f"{self.name} was not ready in {START_WAIT_S:.0f} s") from None
 
     @property
     def ended_with(self) -> int | None:
         """The exit status of a supervisor that ended although nobody asked it to; None while all is well."""
-        return self._process.returncode if self.wanted and self._process is not None else None
+        return self._process.returncode if self._wanted and self._process is not None else None
 
     def children(self, name: str) -> list[psutil.Process]:
         """The running children of this name, one of `CHILDREN`."""
@@ -103,8 +91,8 @@ class Node:
 
     def pause(self, *names: str) -> None:
         """Stops children, or the supervisor where none are named."""
-        pids = [child.pid for name in names for child in self.children(name)] or [self._started().pid]
-        for pid in pids:
+        children = [child.pid for name in names for child in self.children(name)]
+        for pid in children if names else [self._started().pid]:
             if _signalled(pid, signal.SIGSTOP):
                 self._stopped_pids.add(pid)
 
@@ -120,38 +108,21 @@ class Node:
 
     async def kill_supervisor(self) -> None:
         """Ends the supervisor by SIGKILL and waits until it is gone; its children follow by themselves."""
-        self.wanted = False
-        process = self._started()
-        with suppress(ProcessLookupError):
-            process.kill()
-        await self._gone(process)
+        self._wanted = False
+        await self._started().stop(())
 
     async def stop(self) -> None:
         """Ends the node in order, or by kill where that takes too long."""
-        self.wanted = False
+        self._wanted = False
         self.resume()
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_WAIT_S)
-        except TimeoutError:
-            process.kill()
-        await self._gone(process)
+        if self._process is not None:
+            await self._process.stop(STOP_STEPS)
 
-    async def _gone(self, process: asyncio.subprocess.Process) -> None:
-        await process.wait()
-        if self._reading is not None:
-            self._reading.cancel()
+    def _is_running(self, pid: int) -> bool:
+        found = self._data.running()
+        return found is not None and found.pid == pid
 
-    async def _read(self, process: asyncio.subprocess.Process, ready: asyncio.Event) -> None:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe.
-        while line := await process.stdout.readline():
-            if line.decode().startswith(READY):
-                ready.set()
-
-    def _started(self) -> asyncio.subprocess.Process:
+    def _started(self) -> ChildProcess:
         if self._process is None:
             raise NodeError(f"node {self.name} was never started")
         return self._process
