@@ -10,6 +10,9 @@ from sql.loader import Queries, parse_statements
 
 @cache
 def kit_statements(noun: str) -> Queries:
-    """Returns the statements of `benchmarks/<noun>.sql`; a noun may lead into a folder. Raises FileNotFoundError and QueryFileError."""
+    """Returns the statements of `benchmarks/<noun>.sql`, where a noun may lead into a folder.
+
+    Raises FileNotFoundError and QueryFileError.
+    """
     text = files("benchmarks").joinpath(f"{noun}.sql").read_text(encoding="utf-8")
     return Queries(noun, parse_statements(noun, text))

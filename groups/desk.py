@@ -219,8 +219,8 @@ class PlacementDesk:
     async def _place_by_link(self, placement: Placement, lane: Lane) -> Recorded:
         """Places into the group's lane, with what other lanes have left where it has too few units.
 
-        Raises UnknownGroup where the lane does not keep the group, and at any time: it may be rebuilt, and the
-        group may end, while units are being gathered.
+        Raises UnknownGroup where the lane does not keep the group, which may become so while units are
+        gathered: the group ends, and the lane is rebuilt.
         """
         try:
             return await self._place_in_lane(placement, lane)
