@@ -6,7 +6,7 @@ SELECT FROM variants WHERE id = $1 FOR SHARE;
 
 -- name: select_variant_on_offer
 -- Answers what a deal takes over from its variant, and the time the deal is made at.
-SELECT v.merchant_id, v.product_id, v.list_price_minor, v.currency, p.title AS product_title, app_now() AS now
+SELECT v.merchant_id, v.product_id, v.list_price_minor, v.currency, p.title AS product_title, p.visibility, app_now() AS now
 FROM variants v JOIN products p ON p.id = v.product_id
 WHERE v.id = $1;
 
@@ -38,9 +38,9 @@ FROM deal d CROSS JOIN generate_series(0, $17::integer - 1) AS n;
 SELECT * FROM deals_shown WHERE id = $1;
 
 -- name: list_deals
--- Answers a page of deals in the order $8 that pass the filters $1 to $7, from just behind ($9, $10).
+-- Answers a page of deals in the order $8 that pass the filters $1 to $7, from just behind ($9, $10); with $12 of hidden products too.
 SELECT s.*, page.key
-FROM deals_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS page JOIN deals_shown s ON s.id = page.id
+FROM deals_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS page JOIN deals_shown s ON s.id = page.id
 ORDER BY page.key, page.id;
 
 -- name: lock_deal

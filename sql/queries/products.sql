@@ -28,9 +28,9 @@ SELECT created_at FROM product;
 SELECT * FROM products_shown WHERE id = $1;
 
 -- name: list_products
--- Answers a page of products, newest first, that pass the filters $1 to $6, from just behind ($7, $8).
+-- Answers a page of products, newest first, that pass the filters $1 to $6, from just behind ($7, $8); with $10 hidden ones too.
 SELECT s.*, page.key
-FROM products_page($1, $2, $3, $4, $5, $6, $7, $8, $9) AS page JOIN products_shown s ON s.id = page.id
+FROM products_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS page JOIN products_shown s ON s.id = page.id
 ORDER BY page.key, page.id;
 
 -- name: update_product
@@ -73,13 +73,17 @@ SELECT id FROM merchants WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: upsert_feed_products
 -- Adds a batch of a feed's products and updates those that changed; answers a row for each of both.
-INSERT INTO products AS p (id, merchant_id, feed_ref, title, description, images)
-SELECT i.id, $1, i.feed_ref, i.title, i.description, i.images
-FROM jsonb_to_recordset($2::jsonb) AS i (id text, feed_ref text, title text, description text, images jsonb)
+INSERT INTO products AS p (id, merchant_id, feed_ref, title, description, images, visibility)
+SELECT i.id, $1, i.feed_ref, i.title, i.description, i.images, i.visibility
+FROM jsonb_to_recordset($2::jsonb) AS i (
+    id text, feed_ref text, title text, description text, images jsonb, visibility text
+)
 ORDER BY i.feed_ref
 ON CONFLICT (merchant_id, feed_ref) DO UPDATE
-SET title = excluded.title, description = excluded.description, images = excluded.images, updated_at = app_now()
-WHERE (p.title, p.description, p.images) IS DISTINCT FROM (excluded.title, excluded.description, excluded.images)
+SET title = excluded.title, description = excluded.description, images = excluded.images,
+    visibility = excluded.visibility, updated_at = app_now()
+WHERE (p.title, p.description, p.images, p.visibility)
+    IS DISTINCT FROM (excluded.title, excluded.description, excluded.images, excluded.visibility)
 RETURNING (xmax = 0) AS added;
 
 -- name: count_feed_variants

@@ -37,6 +37,8 @@ class ImportReport:
 
     products_added: int = 0
     products_changed: int = 0
+    # Those of the feed that shoppers are not shown.
+    products_hidden: int = 0
     items_added: int = 0
     items_changed: int = 0
     items_unchanged: int = 0
@@ -146,6 +148,7 @@ class FeedImport:
         self._groups_written.update(hash(product.feed_ref) for product in products)
         self.report.products_added += written.added
         self.report.products_changed += written.changed
+        self.report.products_hidden += sum(product.visibility == "hidden" for product in products)
         self.report.items_added += variants_written.added
         self.report.items_changed += variants_written.changed
         self.report.items_unchanged += kept - variants_written.added - variants_written.changed
@@ -180,13 +183,19 @@ def _batches(items: Iterator[FeedItem]) -> Iterator[_Batch]:
 
 
 def _products_of(batch: Sequence[FeedItem], *, except_groups: set[int]) -> list[FeedProduct]:
-    """Each group's product is what its first item says, with the pictures of all its items in the batch."""
+    """Each group's product is what its first item says, with the pictures of all its items in the batch.
+
+    It is hidden if all of them are.
+    """
     first: dict[str, FeedItem] = {}
+    shown: set[str] = set()
     images: dict[str, dict[str, None]] = {}
     for item in batch:
         if hash(item.group_ref) in except_groups:
             continue
         first.setdefault(item.group_ref, item)
+        if not item.is_hidden:
+            shown.add(item.group_ref)
         images.setdefault(item.group_ref, {}).update(dict.fromkeys(item.images))
     return [
         FeedProduct(
@@ -195,6 +204,7 @@ def _products_of(batch: Sequence[FeedItem], *, except_groups: set[int]) -> list[
             title=item.title,
             description=item.description,
             images=list(images[group_ref])[: limits.IMAGES_MAX],
+            visibility="public" if group_ref in shown else "hidden",
         )
         for group_ref, item in first.items()
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
+from pintuan.catalog.schemas import Visibility
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class FeedProduct(msgspec.Struct, frozen=True):
     title: str
     description: str
     images: list[str]
+    visibility: Visibility
 
 
 class FeedVariant(msgspec.Struct, frozen=True):

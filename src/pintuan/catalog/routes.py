@@ -82,6 +82,7 @@ async def list_products(
 ) -> Response[Page[Product]]:
     """Answers a page of everybody's products that pass all filters, with its entity tag.
 
+    Hidden products are listed for the merchant they belong to, who filters by their own `merchant_id`.
     Currency and prices are those of any variant. A cursor counts for the filters it was given with.
     """
     wanted = ProductFilter(
@@ -94,7 +95,7 @@ async def list_products(
     )
     scope = scope_of("products", wanted)
     rows = await service.list_products(
-        resources.pool, wanted, after=decode_key_cursor(cursor, scope), limit=limit + 1
+        resources.pool, wanted, request.user, after=decode_key_cursor(cursor, scope), limit=limit + 1
     )
     page = key_page_of(
         rows, limit=limit, scope=scope, item=lambda row: row[1], place=lambda row: (row[0], row[1].id)
@@ -106,8 +107,8 @@ async def list_products(
 async def get_product(
     product_id: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[Product]:
-    """Answers a product with its variants and its entity tag."""
-    return conditional(request, await service.get_product(resources.pool, product_id))
+    """Answers a product with its variants and its entity tag; a hidden one to its merchant alone."""
+    return conditional(request, await service.show_product(resources.pool, product_id, request.user))
 
 
 @patch("/{product_id:str}", guards=[requires_role("merchant")], summary="Change a product or its variants")

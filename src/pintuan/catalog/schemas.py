@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -27,6 +27,8 @@ from pintuan.patterns import IMAGE_URL_PATTERN, LINE_PATTERN, TEXT_PATTERN
 from pricing.currency import AMOUNT_MINOR_MAX
 
 ID_CHARS_MAX = 64
+
+Visibility: TypeAlias = Literal["public", "hidden"]
 
 Title = Annotated[
     str,
@@ -238,6 +240,13 @@ class Product(msgspec.Struct, frozen=True):
     ]
     variants: Annotated[list[Variant], Meta(description="The sellable forms, in the order they are shown.")]
     created_at: Annotated[datetime, Meta(description="When it was added.", examples=["2030-01-01T12:00:00Z"])]
+    visibility: Annotated[
+        Visibility,
+        Meta(
+            description="`hidden` for a draft of a feed, which nobody but its merchant finds.",
+            examples=["public"],
+        ),
+    ] = "public"
 
 
 class ProductFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,6 +273,14 @@ class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     rows: Annotated[int, Meta(description="Rows read that are an item, kept or not.", examples=[1200])]
     products_added: Annotated[int, Meta(description="New products.", examples=[300])]
     products_changed: Annotated[int, Meta(description="Products that differ now.", examples=[2])]
+    products_hidden: Annotated[
+        int,
+        Meta(
+            description="Products that shoppers are not shown: the feed calls them drafts, archived or "
+            "unpublished.",
+            examples=[1],
+        ),
+    ]
     variants_added: Annotated[int, Meta(description="New variants.", examples=[1190])]
     variants_changed: Annotated[int, Meta(description="Variants that differ now.", examples=[5])]
     variants_unchanged: Annotated[int, Meta(description="Variants that were there already.", examples=[4])]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from pintuan.auth import Principal
     from pintuan.catalog.schemas import ProductFilter
     from pintuan.pagination import KeyCursor
 
@@ -43,18 +44,42 @@ async def create_product(pool: asyncpg.Pool, merchant_id: str, product: NewProdu
 
 
 async def get_product(pool: asyncpg.Pool, product_id: str) -> Product:
-    """Returns the product; raises `NotFound`."""
+    """Returns the product, a hidden one too; raises `NotFound`."""
     product = await store.select_product(pool, product_id)
     if product is None:
         raise NotFound("product")
     return product
 
 
+async def show_product(pool: asyncpg.Pool, product_id: str, viewer: Principal | None) -> Product:
+    """Returns the product; raises `NotFound` where there is none that the viewer is shown."""
+    product = await get_product(pool, product_id)
+    if product.visibility == "hidden" and not sees_hidden(viewer, product.merchant_id):
+        raise NotFound("product")
+    return product
+
+
 async def list_products(
-    pool: asyncpg.Pool, wanted: ProductFilter, *, after: KeyCursor | None, limit: int
+    pool: asyncpg.Pool,
+    wanted: ProductFilter,
+    viewer: Principal | None,
+    *,
+    after: KeyCursor | None,
+    limit: int,
 ) -> list[tuple[int, Product]]:
-    """Returns up to `limit` products with their keys, newest first, from just behind `after`."""
-    return await store.list_products(pool, wanted, after=after, limit=limit)
+    """Returns up to `limit` products with their keys, newest first, from just behind `after`.
+
+    Hidden ones are among them where the viewer asks for their own.
+    """
+    with_hidden = sees_hidden(viewer, wanted.merchant_id)
+    return await store.list_products(pool, wanted, after=after, limit=limit, with_hidden=with_hidden)
+
+
+def sees_hidden(viewer: Principal | None, merchant_id: str | None) -> bool:
+    """Says whether somebody is shown what a merchant has hidden; with None, what anybody has."""
+    if viewer is None:
+        return False
+    return viewer.role == "admin" or (viewer.role == "merchant" and viewer.subject == merchant_id)
 
 
 def currency_problems(price: ListPrice, field: str) -> Iterator[FieldError]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from groups.ids import new_id
-from pintuan.catalog.schemas import NewProduct, NewVariant, Option, Product, Variant
+from pintuan.catalog.schemas import NewProduct, NewVariant, Option, Product, Variant, Visibility
 from pintuan.money import Money
 from sql import load_queries
 
@@ -103,7 +103,7 @@ async def update_variants(connection: Connection, product_id: str, variants: lis
 
 
 async def list_products(
-    pool: asyncpg.Pool, wanted: ProductFilter, *, after: KeyCursor | None, limit: int
+    pool: asyncpg.Pool, wanted: ProductFilter, *, after: KeyCursor | None, limit: int, with_hidden: bool
 ) -> list[tuple[int, Product]]:
     """Returns up to `limit` products with their keys, newest first, from just behind `after`."""
     rows = await pool.fetch(
@@ -117,6 +117,7 @@ async def list_products(
         after.key if after else None,
         after.id if after else None,
         limit,
+        with_hidden,
     )
     return [(row["key"], _product_of(row)) for row in rows]
 
@@ -130,6 +131,7 @@ def product_of(
     images: list[str],
     variants: Sequence[VariantRow],
     created_at: datetime,
+    visibility: Visibility = "public",
 ) -> Product:
     """Returns a product as it is shown; its options are those of its variants."""
     options: dict[str, dict[str, None]] = {}
@@ -156,6 +158,7 @@ def product_of(
             for variant in variants
         ],
         created_at=created_at,
+        visibility=visibility,
     )
 
 
@@ -168,4 +171,5 @@ def _product_of(row: asyncpg.Record) -> Product:
         images=row["images"],
         variants=msgspec.convert(row["variants"], list[VariantRow]),
         created_at=row["created_at"],
+        visibility=row["visibility"],
     )

@@ -148,6 +148,7 @@ async def _import(
         rows=report.rows,
         products_added=report.products_added,
         products_changed=report.products_changed,
+        products_hidden=report.products_hidden,
         variants_added=report.items_added,
         variants_changed=report.items_changed,
         variants_unchanged=report.items_unchanged,

@@ -141,6 +141,11 @@ def _tell(report: ImportReport) -> None:
         f"{_count(report.items_added, 'item')} added, {report.items_changed} changed, "
         f"{report.items_unchanged} as before; {_count(report.bad_rows, 'row')} refused"
     )
+    if report.products_hidden:
+        click.echo(
+            f"{_count(report.products_hidden, 'product')} hidden from shoppers: "
+            "the feed says draft, archived or unpublished"
+        )
     if report.currency_assumed is not None:
         click.echo(
             f"the feed names no currency; its prices were taken for {report.currency_assumed} "

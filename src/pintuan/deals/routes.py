@@ -80,6 +80,7 @@ async def list_deals(
 ) -> Response[Page[Deal]]:
     """Answers a page of everybody's deals that pass all filters, with its entity tag.
 
+    Those of hidden products are listed for their merchant alone, who filters by their own `merchant_id`.
     `price_max` bounds the lowest price. A cursor counts for the filters and the order it was given with.
     """
     wanted = DealFilter(
@@ -94,7 +95,7 @@ async def list_deals(
     )
     scope = scope_of("deals", wanted)
     rows = await service.list_deals(
-        resources.pool, wanted, after=decode_key_cursor(cursor, scope), limit=limit + 1
+        resources.pool, wanted, request.user, after=decode_key_cursor(cursor, scope), limit=limit + 1
     )
     page = key_page_of(
         rows, limit=limit, scope=scope, item=lambda row: row[1], place=lambda row: (row[0], row[1].id)

@@ -17,6 +17,7 @@ from msgspec import UNSET
 from groups.errors import DealNotActive, Overloaded
 from groups.ids import new_id
 from groups.lifecycle import CLOSING_GRACE_MS, ESCALATION_MS
+from pintuan.catalog.service import sees_hidden
 from pintuan.deals import store
 from pintuan.deals.limits import (
     DEAL_MINOR_MAX,
@@ -73,6 +74,8 @@ async def create_deal(
             )
             errors += _lifetime_problems(deal.group_ttl_seconds, rules.authorisation_lifetime_ms)
             errors += _window_problems(deal.ends_at, starts_at=deal.starts_at, now=variant.now)
+            if variant.visibility == "hidden":
+                errors.append(FieldError("variant_id", "belongs to a product that is hidden from shoppers"))
             if errors:
                 raise InvalidInput(errors)
             await store.insert_deal(connection, deal_id=deal_id, deal=deal, variant=variant)
@@ -90,10 +93,19 @@ async def get_deal(pool: asyncpg.Pool, deal_id: str) -> Deal:
 
 
 async def list_deals(
-    pool: asyncpg.Pool, wanted: DealFilter, *, after: KeyCursor | None, limit: int
+    pool: asyncpg.Pool,
+    wanted: DealFilter,
+    viewer: Principal | None,
+    *,
+    after: KeyCursor | None,
+    limit: int,
 ) -> list[tuple[int, Deal]]:
-    """Returns up to `limit` deals with their keys, in the order wanted, from just behind `after`."""
-    return await store.list_deals(pool, wanted, after=after, limit=limit)
+    """Returns up to `limit` deals with their keys, in the order wanted, from just behind `after`.
+
+    Those of hidden products are among them where the viewer asks for their own.
+    """
+    with_hidden = sees_hidden(viewer, wanted.merchant_id)
+    return await store.list_deals(pool, wanted, after=after, limit=limit, with_hidden=with_hidden)
 
 
 async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, change: DealChange) -> Deal:

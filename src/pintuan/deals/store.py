@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from pintuan.catalog.schemas import Visibility
 from pintuan.deals.schemas import Deal, DealFilter, DealProduct, DealStatus, DealVariant, NewDeal, Tier
 from pintuan.money import Money
 from sql import load_queries
@@ -30,6 +31,7 @@ class VariantOnOffer(msgspec.Struct, frozen=True):
     list_price_minor: int
     currency: str
     product_title: str
+    visibility: Visibility
     now: datetime
 
 
@@ -101,7 +103,7 @@ async def select_deal(pool: asyncpg.Pool, deal_id: str) -> Deal | None:
 
 
 async def list_deals(
-    pool: asyncpg.Pool, wanted: DealFilter, *, after: KeyCursor | None, limit: int
+    pool: asyncpg.Pool, wanted: DealFilter, *, after: KeyCursor | None, limit: int, with_hidden: bool
 ) -> list[tuple[int, Deal]]:
     """Returns up to `limit` deals with their keys, in the order wanted, from just behind `after`."""
     rows = await pool.fetch(
@@ -117,6 +119,7 @@ async def list_deals(
         after.key if after else None,
         after.id if after else None,
         limit,
+        with_hidden,
     )
     return [(row["key"], _deal_of(row)) for row in rows]
 

@@ -50,6 +50,7 @@ async def test_a_feed_is_imported_and_told_row_by_row(api: httpx.AsyncClient, up
             "rows": 4,
             "products_added": 2,
             "products_changed": 0,
+            "products_hidden": 0,
             "variants_added": 3,
             "variants_changed": 0,
             "variants_unchanged": 0,

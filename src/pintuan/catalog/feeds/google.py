@@ -43,6 +43,10 @@ _OPTION_COLUMNS = {"color": "Color", "size": "Size", "material": "Material", "pa
 _REPEATABLE_COLUMNS = frozenset({"additional_image_link"})
 _ONCE = (*ATTRIBUTE_COLUMNS, "description", "image_link", "item_group_id")
 
+# Meta's `status` and `visibility` with its older values, and what other software writes into them.
+_STATE_COLUMNS = ("status", "visibility")
+_HIDDEN_STATES = frozenset(("archived", "draft", "hidden", "staging"))
+
 _PRICE = re.compile(r"([0-9.,]+)\s*([A-Za-z]{3})")
 
 
@@ -92,6 +96,7 @@ def google_item(line: int, cells: Mapping[str, str], more_images: Iterable[str])
         currency=currency,
         currency_assumed=False,
         attributes=attributes_of(cells, {column: column for column in ATTRIBUTE_COLUMNS}),
+        is_hidden=any(cells.get(column, "").lower() in _HIDDEN_STATES for column in _STATE_COLUMNS),
     )
 
 

@@ -26,7 +26,8 @@ class FeedItem(msgspec.Struct, frozen=True, kw_only=True):
 
     `item_ref` is what the item is known by when the feed is imported again. `images` are what the item brings
     to its product, `variant_images` its own. `options` are names and values in the feed's order. The price is
-    in minor units of `currency`, which the feed named unless `currency_assumed`.
+    in minor units of `currency`, which the feed named unless `currency_assumed`. A shop shows nobody what
+    `is_hidden`.
     """
 
     line: int
@@ -43,6 +44,7 @@ class FeedItem(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     currency_assumed: bool
     attributes: dict[str, str]
+    is_hidden: bool = False
 
 
 class BadRow(NamedTuple):

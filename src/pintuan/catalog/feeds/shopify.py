@@ -66,6 +66,9 @@ _PRODUCT_ATTRIBUTES = {
     "published": "published",
     "status": "status",
 }
+# Any other status, such as draft, archived or unlisted, keeps a product out of the shop's lists.
+_SHOWN_STATES = frozenset(("", "active"))
+_UNPUBLISHED = frozenset(("false", "no", "0"))
 _VARIANT_ATTRIBUTES = {
     "variant_compare_at_price": "compare_at_price",
     "variant_barcode": "barcode",
@@ -83,6 +86,7 @@ class _Product(NamedTuple):
     images: tuple[str, ...]
     option_names: tuple[str, ...]
     attributes: dict[str, str]
+    is_hidden: bool
 
 
 def is_shopify(table: Table) -> bool:
@@ -181,6 +185,10 @@ def _product_of(row: Row, images: tuple[str, ...]) -> _Product:
             for name in (f"option{number}_name",)
         ),
         attributes=attributes_of(cells, _PRODUCT_ATTRIBUTES),
+        is_hidden=(
+            cells.get("status", "").lower() not in _SHOWN_STATES
+            or cells.get("published", "").lower() in _UNPUBLISHED
+        ),
     )
 
 
@@ -242,6 +250,7 @@ def _item(product: _Product, row: Row, currency: str, sku_counts: Mapping[str, i
         currency=currency,
         currency_assumed=True,
         attributes=attributes,
+        is_hidden=product.is_hidden,
     )
 
 
