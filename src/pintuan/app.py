@@ -34,6 +34,7 @@ from pintuan.gateway_events.routes import ROUTES as GATEWAY_EVENT_ROUTES
 from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
+from pintuan.health.service import shared_metrics, shared_readiness
 from pintuan.identity.routes import ROUTES as IDENTITY_ROUTES
 from pintuan.invites.routes import ROUTES as INVITE_ROUTES
 from pintuan.ledger.routes import ROUTES as LEDGER_ROUTES
@@ -162,6 +163,8 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             app.state.verifier = resources.verifier
             app.state.draining = draining
             app.state.live = live
+            app.state.readiness = shared_readiness(resources.with_share(Share.OPERATOR))
+            app.state.metrics_text = shared_metrics()
             direct: DirectPlacing = app.state.direct_placing
             with direct.serving(resources, asyncio.get_running_loop()), drain_on_sigterm(draining):
                 yield

@@ -1,13 +1,21 @@
 """What a load balancer and an operator see."""
 
+import asyncio
 import re
+from collections import Counter
 
 import asyncpg
 import httpx
 import pytest
 
+from pintuan import metrics
+from pintuan.bootstrap import Resources
 from pintuan.embedded import EmbeddedRedis
+from pintuan.errors import FieldError
+from pintuan.health import service
 from pintuan.settings import Settings
+from tests.acceptance.conftest import serving
+from tests.acceptance.contract.documented import Contract
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +69,32 @@ async def test_a_database_that_lacks_a_migration_is_not_ready(
     assert response.status_code == 503
     assert [error["field"] for error in response.json()["errors"]] == ["migrations"]
     assert "0001_catalog" in response.json()["errors"][0]["message"]
+
+
+async def test_one_look_serves_all_who_ask_for_readiness_or_metrics(
+    settings: Settings, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = Counter[str]()
+    failing_parts, render = service.failing_parts, metrics.render
+
+    async def counted(resources: Resources) -> list[FieldError]:
+        looks["ready"] += 1
+        return await failing_parts(resources)
+
+    def counted_render() -> bytes:
+        looks["metrics"] += 1
+        return render()
+
+    monkeypatch.setattr(service, "failing_parts", counted)
+    monkeypatch.setattr(metrics, "render", counted_render)
+    # They keep what they found for longer than the test takes.
+    monkeypatch.setattr(service, "READINESS_KEPT_S", 60.0)
+    monkeypatch.setattr(service, "METRICS_KEPT_S", 60.0)
+    async with serving(settings, contract) as api:
+        for path in ("/health/ready", "/metrics"):
+            answers = await asyncio.gather(*(api.get(path) for _ in range(64)))
+            assert {answer.status_code for answer in answers} == {200}
+    assert looks == {"ready": 1, "metrics": 1}
 
 
 async def test_requests_are_counted_by_template_method_and_status(api: httpx.AsyncClient) -> None:

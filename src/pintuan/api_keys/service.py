@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from groups.errors import LimitReached, Overloaded
 from pintuan.api_keys import store
 from pintuan.api_keys.key_text import new_key, read_key_text
-from pintuan.api_keys.limits import KEYS_PER_MERCHANT_MAX, LOOKUP_WAIT_S, LOOKUPS_AT_ONCE_MAX
+from pintuan.api_keys.limits import (
+    KEYS_PER_MERCHANT_MAX,
+    LOOKUP_WAIT_S,
+    LOOKUPS_AT_ONCE_MAX,
+    REFUSED_COUNT_MAX,
+    REFUSED_REMEMBERED_S,
+)
 from pintuan.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
 from pintuan.auth.principal import Principal
 from pintuan.errors import InvalidInput, NotFound, Unauthenticated
@@ -19,6 +26,7 @@ from sql.retry import retry_serialization
 if TYPE_CHECKING:
     import asyncpg
 
+    from pintuan.api_keys.key_text import Claimed
     from pintuan.pagination import Cursor
 
 
@@ -69,11 +77,13 @@ async def delete_key(pool: asyncpg.Pool, merchant_id: str, key_id: str) -> None:
 
 
 class KeyLookup:
-    """Recognises keys by asking Postgres, a few at a time, so that guessing keys cannot hold up joins."""
+    """Recognises keys by asking Postgres, a few at a time; a key that was refused is not looked up again."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._turns = asyncio.Semaphore(LOOKUPS_AT_ONCE_MAX)
+        # Until when each is refused without a look, by the loop's clock.
+        self._refused: OrderedDict[Claimed, float] = OrderedDict()
 
     async def principal_of(self, text: str) -> Principal:
         """Returns the merchant whose valid key this is.
@@ -85,6 +95,9 @@ class KeyLookup:
         claimed = read_key_text(text)
         if claimed is None:
             raise Unauthenticated("The API key is not one of ours.")
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._refused.get(claimed, 0.0):
+            raise _unknown()
         try:
             async with asyncio.timeout(LOOKUP_WAIT_S):
                 await self._turns.acquire()
@@ -95,5 +108,13 @@ class KeyLookup:
         finally:
             self._turns.release()
         if merchant_id is None:
-            raise Unauthenticated("The API key does not exist, was deleted or has expired.")
+            self._refused[claimed] = now_s + REFUSED_REMEMBERED_S
+            self._refused.move_to_end(claimed)
+            if len(self._refused) > REFUSED_COUNT_MAX:
+                self._refused.popitem(last=False)
+            raise _unknown()
         return Principal(merchant_id, "merchant", api_key_id=claimed.key_id)
+
+
+def _unknown() -> Unauthenticated:
+    return Unauthenticated("The API key does not exist, was deleted or has expired.")

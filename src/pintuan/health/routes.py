@@ -11,8 +11,6 @@ from litestar.datastructures import State
 from pintuan import metrics
 from pintuan.auth.middleware import PUBLIC_OPTION
 from pintuan.errors import FieldError, NotReady
-from pintuan.health import service
-from pintuan.parameters import InjectedResources
 
 
 class Liveness(msgspec.Struct):
@@ -38,11 +36,11 @@ async def live() -> Liveness:
 
 
 @get("/health/ready", summary="Can the process serve?")
-async def ready(resources: InjectedResources, state: State) -> Readiness:
-    """Answers 503 with the parts that fail, or once shutdown has begun."""
+async def ready(state: State) -> Readiness:
+    """Answers 503 with the parts that fail, or once shutdown has begun; one look serves all who ask."""
     if state.draining.begun:
         raise NotReady([FieldError("process", "shutting down")])
-    failing = await service.failing_parts(resources)
+    failing = await state.readiness.get()
     if failing:
         raise NotReady(failing)
     return Readiness()
@@ -53,11 +51,10 @@ async def ready(resources: InjectedResources, state: State) -> Readiness:
     summary="Metrics in the Prometheus text format",
     media_type=MediaType.TEXT,
     response_description="Counters, gauges and histograms of all API processes.",
-    sync_to_thread=True,
 )
-def read_metrics() -> Response[bytes]:
-    """Answers for all processes of the API."""
-    return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
+async def read_metrics(state: State) -> Response[bytes]:
+    """Answers for all processes of the API, as they were within the last second."""
+    return Response(await state.metrics_text.get(), media_type=metrics.CONTENT_TYPE)
 
 
 ROUTES: Final = [

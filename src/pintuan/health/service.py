@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import redis.exceptions
 
+from pintuan import metrics
 from pintuan.errors import FieldError
+from pintuan.health.shared_answer import METRICS_KEPT_S, READINESS_KEPT_S, SharedAnswer
 from pintuan.redis_connection import ping
 from sql import load_queries
 from sql.migration_files import read_migrations
@@ -32,6 +34,18 @@ _AWAY: Final = (
     asyncpg.InternalClientError,
     redis.exceptions.RedisError,
 )
+
+
+def shared_readiness(resources: Resources) -> SharedAnswer[list[FieldError]]:
+    """Returns what tells everybody which parts fail; that none does is remembered for a moment."""
+    return SharedAnswer(
+        partial(failing_parts, resources), kept_s=READINESS_KEPT_S, keeps=lambda failing: not failing
+    )
+
+
+def shared_metrics() -> SharedAnswer[bytes]:
+    """Returns what tells everybody the metrics, which are read from files and put together in a thread."""
+    return SharedAnswer(partial(asyncio.to_thread, metrics.render), kept_s=METRICS_KEPT_S)
 
 
 async def failing_parts(resources: Resources) -> list[FieldError]:
