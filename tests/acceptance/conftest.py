@@ -75,29 +75,44 @@ async def serving(settings: Settings, contract: Contract) -> AsyncIterator[httpx
 @asynccontextmanager
 async def serving_app(app: Litestar, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
     """The same for an application whose state the test looks into."""
-    gate = PlacementGate(Settings().placements_in_flight)
+    async with (
+        listening(app) as port,
+        httpx.AsyncClient(
+            base_url=f"http://{HOST}:{port}",
+            timeout=CALL_TIMEOUT_S,
+            event_hooks={"response": [contract.check]},
+        ) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def listening(
+    app: Litestar, *, direct: bool = True, gate: PlacementGate | None = None
+) -> AsyncIterator[int]:
+    """Serves an application on a free port for the life of the block.
+
+    Without `direct` nothing is answered but by the application, which somebody else has started.
+    """
     config = uvicorn.Config(
         app,
         # What an API process speaks, placing calls without the application included.
-        http=gated(gate, app.state.direct_placing),
+        http=gated(
+            gate or PlacementGate(Settings().placements_in_flight),
+            app.state.direct_placing if direct else None,
+        ),
         host=HOST,
         port=0,
         log_config=None,
         access_log=False,
-        lifespan="on",
+        lifespan="on" if direct else "off",
         proxy_headers=False,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     try:
         await _started(server, task)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(
-            base_url=f"http://{HOST}:{port}",
-            timeout=CALL_TIMEOUT_S,
-            event_hooks={"response": [contract.check]},
-        ) as client:
-            yield client
+        yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
         await task

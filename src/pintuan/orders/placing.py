@@ -66,4 +66,4 @@ def buyer_of(request: ApiRequest) -> str:
 def request_id_of(request: ApiRequest, buyer_id: str, idempotency_key: str | None) -> bytes:
     """Returns what principal, call and key are remembered under, 16 bytes; raises IdempotencyKeyMissing."""
     key = require_idempotency_key(idempotency_key)
-    return service.hash_request(buyer_id, request.method, request.url.path, key)
+    return service.hash_request(buyer_id, request.method, request.scope["path"], key)
