@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.cluster import ClusterParser
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -20,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from groups.errors import Overloaded
+from groups.redis_url import pool_to
 
 # To one server.
 CONNECTIONS_MAX: Final = 32
@@ -88,7 +88,7 @@ class ServerPool:
     def __init__(self, url: str) -> None:
         self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
         self._closed = False
-        self._pool = BlockingConnectionPool.from_url(
+        self._pool = pool_to(
             url,
             max_connections=CONNECTIONS_MAX,
             timeout=CALL_TIMEOUT_S,

@@ -233,12 +233,10 @@ def _reason(error: Exception) -> str:
 
 def _server(dsn: str) -> str:
     """Names host, port and database of a URL, and nothing secret."""
-    try:
-        parts = urlsplit(dsn)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "an unreadable URL"
-    return f"{parts.hostname or 'the local socket'}{port}{parts.path}"
+    parts = urlsplit(dsn)
+    # There may be several, separated by commas, so that the library's own reading of a port would not do.
+    hosts = parts.netloc.rpartition("@")[2]
+    return f"{hosts or 'the local socket'}{parts.path}"
 
 
 def _tell_nobody(_: str) -> None:

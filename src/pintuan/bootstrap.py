@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from groups.connections import Connections
 from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
 from groups.listeners import Listeners, Untraced
@@ -24,7 +25,7 @@ from pintuan.fair_share.limits import CONNECTIONS_PER_WORKER, Share
 from pintuan.identity.erasures import recently_erased_subjects
 from pintuan.live.signals import ChangeSignals, open_signals
 from pintuan.previews.cards import Cards
-from pintuan.redis_connection import RedisClient, open_redis, placement_url
+from pintuan.redis_connection import open_redis, placement_url
 from pintuan.tracing import open_tracing
 from pintuan.webhooks.addresses import Resolver, SystemResolver
 
@@ -52,7 +53,7 @@ class Resources:
     settings: Settings
     pool: asyncpg.Pool
     pools: Mapping[Share, asyncpg.Pool]
-    redis: RedisClient
+    redis: Connections
     engine: GroupEngine
     doorbells: Doorbells
     signals: ChangeSignals

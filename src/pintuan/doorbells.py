@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 import msgspec
 import structlog
 from arq.connections import ArqRedis
-from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
 from groups.cluster_url import names_cluster
+from groups.redis_url import pool_to
 from pintuan.metrics import DOORBELL_FAILURES
 from pintuan.settings import SettingsError
 
@@ -85,7 +85,7 @@ async def open_queue(settings: Settings) -> AsyncIterator[ArqRedis]:
             "PINTUAN_QUEUE_REDIS_URL",
             "required when PINTUAN_REDIS_URL is a cluster, which the queue cannot use",
         )
-    pool = BlockingConnectionPool.from_url(
+    pool = pool_to(
         url,
         max_connections=CONNECTION_COUNT_MAX,
         timeout=CONNECTION_WAIT_S,

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from groups.cluster_url import CLUSTER_SCHEMES, addresses_of, names_cluster
 from pintuan.auth.trusted_issuer import TrustedIssuer, read_trusted_issuers
 from pintuan.dotenv_file import read_dotenv
 from pintuan.secret_key_file import create_secret_key
 from pintuan.setting_combinations import Disagreement, disagreements
 from pintuan.setting_names import slip
+from pintuan.setting_stores import placing_redis, postgres, redis_server
 from pintuan.setting_values import (
     MASK,
     age_days,
@@ -54,9 +54,6 @@ SECRET_KEYS_ACCEPTED_MAX = 8
 OFFSET_MS_MAX = 10 * 365 * 24 * 3600 * 1000
 # Of production's requests, this share is traced unless somebody sets another.
 TRACE_SHARE_PRODUCTION = 0.01
-
-_POSTGRES_SCHEMES = ("postgresql", "postgres")
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
 class SettingsError(Exception):
@@ -282,13 +279,6 @@ def _environment() -> dict[str, str]:
         raise SettingsError(DOTENV_FILE, str(error)) from error
 
 
-def _placement_redis(text: str) -> str:
-    if not names_cluster(text):
-        return url(*_REDIS_SCHEMES, *CLUSTER_SCHEMES)(text)
-    addresses_of(text)
-    return text
-
-
 def _shown(setting: Setting, value: object) -> str:
     if value is None or value == ():
         return "not set"
@@ -307,13 +297,13 @@ SETTINGS = (
     Setting(
         "embedded_stores", switch, "on lets production keep its stores in the data directory, as dev does"
     ),
-    Setting("database_url", url(*_POSTGRES_SCHEMES), "your own Postgres; without it an embedded one starts"),
+    Setting("database_url", postgres, "your own Postgres; without it an embedded one starts"),
     Setting(
         "redis_url",
-        _placement_redis,
+        placing_redis,
         "your own Redis for placement, or redis+cluster://host:port,host:port; else an embedded one starts",
     ),
-    Setting("queue_redis_url", url(*_REDIS_SCHEMES), "a Redis for the job queue; else PINTUAN_REDIS_URL"),
+    Setting("queue_redis_url", redis_server, "a Redis for the job queue; else PINTUAN_REDIS_URL"),
     Setting("secret_key", str, "signs access tokens; in dev one is made in the data directory", secret=True),
     Setting(
         "secret_keys_accepted",

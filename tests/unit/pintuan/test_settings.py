@@ -112,6 +112,36 @@ def test_every_variable_reaches_its_field() -> None:
         ("DATABASE_URL", "postgresql://a b@db/shop", "is not a valid URL"),
         ("DATABASE_URL", "postgresql:shop", "must start with postgresql://"),
         ("REDIS_URL", "http://cache", "must start with redis:// or rediss:// or unix://"),
+        ("DATABASE_URL", "postgresql://u:p@one:5432,two:port/shop", "host 2 is not a valid host:port"),
+        (
+            "DATABASE_URL",
+            "postgresql://db/shop?sslrootcert=/none/ca.pem",
+            "sslrootcert: cannot read /none/ca.pem",
+        ),
+        (
+            "REDIS_URL",
+            "rediss://cache?ssl_ca_certs=/none/ca.pem",
+            "ssl_ca_certs: cannot read /none/ca.pem: No such",
+        ),
+        ("REDIS_URL", "rediss://cache?ssl_ca_certs=/dev/null", "ssl_ca_certs: /dev/null cannot be used"),
+        (
+            "REDIS_URL",
+            "rediss://cache?ssl_ca_cert=x",
+            "has the option 'ssl_ca_cert', which there is not; did you",
+        ),
+        (
+            "REDIS_URL",
+            "rediss+cluster://one,two?sll_ca_certs=x",
+            "has the option 'sll_ca_certs', which there is not",
+        ),
+        ("REDIS_URL", "redis://cache?ssl_ca_certs=x", "has the option ssl_ca_certs, which needs rediss://"),
+        ("REDIS_URL", "rediss://cache?ssl_check_hostname=maybe", "ssl_check_hostname must be true"),
+        (
+            "QUEUE_REDIS_URL",
+            "redis://cache?decode_responses=1",
+            "has the option 'decode_responses', which there",
+        ),
+        ("QUEUE_REDIS_URL", "redis://cache?db=first", "Invalid value for 'db'"),
         ("REDIS_URL", "redis+cluster:cache", "must have ://"),
         ("REDIS_URL", "redis+cluster://one:7000,two:port", "node 2 is not a valid host:port"),
         ("REDIS_URL", "redis+cluster://:hunter2@one:7000,:7001", "node 2 is not a valid host:port"),
@@ -233,6 +263,12 @@ def test_a_mistyped_name_is_told_before_what_it_leaves_unset() -> None:
 )
 def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_slip(name: str) -> None:
     assert load_settings(PRODUCTION | {f"PINTUAN_{name}": "tcp://10.0.0.1:8000"}) == load_settings(PRODUCTION)
+
+
+def test_several_servers_of_postgres_may_be_named_as_libpq_has_it() -> None:
+    url = "postgresql://shop:p%40ss@one:5432,two:5433/shop?target_session_attrs=read-write"
+
+    assert load_settings({"PINTUAN_DATABASE_URL": url}).database_url == url
 
 
 def test_an_empty_value_counts_as_not_set() -> None:
