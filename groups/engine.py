@@ -156,7 +156,7 @@ async def open_engine(
         pool, store, rebuilder, hold_ms=hold_ms, listeners=listeners, recording_pool=recording_pool
     )
     try:
-        lifecycle = Lifecycle(pool, store, listeners)
+        lifecycle = Lifecycle(pool, store, listeners, hold_ms=hold_ms)
         reconciler, listing = Reconciler(pool, store, listeners), GroupList(listing_pool or pool, store)
         stock = StockMover(pool, store)
         yield GroupEngine(desk, lifecycle, reconciler, listing, stock, pool, listeners)

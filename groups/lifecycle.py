@@ -21,13 +21,18 @@ from sql.retry import retry_serialization
 
 QUERIES = load_queries("lifecycle")
 LANES = load_queries("lanes")
-# Held seats may resolve for this long after a group closed.
+# Held seats may resolve for this long after a group closed, and after the first attempt at their payment.
 CLOSING_GRACE_MS = 10_000
+# A closing group is watched for this long, by workers that look, until attempts at its held seats are made.
+# Without a gateway it settles without them then; time in which no worker was there does not count.
+UNTRIED_WATCH_MS = 300_000
+# An unpaid order whose next attempt is due is looked at again after this long.
+DUE_LOOK_MS = 5_000
 # A payment still open this long after the settlement is left to its own escalation.
 ESCALATION_MS = 300_000
-# Between two looks at a settling group; each waits longer, so that stuck groups leave the way to others.
-SETTLING_LOOK_MIN_MS = 50
-SETTLING_LOOK_MAX_MS = 5_000
+# Between two looks at a group that waits for payments; each waits longer, so that others come first.
+PAYMENTS_LOOK_MIN_MS = 50
+PAYMENTS_LOOK_MAX_MS = 5_000
 GROUPS_AT_ONCE_MAX = 4
 
 _log = logging.getLogger("groups.lifecycle")
@@ -56,14 +61,15 @@ class Advance:
 
 
 class Lifecycle:
-    """Closes, settles and ends groups that are due."""
+    """Closes, settles and ends groups that are due; `hold_ms` is how long an unpaid seat is kept."""
 
-    def __init__(self, pool: asyncpg.Pool, store: LaneStore, listeners: Listeners) -> None:
+    def __init__(self, pool: asyncpg.Pool, store: LaneStore, listeners: Listeners, *, hold_ms: int) -> None:
         self._pool = pool
         self._store = store
         self._listeners = listeners
         self._setbacks = Setbacks(pool, "lifecycle")
         self._unpaid = Setbacks(pool, "expiry")
+        self._hold_ms = hold_ms
 
     async def advance_due(self, limit: int) -> int:
         """Advances up to `limit` due groups as far as they can go now; returns how many changed state.
@@ -128,7 +134,9 @@ class Lifecycle:
                 grace_over = bool(group["grace_over"])
                 advance.settled_late_s = await self._settle(connection, group, grace_over=grace_over)
                 if advance.settled_late_s is None:
-                    await connection.execute(QUERIES["watch_closing"], group_id)
+                    await connection.execute(
+                        QUERIES["watch_closing"], group_id, PAYMENTS_LOOK_MIN_MS, PAYMENTS_LOOK_MAX_MS
+                    )
                     return advance
                 advance.changed, status = True, "settling"
             if status == "settling":
@@ -150,9 +158,12 @@ class Lifecycle:
         Answers None while held seats may still resolve.
         """
         await connection.execute(QUERIES["lock_members"], group["id"])
-        members = await connection.fetchrow(QUERIES["count_members"], group["id"])
-        if members["held"] and not grace_over:
+        members = await connection.fetchrow(QUERIES["count_members"], group["id"], CLOSING_GRACE_MS)
+        awaited = members["awaited"] and members["watched_ms"] < UNTRIED_WATCH_MS
+        if members["held"] and (awaited or not grace_over):
             return None
+        if members["awaited"]:
+            _log.warning("group %s settles without %d seats never tried", group["id"], members["awaited"])
         decision = decide(
             group["tier_headcounts"],
             group["tier_prices_minor"],
@@ -176,7 +187,7 @@ class Lifecycle:
         # The next look is set before payments are read, so that one that ends meanwhile brings it forward;
         # and it is set at all so that groups that wait for payments do not crowd out those that are due.
         await connection.execute(
-            QUERIES["watch_settling"], group["id"], SETTLING_LOOK_MIN_MS, SETTLING_LOOK_MAX_MS
+            QUERIES["watch_settling"], group["id"], PAYMENTS_LOOK_MIN_MS, PAYMENTS_LOOK_MAX_MS
         )
         payments_open = await connection.fetchval(QUERIES["has_open_operations"], group["id"])
         if payments_open and not group["escalation_due"]:
@@ -196,12 +207,18 @@ class Lifecycle:
             _log.info("lane %s was not told that %s closed: %r", closed.lane, closed.group_id, error)
 
     async def expire_unpaid(self, limit: int) -> int:
-        """Expires up to `limit` orders that were not paid in their hold time; returns how many."""
+        """Expires orders that were not paid in their hold time, counted from the first attempt at it.
+
+        Looks at up to `limit` whose time seems over, and returns at how many it looked.
+        """
         rows = await self._pool.fetch(QUERIES["due_unpaid"], limit)
         return await self._unpaid.each([row["id"] for row in rows], self.expire_orders)
 
     async def expire_orders(self, order_ids: Sequence[str]) -> int:
-        """Expires those of the orders that were not paid in their hold time; returns how many."""
-        rows = await retry_serialization(lambda: self._pool.fetch(QUERIES["expire_unpaid"], order_ids))
-        self._listeners.on_changed([row["group_id"] for row in rows if row["group_id"] is not None])
+        """Expires those of the orders whose time is over and gives the others theirs; returns at how many."""
+        rows = await retry_serialization(
+            lambda: self._pool.fetch(QUERIES["expire_unpaid"], order_ids, self._hold_ms, DUE_LOOK_MS)
+        )
+        expired = [row["group_id"] for row in rows if row["status"] == "expired"]
+        self._listeners.on_changed([group_id for group_id in expired if group_id is not None])
         return len(rows)

@@ -221,8 +221,29 @@ class Market:
         )
         return overdue
 
+    async def pass_hold(self, *order_ids: str) -> None:
+        """Ends the time of held orders, of all where none is named, whose payment was tried in vain."""
+        held = [
+            row["id"] for row in await self.orders(status="held") if row["id"] in order_ids or not order_ids
+        ]
+        await self.try_in_vain(*held)
+        await self.pool.execute(
+            "UPDATE orders SET hold_until = app_now() WHERE status = 'held' AND id = ANY($1::text[])", held
+        )
+
+    async def try_in_vain(self, *order_ids: str) -> None:
+        """Does what an attempt long ago without an answer did; the next one is a while away."""
+        await self.pool.execute(
+            "UPDATE payment_operations SET state = 'unknown', attempts = greatest(attempts, 1),"
+            " first_tried_at = app_now() - interval '1 day', due_at = app_now() + interval '10 minutes'"
+            " WHERE kind = 'authorise' AND ended_at IS NULL AND order_id = ANY($1::text[])",
+            list(order_ids),
+        )
+
     async def pass_grace(self, group_id: str) -> None:
-        """Ends the time that held members of a closing group have left, as time would."""
+        """Ends the time that held members of a closing group have left, whose payment was tried in vain."""
+        held = await self.orders(status="held", group_id=group_id)
+        await self.try_in_vain(*(row["id"] for row in held))
         await self.pool.execute("UPDATE groups SET settle_by = app_now() WHERE id = $1", group_id)
         await self.pool.execute(
             "UPDATE group_progress SET check_at = app_now() WHERE group_id = $1", group_id

@@ -37,9 +37,23 @@ FROM groups g
 WHERE p.group_id = $1 AND g.id = p.group_id AND p.headcount < p.capacity;
 
 -- name: watch_closing
--- Looks at a closing group again when its grace is over, or at the next change of a member.
-UPDATE group_progress p SET restless = true, check_at = g.settle_by
+-- Looks at a closing group again when its grace is over, then after half the time it was watched, within $2 and $3
+-- milliseconds, or at the next change of a member. Of the time since the last look at most $3 ms count as watched.
+UPDATE group_progress p
+SET restless = true, watched_at = app_now(), watched_ms = w.ms,
+    check_at = greatest(
+        g.settle_by,
+        app_now() + least(greatest(w.ms / 2, $2::bigint), $3::bigint) * interval '1 millisecond'
+    )
 FROM groups g
+CROSS JOIN LATERAL (
+    SELECT
+        b.watched_ms + CASE WHEN g.settle_by <= app_now() THEN least(
+            (extract(epoch FROM app_now() - coalesce(b.watched_at, app_now())) * 1000)::bigint, $3::bigint
+        ) ELSE 0 END AS ms
+    FROM group_progress b
+    WHERE b.group_id = g.id
+) w
 WHERE p.group_id = $1 AND g.id = p.group_id;
 
 -- name: watch_settling
@@ -63,16 +77,32 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: count_members
--- Counts the members whose payment is authorised, and those still held; says since when a look at the group was due.
+-- Counts the members whose payment is authorised, those still held, and of these the ones to wait for: an attempt at
+-- the payment is due that nobody has begun, or the first one is less than $2 ms old. Says since when a look at the
+-- group was due, and for how long workers have watched it wait.
 SELECT
-    count(*) FILTER (WHERE status = 'authorised') AS authorised,
-    count(*) FILTER (WHERE status = 'held') AS held,
+    count(*) FILTER (WHERE o.status = 'authorised') AS authorised,
+    count(*) FILTER (WHERE o.status = 'held') AS held,
+    count(*) FILTER (
+        WHERE attempt_is_due(a.attempts, a.due_at, a.ended_at)
+            OR (
+                a.ended_at IS NULL AND tried_since(a.attempts, a.first_tried_at, a.created_at)
+                    > app_now() - $2::bigint * interval '1 millisecond'
+            )
+    ) AS awaited,
     (
         SELECT greatest(extract(epoch FROM app_now() - coalesce(check_at, app_now())), 0)
         FROM group_progress WHERE group_id = $1
-    )::float8 AS late_s
-FROM orders
-WHERE group_id = $1 AND status IN ('held', 'authorised');
+    )::float8 AS late_s,
+    (SELECT watched_ms FROM group_progress WHERE group_id = $1) AS watched_ms
+FROM orders o
+-- One look-up by key for each member that is held, whatever the planner believes about the tables' sizes.
+LEFT JOIN LATERAL (
+    SELECT p.attempts, p.due_at, p.ended_at, p.first_tried_at, p.created_at FROM payment_operations p
+    WHERE o.status = 'held' AND p.order_id = o.id AND p.kind = 'authorise' AND p.operation_no = 0
+    LIMIT 1
+) a ON true
+WHERE o.group_id = $1 AND o.status IN ('held', 'authorised');
 
 -- name: exclude_held
 -- Leaves out the members whose payment did not resolve in time.
@@ -148,15 +178,39 @@ WHERE o.status = 'held' AND o.hold_until <= app_now()
 ORDER BY o.hold_until LIMIT $1;
 
 -- name: expire_unpaid
--- Expires those of orders $1 whose hold ran out, and which nobody is paying for at this moment.
-UPDATE orders SET status = 'expired', updated_at = app_now()
-WHERE id IN (
+-- Looks at those of orders $1 whose hold seems over, and which nobody is paying for at this moment. One whose payment
+-- was first tried $2 ms ago expires, unless an attempt is due that nobody has begun. The others get their time: as long
+-- after the first attempt, or another look after $3 ms when an attempt is due, or after $2 ms when it is the first.
+WITH seems_over AS (
     SELECT id FROM orders
     WHERE id = ANY($1::text[]) AND status = 'held' AND hold_until <= app_now()
     ORDER BY id
     FOR UPDATE SKIP LOCKED
-) AND status = 'held'
-RETURNING group_id;
+),
+looked_at AS (
+    SELECT
+        s.id,
+        CASE
+            WHEN a.attempts = 0 THEN app_now() + $2::bigint * interval '1 millisecond'
+            WHEN attempt_is_due(a.attempts, a.due_at, a.ended_at) THEN app_now() + $3::bigint * interval '1 millisecond'
+            WHEN a.ended_at IS NULL
+            THEN tried_since(a.attempts, a.first_tried_at, a.created_at) + $2::bigint * interval '1 millisecond'
+        END AS hold_until
+    FROM seems_over s
+    -- One look-up by key for each, whatever the planner believes about the tables' sizes.
+    LEFT JOIN LATERAL (
+        SELECT p.attempts, p.due_at, p.ended_at, p.first_tried_at, p.created_at FROM payment_operations p
+        WHERE p.order_id = s.id AND p.kind = 'authorise' AND p.operation_no = 0
+        LIMIT 1
+    ) a ON true
+)
+UPDATE orders o
+SET status = CASE WHEN l.hold_until > app_now() THEN 'held' ELSE 'expired' END,
+    hold_until = CASE WHEN l.hold_until > app_now() THEN l.hold_until ELSE o.hold_until END,
+    updated_at = CASE WHEN l.hold_until > app_now() THEN o.updated_at ELSE app_now() END
+FROM looked_at l
+WHERE o.id = l.id AND o.status = 'held'
+RETURNING o.group_id, o.status;
 
 -- name: due_seat_releases
 -- Lists up to $1 releases that are due, the longest first.

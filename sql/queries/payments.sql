@@ -5,7 +5,8 @@
 -- Takes up to $1 operations that are due, for a lease of $2 ms, with what the call to the gateway needs.
 WITH claimed AS (
     UPDATE payment_operations p
-    SET state = 'in_flight', attempts = p.attempts + 1, due_at = app_now() + $2::bigint * interval '1 millisecond'
+    SET state = 'in_flight', attempts = p.attempts + 1, due_at = app_now() + $2::bigint * interval '1 millisecond',
+        first_tried_at = coalesce(tried_since(p.attempts, p.first_tried_at, p.created_at), app_now())
     WHERE p.ctid = ANY (
         ARRAY(
             SELECT d.ctid
@@ -16,11 +17,13 @@ WITH claimed AS (
             FOR UPDATE SKIP LOCKED
         )
     )
-    RETURNING p.order_id, p.kind, p.operation_no, p.amount_minor, p.currency, p.attempts, p.created_at
+    RETURNING
+        p.order_id, p.kind, p.operation_no, p.amount_minor, p.currency, p.attempts, p.created_at, p.first_tried_at
 )
 SELECT
     c.order_id, c.kind, c.operation_no, c.amount_minor, c.currency, c.attempts,
     (extract(epoch FROM app_now() - c.created_at) * 1000)::bigint AS age_ms,
+    (extract(epoch FROM app_now() - c.first_tried_at) * 1000)::bigint AS tried_for_ms,
     o.status AS order_status, o.payment_method, o.buyer_id
 FROM claimed c
 -- One look-up by key for each row, whatever the planner believes about the tables' sizes.
@@ -78,6 +81,7 @@ FROM orders o
 WHERE p.order_id = $1 AND p.kind = $2 AND p.operation_no = $3 AND p.escalated_at IS NOT NULL AND o.id = p.order_id
 RETURNING p.order_id, p.kind, p.operation_no, p.amount_minor, p.currency, p.attempts,
     (extract(epoch FROM app_now() - p.created_at) * 1000)::bigint AS age_ms,
+    (extract(epoch FROM app_now() - coalesce(p.first_tried_at, p.created_at)) * 1000)::bigint AS tried_for_ms,
     o.status AS order_status, o.payment_method, o.buyer_id;
 
 -- name: lock_orders

@@ -70,10 +70,12 @@ FAULTS: Final[tuple[Fault, ...]] = ("unavailable", "lost_before", "lost_after", 
 Call: TypeAlias = AuthoriseCall | CaptureCall | VoidCall | RefundCall
 
 _MOVES: Final = (
-    "UPDATE payment_operations SET due_at = due_at - $1, created_at = created_at - $1 WHERE ended_at IS NULL",
+    "UPDATE payment_operations SET due_at = due_at - $1, created_at = created_at - $1,"
+    " first_tried_at = first_tried_at - $1 WHERE ended_at IS NULL",
     "UPDATE groups SET opened_at = opened_at - $1, deadline = deadline - $1, closing_at = closing_at - $1,"
     " settle_by = settle_by - $1, settled_at = settled_at - $1 WHERE ended_at IS NULL",
-    "UPDATE group_progress SET check_at = check_at - $1 WHERE check_at IS NOT NULL",
+    "UPDATE group_progress SET check_at = check_at - $1, watched_at = watched_at - $1"
+    " WHERE check_at IS NOT NULL",
     "UPDATE orders SET hold_until = hold_until - $1 WHERE status = 'held'",
     "UPDATE seat_releases SET due_at = due_at - $1, created_at = created_at - $1",
 )

@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from groups.errors import DealNotActive, Overloaded
 from groups.ids import new_id
-from groups.lifecycle import CLOSING_GRACE_MS, ESCALATION_MS
+from groups.lifecycle import CLOSING_GRACE_MS, ESCALATION_MS, UNTRIED_WATCH_MS
 from pintuan.catalog.service import sees_hidden
 from pintuan.deals import store
 from pintuan.deals.limits import (
@@ -263,7 +263,8 @@ async def _stock_problems(
 def _lifetime_problems(group_ttl_seconds: int, authorisation_lifetime_ms: int) -> Iterator[FieldError]:
     # The first member's money is held from the group's opening on. The deal's own end does not count: it may
     # be put off later.
-    after_ms = CLOSING_GRACE_MS + ESCALATION_MS
+    close_ms = CLOSING_GRACE_MS + UNTRIED_WATCH_MS
+    after_ms = close_ms + ESCALATION_MS
     if group_ttl_seconds <= GROUP_TTL_SECONDS_MAX and (
         group_ttl_seconds * 1000 + after_ms > authorisation_lifetime_ms
     ):
@@ -272,7 +273,7 @@ def _lifetime_problems(group_ttl_seconds: int, authorisation_lifetime_ms: int) -
             "group_ttl_seconds",
             f"must be at most {ttl_seconds_max}: the payment gateway holds money for"
             f" {authorisation_lifetime_ms // 1000} s, and after its lifetime a group may take"
-            f" {CLOSING_GRACE_MS // 1000} s to close and {ESCALATION_MS // 1000} s to be charged",
+            f" {close_ms // 1000} s to close and {ESCALATION_MS // 1000} s to be charged",
         )
 
 

@@ -38,7 +38,10 @@ RepeatState: TypeAlias = Literal["due", "unknown"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """An operation that was taken, as it stood then; `attempts` counts the one that begins now."""
+    """An operation that was taken, as it stood then; `attempts` counts the one that begins now.
+
+    It was made `age_ms` ago, and its first attempt began `tried_for_ms` ago.
+    """
 
     order_id: str
     kind: OperationKind
@@ -47,6 +50,7 @@ class Claim:
     currency: str
     attempts: int
     age_ms: int
+    tried_for_ms: int
     order_status: str
     payment_method: str
     buyer_id: str

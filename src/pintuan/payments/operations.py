@@ -52,8 +52,9 @@ LINGER_S_MAX: Final = 1.0
 LINGER_LOOK_S: Final = 0.05
 # With the pauses between them, about five minutes of trying.
 ATTEMPTS_MAX: Final = 20
+# Counted from the first attempt.
 GIVE_UP_AGE_MS: Final = 5 * 60 * 1000
-# Old operations get a fair number of tries too: the workers may have been away for days.
+# A fair number of tries, if the workers were away between them.
 ATTEMPTS_BEFORE_AGE_COUNTS: Final = 8
 # Stripe forgets keys after 24 hours (docs.stripe.com/api/idempotent_requests); an hour less to be sure.
 KEY_TRUST_MS: Final = 23 * 60 * 60 * 1000
@@ -311,4 +312,4 @@ def _is_spent(claim: Claim) -> bool:
     """Tells whether this attempt is the operation's last."""
     if claim.attempts >= ATTEMPTS_MAX:
         return True
-    return claim.age_ms >= GIVE_UP_AGE_MS and claim.attempts >= ATTEMPTS_BEFORE_AGE_COUNTS
+    return claim.tried_for_ms >= GIVE_UP_AGE_MS and claim.attempts >= ATTEMPTS_BEFORE_AGE_COUNTS

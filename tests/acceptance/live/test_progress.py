@@ -77,7 +77,7 @@ async def test_an_unpaid_seat_that_a_worker_expires_is_seen(
     group = placed(await shoppers.open(await market.deal(), "ann"))["group_id"]
     async with watching(api, group) as stream:
         assert (await stream.group())["held"] == 1
-        await market.pool.execute("UPDATE orders SET hold_until = app_now()")
+        await market.pass_hold()
         await worker.expiry.run()
         assert (await stream.group())["held"] == 0
 

@@ -108,7 +108,7 @@ async def test_joining_paying_leaving_expiring_and_settling_at_once_keeps_every_
             seen += answers(await outcomes_of(calls))
             await market.end_operations("capture")
             await market.end_operations("void")
-        await market.pool.execute("UPDATE orders SET hold_until = app_now() WHERE status = 'held'")
+        await market.pass_hold()
         while await engines[0].expire_unpaid(50):
             pass
         # A lane that was being rebuilt is told of seats that ended meanwhile a little later.

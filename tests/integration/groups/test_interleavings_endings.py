@@ -38,7 +38,7 @@ async def members(
 
 
 async def pass_hold(market: Market, order_id: str) -> None:
-    await market.pool.execute("UPDATE orders SET hold_until = app_now() WHERE id = $1", order_id)
+    await market.pass_hold(order_id)
 
 
 async def test_an_expiry_that_waits_for_a_join_of_the_same_buyer_lets_it_through(

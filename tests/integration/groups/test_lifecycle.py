@@ -216,9 +216,19 @@ async def test_with_no_worker_for_days_every_overdue_group_settles_when_one_retu
         "UPDATE groups SET opened_at = opened_at - interval '5 days', deadline = deadline - interval '4 days'"
     )
     await market.pool.execute("UPDATE group_progress SET check_at = check_at - interval '4 days'")
-    await market.pool.execute("UPDATE orders SET hold_until = hold_until - interval '4 days'")
+    await market.pool.execute(
+        "UPDATE orders SET hold_until = hold_until - interval '4 days',"
+        " created_at = created_at - interval '4 days'"
+    )
+    await market.pool.execute(
+        "UPDATE payment_operations SET due_at = due_at - interval '4 days',"
+        " created_at = created_at - interval '4 days'"
+    )
     while await engine.expire_unpaid(7):
         pass
+    assert await advance(engine, market, groups[0]) == "closing", "nobody has tried its payment"
+    assert await market.orders(status="expired") == []
+    await market.end("declined", *(order["id"] for order in await market.orders(status="held")))
     assert await advance(engine, market, groups[0]) == "failed"
     await market.end_operations("capture")
     await advance(engine, market, groups[0])

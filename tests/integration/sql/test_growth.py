@@ -108,7 +108,7 @@ async def test_unpaid_seats_are_found_by_when_their_time_ran_out_however_many_th
         await _fill(connection, await market.deal(max_headcount=SMALL_MEMBERS + LARGE_MEMBERS))
         await connection.execute("ALTER TABLE orders DISABLE TRIGGER USER; UPDATE orders SET status = 'held'")
         await connection.execute("ANALYZE orders")
-        plan = await _plan(connection, load_queries("lifecycle")["expire_unpaid"])
+        plan = await _plan(connection, load_queries("lifecycle")["due_unpaid"])
 
     (unpaid,) = [node for node in _nodes(plan) if node.get("Index Name") == "orders_unpaid"]
     assert "hold_until <=" in unpaid["Index Cond"]

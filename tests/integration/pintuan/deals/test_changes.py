@@ -106,7 +106,7 @@ async def test_a_group_must_be_charged_while_the_gateway_holds_the_money(
     app_pool: asyncpg.Pool, deal: Deal
 ) -> None:
     offer = offer_on(deal.variant_id)
-    enough_ms = (offer.group_ttl_seconds + 10 + 300) * 1000
+    enough_ms = (offer.group_ttl_seconds + 310 + 300) * 1000
     await create_deal(app_pool, MERCHANT, offer, rules=holding_money(enough_ms))
 
     with pytest.raises(InvalidInput) as refused:
@@ -114,8 +114,8 @@ async def test_a_group_must_be_charged_while_the_gateway_holds_the_money(
     (error,) = refused.value.errors
     assert error.field == "group_ttl_seconds"
     assert error.message == (
-        "must be at most 59: the payment gateway holds money for 369 s, and after its lifetime a group may"
-        " take 10 s to close and 300 s to be charged"
+        "must be at most 59: the payment gateway holds money for 669 s, and after its lifetime a group may"
+        " take 310 s to close and 300 s to be charged"
     )
 
 

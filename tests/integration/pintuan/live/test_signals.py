@@ -154,7 +154,7 @@ async def test_the_engine_tells_of_joins_cancels_expiries_and_endings(market: Ma
         await engine.cancel(Cancellation(solo.order_id, "sol", b"2" * 16, b"3" * 16))
         assert told == [group] * 2
         await engine.place(market.wish("bob", group=group))
-        await market.pool.execute("UPDATE orders SET hold_until = app_now()")
+        await market.pass_hold()
         await engine.expire_unpaid(10)
         assert told == [group] * 4
         await market.pass_deadline(group)

@@ -39,7 +39,9 @@ async def age(rows: Rows, kind: str, *, attempts: int, age_ms: int = 0) -> None:
     """Makes operations of a kind look as if they had been tried that often, for that long."""
     await rows.pool.execute(
         "UPDATE payment_operations SET attempts = $2, due_at = app_now(),"
-        " created_at = app_now() - $3 * interval '1 millisecond' WHERE kind = $1 AND ended_at IS NULL",
+        " (created_at, first_tried_at) = (SELECT began, began FROM (SELECT"
+        " app_now() - $3 * interval '1 millisecond' AS began) AS beginning)"
+        " WHERE kind = $1 AND ended_at IS NULL",
         kind,
         attempts,
         age_ms,
@@ -358,7 +360,9 @@ async def test_attempts_for_five_minutes_are_enough_and_eight_in_an_old_row_are_
     gateway.broken = {old: GatewayTimeout("lost"), young: GatewayTimeout("lost")}
     least = operations.ATTEMPTS_BEFORE_AGE_COUNTS
     await age(rows, "capture", attempts=least - 2, age_ms=GIVE_UP_AGE_MS + 1)
-    await rows.pool.execute("UPDATE payment_operations SET created_at = app_now() WHERE order_id = $1", young)
+    await rows.pool.execute(
+        "UPDATE payment_operations SET first_tried_at = app_now() WHERE order_id = $1", young
+    )
 
     await executor.drain()
     assert {(await rows.operations(order))["capture"] for order in (old, young)} == {"unknown"}

@@ -16,6 +16,7 @@ from pintuan.payments.store import claim_due
 from tests.integration.pintuan.payments.test_books import balances, captured, refund
 from tests.integration.pintuan.payments.watching import WatchedGateway
 from tests.interleaving import LOCK_ORDER, holding, outcomes_of
+from tests.market import Market
 from tests.rows import Rows
 from tests.waiting import until
 
@@ -56,10 +57,11 @@ async def test_a_payment_and_the_end_of_its_hold_meet(
     paid_first: bool,
 ) -> None:
     order = await rows.order(group=await rows.group())
-    await rows.pool.execute("UPDATE orders SET hold_until = app_now() - interval '1 second'")
+    market = Market(rows.pool)
     async with open_engine(rows.pool, redis_url, rates=None) as engine:
         buyer = "SELECT FROM deal_buyers FOR UPDATE"
         if paid_first:
+            await rows.pool.execute("UPDATE orders SET hold_until = app_now()")
             async with holding(database_url, "SELECT FROM group_progress FOR UPDATE") as progress:
                 pays = asyncio.create_task(executor.drain())
                 await progress.waiters(1)
@@ -68,9 +70,11 @@ async def test_a_payment_and_the_end_of_its_hold_meet(
                 await pays
             await engine.expire_unpaid(10)
         else:
+            await market.pass_hold(order)
             async with holding(database_url, buyer) as holder:
                 expires = asyncio.create_task(engine.expire_unpaid(10))
                 await holder.waiters(1)
+                await rows.make_due()
                 pays = asyncio.create_task(executor.drain())
                 await holder.waiters(2)
                 await holder.commit()

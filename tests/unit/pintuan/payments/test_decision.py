@@ -31,6 +31,7 @@ def claim(kind: OperationKind, *, attempts: int = 1) -> Claim:
         currency="USD",
         attempts=attempts,
         age_ms=0,
+        tried_for_ms=0,
         order_status="held",
         payment_method="pm_ok",
         buyer_id="ann",
