@@ -167,6 +167,8 @@ async def open_stores(directory: Path, settings: dict[str, str] | None = None) -
             "PINTUAN_REDIS_URL": redis.url,
             "PINTUAN_DATA_DIR": str(directory),
             "PINTUAN_SECRET_KEY": secrets.token_hex(32),
+            # All of a run's load comes from one address.
+            "PINTUAN_CONNECTIONS_PER_ADDRESS": "100000",
             **SETTINGS,
             **(settings or {}),
         }

@@ -1,8 +1,9 @@
 """The HTTP application: routes, layers and error handling, and nothing that belongs to a noun.
 
-A request passes `RequestScope` (id, log line, metrics), `Methods` (HEAD and OPTIONS), Litestar's router,
-`AuthMiddleware` (who is calling), `KnownQuery` (query parameters), the route's guard (may they), then its
-handler. Every exception on the way ends in `pintuan.problems`.
+A request passes `RequestScope` (id, log line, metrics), `OneSpelling` (its path), `FairShare` (its turn),
+`Methods` (HEAD and OPTIONS), Litestar's router, `AuthMiddleware` (who is calling), `KnownQuery` (query
+parameters), the route's guard (may they), then its handler. Every exception on the way ends in
+`pintuan.problems`.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from pintuan.receipts.routes import HANDLERS as RECEIPT_HANDLERS
 from pintuan.refunds.routes import HANDLERS as REFUND_HANDLERS
 from pintuan.request_reports import RequestReports
 from pintuan.request_scope import RequestScope
+from pintuan.request_target import OneSpelling
 from pintuan.selling.routes import ROUTES as SELLING_ROUTES
 from pintuan.settings import Settings, load_settings
 from pintuan.tracing.requests import TracedRequests
@@ -124,7 +126,7 @@ def create_app(
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
     direct: DirectPlacing = app.state.direct_placing
     app.state.fair_share = FairShare(Methods(app), lambda: direct.is_placing)
-    app.asgi_handler = RequestScope(app.state.fair_share, reports)
+    app.asgi_handler = RequestScope(OneSpelling(app.state.fair_share), reports)
     if settings.otlp_endpoint is not None:
         app.asgi_handler = TracedRequests(app.asgi_handler, lambda: app.state.resources.tracing)
     app.asgi_handler = behind_proxies(app.asgi_handler, settings.trusted_proxies)

@@ -55,6 +55,11 @@ class _BatchedHistogram(Histogram):
 HTTP_REQUESTS: Final = Counter(
     "pintuan_http_requests", "Requests answered.", labelnames=("route", "method", "status")
 )
+HTTP_FAULTS: Final = Counter(
+    "pintuan_http_faults",
+    "Connections ended for what came on them: no request, too large a one, or one connection too many.",
+    labelnames=("status",),
+)
 HTTP_DURATION: Final = _BatchedHistogram(
     "pintuan_http_request_duration_seconds",
     "Time from a request's arrival to the end of its answer.",

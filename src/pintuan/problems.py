@@ -245,6 +245,20 @@ def overloaded_document() -> bytes:
     )
 
 
+def invalid_document(status: int, message: str) -> bytes:
+    """Returns the encoded document of `invalid` for a message that is no request, with its status."""
+    return _encoder.encode(
+        Problem(
+            type=TYPE_PREFIX + _INVALID.code,
+            title=_INVALID.title,
+            status=status,
+            detail=_INVALID.detail,
+            code=_INVALID.code,
+            errors=[FieldError("request", message)],
+        )
+    )
+
+
 def _kind_of(exc: BaseException) -> Kind:
     for cls in type(exc).__mro__:
         kind = _KINDS.get(cls)

@@ -101,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limits: bool = True
     default_currency: str = "USD"
     platform_fee_bps: int = 0
+    connections_per_address: int = 1_000
     streams_per_address: int = 200
     placements_in_flight: int = 512
     archive_after_days: int = 90
@@ -340,6 +341,11 @@ SETTINGS = (
         "platform_fee_bps",
         whole_number(0, BASIS_POINTS),
         "the platform's part of what new merchants sell, in basis points; `pintuan fee` changes a merchant's",
+    ),
+    Setting(
+        "connections_per_address",
+        whole_number(1, 1_000_000),
+        "how many connections a process takes from one client address; trusted proxies are not counted",
     ),
     Setting(
         "streams_per_address",

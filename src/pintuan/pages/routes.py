@@ -138,7 +138,7 @@ async def _place(resources: Resources, request: ApiRequest, share_code: str, *, 
             request_id=orders.hash_request(
                 caller.principal.subject,
                 request.method,
-                request.url.path,
+                request.scope["path"],
                 require_idempotency_key(form.get("key")),
             ),
             deal_id=view.deal.id if verb == "open" else "",

@@ -99,7 +99,7 @@ async def export_sales(
     headers = {"content-disposition": 'attachment; filename="orders.csv"', "cache-control": "no-store"}
     if page.next_cursor is not None:
         query = urlencode({**dict(request.query_params), "cursor": page.next_cursor})
-        headers["link"] = f'<{request.url.path}?{query}>; rel="next"'
+        headers["link"] = f'<{request.scope["path"]}?{query}>; rel="next"'
     return Response(sheet_of(page.items), media_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
 
 

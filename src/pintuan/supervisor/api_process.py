@@ -14,6 +14,7 @@ import uvicorn
 from pintuan.app import ROUTES, create_app
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.settings import SettingsError, load_settings
+from pintuan.supervisor.connection_limit import ConnectionLimit
 from pintuan.supervisor.descriptors import allow_many_descriptors
 from pintuan.supervisor.http_protocol import gated
 from pintuan.supervisor.placement_gate import PlacementGate
@@ -45,10 +46,15 @@ def main() -> None:
         app = create_app(settings, routes=HEALTH_ROUTES if options.operator_only else ROUTES)
     except SettingsError as error:
         sys.exit(f"pintuan: {error}")
+    protocol = gated(
+        PlacementGate(settings.placements_in_flight),
+        app.state.direct_placing,
+        ConnectionLimit(settings.connections_per_address, settings.trusted_proxies),
+    )
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=gated(PlacementGate(settings.placements_in_flight), app.state.direct_placing),
+        http=protocol,
         ws="none",
         lifespan="on",
         log_config=None,

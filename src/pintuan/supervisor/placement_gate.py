@@ -17,6 +17,7 @@ import structlog
 from pintuan import metrics
 from pintuan.problems import MEDIA_TYPE, STORE_RETRY_AFTER_S, overloaded_document
 from pintuan.request_ids import REQUEST_ID_HEADER, sent_request_id
+from pintuan.request_target import QUERY, SEGMENT, is_authority
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,10 +36,15 @@ ROUTES: Final = (
     "/v1/deals/{deal_id}/buy",
     "/v1/groups/{group_id}/join",
 )
-_TARGET: Final = rb"/v1/(?:deals/[^/? ]+/(?:(join)|(groups)|(buy))|groups/[^/? ]+/(join))/?(?:\?[^ ]*)?"
+_TARGET: Final = b"/v1/(?:deals/%b/(?:(join)|(groups)|(buy))|groups/%b/(join))(?:\\?%b)?" % (
+    SEGMENT,
+    SEGMENT,
+    QUERY,
+)
 _PLACING: Final = re.compile(_TARGET)
 _WHOLE_LINE: Final = re.compile(rb"POST %b HTTP/1\.1\r\n" % _TARGET)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})\r\n")
+_HOST: Final = re.compile(rb"\r\nhost: ?([^\r\n]*)\r\n")
 _REQUEST_ID: Final = re.compile(rb"\r\n%b: ?([^\r\n]*)" % REQUEST_ID_HEADER, re.IGNORECASE)
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _BREAKS: Final = b"\r\n" * 256
@@ -132,6 +138,9 @@ def whole_call(data: bytes) -> tuple[str, Headers] | None:
     # Nothing but printable text in lines that end as they should, none of which goes on in the next.
     breaks = head.translate(None, _PRINTABLE)
     if breaks != _BREAKS[: len(breaks)] or b"\r\n " in head:
+        return None
+    host = _HOST.search(head)
+    if host is None or head.count(b"\r\nhost") > 1 or not is_authority(host[1]):
         return None
     if (
         b"transfer-encoding" in head

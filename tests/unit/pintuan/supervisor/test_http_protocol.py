@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from pintuan.supervisor import http_protocol
-from pintuan.supervisor.http_protocol import HEAD_BYTES_MAX, ImpatientProtocol
+from pintuan.supervisor import timed_protocol
+from pintuan.supervisor.framed_protocol import HEAD_BYTES_MAX
+from pintuan.supervisor.http_protocol import ImpatientProtocol
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +95,7 @@ async def test_a_long_body_is_no_head() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"GET / HT", HEAD, HEAD + b"half"])
 async def test_a_request_that_stops_coming_is_given_up(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "REQUEST_WAIT_S_MAX", 0.05)
+    monkeypatch.setattr(timed_protocol, "REQUEST_WAIT_S_MAX", 0.05)
     app = Echo()
     async with connected(app) as connect:
         reader, writer = await connect()
@@ -105,7 +106,7 @@ async def test_a_request_that_stops_coming_is_given_up(sent: bytes, monkeypatch:
 
 
 async def test_a_head_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "REQUEST_WAIT_S_MAX", 0.2)
+    monkeypatch.setattr(timed_protocol, "REQUEST_WAIT_S_MAX", 0.2)
     async with connected(Echo()) as connect:
         reader, writer = await connect()
         closed = asyncio.create_task(reader.read())
@@ -117,7 +118,7 @@ async def test_a_head_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_an_answer_may_take_longer_than_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "REQUEST_WAIT_S_MAX", 0.05)
+    monkeypatch.setattr(timed_protocol, "REQUEST_WAIT_S_MAX", 0.05)
     app = Echo()
     app.answer.clear()
     async with connected(app) as connect:

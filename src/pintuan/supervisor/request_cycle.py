@@ -1,0 +1,102 @@
+"""What uvicorn needs to have the application answer one request, made from what the protocol has read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+if TYPE_CHECKING:
+    import asyncio.transports
+    from collections.abc import Sequence
+
+    from uvicorn._types import ASGISendEvent, HTTPScope
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_SPEC_VERSION: Final = "2.3"
+
+
+class RequestHead(NamedTuple):
+    """A request as far as its head tells; names of `headers` are in lower case."""
+
+    method: str
+    version: str
+    path: bytes
+    query: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    expects_continue: bool
+    keep_alive: bool
+
+
+class HeldFlow(FlowControl):
+    """A connection's flow whose reading can be held, so that an application does not resume it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._is_held = False
+
+    def hold(self) -> None:
+        """Stops reading until `release`."""
+        self._is_held = True
+        self.pause_reading()
+
+    def release(self) -> None:
+        """Ends holding; reading resumes when somebody resumes it."""
+        self._is_held = False
+
+    def resume_reading(self) -> None:
+        """Reads on, unless reading is held."""
+        if self.read_paused and not self._is_held:
+            self.read_paused = False
+            self._transport.resume_reading()
+
+
+class ExpectingCycle(RequestResponseCycle):
+    """The cycle of a client that waits to be told to send its body.
+
+    One that gets its answer instead may never send the body, and the server cannot know whether what comes
+    next is that body or another request. So such an answer ends the connection (RFC 9110 section 10.1.1).
+    """
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends, and closes where the client was never told to go on."""
+        if self.waiting_for_100_continue:
+            self.keep_alive = False
+        await super().send(message)
+
+
+def new_cycle(protocol: HttpToolsProtocol, head: RequestHead) -> RequestResponseCycle:
+    """Returns the cycle of a request on a connection."""
+    scope: HTTPScope = {
+        "type": "http",
+        "asgi": {"version": protocol.asgi_version, "spec_version": _SPEC_VERSION},
+        "http_version": head.version,
+        "server": protocol.server,
+        "client": protocol.client,
+        "scheme": protocol.scheme or "http",
+        "method": head.method,
+        "root_path": protocol.root_path,
+        # A path that reaches anything has no escapes, so there are none to take out.
+        "path": protocol.root_path + head.path.decode("ascii"),
+        "raw_path": protocol.root_path.encode("ascii") + head.path,
+        "query_string": head.query,
+        "headers": head.headers,
+        "state": protocol.app_state.copy(),
+        "extensions": {},
+    }
+    made = ExpectingCycle if head.expects_continue else RequestResponseCycle
+    return made(
+        scope=scope,
+        transport=protocol.transport,
+        flow=protocol.flow,
+        logger=protocol.logger,
+        access_logger=protocol.access_logger,
+        access_log=protocol.access_log,
+        default_headers=protocol.server_state.default_headers,
+        message_event=asyncio.Event(),
+        expect_100_continue=head.expects_continue,
+        keep_alive=head.keep_alive,
+        on_response=protocol.on_response_complete,
+    )
