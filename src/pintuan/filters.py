@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Final, TypeAlias
 
@@ -14,15 +15,20 @@ from pricing.currency import AMOUNT_MINOR_MAX
 # Text of a filter: bounded, and without the one character that no text in Postgres holds.
 FILTER_CHARS_MAX: Final = 200
 FILTER_PATTERN: Final = r"^[^\x00]*$"
+# As many as `search_query` in Postgres looks for.
+QUERY_WORDS_MAX: Final = 8
 # Times are texts to the framework, which would also take a bare number for one.
 TIME: Final = {"format": "date-time"}
+
+_WORD: Final = re.compile(r"[^\W_]+")
 
 QueryText: TypeAlias = Annotated[
     str | None,
     QueryParameter(
         max_length=FILTER_CHARS_MAX,
         pattern=FILTER_PATTERN,
-        description="Words that must all be found, each the whole of a word or its beginning.",
+        description="Words that must all be found, each the whole of a word or its beginning; at most "
+        f"{QUERY_WORDS_MAX} different ones. One letter is a beginning only as the last word.",
     ),
 ]
 MerchantParameter: TypeAlias = Annotated[
@@ -55,6 +61,19 @@ IdParameter: TypeAlias = Annotated[
     str | None,
     QueryParameter(max_length=FILTER_CHARS_MAX, pattern=FILTER_PATTERN, description="Only what has this id."),
 ]
+
+
+def query_of(text: str | None) -> str | None:
+    """Returns the words that the query parameter `q` asks for, each once; None where it was left out.
+
+    Raises:
+        InvalidInput: there are more than are looked for.
+    """
+    if text is None:
+        return None
+    if len(set(_WORD.findall(text.casefold()))) > QUERY_WORDS_MAX:
+        raise InvalidInput.of("q", f"has more than {QUERY_WORDS_MAX} different words")
+    return " ".join(dict.fromkeys(text.split()))
 
 
 def time_of(field: str, text: str | None) -> datetime | None:

@@ -19,7 +19,7 @@ from pintuan.catalog.uploads import MEDIA_TYPES, UPLOAD_BYTES_MAX
 from pintuan.created import LOCATION_HEADERS, created
 from pintuan.errors import ClientGone
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
-from pintuan.filters import CurrencyParameter, MerchantParameter, PriceParameter, QueryText
+from pintuan.filters import CurrencyParameter, MerchantParameter, PriceParameter, QueryText, query_of
 from pintuan.pagination import (
     LIMIT_DEFAULT,
     CursorParameter,
@@ -86,7 +86,7 @@ async def list_products(
     Currency and prices are those of any variant. A cursor counts for the filters it was given with.
     """
     wanted = ProductFilter(
-        q=q,
+        q=query_of(q),
         merchant_id=merchant_id,
         currency=currency,
         price_min=price_min,

@@ -15,7 +15,14 @@ from pintuan.deals import service
 from pintuan.deals.schemas import Deal, DealChange, DealFilter, DealSort, DealStatus, NewDeal
 from pintuan.documentation.codes import problem_codes
 from pintuan.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
-from pintuan.filters import CurrencyParameter, IdParameter, MerchantParameter, PriceParameter, QueryText
+from pintuan.filters import (
+    CurrencyParameter,
+    IdParameter,
+    MerchantParameter,
+    PriceParameter,
+    QueryText,
+    query_of,
+)
 from pintuan.pagination import (
     LIMIT_DEFAULT,
     CursorParameter,
@@ -84,7 +91,7 @@ async def list_deals(
     `price_max` bounds the lowest price. A cursor counts for the filters and the order it was given with.
     """
     wanted = DealFilter(
-        q=q,
+        q=query_of(q),
         merchant_id=merchant_id,
         product_id=product_id,
         variant_id=variant_id,

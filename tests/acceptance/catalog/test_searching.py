@@ -103,6 +103,30 @@ async def test_nothing_in_a_query_is_an_error(
     assert await titles(q=query) == []
 
 
+async def test_one_letter_is_the_beginning_of_a_word_only_while_it_is_the_last(
+    add: Add, titles: Callable[..., Awaitable[list[str]]]
+) -> None:
+    await add("Green tea")
+    await add("Vitamin C tea")
+    assert await titles(q="g") == ["Green tea"]
+    assert await titles(q="tea g") == ["Green tea"]
+    assert await titles(q="g tea") == []
+    assert await titles(q="c tea") == ["Vitamin C tea"]
+    assert await titles(q="tea tea TEA g g") == ["Green tea"]
+
+
+@pytest.mark.parametrize("path", ["/v1/products", "/v1/deals"])
+async def test_a_query_has_eight_different_words_at_most(api: httpx.AsyncClient, path: str) -> None:
+    words = [f"word{number}" for number in range(9)]
+    answer = await api.get(path, params={"q": " ".join(words)})
+    assert answer.status_code == 400
+    assert [(error["field"], error["message"]) for error in answer.json()["errors"]] == [
+        ("q", "has more than 8 different words")
+    ]
+    for query in (" ".join(words[:8] * 2), "a " * 100, "-".join(words[:8])):
+        assert (await api.get(path, params={"q": query})).status_code == 200
+
+
 async def test_a_query_finds_what_a_product_says_now(
     api: httpx.AsyncClient, add: Add, titles: Callable[..., Awaitable[list[str]]], bearer: Bearer
 ) -> None:

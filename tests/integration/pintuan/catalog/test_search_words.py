@@ -89,3 +89,22 @@ async def test_what_an_index_calls_is_bound_and_needs_no_search_path(pool: async
         await connection.execute("REINDEX TABLE public.deals")
         await connection.execute("ANALYZE public.deals")
     assert words == "'theiere':1 '绿':2 '茶':3"
+
+
+@pytest.mark.parametrize(
+    ("query", "looked_for"),
+    [
+        ("a " * 100, "'a':*"),
+        ("b a b a", "'b' & 'a':*"),
+        (" ".join("abcdefghijkl"), "'a' & 'b' & 'c' & 'd' & 'e' & 'f' & 'g' & 'h'"),
+        ("word-" * 40, "'word':*"),
+        ("茶 茶 x", "'茶':* & 'x':*"),
+        ("x" * 200, f"'{'x' * 32}':*"),
+        ("茶" * 200, " <-> ".join(["'茶':*"] * 32)),
+        ("", ""),
+    ],
+)
+async def test_a_query_looks_for_few_and_different_words(
+    pool: asyncpg.Pool, query: str, looked_for: str
+) -> None:
+    assert await pool.fetchval("SELECT search_query($1)::text", query) == looked_for
