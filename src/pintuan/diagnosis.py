@@ -23,6 +23,7 @@ from pintuan.durability import (
     redis_servers,
 )
 from pintuan.embedded.data_directory import DataDirectory
+from pintuan.fair_share.limits import connections_for
 from pintuan.finding import Finding
 from pintuan.services import running_services
 from pintuan.setting_values import mask_url
@@ -32,8 +33,8 @@ from pintuan.tracing import require_sdk
 PYTHON_MIN = (3, 11)
 POSTGRES_VERSION_MIN = 15
 REDIS_VERSION_MIN = (6, 2)
-CONNECTIONS_MIN = 50
-"""Enough for an API process, a worker, a migration and an operator with room to spare."""
+CONNECTIONS_MIN = connections_for(api_processes=1, workers=1)
+"""Enough for the smallest node."""
 DISK_FREE_WARN = 2 * 1024**3
 DISK_FREE_FAIL = 256 * 1024**2
 LOOPBACK = "127.0.0.1"
@@ -189,10 +190,14 @@ def _postgres_durability(name: str, value: str) -> Finding:
 
 
 def _connections(count: int) -> Finding:
+    pairs = 0
+    while connections_for(api_processes=pairs + 1, workers=pairs + 1) <= count:
+        pairs += 1
     if count < CONNECTIONS_MIN:
         remedy = f"set max_connections to {CONNECTIONS_MIN} or more, and restart Postgres"
         return Finding("postgres max_connections", "warn", str(count), remedy)
-    return Finding("postgres max_connections", "ok", str(count))
+    shown = f"{count}, enough for {pairs} API processes and as many workers in all"
+    return Finding("postgres max_connections", "ok", shown)
 
 
 async def _migrations(url: str) -> Finding:

@@ -5,6 +5,12 @@ from __future__ import annotations
 import math
 import re
 
+from pintuan.fair_share.limits import (
+    CONNECTIONS,
+    CONNECTIONS_PER_API_PROCESS,
+    CONNECTIONS_PER_WORKER,
+    connections_for,
+)
 from tests.documents import text_of
 
 PAGE = "docs/scaling.md"
@@ -38,3 +44,16 @@ def test_cores_follow_from_costs() -> None:
         per_s = number(rate)
         cores = [math.ceil(round(per_s * cost_us / 1e6 / BUSY, 6)) for cost_us in costs_us[what]]
         assert [number(cell) for cell in cells] == cores, f"{rate} a second of {what}"
+
+
+def test_connections_are_those_that_processes_have() -> None:
+    cells = rows("Connections to Postgres")
+    kinds = [number(row[1]) for row in cells if len(row) == 2 and row[1].isdigit()]
+    sums = [[number(cell) for cell in row] for row in cells if len(row) == 3 and row[0].isdigit()]
+
+    assert sorted(kinds) == sorted(CONNECTIONS.values())
+    assert f"up to {CONNECTIONS_PER_API_PROCESS}," in text_of(PAGE)
+    assert f"has up to {CONNECTIONS_PER_WORKER}." in text_of(PAGE)
+    assert len(sums) == 3
+    for api_processes, workers, count in sums:
+        assert count == connections_for(api_processes=api_processes, workers=workers)

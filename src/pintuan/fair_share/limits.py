@@ -41,6 +41,8 @@ CONNECTIONS: Final[dict[Share, int]] = {
 }
 CONNECTIONS_PER_API_PROCESS: Final = sum(CONNECTIONS.values())
 CONNECTIONS_PER_WORKER: Final = 12
+# Migrations, commands, an operator, and those Postgres keeps for its superuser.
+CONNECTIONS_SPARE: Final = 10
 
 # Anybody may search, and few searches are worth more of a Postgres core.
 SEARCH_TIMEOUT_MS: Final = 1_500
@@ -84,3 +86,13 @@ RETRY_AFTER_S: Final = 2
 HELD_S_MAX: Final = 30.0
 """A client that reads its answer slowly gives its place back after this long."""
 REST_S_MAX: Final = 0.5
+
+
+def connections_for(*, api_processes: int, workers: int) -> int:
+    """Returns how many connections Postgres must have for so many processes of all nodes.
+
+    While a node puts new processes in the place of old ones, one of them is there twice.
+    """
+    replaced = max(CONNECTIONS_PER_API_PROCESS, CONNECTIONS_PER_WORKER)
+    running = api_processes * CONNECTIONS_PER_API_PROCESS + workers * CONNECTIONS_PER_WORKER
+    return running + replaced + CONNECTIONS_SPARE
