@@ -1,18 +1,23 @@
 """Notices that Postgres went back to an earlier state, and makes Redis forget what it knows of the later one.
 
 A restored backup has epochs that Redis, which kept running, may believe in, and lacks orders that Redis
-remembers as recorded. So Redis also keeps how far Postgres had come: the name of its history, and a position
-in it. Where the name is another, or the position is behind, Redis knows too much.
+remembers as recorded. So Redis also keeps how far Postgres had come: the name of its history, a position in
+it, and a beacon, which is a random value that was committed in Postgres first. Where the name is another, the
+position is behind, or the beacon is gone, Redis knows too much. The beacon tells of a disk that was put back
+under the same name and has moved on since, past the position that Redis remembers.
 
 Every server of a cluster keeps its own: what one of them lost says nothing of what the others know. With it
 stands which process it was that led there. One that led before, gave way to its replica and leads again has
-lanes that look right to it and may lack what happened meanwhile.
+lanes that look right to it and may lack what happened meanwhile. Nor is one believed that has evicted keys,
+which may have been a part of a lane.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import re
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -33,28 +38,41 @@ SCAN_COUNT = 1_000
 SCANS_MAX = 1_000_000
 # Servers that led a part of the cluster before, the latest of them.
 FORMER_MAX = 8
+# A new beacon is lit when the last is so old; whoever looks sooner takes that one.
+BEACON_EVERY_S = 4.0
+# More than a day of them. Redis remembers the last it was told, however long ago that was; only a server of a
+# cluster that was away for so long, while others were told of new ones, is taken to know too much.
+BEACONS_KEPT = 30_000
 RAISE_STATEMENT_TIMEOUT = "25s"
 RAISE_TIMEOUT_S = 30.0
+BEACON_BYTES = 16
+_EVICTED = re.compile(rb"^evicted_keys:(\d+)", re.MULTILINE)
 
 _log = logging.getLogger("groups.history")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that keeps lanes, the run id of its process, and the key of its `Memory`."""
+    """A server that keeps lanes: its process, how many keys it has evicted, and the key of its `Memory`."""
 
     home: Home
     run_id: str
+    evicted: int
     history_key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a server keeps of Postgres, the run id of whoever kept it, and those who had done so before."""
+    """What a server keeps of Postgres, the run id of whoever kept it, and those who had done so before.
+
+    `evicted` is how many keys that process had evicted by then.
+    """
 
     name: str
     position: int
+    beacon: str
     run_id: str
+    evicted: int
     former: tuple[str, ...]
 
 
@@ -67,10 +85,16 @@ async def follow_history(pool: asyncpg.Pool, store: LaneStore) -> bool:
     # Redis first: what it says then was read from Postgres before our own look, so it cannot be ahead of it.
     remembered = await _remembered(store.connections)
     [found] = await pool.fetch(HISTORIES["postgres_position"])
+    lit = await _lit(pool, [memory.beacon for memory in remembered.values() if memory is not None])
     gone_back = [
         memory
         for memory in remembered.values()
-        if memory is not None and (memory.name != found["name"] or memory.position > found["position"])
+        if memory is not None
+        and (
+            memory.name != found["name"]
+            or memory.position > found["position"]
+            or (memory.beacon != "" and memory.beacon not in lit)
+        )
     ]
     if gone_back:
         _log.warning(
@@ -81,18 +105,45 @@ async def follow_history(pool: asyncpg.Pool, store: LaneStore) -> bool:
             gone_back[0].name,
         )
         await forget_lanes(pool, store.connections, list(remembered))
+    # Committed before Redis is told of it: what Redis knows, Postgres had.
+    beacon: str = await pool.fetchval(
+        HISTORIES["light_beacon"], secrets.token_hex(BEACON_BYTES), BEACON_EVERY_S, BEACONS_KEPT
+    )
     for server, memory in remembered.items():
-        if memory is not None and server.run_id != memory.run_id and server.run_id in memory.former:
-            await _forget_own_lanes(store.connections, server)
-        values = _values(server, memory, found["name"], found["position"])
+        why = _why_disbelieved(server, memory)
+        if why is not None:
+            await _forget_own_lanes(store.connections, server, why)
+        values = _values(server, memory, found, beacon)
         await store.execute("HSET", server.history_key, *values)
     return bool(gone_back)
 
 
-def _values(server: Server, memory: Memory | None, name: str, position: int) -> list[str | int]:
+async def _lit(pool: asyncpg.Pool, beacons: list[str]) -> set[str]:
+    return {row["value"] for row in await pool.fetch(HISTORIES["lit_beacons"], beacons)}
+
+
+def _why_disbelieved(server: Server, memory: Memory | None) -> str | None:
+    """Says why a server's own lanes are not believed; None where they are."""
+    if memory is not None and server.run_id != memory.run_id and server.run_id in memory.former:
+        return "leads again"
+    counted = memory.evicted if memory is not None and server.run_id == memory.run_id else 0
+    if server.evicted > counted:
+        return f"evicted {server.evicted - counted} keys, so set its maxmemory-policy to noeviction"
+    return None
+
+
+def _values(server: Server, memory: Memory | None, found: asyncpg.Record, beacon: str) -> list[str | int]:
     led = [] if memory is None else [*memory.former, memory.run_id]
     former = [run_id for run_id in dict.fromkeys(led) if run_id and run_id != server.run_id][-FORMER_MAX:]
-    return ["name", name, "position", position, "run_id", server.run_id, "former", " ".join(former)]
+    values: dict[str, str | int] = {
+        "name": found["name"],
+        "position": found["position"],
+        "beacon": beacon,
+        "run_id": server.run_id,
+        "evicted": server.evicted,
+        "former": " ".join(former),
+    }
+    return [text for pair in values.items() for text in pair]
 
 
 async def _remembered(connections: Connections) -> dict[Server, Memory | None]:
@@ -115,12 +166,15 @@ async def _remembered(connections: Connections) -> dict[Server, Memory | None]:
 
 
 async def _read(home: Home, key: str, lent: Lent) -> tuple[Server, Memory | None]:
-    server = Server(home, lent.run_id, key)
-    values = await lent.call("HMGET", key, "name", "position", "run_id", "former")
+    stats = _EVICTED.search(await lent.call("INFO", "stats"))
+    server = Server(home, lent.run_id, int(stats[1]) if stats else 0, key)
+    values = await lent.call("HMGET", key, "name", "position", "beacon", "run_id", "evicted", "former")
     if values[0] is None:
         return server, None
-    name, position, run_id, former = ((value or b"").decode() for value in values)
-    return server, Memory(name, int(position), run_id, tuple(former.split()))
+    name, position, beacon, run_id, evicted, former = ((value or b"").decode() for value in values)
+    # A version that lit no beacons and counted nothing may have written it.
+    memory = Memory(name, int(position), beacon, run_id, int(evicted or "0"), tuple(former.split()))
+    return server, memory
 
 
 async def forget_lanes(pool: asyncpg.Pool, connections: Connections, servers: Sequence[Server]) -> None:
@@ -137,9 +191,10 @@ async def forget_lanes(pool: asyncpg.Pool, connections: Connections, servers: Se
     await retry_serialization(functools.partial(_raise_epochs, pool))
 
 
-async def _forget_own_lanes(connections: Connections, server: Server) -> None:
-    """Makes a server that leads again rebuild the lanes it had filled itself; raises Overloaded."""
-    _log.warning("%s:%d leads again: its lanes of before are rebuilt", *server.home)
+async def _forget_own_lanes(connections: Connections, server: Server, why: str) -> None:
+    """Makes a server rebuild the lanes it had filled itself; raises Overloaded."""
+    name = f"{server.home.host}:{server.home.port}" if server.home.host else "Redis"
+    _log.warning("%s %s: its lanes of before are rebuilt", name, why)
     async for keys in _keys(connections, server, EVERY_META):
         async with connections.lend_at(server.home) as lent:
             tokens = await lent.call_all([("HGET", key, "token") for key in keys])

@@ -9,8 +9,13 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1);
 CREATE DATABASE pintuan;
 
 -- name: server_settings
--- Answers name and value of the settings that durability rests on, and the server's version.
+-- Answers name and value of the settings that durability and connections rest on, the version, and whether it is a standby.
 SELECT name, setting
 FROM pg_catalog.pg_settings
-WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'server_version', 'max_connections')
+WHERE name IN (
+    'fsync', 'synchronous_commit', 'full_page_writes', 'server_version', 'max_connections',
+    'superuser_reserved_connections'
+)
+UNION ALL
+SELECT 'in_recovery', CASE WHEN pg_is_in_recovery() THEN 'on' ELSE 'off' END
 ORDER BY name;

@@ -16,8 +16,11 @@ from pintuan.auth.keyring import Keyring
 from pintuan.cautions import of_settings
 from pintuan.doorbells import check_queue
 from pintuan.durability import (
+    APPENDONLY_REMEDY,
+    EVICTION_REMEDY,
+    NO_EVICTION,
     POSTGRES_REQUIRED,
-    REDIS_REMEDY,
+    STANDBY_REMEDY,
     RedisServer,
     postgres_settings,
     redis_servers,
@@ -171,6 +174,7 @@ async def _postgres(settings: Settings) -> list[Finding]:
         return [Finding("postgres", "FAIL", error.reason, remedy)]
     return [
         _postgres_version(found["server_version"]),
+        *_postgres_role(found["in_recovery"]),
         *(_postgres_durability(name, found[name]) for name in POSTGRES_REQUIRED),
         _connections(int(found["max_connections"])),
         await _migrations(url),
@@ -181,6 +185,12 @@ def _postgres_version(version: str) -> Finding:
     if int(version.partition(".")[0]) < POSTGRES_VERSION_MIN:
         return Finding("postgres", "FAIL", version, f"upgrade to Postgres {POSTGRES_VERSION_MIN} or newer")
     return Finding("postgres", "ok", version)
+
+
+def _postgres_role(in_recovery: str) -> list[Finding]:
+    if in_recovery == "on":
+        return [Finding("postgres role", "FAIL", "a standby, which takes no orders", STANDBY_REMEDY)]
+    return []
 
 
 def _postgres_durability(name: str, value: str) -> Finding:
@@ -232,7 +242,7 @@ def _redis_server(server: RedisServer) -> list[Finding]:
     findings = [
         _redis_version(server.name, server.info["redis_version"]),
         _redis_appendonly(server),
-        _redis_eviction(server.name, str(server.info.get("maxmemory_policy"))),
+        _redis_eviction(server),
     ]
     if server.info.get("cluster_enabled") == "1":
         findings.append(_redis_replicas(server.name, server.info.get("connected_slaves", "0")))
@@ -249,15 +259,16 @@ def _redis_version(name: str, version: str) -> Finding:
 
 def _redis_appendonly(server: RedisServer) -> Finding:
     if not server.keeps_appendonly:
-        return Finding(f"{server.name} appendonly", "FAIL", "off", REDIS_REMEDY)
+        return Finding(f"{server.name} appendonly", "FAIL", "off", APPENDONLY_REMEDY)
     return Finding(f"{server.name} appendonly", "ok", "on")
 
 
-def _redis_eviction(name: str, policy: str) -> Finding:
-    if policy != "noeviction":
-        remedy = "set it to noeviction: joins wait while an evicted lane is rebuilt"
-        return Finding(f"{name} maxmemory-policy", "warn", policy, remedy)
-    return Finding(f"{name} maxmemory-policy", "ok", policy)
+def _redis_eviction(server: RedisServer) -> Finding:
+    subject = f"{server.name} maxmemory-policy"
+    if server.eviction != NO_EVICTION:
+        detail = f"{server.eviction}: groups would be lost"
+        return Finding(subject, "FAIL", detail, EVICTION_REMEDY)
+    return Finding(subject, "ok", server.eviction)
 
 
 def _redis_replicas(name: str, count: str) -> Finding:

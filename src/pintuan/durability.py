@@ -1,7 +1,8 @@
-"""What durability rests on: settings of Postgres and Redis without which a join may not be acknowledged."""
+"""What durability rests on: how Postgres and Redis must be for a join to be acknowledged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import asyncpg
 
@@ -15,17 +16,21 @@ from sql import load_queries
 SERVERS = load_queries("servers")
 
 CALL_TIMEOUT_S = 5.0
+SINGLE_NAME: Final = "redis"
 POSTGRES_REQUIRED = {
     "fsync": "set fsync = on in postgresql.conf and restart Postgres",
     "synchronous_commit": "set synchronous_commit = on in postgresql.conf, or for our role, and reload",
     "full_page_writes": "set full_page_writes = on in postgresql.conf and reload",
 }
 """The settings of Postgres that must not be off, and how to mend each."""
-REDIS_REMEDY = "run CONFIG SET appendonly yes, and put it into redis.conf"
+STANDBY_REMEDY = "name the primary, or several servers with ?target_session_attrs=read-write"
+APPENDONLY_REMEDY = "run CONFIG SET appendonly yes, and put it into redis.conf"
+NO_EVICTION: Final = "noeviction"
+EVICTION_REMEDY = "run CONFIG SET maxmemory-policy noeviction, and put it into redis.conf"
 
 
 async def postgres_settings(database_url: str) -> dict[str, str]:
-    """Values of the settings in `POSTGRES_REQUIRED`, `server_version` and `max_connections`.
+    """Values of the settings in `POSTGRES_REQUIRED`, of the version and of connections; and `in_recovery`.
 
     Raises SettingsError when Postgres cannot be reached.
     """
@@ -55,6 +60,11 @@ class RedisServer:
         """Whether it writes an append-only file."""
         return self.info is not None and self.info.get("aof_enabled") == "1"
 
+    @property
+    def eviction(self) -> str:
+        """Its maxmemory-policy. One that evicts takes groups out of lanes that go on without them."""
+        return NO_EVICTION if self.info is None else self.info.get("maxmemory_policy", NO_EVICTION)
+
 
 async def redis_servers(settings: Settings) -> list[RedisServer]:
     """The Redis that places, or every server of a cluster that holds slots.
@@ -66,7 +76,7 @@ async def redis_servers(settings: Settings) -> list[RedisServer]:
     servers: list[RedisServer] = []
     try:
         for home in await connections.homes():
-            name = f"redis {home.host}:{home.port}" if names_cluster(url) else "redis"
+            name = f"redis {home.host}:{home.port}" if names_cluster(url) else SINGLE_NAME
             try:
                 async with connections.lend_at(home) as lent:
                     # INFO, because hosted servers often refuse CONFIG.
@@ -98,10 +108,18 @@ async def check_durability(settings: Settings) -> None:
     if settings.database_url is None:
         raise SettingsError("PINTUAN_DATABASE_URL", "not set")
     found = await postgres_settings(settings.database_url)
+    if found["in_recovery"] == "on":
+        raise SettingsError("PINTUAN_DATABASE_URL", f"this Postgres is a standby; {STANDBY_REMEDY}")
     for name, remedy in POSTGRES_REQUIRED.items():
         if found.get(name) == "off":
             raise SettingsError("PINTUAN_DATABASE_URL", f"this Postgres has {name} off; {remedy}")
     for server in await redis_servers(settings):
         # One of a cluster that is away holds up its own lanes, and is no reason not to start.
-        if server.info is not None and not server.keeps_appendonly:
-            raise SettingsError("PINTUAN_REDIS_URL", f"this Redis has appendonly off; {REDIS_REMEDY}")
+        if server.info is None:
+            continue
+        this = "this Redis" if server.name == SINGLE_NAME else server.name
+        if not server.keeps_appendonly:
+            raise SettingsError("PINTUAN_REDIS_URL", f"{this} has appendonly off; {APPENDONLY_REMEDY}")
+        if server.eviction != NO_EVICTION:
+            reason = f"{this} has maxmemory-policy {server.eviction} and would lose groups; {EVICTION_REMEDY}"
+            raise SettingsError("PINTUAN_REDIS_URL", reason)

@@ -1,6 +1,7 @@
 """The `pintuan` command. Each subcommand is a module with a `command`, imported only when it is called.
 
-Exit codes: 0 done, 1 an expected failure told in one line, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 an expected failure told in one line, 2 wrong usage, 130 interrupted. `audit` keeps 1
+for a broken promise, and exits 3 where it could not look.
 """
 
 from __future__ import annotations

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Final
 
 import asyncpg
 import click
 import msgspec
+from redis.exceptions import RedisError
 from rich.console import Console
 
 from groups.engine import REQUEST_TTL_MS
@@ -21,9 +23,23 @@ from pintuan.payments.gateway import GatewayError
 from pintuan.payments.gateways import open_gateway
 from pintuan.redis_connection import placement_url
 from pintuan.services import running_services
-from pintuan.settings import Settings, load_settings
+from pintuan.settings import Settings, SettingsError, load_settings
 
 POOL_SIZE_MAX = 4
+STORE_TROUBLE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    RedisError,
+)
+BROKEN_EXIT_CODE: Final = 1
+UNKNOWN_EXIT_CODE: Final = 3
+
+
+class CouldNotLookError(click.ClickException):
+    """Nothing is known to be broken, and nothing to be right: a store did not answer, or not everything."""
+
+    exit_code = UNKNOWN_EXIT_CODE
 
 
 @click.command()
@@ -37,13 +53,25 @@ POOL_SIZE_MAX = 4
 )
 @click.pass_context
 def command(context: click.Context, *, as_json: bool, gateway_payments: int) -> None:
-    """Check every invariant over all data; exit 1 and name the offenders if one is broken."""
-    report = asyncio.run(_audit(load_settings(), gateway_payments))
+    """Check every invariant over all data; exit 1 and name the offenders if one is broken.
+
+    Where it cannot look, because a store is away, say, it exits 3 and tells why in one line.
+    """
+    try:
+        report = asyncio.run(_audit(load_settings(), gateway_payments))
+    except SettingsError as error:
+        raise CouldNotLookError(str(error)) from error
+    except asyncpg.UndefinedTableError as error:
+        raise CouldNotLookError("the schema is not there yet; run `pintuan migrate`") from error
+    except Overloaded as error:
+        raise CouldNotLookError(str(error)) from error
+    except (*STORE_TROUBLE, OSError) as error:
+        raise CouldNotLookError(f"the stores failed: {error or type(error).__name__}") from error
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
     else:
         _show(report)
-    context.exit(0 if report.ok else 1)
+    context.exit(0 if report.ok else BROKEN_EXIT_CODE)
 
 
 async def _audit(settings: Settings, gateway_payments: int) -> Report:
@@ -60,10 +88,6 @@ async def _audit(settings: Settings, gateway_payments: int) -> Report:
                         return report
                     status.update("gateway books agree")
                     return _with(report, await _gateway_check(running, pool, gateway_payments))
-        except asyncpg.UndefinedTableError as error:
-            raise click.ClickException("the schema is not there yet; run `pintuan migrate`") from error
-        except Overloaded as error:
-            raise click.ClickException(str(error)) from error
         finally:
             await store.close()
 
@@ -74,7 +98,7 @@ async def _gateway_check(settings: Settings, pool: asyncpg.Pool, count_max: int)
         try:
             return await check_gateway_books(pool, gateway, sandbox=sandbox, count_max=count_max)
         except GatewayError as error:
-            raise click.ClickException(f"the payment gateway did not tell its books: {error}") from error
+            raise CouldNotLookError(f"the payment gateway did not tell its books: {error}") from error
 
 
 def _with(report: Report, check: Check) -> Report:

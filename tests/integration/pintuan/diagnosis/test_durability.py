@@ -1,9 +1,11 @@
 """A marketplace does not start on servers that could forget an acknowledged join."""
 
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from pintuan.diagnosis import diagnose
@@ -45,6 +47,46 @@ async def test_a_redis_that_keeps_no_file_is_refused(
     with pytest.raises(SettingsError, match="PINTUAN_REDIS_URL: this Redis has appendonly off"):
         await check_durability(Settings(database_url=own_postgres.url, redis_url=server.url))
     await server.stop()
+
+
+async def test_a_redis_that_evicts_is_refused_and_doctor_says_the_same(
+    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
+) -> None:
+    settings = Settings(database_url=own_postgres.url, redis_url=own_redis.url)
+    async with Redis.from_url(own_redis.url) as client:
+        await client.config_set("maxmemory-policy", "allkeys-lru")
+    reason = (
+        "PINTUAN_REDIS_URL: this Redis has maxmemory-policy allkeys-lru and would lose groups; run CONFIG SET"
+    )
+    with pytest.raises(SettingsError, match=reason):
+        await check_durability(settings)
+    found = {finding.subject: finding for finding in await diagnose(settings)}
+    assert found["redis maxmemory-policy"].status == "FAIL"
+
+
+@pytest.mark.slow
+async def test_a_standby_is_refused_and_doctor_says_the_same(
+    own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
+) -> None:
+    await own_postgres.stop()
+    subprocess.run(  # noqa: S603, ASYNC221 - it takes no time.
+        [
+            "/bin/sh",
+            "-c",
+            'touch "$0/standby.signal" && chown --reference="$0" "$0/standby.signal"',
+            own_postgres.directory,
+        ],
+        check=True,
+    )
+    await own_postgres.start()
+    await own_postgres.wait_ready()
+    settings = Settings(database_url=own_postgres.url, redis_url=own_redis.url)
+    with pytest.raises(
+        SettingsError, match="PINTUAN_DATABASE_URL: this Postgres is a standby; name the primary"
+    ):
+        await check_durability(settings)
+    found = {finding.subject: finding for finding in await diagnose(settings)}
+    assert found["postgres role"].status == "FAIL"
 
 
 async def test_a_server_that_is_not_there_is_named_by_its_variable(
@@ -89,7 +131,9 @@ async def test_a_cluster_is_looked_at_server_by_server(
         await ping(client)
 
     await own_cluster.primaries[1].call("CONFIG", "SET", "appendonly", "no")
-    with pytest.raises(SettingsError, match="PINTUAN_REDIS_URL: this Redis has appendonly off"):
+    with pytest.raises(
+        SettingsError, match=f"PINTUAN_REDIS_URL: redis {HOST}:{own_cluster.primaries[1].port} has"
+    ):
         await check_durability(cluster)
 
     for server in own_cluster.servers:
