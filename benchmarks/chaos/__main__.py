@@ -24,7 +24,15 @@ from benchmarks.chaos.faults import KINDS
 from benchmarks.chaos.plan import SHOPPERS_PER_SEED, describe, plan_round
 from benchmarks.chaos.round import run_round
 from benchmarks.chaos.site import Site, open_site
-from benchmarks.chaos.tally import EXIT_BROKEN, Tally, line_of, replay_command, shown, write_evidence
+from benchmarks.chaos.tally import (
+    EXIT_BROKEN,
+    Tally,
+    line_of,
+    line_of_round,
+    replay_command,
+    shown,
+    write_evidence,
+)
 from pintuan.supervisor.descriptors import allow_many_descriptors
 
 if TYPE_CHECKING:
@@ -90,6 +98,7 @@ class Run:
             click.echo(line_of(plan, seed))
             for line in shown(seed.anomalies):
                 click.secho(line, fg="red")
+        click.echo(line_of_round(plan, result))
         if result.broken:
             command = replay_command(plan, self._options.shoppers, self._options.kinds)
             place = write_evidence(self._options.out, plan, result, command)

@@ -37,6 +37,10 @@ def _half_close(what: str) -> Kind:
     return Kind(f"every connection between {what} is closed for one direction only", 100, 1_500)
 
 
+def _slow(what: str) -> Kind:
+    return Kind(f"whatever passes between {what} takes some time longer, in order", 500, 4_000)
+
+
 _REDIS: Final = "the application and the Redis that places"
 _QUEUE: Final = "the application and the queue's Redis"
 _POSTGRES: Final = "the application and Postgres"
@@ -50,6 +54,13 @@ KINDS: Final[dict[str, Kind]] = {
         "kill -9 of a node's supervisor, started again after a while", 500, 2_500, heavy=True
     ),
     "stop_api": Kind("SIGSTOP of an API process, then SIGCONT", 200, 4_000),
+    "freeze_api": Kind(
+        "SIGSTOP of an API process for longer than a seat may stay unrecorded",
+        11_000,
+        14_000,
+        weight=2,
+        heavy=True,
+    ),
     "stop_worker": Kind("SIGSTOP of a worker, then SIGCONT", 500, 6_000),
     "stop_all_workers": Kind("SIGSTOP of every worker, then SIGCONT", 1_000, 8_000),
     "stop_supervisor": Kind("SIGSTOP of a supervisor, then SIGCONT", 500, 4_000, weight=2),
@@ -59,10 +70,15 @@ KINDS: Final[dict[str, Kind]] = {
     "kill_postgres": Kind("kill -9 of Postgres, started again after a while", 0, 2_000, heavy=True),
     "kill_backend": Kind("kill -9 of one Postgres backend, at which all of them restart", heavy=True),
     "stop_postgres": Kind("SIGSTOP of every Postgres process, then SIGCONT", 200, 3_000),
+    "freeze_postgres": Kind(
+        "SIGSTOP of Postgres for longer than a statement is waited for", 11_000, 14_000, weight=2, heavy=True
+    ),
     "restart_postgres": Kind("an orderly restart of Postgres", heavy=True),
     "fill_postgres": Kind(
         "the disk of Postgres is full, and Postgres is restarted if that ended it", 500, 2_500, heavy=True
     ),
+    "readonly_postgres": Kind("Postgres takes no more writes (default_transaction_read_only)", 500, 4_000),
+    "lock_postgres": Kind("somebody holds a lock on every group, lane and order", 300, 3_500),
     "kill_redis": Kind("kill -9 of the placing Redis, started again after a while", 0, 2_000),
     "stop_redis": Kind("SIGSTOP of the placing Redis, then SIGCONT", 200, 3_500),
     "flush_redis": Kind("FLUSHALL of the placing Redis"),
@@ -73,10 +89,15 @@ KINDS: Final[dict[str, Kind]] = {
         "a replica of the placing Redis without the last writes takes its place", 100, 2_000, weight=6
     ),
     "fill_redis": Kind("the disk of the placing Redis is full", 500, 3_000),
+    "full_redis": Kind("the placing Redis takes no more writes (maxmemory)", 300, 3_000),
+    "readonly_redis": Kind("the placing Redis takes itself for a replica for a while", 300, 3_000),
+    "forget_scripts": Kind("SCRIPT FLUSH of the placing Redis", weight=1),
     "kill_queue": Kind("kill -9 of the queue's Redis, started empty after a while", 0, 4_000),
     "stop_queue": Kind("SIGSTOP of the queue's Redis, then SIGCONT", 500, 6_000),
     "full_queue": Kind("the queue's Redis takes no more writes (maxmemory)", 500, 5_000),
     "flush_queue": Kind("FLUSHALL of the queue's Redis", weight=2),
+    "slow_redis": _slow(_REDIS),
+    "slow_postgres": _slow(_POSTGRES),
     "stall_redis": _stall(_REDIS),
     "stall_queue": _stall(_QUEUE),
     "stall_postgres": _stall(_POSTGRES),

@@ -87,13 +87,15 @@ class History(msgspec.Struct, kw_only=True):
     """All calls of a seed in the order of their sending.
 
     `late_buyers` placed their orders while no worker was there. `deals_ended_s` is when the merchant began to
-    end the deals. With `keys_forgotten` more time has passed since than keys are kept.
+    end the deals, and `changed_deals` are those that were paused or got more stock before. With
+    `keys_forgotten` more time has passed since than keys are kept.
     """
 
     seed: int
     calls: list[Call] = []
     late_buyers: set[str] = set()
     deals_ended_s: float | None = None
+    changed_deals: set[str] = set()
     keys_forgotten: bool = False
 
     def placings(self) -> Iterator[Call]:

@@ -263,6 +263,8 @@ def refusals_are_true(history: History, books: Books) -> Iterator[str]:
     for call in history.placings():
         deal_id = quantities[call.wish][0]
         match call.code:
+            case "sold_out" | "deal_not_active" if deal_id in history.changed_deals:
+                pass  # It may have been true at that moment.
             case "sold_out" if wanted[deal_id] <= stock.get(deal_id, 0):
                 yield f"{call.wish} was told sold_out; {wanted[deal_id]} of {stock[deal_id]} were ever wanted"
             case "deal_not_active" if (call.ended_s or 0.0) < (history.deals_ended_s or math.inf):

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import asyncpg
 import psutil
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from benchmarks.chaos.proxy import Link, open_link
 from benchmarks.chaos.site import socket_of
+from benchmarks.statements import kit_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from benchmarks.chaos.nodes import Node
     from benchmarks.chaos.plan import Fault
@@ -33,7 +35,12 @@ SYNC_WAIT_S: Final = 10.0
 SYNC_POLL_S: Final = 0.02
 ENDED_POLL_S: Final = 0.05
 # Less than an empty server uses, so that every write is refused.
-FULL_QUEUE_BYTES: Final = 1
+FULL_BYTES: Final = 1
+NOBODYS_PORT: Final = 1
+SLOWER_S: Final = 0.12
+# How a process that serves a connection to our database calls itself.
+BACKEND: Final = "postgres: postgres pintuan "
+STATEMENTS: Final = kit_statements("chaos/nemeses")
 APPEND_ONLY_FILE: Final = "appendonly.aof"
 
 
@@ -103,7 +110,7 @@ async def kill_postgres(site: Site, fault: Fault) -> None:
 
 
 async def kill_backend(site: Site, _fault: Fault) -> None:
-    backends = [child for child in _family(site.postgres) if "pintuan" in " ".join(child.cmdline())]
+    backends = [child for child in _family(site.postgres) if BACKEND in " ".join(child.cmdline())]
     if backends:
         with suppress(psutil.Error):
             backends[0].kill()
@@ -131,6 +138,23 @@ async def fill_postgres(site: Site, fault: Fault) -> None:
     if site.postgres.returncode is not None:
         # It could not write its log of changes, and panicked.
         await site.restart_store(site.postgres)
+
+
+async def readonly_postgres(site: Site, fault: Fault) -> None:
+    async with _psql(site) as postgres:
+        await postgres.execute(STATEMENTS["take_no_writes"])
+        await postgres.execute(STATEMENTS["reload"])
+        try:
+            await _lasting(fault)
+        finally:
+            await postgres.execute(STATEMENTS["take_writes"])
+            await postgres.execute(STATEMENTS["reload"])
+
+
+async def lock_postgres(site: Site, fault: Fault) -> None:
+    async with _psql(site) as postgres, postgres.transaction():
+        await postgres.execute(STATEMENTS["lock_what_is_written"])
+        await _lasting(fault)
 
 
 async def kill_redis(site: Site, fault: Fault) -> None:
@@ -188,6 +212,21 @@ async def fill_redis(site: Site, fault: Fault) -> None:
         await site.restart_store(site.redis)
 
 
+async def full_redis(site: Site, fault: Fault) -> None:
+    await _full(site.redis, fault)
+
+
+async def readonly_redis(site: Site, fault: Fault) -> None:
+    # A primary that nobody is: it keeps what it has, and asks in vain for more.
+    await _tell(site.redis, "REPLICAOF", "127.0.0.1", NOBODYS_PORT)
+    await _lasting(fault)
+    await _tell(site.redis, "REPLICAOF", "NO", "ONE")
+
+
+async def forget_scripts(site: Site, _fault: Fault) -> None:
+    await _tell(site.redis, "SCRIPT", "FLUSH")
+
+
 async def kill_queue(site: Site, fault: Fault) -> None:
     await site.queue.kill()
     (site.queue.directory / APPEND_ONLY_FILE).unlink(missing_ok=True)
@@ -200,9 +239,7 @@ async def stop_queue(site: Site, fault: Fault) -> None:
 
 
 async def full_queue(site: Site, fault: Fault) -> None:
-    await _tell(site.queue, "CONFIG", "SET", "maxmemory", FULL_QUEUE_BYTES)
-    await _lasting(fault)
-    await _tell(site.queue, "CONFIG", "SET", "maxmemory", 0)
+    await _full(site.queue, fault)
 
 
 async def flush_queue(site: Site, _fault: Fault) -> None:
@@ -219,6 +256,17 @@ def _stall(name: str) -> Nemesis:
             link.resume()
 
     return stall
+
+
+def _slow(name: str) -> Nemesis:
+    async def slow(site: Site, fault: Fault) -> None:
+        for link in _links(site, name):
+            link.slow_down(SLOWER_S)
+        await _lasting(fault)
+        for link in _links(site, name):
+            link.slow_down(0.0)
+
+    return slow
 
 
 def _cut(name: str) -> Nemesis:
@@ -274,6 +322,23 @@ async def _stopped(pids: list[int], fault: Fault) -> None:
                 os.kill(pid, signal.SIGCONT)
 
 
+async def _full(redis: EmbeddedRedis, fault: Fault) -> None:
+    await _tell(redis, "CONFIG", "SET", "maxmemory", FULL_BYTES)
+    await _lasting(fault)
+    await _tell(redis, "CONFIG", "SET", "maxmemory", 0)
+
+
+@asynccontextmanager
+async def _psql(site: Site) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of an operator; a Postgres that ends or hangs meanwhile ends what is done over it."""
+    connection = await site.connect()
+    try:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            yield connection
+    finally:
+        connection.terminate()
+
+
 async def _with_clock(site: Site, fault: Fault, offset_ms: int) -> None:
     node = site.nodes[fault.node]
     await node.stop()
@@ -314,13 +379,18 @@ NEMESES: Final[dict[str, Nemesis]] = {
             *(kill_api, kill_worker, kill_all_children, kill_supervisor),
             *(stop_api, stop_worker, stop_all_workers, stop_supervisor, roll, clock_ahead, clock_behind),
             *(kill_postgres, kill_backend, stop_postgres, restart_postgres, fill_postgres),
+            *(readonly_postgres, lock_postgres),
             *(kill_redis, stop_redis, flush_redis, restore_redis, promote_redis, fill_redis),
+            *(full_redis, readonly_redis, forget_scripts),
             *(kill_queue, stop_queue, full_queue, flush_queue),
         )
     },
     **{f"stall_{name}": _stall(name) for name in ("redis", "queue", "postgres", "clients")},
+    **{f"slow_{name}": _slow(name) for name in ("redis", "postgres")},
     **{f"cut_{name}": _cut(name) for name in ("redis", "queue", "postgres", "clients")},
     **{f"half_close_{name}": _half_close(name) for name in ("redis", "queue", "postgres", "clients")},
+    "freeze_api": stop_api,
+    "freeze_postgres": stop_postgres,
     "gateway": _nothing,
     "transfers": _nothing,
 }

@@ -28,8 +28,11 @@ FAULTS_MAX: Final = 4
 DRAWS_MAX: Final = 100
 NODES: Final = 2
 DEALS_MAX: Final = 3
+PAUSE_MS_MAX: Final = 1_500
+ADDED_STOCK: Final = 7
 LIST_PRICE_MINOR: Final = 1_000
 
+ChangeKind = Literal["stock", "pause"]
 Way = Literal["best", "open", "link", "solo"]
 Step = Literal[
     "repeat", "twins", "other_body", "order", "group", "deal", "listing", "cancel", "again", "stream"
@@ -45,6 +48,7 @@ _STEPS_MAX: Final = 8
 _PATIENCES_MS: Final = (150, 600, 2_000, 6_000, 6_000, 6_000)
 _CANCEL_SHARE: Final = 0.12
 _STREAM_SHARE: Final = 0.02
+_CHANGED_SHARE: Final = 0.3
 _METHODS: Final = (
     *(("pm_ok",) * 14),
     *("pm_declined", "pm_slow", "pm_timeout", "pm_capture_timeout", "pm_void_timeout", "pm_capture_fails"),
@@ -83,11 +87,21 @@ class Shopper(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What the merchant does to deal `deal_no`: adds stock, or pauses it for `lasting_ms`."""
+
+    at_ms: int
+    deal_no: int
+    kind: ChangeKind
+    lasting_ms: int
+
+
 class SeedPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shoppers of one seed do; `late` ones come while the workers are away for days."""
+    """What the people of one seed do; `late` shoppers come while the workers are away for days."""
 
     seed: int
     deals: tuple[DealTerms, ...]
+    changes: tuple[Change, ...]
     shoppers: tuple[Shopper, ...]
     late: tuple[Shopper, ...]
 
@@ -167,11 +181,14 @@ def _kinds(draw: random.Random) -> list[str]:
 def _plan_seed(seed: int, shoppers: int, moods: frozenset[str]) -> SeedPlan:
     draw = random.Random(f"shopping {seed}")  # noqa: S311 - a plan, not a secret.
     deals = tuple(_terms(draw, shoppers, moods) for _ in range(draw.randint(1, DEALS_MAX)))
+    # Drawn apart, so that shoppers do not depend on what the merchant does.
+    merchant = random.Random(f"merchant {seed}")  # noqa: S311 - a plan, not a secret.
     methods = _TROUBLED_METHODS if "gateway" in moods else _METHODS
     moments = sorted(draw.randrange(SHOPPING_MS) for _ in range(shoppers))
     return SeedPlan(
         seed=seed,
         deals=deals,
+        changes=tuple(_changes(merchant, len(deals))),
         shoppers=tuple(_shopper(draw, number, at_ms, deals, methods) for number, at_ms in enumerate(moments)),
         late=tuple(
             _shopper(draw, shoppers + number, 0, deals, ("pm_ok", "pm_slow", "pm_timeout"))
@@ -195,6 +212,17 @@ def _terms(draw: random.Random, shoppers: int, moods: frozenset[str]) -> DealTer
         stock=max(4, round(shoppers * draw.choice((0.15, 0.25) if scarce else (0.2, 0.5, 3.0)))),
         per_buyer_units=draw.choice((1, 2, 3)),
     )
+
+
+def _changes(draw: random.Random, deal_count: int) -> Iterator[Change]:
+    for deal_no in range(deal_count):
+        if draw.random() < _CHANGED_SHARE:
+            yield Change(
+                at_ms=draw.randrange(SHOPPING_MS),
+                deal_no=deal_no,
+                kind=draw.choice(("stock", "pause")),
+                lasting_ms=draw.randrange(PAUSE_MS_MAX),
+            )
 
 
 def _shopper(

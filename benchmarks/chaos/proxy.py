@@ -3,6 +3,7 @@
     link = await open_link("/path/of/a.sock")   or ("127.0.0.1", port)
     link.stall(); link.resume()                 nothing passes, and nobody is told
     link.cut(); link.refuse(); link.accept()    connections are reset; new ones end at once, and pass again
+    link.slow_down(0.1)                         everything takes so many seconds longer each way; 0 ends it
     link.half_close("upstream")                 the server sees the end of what clients send, or vice versa
 
 It runs in the harness' own event loop. What was read from one side and not written to the other is bounded by
@@ -36,10 +37,17 @@ class _End(asyncio.Protocol):
         self._early: list[bytes] = []
         self._ended = False
         self._told_end = False
+        self._delay_s = 0.0
+        # When what came last will have been passed on; nothing may overtake it.
+        self._clear_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # A stream's.
         self.transport = transport
         self._on_made()
+
+    def delay_by(self, seconds: float) -> None:
+        """Lets what comes from here arrive so much later at the other end, in order."""
+        self._delay_s = seconds
 
     def attach(self, peer: _End) -> None:
         """Passes on what came before the other end was there."""
@@ -54,13 +62,21 @@ class _End(asyncio.Protocol):
         if self.peer is None:
             self._early.append(data)
         else:
-            self.peer.write(data)
+            self._in_time(self.peer.write, data)
 
     def eof_received(self) -> bool:
         self._ended = True
         if self.peer is not None:
-            self.peer.write_eof()
+            self._in_time(self.peer.write_eof)
         return True  # The other direction may go on.
+
+    def _in_time(self, pass_on: Callable[..., None], *data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._delay_s and loop.time() > self._clear_s:
+            pass_on(*data)
+            return
+        self._clear_s = max(self._clear_s, loop.time() + self._delay_s)
+        loop.call_at(self._clear_s, pass_on, *data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature.
         self._ended = True
@@ -141,6 +157,7 @@ class Link:
         self._connecting: set[asyncio.Task[None]] = set()
         self._stalled = False
         self._refusing = False
+        self._delay_s = 0.0
 
     async def open(self) -> None:
         """Listens on a free port."""
@@ -161,6 +178,13 @@ class Link:
         for pipe in tuple(self._pipes):
             pipe.client.resume()
             pipe.upstream.resume()
+
+    def slow_down(self, seconds: float) -> None:
+        """Lets everything take so much longer each way, on new connections, too."""
+        self._delay_s = seconds
+        for pipe in self._pipes:
+            pipe.client.delay_by(seconds)
+            pipe.upstream.delay_by(seconds)
 
     def cut(self) -> None:
         """Resets every connection."""
@@ -183,6 +207,7 @@ class Link:
     def heal(self) -> None:
         """Undoes whatever is being done."""
         self.accept()
+        self.slow_down(0.0)
         self.resume()
 
     async def close(self) -> None:
@@ -207,6 +232,8 @@ class Link:
 
     async def _connect(self, pipe: _Pipe) -> None:
         await pipe.connect(self.upstream)
+        pipe.client.delay_by(self._delay_s)
+        pipe.upstream.delay_by(self._delay_s)
         if self._stalled:
             pipe.client.pause()
             pipe.upstream.pause()

@@ -165,6 +165,8 @@ def _victim(kind: str) -> str:
     name = kind.rpartition("_")[2]
     if name == "backend":
         return "postgres"
+    if name == "scripts":
+        return "redis"
     return name if name in STORES else "nodes"
 
 

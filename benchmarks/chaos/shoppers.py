@@ -14,7 +14,7 @@ import msgspec
 
 from benchmarks.chaos.caller import CALL_WAIT_S, Caller
 from benchmarks.chaos.history import History
-from benchmarks.chaos.plan import LIST_PRICE_MINOR
+from benchmarks.chaos.plan import ADDED_STOCK, LIST_PRICE_MINOR
 from pintuan.auth.keyring import Keyring
 from pintuan.auth.tokens import TokenIssuer
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.chaos.history import Call
-    from benchmarks.chaos.plan import DealTerms, SeedPlan, Shopper, Step
+    from benchmarks.chaos.plan import Change, DealTerms, SeedPlan, Shopper, Step
     from benchmarks.chaos.wire import Address
 
 TRIES_MAX: Final = 6
@@ -71,8 +71,10 @@ class Crowd:
             self._groups.append([])
 
     async def shop(self) -> None:
-        """Lets every shopper come at the planned moment, and returns when all have gone."""
+        """Lets everybody come at the planned moment, and returns when all have gone."""
         async with asyncio.TaskGroup() as shopping:
+            for change in self.plan.changes:
+                shopping.create_task(self._change(change))
             for shopper in self.plan.shoppers:
                 await asyncio.sleep(max(0.0, shopper.at_ms / 1000 - self._caller.now_s()))
                 shopping.create_task(self._visit(shopper))
@@ -110,6 +112,18 @@ class Crowd:
         """Reads every acknowledged order."""
         orders = {call.order.id: call.buyer for call in self.history.placings() if call.order is not None}
         await self._limited([self._read_order(order_id, buyer) for order_id, buyer in orders.items()])
+
+    async def _change(self, change: Change) -> None:
+        deal_id = self.deal_ids[change.deal_no]
+        await asyncio.sleep(change.at_ms / 1000)
+        self.history.changed_deals.add(deal_id)
+        if change.kind == "stock":
+            stock = self.plan.deals[change.deal_no].stock + ADDED_STOCK
+            await self._merchants(f"/v1/deals/{deal_id}", {"stock": stock}, method="PATCH")
+        else:
+            await self._merchants(f"/v1/deals/{deal_id}/pause", None)
+            await asyncio.sleep(change.lasting_ms / 1000)
+            await self._merchants(f"/v1/deals/{deal_id}/resume", None)
 
     async def _visit(self, shopper: Shopper) -> None:
         placed = await self._place(shopper)
@@ -240,11 +254,13 @@ class Crowd:
 
         return list(await asyncio.gather(*(one(call) for call in calls)))
 
-    async def _merchants(self, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    async def _merchants(
+        self, path: str, body: dict[str, Any] | None, *, method: str = "POST"
+    ) -> dict[str, Any]:
         """Makes a call of the merchant until it succeeds; one that took effect unseen does no harm."""
         said = ""
         for attempt in range(SETTLED_TRIES_MAX):
-            answer = await self._caller.plain("POST", path, token=self._merchant, body=body, at=attempt)
+            answer = await self._caller.plain(method, path, token=self._merchant, body=body, at=attempt)
             if answer.status in (200, 201):
                 found: dict[str, Any] = msgspec.json.decode(answer.body)
                 return found

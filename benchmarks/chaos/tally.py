@@ -86,6 +86,12 @@ def line_of(plan: RoundPlan, result: SeedResult) -> str:
     )
 
 
+def line_of_round(plan: RoundPlan, result: RoundResult) -> str:
+    """Returns what is said of a round: how many operations it made, and in what time."""
+    count = sum(len(seed.history.calls) for seed in result.seeds)
+    return f"round of {len(plan.seeds)} seeds: {count:,} operations in {result.took_s:.0f} s"
+
+
 def replay_command(plan: RoundPlan, shoppers: int, kinds: tuple[str, ...]) -> str:
     """Returns the command that makes a round's plan happen again."""
     count = len(plan.seeds)

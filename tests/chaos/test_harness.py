@@ -37,7 +37,7 @@ async def harness(directory: Path, *options: str) -> tuple[int, str]:
 
 
 async def test_a_short_run_is_clean_and_says_what_it_did(tmp_path: Path) -> None:
-    options = ("--seed", "373", "--seeds", "9", "--together", "3", "--shoppers", "40")
+    options = ("--seed", "543", "--seeds", "9", "--together", "3", "--shoppers", "40")
 
     status, said = await harness(tmp_path, *options)
 
@@ -46,6 +46,6 @@ async def test_a_short_run_is_clean_and_says_what_it_did(tmp_path: Path) -> None
     assert found is not None, said
     assert int(found[1]) == 9
     assert int(found[2].replace(",", "")) > 9 * 40
-    assert re.findall(r"^seed (\d+): ", said, re.MULTILINE) == [str(seed) for seed in range(373, 382)]
+    assert re.findall(r"^seed (\d+): ", said, re.MULTILINE) == [str(seed) for seed in range(543, 552)]
     assert "audits: 1; anomalies: 0" in said
     assert os.listdir(tmp_path) == [], "nothing is left of a clean run"  # noqa: PTH208 - of a directory of ours.

@@ -183,6 +183,14 @@ def test_sold_out_is_a_lie_where_fewer_were_ever_wanted_than_there_are() -> None
     assert [anomaly.law for anomaly in check(*roomy)] == ["refusals_are_true"]
 
 
+def test_a_deal_that_was_paused_or_got_more_stock_may_have_been_so() -> None:
+    history, books = answered(409, "deal_not_active")(*good())
+    roomy = with_deal(stock_units=100, lanes_stock=100)(*answered(409, "sold_out")(history, books))
+
+    assert check(*roomy) != []
+    assert check(msgspec.structs.replace(roomy[0], changed_deals={DEAL}), roomy[1]) == []
+
+
 def test_what_may_have_happened_is_no_anomaly() -> None:
     """An attempt without an answer may have placed the order; a cancel without one may have been made."""
     history, books = good()

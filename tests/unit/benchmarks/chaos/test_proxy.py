@@ -112,6 +112,16 @@ async def test_a_stalled_link_loses_nothing_and_tells_nobody() -> None:
             assert await late.heard() == b"late\n"
 
 
+async def test_a_slow_link_loses_and_reorders_nothing() -> None:
+    async with linked() as link, talking(link) as talk:
+        link.slow_down(0.02)
+        for number in range(3):
+            talk.say(b"slow %d\n" % number)
+        link.slow_down(0.0)
+        talk.say(b"fast\n")
+        assert [await talk.heard() for _ in range(4)] == [b"slow 0\n", b"slow 1\n", b"slow 2\n", b"fast\n"]
+
+
 async def test_a_cut_link_resets_connections_and_refuses_others_until_it_accepts_again() -> None:
     async with linked() as link, talking(link) as talk:
         link.refuse()

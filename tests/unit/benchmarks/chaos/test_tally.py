@@ -11,7 +11,15 @@ from benchmarks.chaos.__main__ import main
 from benchmarks.chaos.laws import Anomaly
 from benchmarks.chaos.plan import plan_round
 from benchmarks.chaos.round import RoundResult, SeedResult
-from benchmarks.chaos.tally import ANOMALIES_SHOWN_MAX, Tally, line_of, replay_command, shown, write_evidence
+from benchmarks.chaos.tally import (
+    ANOMALIES_SHOWN_MAX,
+    Tally,
+    line_of,
+    line_of_round,
+    replay_command,
+    shown,
+    write_evidence,
+)
 from tests.unit.benchmarks.chaos.world import good
 
 PLAN = plan_round([1, 2], shoppers=5, kinds=("kill_api", "fill_redis"))
@@ -54,6 +62,7 @@ def test_each_seed_has_a_line_that_says_whether_its_laws_were_kept() -> None:
     )
     assert line_of(PLAN, clean).endswith("clean")
     assert line_of(PLAN, broken).endswith("1 ANOMALIES")
+    assert line_of_round(PLAN, result()) == "round of 2 seeds: 24 operations in 3 s"
 
 
 def test_only_so_many_anomalies_are_printed() -> None:
