@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pintuan.identity.store import purge
-from pintuan.invites.store import forget_recipients
+from pintuan.invites.store import forget_recipients, settle_waiting
 from pintuan.invites.unsubscribing import reseal
 from workers.jobs import until_nothing_left
 from workers.passes import Passes
@@ -49,6 +49,7 @@ class People:
             await passes.close()
 
     async def _deliver(self) -> None:
+        await until_nothing_left(self._settle_invites, ROWS_PER_ROUND)
         # One round a pass: a channel that does not answer holds it up for seconds, and a job has a minute.
         if await self._courier.deliver_due(MESSAGES_PER_ROUND) == MESSAGES_PER_ROUND:
             self.notifications.ask_in(0)
@@ -66,6 +67,9 @@ class People:
         await until_nothing_left(self._purge, ROWS_PER_ROUND)
         await until_nothing_left(self._forget_invited, ROWS_PER_ROUND)
         await until_nothing_left(self._reseal, UNSUBSCRIBES_PER_ROUND)
+
+    async def _settle_invites(self, limit: int) -> int:
+        return await settle_waiting(self._pool, limit)
 
     async def _purge(self, limit: int) -> int:
         return await purge(self._pool, session_age_ms=SESSION_AGE_MS, limit=limit)

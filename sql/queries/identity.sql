@@ -7,9 +7,9 @@ VALUES ($1, $2, '{}', app_now())
 ON CONFLICT (scope, key_digest) DO UPDATE SET idle_at = w.idle_at;
 
 -- name: count_in_window
--- Counts one more in a locked window of $3 ms if fewer than $4 are in it; nothing is returned for one too many.
+-- Counts $5 more in a locked window of $3 ms if no more than $4 are in it then; nothing is returned for one too many.
 UPDATE limit_windows w
-SET moments = recent.moments || app_now(), idle_at = app_now() + $3::bigint * interval '1 millisecond'
+SET moments = recent.moments || array_fill(app_now(), ARRAY[$5::integer]), idle_at = app_now() + $3::bigint * interval '1 millisecond'
 FROM (
     SELECT array(
         SELECT m FROM unnest(l.moments) AS m
@@ -19,7 +19,7 @@ FROM (
     FROM limit_windows l
     WHERE l.scope = $1 AND l.key_digest = $2
 ) recent
-WHERE w.scope = $1 AND w.key_digest = $2 AND cardinality(recent.moments) < $4::integer
+WHERE w.scope = $1 AND w.key_digest = $2 AND cardinality(recent.moments) + $5::integer <= $4::integer
 RETURNING cardinality(w.moments);
 
 -- name: window_wait_ms

@@ -6,12 +6,13 @@ SELECT
     g.status = 'open' AND g.deadline > app_now() AS joinable, g.share_code, g.deadline, g.currency, d.title,
     app_now() AS now, unit_price_at(g.tier_headcounts, g.tier_prices_minor, g.min_headcount, p.headcount) AS price_minor,
     EXISTS (SELECT FROM every_order o WHERE o.group_id = g.id AND o.buyer_id = $2) AS was_member,
-    EXISTS (
-        SELECT FROM every_order o
-        WHERE o.group_id = g.id AND o.buyer_id = $2
-            AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
-    ) AS is_member
-FROM groups g JOIN group_progress p ON p.group_id = g.id JOIN deals d ON d.id = g.deal_id
+    seat.id AS seat_id, coalesce(seat.status = 'held', false) AS is_held
+FROM groups g LEFT JOIN LATERAL (
+    SELECT o.id, o.status FROM every_order o
+    WHERE o.group_id = g.id AND o.buyer_id = $2
+        AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+) seat ON true
+JOIN group_progress p ON p.group_id = g.id JOIN deals d ON d.id = g.deal_id
 WHERE g.id = $1;
 
 -- name: lock_inviter
@@ -34,16 +35,54 @@ GROUP BY i.recipient_digest;
 SELECT recipient_digest FROM unsubscribes WHERE recipient_digest = ANY($1::bytea[]) AND kind = $2;
 
 -- name: insert_invite
--- Adds an invitation whose message goes out in $7 ms and whose recipient is forgotten $8 ms after the deadline.
-INSERT INTO invites (code, group_id, inviter_id, channel, recipient_digest, sealed, due_at, forget_at, notification_id)
+-- Adds an invitation whose message goes out in $7 ms, if $10 is still a paying order, and whose recipient is forgotten $8 ms after the deadline.
+INSERT INTO invites (
+    code, group_id, inviter_id, channel, recipient_digest, sealed, due_at, forget_at, notification_id, awaits_order_id
+)
 SELECT $1, g.id, $3, $4, $5, $6, app_now() + $7::bigint * interval '1 millisecond',
-    g.deadline + $8::bigint * interval '1 millisecond', $9
+    g.deadline + $8::bigint * interval '1 millisecond', $9, $10
 FROM groups g WHERE g.id = $2;
+
+-- name: settle_waiting_invites
+-- Lets up to $1 messages go whose moment has come and whose inviter's order pays, but for those nobody wants any more; forgets invitations of orders that have ended.
+WITH ripe AS (
+    SELECT i.code, i.notification_id, i.recipient_digest,
+        coalesce(
+            o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed'), false
+        ) AS pays
+    FROM invites i LEFT JOIN every_order o ON o.id = i.awaits_order_id
+    WHERE i.awaits_order_id IS NOT NULL AND i.due_at <= app_now() AND o.status IS DISTINCT FROM 'held'
+    ORDER BY i.due_at
+    LIMIT $1
+    FOR UPDATE OF i SKIP LOCKED
+),
+unwanted AS (
+    SELECT r.code FROM ripe r JOIN unsubscribes u ON u.recipient_digest = r.recipient_digest AND u.kind = 'invite'
+),
+let_go AS (
+    UPDATE notifications n SET due_at = app_now()
+    FROM ripe r
+    WHERE n.id = r.notification_id AND n.state = 'due' AND r.pays AND r.code NOT IN (SELECT code FROM unwanted)
+),
+taken_back AS (
+    DELETE FROM notifications n USING ripe r
+    WHERE n.id = r.notification_id AND n.state = 'due' AND (NOT r.pays OR r.code IN (SELECT code FROM unwanted))
+),
+sent AS (
+    UPDATE invites i
+    SET awaits_order_id = NULL,
+        notification_id = CASE WHEN r.code IN (SELECT code FROM unwanted) THEN NULL ELSE i.notification_id END
+    FROM ripe r WHERE i.code = r.code AND r.pays
+),
+forgotten AS (
+    DELETE FROM invites i USING ripe r WHERE i.code = r.code AND NOT r.pays
+)
+SELECT count(*) FROM ripe;
 
 -- name: list_invites
 -- Lists an inviter's invitations to a group with what became of each, the newest first, at most $3.
 SELECT
-    i.code, i.channel, i.sealed, i.created_at, i.opened_at IS NOT NULL AS opened, i.due_at <= app_now() AS is_due,
+    i.code, i.channel, i.sealed, i.created_at, i.opened_at IS NOT NULL AS opened, i.due_at <= app_now() AND i.awaits_order_id IS NULL AS is_due,
     i.notification_id IS NULL AS withheld, n.state AS notification_state, j.joined, j.authorised
 FROM invites i
 LEFT JOIN notifications n ON n.id = i.notification_id

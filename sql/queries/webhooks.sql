@@ -76,11 +76,6 @@ WHERE (endpoint_id, secret_no) IN (
     SELECT endpoint_id, secret_no FROM webhook_secrets WHERE ends_at <= app_now() LIMIT $1
 );
 
--- name: count_pings
--- Counts the tests a merchant made in the last minute.
-SELECT count(*) FROM webhook_events
-WHERE merchant_id = $1 AND type = 'ping' AND created_at > app_now() - interval '1 minute';
-
 -- name: insert_ping
 -- Writes an event for one endpoint alone, and answers its delivery.
 WITH event AS (
@@ -114,7 +109,7 @@ SET state = 'due', attempts = 0, due_at = app_now(), ended_at = NULL
 WHERE id = $1 AND endpoint_id = $2 AND state <> 'in_flight';
 
 -- name: replay_events
--- Makes the $5 oldest events from $3 to $4, and those of the same time as the last, due anew for a merchant's endpoint.
+-- Makes the $5 oldest events from $3 to $4, and those of the same time as the last, due anew for a merchant's endpoint, but for those that were within $6 ms; counts those it made due.
 WITH wanted AS (
     SELECT v.id, v.created_at
     FROM webhook_events v JOIN webhook_endpoints e ON e.id = $1 AND e.merchant_id = v.merchant_id
@@ -124,14 +119,16 @@ WITH wanted AS (
     FETCH FIRST $5 ROWS WITH TIES
 ),
 due AS (
-    INSERT INTO webhook_deliveries AS d (endpoint_id, event_id)
-    SELECT $1, id FROM wanted ORDER BY id
+    INSERT INTO webhook_deliveries AS d (endpoint_id, event_id, replayed_at)
+    SELECT $1, id, app_now() FROM wanted ORDER BY id
     ON CONFLICT (event_id, endpoint_id) DO UPDATE
-    SET state = 'due', attempts = 0, due_at = app_now(), ended_at = NULL
+    SET state = 'due', attempts = 0, due_at = app_now(), ended_at = NULL, replayed_at = excluded.replayed_at
     WHERE d.state <> 'in_flight'
+        AND coalesce(d.replayed_at <= app_now() - $6::bigint * interval '1 millisecond', true)
+    RETURNING 1
 )
 SELECT
-    (SELECT count(*) FROM wanted) AS replayed,
+    (SELECT count(*) FROM due) AS replayed,
     (
         SELECT min(v.created_at)
         FROM webhook_events v JOIN webhook_endpoints e ON e.id = $1 AND e.merchant_id = v.merchant_id

@@ -60,7 +60,8 @@ async def send_code(
     async def transaction() -> None:
         async with resources.pool.acquire() as connection, connection.transaction():
             if resources.settings.rate_limits:
-                await limits.count(connection, limits.CODES_PER_CONTACT, contact_digests[0])
+                mailbox_digest = contact.mailbox.digests(keyring)[0]
+                await limits.count(connection, limits.CODES_PER_CONTACT, mailbox_digest)
                 await limits.count(connection, limits.CODES_PER_CLIENT, client_digest)
             await store.put_code(
                 connection,

@@ -18,6 +18,24 @@ if TYPE_CHECKING:
 
 ContactKind: TypeAlias = Literal["email", "phone", "user"]
 _PHONE: Final = re.compile(r"[+＋][\d\s().\-\u2010-\u2015]+")
+# Numbers that cost whoever writes to them more, that are paid for what they receive, or that show no texts. A
+# new range is of no known type for a while, so numbers of none are taken.
+_REFUSED_TYPES: Final = frozenset(
+    (
+        phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        phonenumbers.PhoneNumberType.SHARED_COST,
+        phonenumbers.PhoneNumberType.TOLL_FREE,
+        phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
+        phonenumbers.PhoneNumberType.UAN,
+        phonenumbers.PhoneNumberType.PAGER,
+        phonenumbers.PhoneNumberType.VOICEMAIL,
+    )
+)
+# What libphonenumber calls the region of satellites and international services (+800, +870, +881, +979, …).
+_NO_COUNTRY: Final = "001"
+# Gmail passes over periods, and has two names (support.google.com/mail/answer/7436150).
+_GMAIL: Final = "gmail.com"
+_GMAIL_DOMAINS: Final = frozenset((_GMAIL, "googlemail.com"))
 _CHANNELS: Final[dict[ContactKind, Channel]] = {"email": "email", "phone": "sms", "user": "push"}
 
 
@@ -35,9 +53,27 @@ class Contact(msgspec.Struct, frozen=True):
         """How a message gets there."""
         return _CHANNELS[self.kind]
 
+    @property
+    def mailbox(self) -> Contact:
+        """Where messages to the contact come together, which people are counted by; never written to.
+
+        Most providers deliver `ann+shop@` to `ann@` (RFC 5233 calls the rest the detail).
+        """
+        if self.kind != "email":
+            return self
+        local, _, domain = self.address.rpartition("@")
+        name = local.partition("+")[0] or local
+        if domain in _GMAIL_DOMAINS:
+            name, domain = name.replace(".", ""), _GMAIL
+        return Contact("email", f"{name}@{domain}")
+
     def digests(self, keyring: Keyring) -> list[bytes]:
         """Returns the keyed hashes the contact may be kept under, the current one first."""
         return recipient_digests(keyring, self.channel, self.address)
+
+    def person_digests(self, keyring: Keyring) -> list[bytes]:
+        """Returns those of the mailbox, the current one first, and then those of the contact itself."""
+        return list(dict.fromkeys([*self.mailbox.digests(keyring), *self.digests(keyring)]))
 
 
 def contact_of(email: str | None, phone: str | None, *, fictional: bool) -> Contact:
@@ -85,4 +121,7 @@ def _normal_phone(text: str) -> str:
         raise not_a_number from error
     if not phonenumbers.is_possible_number(number):
         raise InvalidInput.of("phone", "is not a phone number: it has too few or too many digits")
+    region = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    if region == _NO_COUNTRY or phonenumbers.number_type(number) in _REFUSED_TYPES:
+        raise InvalidInput.of("phone", "is not a number of a person's phone, so no text is sent to it")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -40,23 +40,23 @@ WRONG_ANSWERS_PER_CONTACT: Final = Limit(
 )
 
 
-async def count(connection: Connection, limit: Limit, key_digest: bytes) -> None:
-    """Counts one more in the caller's transaction; the key stays locked until it ends.
+async def count(connection: Connection, limit: Limit, key_digest: bytes, *, times: int = 1) -> None:
+    """Counts so many more in the caller's transaction; the key stays locked until it ends.
 
     Raises:
         RateLimited: the limit is reached; says when there is room again.
     """
     await store.lock_window(connection, limit.scope, key_digest)
     if not await store.count_in_window(
-        connection, limit.scope, key_digest, window_ms=limit.window_ms, count_max=limit.count
+        connection, limit.scope, key_digest, window_ms=limit.window_ms, count_max=limit.count, times=times
     ):
-        await refuse_above(connection, limit, key_digest)
+        await refuse_above(connection, limit, key_digest, times=times)
 
 
-async def refuse_above(connection: Connection, limit: Limit, key_digest: bytes) -> None:
-    """Counts nothing; raises RateLimited as `count` would."""
+async def refuse_above(connection: Connection, limit: Limit, key_digest: bytes, *, times: int = 1) -> None:
+    """Counts nothing; raises RateLimited as `count` would. A limit is never below `times`."""
     wait_ms = await store.window_wait_ms(
-        connection, limit.scope, key_digest, window_ms=limit.window_ms, count_max=limit.count
+        connection, limit.scope, key_digest, window_ms=limit.window_ms, count_max=limit.count - times + 1
     )
     if wait_ms is not None:
         raise RateLimited(limit.refusal, retry_after_s=max(1, -(-wait_ms // 1000)))

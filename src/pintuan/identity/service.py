@@ -107,7 +107,12 @@ async def grant(pool: asyncpg.Pool, contact: Contact, role: Role) -> str:
 async def _drop_person(connection: Connection, resources: Resources, subject: str) -> None:
     profile = await store.select_account(connection, subject)
     digests = _digests_of(resources, subject, profile)
-    await invites.drop_person(connection, subject, digests)
+    mailboxes = [
+        digest
+        for contact in _contacts_of(subject, profile)
+        for digest in contact.person_digests(resources.keyring)
+    ]
+    await invites.drop_person(connection, subject, mailboxes)
     await notifications.drop(connection, digests)
     if profile is None:
         return
@@ -172,9 +177,14 @@ def _me_of(principal: Principal, profile: Profile | None) -> Me:
 
 def _digests_of(resources: Resources, subject: str, profile: Profile | None) -> list[bytes]:
     """Returns the keyed hashes under which the person's contacts may be kept."""
+    contacts = _contacts_of(subject, profile)
+    return [digest for contact in contacts for digest in contact.digests(resources.keyring)]
+
+
+def _contacts_of(subject: str, profile: Profile | None) -> list[Contact]:
     contacts = [Contact("user", subject)]
     if profile is not None and profile.email is not None:
         contacts.append(Contact("email", profile.email))
     if profile is not None and profile.phone is not None:
         contacts.append(Contact("phone", profile.phone))
-    return [digest for contact in contacts for digest in contact.digests(resources.keyring)]
+    return contacts

@@ -74,10 +74,12 @@ async def lock_window(connection: Connection, scope: str, key_digest: bytes) -> 
 
 
 async def count_in_window(
-    connection: Connection, scope: str, key_digest: bytes, *, window_ms: int, count_max: int
+    connection: Connection, scope: str, key_digest: bytes, *, window_ms: int, count_max: int, times: int
 ) -> bool:
-    """Counts one more if there is room; the key must be locked. Returns whether there was."""
-    counted = await connection.fetchval(IDENTITY["count_in_window"], scope, key_digest, window_ms, count_max)
+    """Counts `times` more if there is room for all; the key must be locked. Returns whether there was."""
+    counted = await connection.fetchval(
+        IDENTITY["count_in_window"], scope, key_digest, window_ms, count_max, times
+    )
     return counted is not None
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pintuan.locales import translations_for
 from pintuan.notifications.message import Message
+from pintuan.notifications.titles import title_shown
 
 if TYPE_CHECKING:
     from pintuan.identity.contacts import Contact
     from pintuan.locales import Language
-
-TITLE_CHARS_MAX: Final = 80
 
 
 def message_of(
@@ -19,7 +18,7 @@ def message_of(
 ) -> Message:
     """Returns the invitation to a contact; `price` is written as the language does."""
     _ = translations_for(language).gettext
-    shown = title_shown(title)
+    shown = title_shown(title, language)
     subject = _("You are invited: %(title)s") % {"title": shown}
     body = _(
         "A friend invites you to buy %(title)s together. The price now is %(price)s, and it falls as more "
@@ -34,9 +33,3 @@ def message_of(
         url=url if contact.channel == "push" else None,
         unsubscribe_url=stop_url,
     )
-
-
-def title_shown(title: str) -> str:
-    """Returns a title as messages show it: on one line, because a break would end a subject's header."""
-    line = " ".join(title.split())
-    return line if len(line) <= TITLE_CHARS_MAX else line[: TITLE_CHARS_MAX - 1] + "…"

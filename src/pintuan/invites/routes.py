@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 from pintuan.auth import SELLERS, check_role, requires_role
 from pintuan.auth.middleware import PUBLIC_OPTION
 from pintuan.bodies import ApiRequest
+from pintuan.client_address import limit_key_of
 from pintuan.documentation.codes import problem_codes
 from pintuan.errors import NotFound
 from pintuan.invites import service, store, unsubscribing
@@ -46,10 +47,14 @@ async def invite_to_group(
 ) -> InvitesAccepted:
     """Sends each recipient a personal link, for members; nobody is invited twice by the same member.
 
-    That makes a repeated call harmless, so there is no idempotency key.
+    While the member's payment is being authorised, the invitations wait for it; if it is refused, they are
+    never sent. A repeated call is harmless, so there is no idempotency key.
     """
     inviter = check_role(request.user, BUYERS).subject
-    return InvitesAccepted(await service.invite(resources, group_id, inviter, data))
+    outcomes = await service.invite(
+        resources, group_id, inviter, data, client_key=limit_key_of(request.scope)
+    )
+    return InvitesAccepted(outcomes)
 
 
 @get(

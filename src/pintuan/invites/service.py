@@ -40,16 +40,18 @@ CODE_BYTES: Final = 12
 
 
 async def invite(
-    resources: Resources, group_id: str, inviter_id: str, body: NewInvites
+    resources: Resources, group_id: str, inviter_id: str, body: NewInvites, *, client_key: str
 ) -> list[InviteOutcome]:
     """Invites people to a group; returns what is done about each, in their order.
+
+    Nothing goes out before the inviter's seat is authorised, and nothing if it never is.
 
     Raises:
         NotFound: there is no such group.
         Forbidden: the inviter has no seat in it.
         GroupClosed: it cannot be joined any more.
         InvalidInput: a recipient is no address, or one that nothing is delivered to here.
-        RateLimited: the inviter has invited too many people.
+        RateLimited: the inviter, the client or all members of the group have invited too many people.
     """
     await require_not_erased(resources.pool, inviter_id)
     contacts = _contacts_of(resources, body)
@@ -59,11 +61,13 @@ async def invite(
             group = await store.select_group(connection, group_id, inviter_id)
             if group is None:
                 raise NotFound("group")
-            if not group.is_member:
+            if group.seat_id is None:
                 raise Forbidden("Only members of the group may invite to it.")
             if not group.joinable:
                 raise GroupClosed
-            inviting = _Inviting(resources, connection, group_id, inviter_id, group, body.locale)
+            inviting = _Inviting(
+                resources, connection, group_id, inviter_id, group, body.locale, client_key=client_key
+            )
             return await inviting.invite(contacts)
 
     outcomes = await retry_serialization(transaction)
@@ -106,7 +110,10 @@ class _Inviting:
         inviter_id: str,
         group: InvitedGroup,
         language: Language,
+        *,
+        client_key: str,
     ) -> None:
+        self._client_key = client_key
         self._resources = resources
         self._keyring = resources.keyring
         self._connection = connection
@@ -117,24 +124,31 @@ class _Inviting:
 
     async def invite(self, contacts: list[Contact]) -> list[InviteOutcome]:
         await store.lock_inviter(self._connection, self._group_id, self._inviter_id)
-        digests = {contact: contact.digests(self._keyring) for contact in contacts}
+        digests = {contact: contact.person_digests(self._keyring) for contact in contacts}
         # Everybody takes them in the same order. Two inviters of one recipient go on one after the other.
         for digest in sorted({current for current, *_ in digests.values()}):
             await lock_window(self._connection, limits.INVITES_PER_RECIPIENT.scope, digest)
         candidates = [digest for some in digests.values() for digest in some]
         known = await store.known_recipients(self._connection, self._group_id, self._inviter_id, candidates)
         unwilling = await store.unsubscribed(self._connection, candidates, NOTIFICATION_KIND)
-        mine = {contact for contact, some in digests.items() if any(known.get(digest) for digest in some)}
-        fresh = [contact for contact in digests if contact not in mine]
+        mine = {
+            contact.mailbox for contact, some in digests.items() if any(known.get(digest) for digest in some)
+        }
+        first = {contact.mailbox: contact for contact in reversed(contacts)}
+        fresh = [contact for mailbox, contact in reversed(first.items()) if mailbox not in mine]
         await self._count(len(fresh))
         for contact in fresh:
             wanted = not any(digest in known or digest in unwilling for digest in digests[contact])
             await self._add(contact, digests[contact][0], wanted=wanted)
-        return [_outcome_of(contact, contacts[:place], mine) for place, contact in enumerate(contacts)]
+        mailboxes = [contact.mailbox for contact in contacts]
+        return [
+            _outcome_of(contact, is_skipped=contact.mailbox in mine or contact.mailbox in mailboxes[:place])
+            for place, contact in enumerate(contacts)
+        ]
 
     async def _count(self, count: int) -> None:
         """Raises RateLimited where these would be more than the inviter may invite."""
-        if not self._resources.settings.rate_limits:
+        if count == 0 or not self._resources.settings.rate_limits:
             return
         before = await store.count_invites(self._connection, self._group_id, self._inviter_id)
         if before + count > limits.INVITES_PER_GROUP_MAX:
@@ -142,16 +156,23 @@ class _Inviting:
                 f"One member invites at most {limits.INVITES_PER_GROUP_MAX} people to a group.",
                 retry_after_s=max(1, round((self._group.deadline - self._group.now).total_seconds())),
             )
-        digest = recipient_digests(self._keyring, "email", f"inviter:{self._inviter_id}")[0]
-        for _ in range(count):
-            await windows.count(self._connection, limits.INVITES_PER_INVITER, digest)
+        # Everybody counts in the same order, so that two who wait for each other cannot be.
+        for limit, name in (
+            (limits.INVITES_PER_INVITER, f"inviter:{self._inviter_id}"),
+            (limits.INVITES_PER_INVITER_AND_DAY, f"inviter:{self._inviter_id}"),
+            (limits.INVITES_PER_CLIENT, f"client:{self._client_key}"),
+            (limits.INVITES_TO_GROUP, f"group:{self._group_id}"),
+        ):
+            digest = recipient_digests(self._keyring, "email", name)[0]
+            await windows.count(self._connection, limit, digest, times=count)
 
     async def _add(self, contact: Contact, digest: bytes, *, wanted: bool) -> None:
         code = secrets.token_urlsafe(CODE_BYTES)
         delay_ms = _delay_ms(self._resources, self._group.now, contact, self._language)
+        waits = self._group.is_held or delay_ms > 0
         notification_id = None
         if wanted and await self._has_room(digest):
-            notification_id = await self._send(contact, code, delay_ms)
+            notification_id = await self._send(contact, code, waits=waits)
         await store.insert_invite(
             self._connection,
             code=code,
@@ -163,6 +184,7 @@ class _Inviting:
             delay_ms=delay_ms,
             kept_ms=limits.RECIPIENT_KEPT_MS,
             notification_id=notification_id,
+            awaits_order_id=self._group.seat_id if waits else None,
         )
 
     async def _has_room(self, digest: bytes) -> bool:
@@ -172,7 +194,7 @@ class _Inviting:
             return False
         return True
 
-    async def _send(self, contact: Contact, code: str, delay_ms: int) -> str:
+    async def _send(self, contact: Contact, code: str, *, waits: bool) -> str:
         group, settings = self._group, self._resources.settings
         message = message_of(
             contact,
@@ -182,14 +204,15 @@ class _Inviting:
             url=link_of(settings.share_base, group.share_code, code),
             stop_url=stop_url_of(self._keyring, settings.share_base, contact),
         )
-        lifetime_ms = round((group.deadline - group.now).total_seconds() * 1000)
+        lifetime_ms = max(1, round((group.deadline - group.now).total_seconds() * 1000))
         return await enqueue(
             self._connection,
             self._keyring,
             message,
             kind=NOTIFICATION_KIND,
-            lifetime_ms=max(1, lifetime_ms),
-            delay_ms=delay_ms,
+            lifetime_ms=lifetime_ms,
+            # One that nobody lets go has outlived its use when it is taken.
+            delay_ms=lifetime_ms if waits else 0,
         )
 
 
@@ -226,12 +249,12 @@ def _delay_ms(resources: Resources, now: datetime, contact: Contact, language: L
     return round(quiet.wait(now, zones_of(contact, language)).total_seconds() * 1000)
 
 
-def _outcome_of(contact: Contact, before: list[Contact], mine: set[Contact]) -> InviteOutcome:
+def _outcome_of(contact: Contact, *, is_skipped: bool) -> InviteOutcome:
     return InviteOutcome(
         email=contact.address if contact.kind == "email" else None,
         phone=contact.address if contact.kind == "phone" else None,
         user=contact.address if contact.kind == "user" else None,
-        status="skipped" if contact in mine or contact in before else "queued",
+        status="skipped" if is_skipped else "queued",
     )
 
 

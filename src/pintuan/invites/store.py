@@ -28,7 +28,7 @@ Topic: TypeAlias = Literal["invite", "nudge"]
 
 
 class InvitedGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """A group as an inviter finds it; `now` is the server's."""
+    """A group as an inviter finds it; `now` is the server's, `seat_id` the inviter's live order, if any."""
 
     joinable: bool
     share_code: str
@@ -38,7 +38,8 @@ class InvitedGroup(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     price_minor: int
     was_member: bool
-    is_member: bool
+    seat_id: str | None
+    is_held: bool
 
 
 class SentInvite(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,8 +123,9 @@ async def insert_invite(
     delay_ms: int,
     kept_ms: int,
     notification_id: str | None,
+    awaits_order_id: str | None,
 ) -> None:
-    """Adds an invitation."""
+    """Adds an invitation, one that waits for an order's authorisation or for its time with that order."""
     await connection.execute(
         INVITES["insert_invite"],
         code,
@@ -135,7 +137,17 @@ async def insert_invite(
         delay_ms,
         kept_ms,
         notification_id,
+        awaits_order_id,
     )
+
+
+async def settle_waiting(pool: asyncpg.Pool, limit: int) -> int:
+    """Lets up to `limit` waiting invitations go or forgets them, as their inviters' orders are now.
+
+    Returns how many there were.
+    """
+    count: int = await pool.fetchval(INVITES["settle_waiting_invites"], limit)
+    return count
 
 
 async def list_invites(pool: asyncpg.Pool, group_id: str, inviter_id: str, *, limit: int) -> list[SentInvite]:

@@ -64,16 +64,16 @@ async def unsubscribe(pool: asyncpg.Pool, keyring: Keyring, token: str) -> Topic
     Returns the kind. Raises NotFound.
     """
     stop = stop_of_token(keyring, token)
-    digests = stop.contact.digests(keyring)
+    mailbox = stop.contact.mailbox
     async with pool.acquire() as connection, connection.transaction():
         await store.unsubscribe(
             connection,
-            digests[0],
+            mailbox.digests(keyring)[0],
             stop.topic,
             kid=keyring.kid,
-            sealed=seal_contact(keyring, stop.contact),
+            sealed=seal_contact(keyring, mailbox),
         )
-        await notifications.supersede(connection, digests, stop.topic)
+        await notifications.supersede(connection, stop.contact.person_digests(keyring), stop.topic)
     return stop.topic
 
 

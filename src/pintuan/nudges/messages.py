@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pintuan.invites.messages import title_shown
 from pintuan.locales import money, span, translations_for
 from pintuan.money import Money
 from pintuan.notifications.message import Message
+from pintuan.notifications.titles import title_shown
 from pintuan.nudges.timing import near_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def text_of(nudge: DueNudge, member: Member, language: Language) -> Text:
 def _near(nudge: DueNudge, language: Language) -> Text:
     _ = translations_for(language).gettext
     left_s = (nudge.deadline - nudge.now).total_seconds()
-    values = {"title": title_shown(nudge.title), "span": span(left_s, language)}
+    values = {"title": title_shown(nudge.title, language), "span": span(left_s, language)}
     near = _near_line(nudge, language)
     body = _("Your group for %(title)s is open for another %(span)s. Pass the link on.") % values
     return Text(near, f"{near} {body}")
@@ -66,7 +66,7 @@ def _near(nudge: DueNudge, language: Language) -> Text:
 
 def _hour_left(nudge: DueNudge, language: Language) -> Text:
     said = translations_for(language)
-    values = {"title": title_shown(nudge.title)}
+    values = {"title": title_shown(nudge.title, language)}
     lines = [said.gettext("Your group for %(title)s closes in one hour.") % values]
     missing = nudge.min_headcount - nudge.headcount
     if near := _near_line(nudge, language):
@@ -83,7 +83,7 @@ def _succeeded(nudge: DueNudge, member: Member, language: Language) -> Text:
     _ = translations_for(language).gettext
     unit_minor = member.final_unit_minor or 0
     values = {
-        "title": title_shown(nudge.title),
+        "title": title_shown(nudge.title, language),
         "price": money(Money(unit_minor, nudge.currency), language),
         "total": money(Money(unit_minor * member.quantity, nudge.currency), language),
     }
@@ -96,7 +96,7 @@ def _succeeded(nudge: DueNudge, member: Member, language: Language) -> Text:
 
 def _failed(nudge: DueNudge, language: Language) -> Text:
     _ = translations_for(language).gettext
-    values = {"title": title_shown(nudge.title)}
+    values = {"title": title_shown(nudge.title, language)}
     return Text(
         _("It did not fill: %(title)s") % values,
         _(

@@ -86,7 +86,7 @@ class Nudger:
             if (contacts := self._contacts_of(member))
         }
         digests = {
-            member: [digest for contact in contacts for digest in contact.digests(self._keyring)]
+            member: [digest for contact in contacts for digest in contact.person_digests(self._keyring)]
             for member, contacts in reached.items()
         }
         unwilling = await unsubscribed(

@@ -9,10 +9,9 @@ DESCRIPTION_CHARS_MAX: Final = 200
 FORMER_SECRET_MS: Final = 24 * 3_600_000
 # Rotated more often than this within a day, headers would grow without end.
 LIVE_SECRETS_MAX: Final = 5
-# Of a merchant: a test is a call to whatever host the URL names.
-PINGS_PER_MINUTE_MAX: Final = 100
-PING_RETRY_AFTER_S: Final = 30
 # Of one call; the answer says where the next one goes on.
 REPLAYED_PER_CALL_MAX: Final = 1_000
+# How long an event that was sent again with others of its time is not once more.
+REPLAYS_APART_MS: Final = 60_000
 # How long events, and what became of them, are kept.
 KEPT_MS: Final = 30 * 24 * 3_600_000

@@ -42,8 +42,10 @@ async def create_webhook_endpoint(
     data: JSONBody[NewWebhookEndpoint], request: ApiRequest, resources: InjectedResources
 ) -> MadeWebhookEndpoint:
     """Makes an endpoint that is told of events from now on; `secret` is shown this once."""
+    merchant_id = _merchant(request)
+    await service.count_change(resources.pool, merchant_id)
     await _check_url(resources, data.url)
-    return await service.create_endpoint(resources.pool, resources.keyring, _merchant(request), data)
+    return await service.create_endpoint(resources.pool, resources.keyring, merchant_id, data)
 
 
 @get("/", summary="The merchant's webhook endpoints, newest first")
@@ -76,9 +78,11 @@ async def change_webhook_endpoint(
     resources: InjectedResources,
 ) -> WebhookEndpoint:
     """Changes what is given; a paused endpoint goes on with `{"enabled": true}`."""
+    merchant_id = _merchant(request)
+    await service.count_change(resources.pool, merchant_id)
     if isinstance(data.url, str):
         await _check_url(resources, data.url)
-    changed = await service.change_endpoint(resources.pool, _merchant(request), endpoint_id, data)
+    changed = await service.change_endpoint(resources.pool, merchant_id, endpoint_id, data)
     resources.doorbells.ring("webhooks")
     return changed
 
@@ -153,7 +157,11 @@ async def replay_webhook_events(
     request: ApiRequest,
     resources: InjectedResources,
 ) -> Replayed:
-    """Makes events of the types the endpoint is told of due at once, the oldest 1,000 or a few more."""
+    """Makes events of the types the endpoint is told of due at once, the oldest 1,000 or a few more.
+
+    Those that were within the last minute are left as they are. A merchant may call it ten times a
+    minute, and five times for one endpoint.
+    """
     replayed = await service.replay_events(resources.pool, _merchant(request), endpoint_id, data)
     resources.doorbells.ring("webhooks")
     return replayed

@@ -173,7 +173,10 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
     replayed: Annotated[
         int,
-        Meta(description=f"Events that are sent again, about {REPLAYED_PER_CALL_MAX} at most.", examples=[3]),
+        Meta(
+            description=f"Events that this call made due, about {REPLAYED_PER_CALL_MAX} at most.",
+            examples=[3],
+        ),
     ]
     continue_from: Annotated[
         datetime | None, _moment("The `created_from` of the next call; null when all are under way.")

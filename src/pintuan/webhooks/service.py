@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from groups.errors import LimitReached, RateLimited
+from groups.errors import LimitReached
 from groups.ids import new_id
 from pintuan.api_keys.store import lock_merchant
 from pintuan.errors import InvalidInput, NotFound
+from pintuan.identity import limits as windows
 from pintuan.times import has_utc
 from pintuan.webhooks import store
 from pintuan.webhooks.addresses import (
@@ -24,9 +25,16 @@ from pintuan.webhooks.limits import (
     ENDPOINTS_PER_MERCHANT_MAX,
     FORMER_SECRET_MS,
     LIVE_SECRETS_MAX,
-    PING_RETRY_AFTER_S,
-    PINGS_PER_MINUTE_MAX,
     REPLAYED_PER_CALL_MAX,
+    REPLAYS_APART_MS,
+)
+from pintuan.webhooks.rates import (
+    CHANGES_PER_MERCHANT,
+    PINGS_PER_MERCHANT,
+    REPLAYS_PER_ENDPOINT,
+    REPLAYS_PER_MERCHANT,
+    SINGLE_REPLAYS_PER_MERCHANT,
+    limit_key_of,
 )
 from pintuan.webhooks.schemas import (
     EventType,
@@ -50,6 +58,12 @@ if TYPE_CHECKING:
     from pintuan.pagination import Cursor
 
     Connection: TypeAlias = PoolConnectionProxy
+
+
+async def count_change(pool: asyncpg.Pool, merchant_id: str) -> None:
+    """Counts that a merchant makes or changes an endpoint; raises `RateLimited` for one too many."""
+    async with pool.acquire() as connection, connection.transaction():
+        await windows.count(connection, CHANGES_PER_MERCHANT, limit_key_of(merchant_id))
 
 
 async def check_url(url: str, resolver: Resolver, *, allows_loopback: bool) -> None:
@@ -157,13 +171,10 @@ async def rotate_secret(
 
 
 async def ping(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str) -> WebhookDelivery:
-    """Makes a test delivery due; raises `NotFound`, and `RateLimited` after `PINGS_PER_MINUTE_MAX`."""
+    """Makes a test delivery due; raises `NotFound`, and `RateLimited` for one too many."""
     async with pool.acquire() as connection, connection.transaction():
+        await windows.count(connection, PINGS_PER_MERCHANT, limit_key_of(merchant_id))
         await _locked(connection, endpoint_id, merchant_id)
-        if await store.count_pings(connection, merchant_id) >= PINGS_PER_MINUTE_MAX:
-            raise RateLimited(
-                f"At most {PINGS_PER_MINUTE_MAX} tests a minute.", retry_after_s=PING_RETRY_AFTER_S
-            )
         delivery_id = await store.insert_ping(connection, endpoint_id, merchant_id)
         return await _delivery(connection, delivery_id, endpoint_id)
 
@@ -179,8 +190,12 @@ async def list_deliveries(
 async def replay_delivery(
     pool: asyncpg.Pool, merchant_id: str, endpoint_id: str, delivery_id: str
 ) -> WebhookDelivery:
-    """Makes one delivery due anew with all its attempts; raises `NotFound`."""
+    """Makes one delivery due anew with all its attempts.
+
+    Raises `NotFound`, and `RateLimited` for one too many.
+    """
     async with pool.acquire() as connection, connection.transaction():
+        await windows.count(connection, SINGLE_REPLAYS_PER_MERCHANT, limit_key_of(merchant_id))
         await _locked(connection, endpoint_id, merchant_id)
         await store.replay_delivery(connection, delivery_id, endpoint_id)
         return await _delivery(connection, delivery_id, endpoint_id)
@@ -189,7 +204,10 @@ async def replay_delivery(
 async def replay_events(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str, wanted: Replay) -> Replayed:
     """Makes the events of a time due anew, about `REPLAYED_PER_CALL_MAX` of them.
 
-    Raises `NotFound`, and `InvalidInput` for times that cannot be told in UTC.
+    One that was sent again like this within `REPLAYS_APART_MS` is left as it is.
+
+    Raises `NotFound`, `InvalidInput` for times that cannot be told in UTC, and `RateLimited` for one call too
+    many of the merchant or to the endpoint.
     """
     for field, time in (("created_from", wanted.created_from), ("created_to", wanted.created_to)):
         if time is not None and not has_utc(time):
@@ -197,9 +215,16 @@ async def replay_events(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str, 
 
     async def transaction() -> Replayed:
         async with pool.acquire() as connection, connection.transaction():
+            await windows.count(connection, REPLAYS_PER_MERCHANT, limit_key_of(merchant_id))
             await _locked(connection, endpoint_id, merchant_id)
+            await windows.count(connection, REPLAYS_PER_ENDPOINT, limit_key_of(endpoint_id))
             return await store.replay_events(
-                connection, endpoint_id, merchant_id, wanted, limit=REPLAYED_PER_CALL_MAX
+                connection,
+                endpoint_id,
+                merchant_id,
+                wanted,
+                limit=REPLAYED_PER_CALL_MAX,
+                apart_ms=REPLAYS_APART_MS,
             )
 
     return await retry_serialization(transaction)

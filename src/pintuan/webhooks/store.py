@@ -170,12 +170,6 @@ async def purge_secrets(pool: asyncpg.Pool, *, limit: int) -> int:
     return _count(await pool.execute(WEBHOOKS["purge_secrets"], limit))
 
 
-async def count_pings(connection: Connection, merchant_id: str) -> int:
-    """Returns how many tests the merchant made in the last minute."""
-    count: int = await connection.fetchval(WEBHOOKS["count_pings"], merchant_id)
-    return count
-
-
 async def insert_ping(connection: Connection, endpoint_id: str, merchant_id: str) -> str:
     """Writes a test event for one endpoint; returns the id of its delivery."""
     delivery_id: str = await connection.fetchval(WEBHOOKS["insert_ping"], endpoint_id, merchant_id)
@@ -205,11 +199,20 @@ async def replay_delivery(connection: Connection, delivery_id: str, endpoint_id:
 
 
 async def replay_events(
-    connection: Connection, endpoint_id: str, merchant_id: str, wanted: Replay, *, limit: int
+    connection: Connection, endpoint_id: str, merchant_id: str, wanted: Replay, *, limit: int, apart_ms: int
 ) -> Replayed:
-    """Makes the merchant's events of a time due anew, the `limit` oldest and those of the same time."""
+    """Makes the merchant's events of a time due anew, the `limit` oldest and those of the same time.
+
+    Those to which that happened within `apart_ms` are left as they are.
+    """
     (row,) = await connection.fetch(
-        WEBHOOKS["replay_events"], endpoint_id, merchant_id, wanted.created_from, wanted.created_to, limit
+        WEBHOOKS["replay_events"],
+        endpoint_id,
+        merchant_id,
+        wanted.created_from,
+        wanted.created_to,
+        limit,
+        apart_ms,
     )
     return Replayed(replayed=row["replayed"], continue_from=row["continue_from"])
 

@@ -237,7 +237,9 @@ async def test_a_link_of_the_message_stops_invitations_and_no_inviter_learns_it(
         )
         assert done.status_code == 200, done.text
 
-    third = placed(await shoppers.open(await market.deal(), "dan"))["group_id"]
+    order = placed(await shoppers.open(await market.deal(), "dan"))
+    await market.authorise(order["id"])
+    third = order["group_id"]
     assert await statuses(await invite(api, bearer, third, BEA, by="dan")) == ["queued"]
     (shown,) = (await mine(api, bearer, third, "dan"))["items"]
     assert shown["state"] == "sent"

@@ -45,7 +45,9 @@ async def test_a_mail_renders_in_each_language_and_its_link_joins_the_right_grou
 ) -> None:
     deal = await market.deal(max_headcount=len(LANGUAGES) + 1)
     await pool.execute("UPDATE deals SET title = E'Tea\r\nBcc: everybody@example.com' WHERE id = $1", deal)
-    group = placed(await shoppers.open(deal, "ann"))["group"]
+    ann = placed(await shoppers.open(deal, "ann"))
+    await market.authorise(ann["id"])
+    group = ann["group"]
     path = f"/v1/groups/{group['id']}/invites"
     async with mail_server() as server:
         smtp = SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER)
@@ -62,7 +64,7 @@ async def test_a_mail_renders_in_each_language_and_its_link_joins_the_right_grou
         name = str(mail["To"]).partition("@")[0]
         text = cast("EmailMessage", mail).get_content()
         subjects.add(mail["Subject"])
-        assert "Tea Bcc: everybody@example.com" in mail["Subject"]
+        assert "Tea Bcc: …" in mail["Subject"]
         assert "9" in text
         assert "{" not in text
         found = LINK.search(text)
@@ -88,7 +90,9 @@ async def test_a_message_to_somebody_who_sleeps_waits_for_the_morning(
     asleep = msgspec.structs.replace(settings, quiet_hours=f"{hour}-{(hour + 2) % 24}")
     async with serving(asleep, contract) as api:
         deal = await market.deal(ttl_s=24 * 3600)
-        group = placed(await Shoppers(api, bearer).open(deal, "ann"))["group_id"]
+        ann = placed(await Shoppers(api, bearer).open(deal, "ann"))
+        await market.authorise(ann["id"])
+        group = ann["group_id"]
         body = {"recipients": [{"phone": "+821012345678"}, {"email": "bea@example.com"}]}
         path = f"/v1/groups/{group}/invites"
         assert (await api.post(path, json=body, headers=bearer("buyer", "ann"))).status_code == 202
@@ -115,7 +119,9 @@ async def test_a_text_arrives_by_the_providers_webhook(
     pool: asyncpg.Pool,
     settings: Settings,
 ) -> None:
-    group = placed(await shoppers.open(await market.deal(), "ann"))["group_id"]
+    ann = placed(await shoppers.open(await market.deal(), "ann"))
+    await market.authorise(ann["id"])
+    group = ann["group_id"]
     body = {"recipients": [{"phone": "+12025550123"}], "locale": "vi"}
     path = f"/v1/groups/{group}/invites"
     await api.post(path, json=body, headers=bearer("buyer", "ann"))
@@ -140,7 +146,9 @@ async def test_a_friend_in_the_app_is_invited_by_its_push_service_whoever_they_a
         app = msgspec.structs.replace(settings, push_webhook_url=receiver.url, push_webhook_secret=secret)
         async with serving(app, contract) as api:
             shoppers = Shoppers(api, bearer)
-            group = placed(await shoppers.open(await market.deal(), "ann"))["group_id"]
+            order = placed(await shoppers.open(await market.deal(), "ann"))
+            await market.authorise(order["id"])
+            group = order["group_id"]
             path, ann = f"/v1/groups/{group}/invites", bearer("buyer", "ann")
             both = {"recipients": [{"user": "bea", "email": "bea@example.com"}]}
             problem = refused(await api.post(path, json=both, headers=ann), 400, "invalid")
@@ -153,7 +161,7 @@ async def test_a_friend_in_the_app_is_invited_by_its_push_service_whoever_they_a
             await Courier(pool, keyring_of(app), notifiers, keeps_readable=False).deliver_due(9)
             message = receiver.received[0].verified(secret)
             assert (message["type"], message["data"]["user"]) == ("message.invite", "usr_friend_bea")
-            assert message["data"]["title"] == "Вас запрошено: Tea"
+            assert message["data"]["title"] == "Вас запрошено: «Tea»"
             code = message["data"]["url"].partition("invite=")[2]
             placed(await shoppers.join_group(group, "usr_friend_bea", invite_code=code))
 

@@ -15,7 +15,9 @@ from pintuan.auth import Role
 from pintuan.bootstrap import open_resources
 from pintuan.client import every, open_client
 from pintuan.settings import Settings
-from pintuan.webhooks.limits import ENDPOINTS_PER_MERCHANT_MAX, LIVE_SECRETS_MAX, PINGS_PER_MINUTE_MAX
+from pintuan.webhooks import service
+from pintuan.webhooks.limits import ENDPOINTS_PER_MERCHANT_MAX, LIVE_SECRETS_MAX
+from pintuan.webhooks.rates import REPLAYS_PER_ENDPOINT
 from pintuan.webhooks.schemas import NewWebhookEndpoint, Replay, WebhookEndpointChange
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
@@ -160,17 +162,60 @@ async def test_secrets_are_rotated_so_often_and_no_more(api: httpx.AsyncClient, 
     refused(await api.post(path, headers=acme), 409, "limit_reached")
 
 
-async def test_tests_are_counted(api: httpx.AsyncClient, acme: dict[str, str], pool: asyncpg.Pool) -> None:
-    path = f"{PATH}/{(await make(api, acme))['id']}/test"
+COUNTED = [
+    ("POST", "/test", None, "PINGS_PER_MERCHANT", 202),
+    ("PATCH", "", {"enabled": True}, "CHANGES_PER_MERCHANT", 200),
+    ("PATCH", "", {"url": "https://hooks.example/there"}, "CHANGES_PER_MERCHANT", 200),
+    ("POST", "/deliveries/{delivery}/replay", None, "SINGLE_REPLAYS_PER_MERCHANT", 202),
+    ("POST", "/replay", {"created_from": "2020-01-01T00:00:00Z"}, "REPLAYS_PER_MERCHANT", 202),
+    ("POST", "/replay", {"created_from": "2020-01-01T00:00:00Z"}, "REPLAYS_PER_ENDPOINT", 202),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "name", "status"), COUNTED)
+async def test_whatever_makes_us_call_a_merchants_host_is_counted(
+    api: httpx.AsyncClient,
+    acme: dict[str, str],
+    pool: asyncpg.Pool,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+    name: str,
+    status: int,
+) -> None:
+    made = await make(api, acme)
+    ping = (await api.post(f"{PATH}/{made['id']}/test", headers=acme)).json()
+    await pool.execute("DELETE FROM limit_windows")
+    limit = msgspec.structs.replace(getattr(service, name), count=2)
+    monkeypatch.setattr(service, name, limit)
+    url = f"{PATH}/{made['id']}{path.format(delivery=ping['id'])}"
+
+    async def call() -> httpx.Response:
+        return await api.request(method, url, json=body, headers=acme)
+
+    answers = [await call() for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [status, status, 429]
+    refused(answers[2], 429, "rate_limited")
+    assert 0 < int(answers[2].headers["Retry-After"]) <= 60
     await pool.execute(
-        "INSERT INTO webhook_events (merchant_id, type, object_id, fanned_out)"
-        " SELECT 'acme', 'ping', 'whe', true FROM generate_series(1, $1)",
-        PINGS_PER_MINUTE_MAX - 1,
+        "UPDATE limit_windows SET moments = ARRAY(SELECT unnest(moments) - interval '1 minute')"
     )
-    assert (await api.post(path, headers=acme)).status_code == 202
-    refused(await api.post(path, headers=acme), 429, "rate_limited")
-    await pool.execute("UPDATE webhook_events SET created_at = created_at - interval '1 minute'")
-    assert (await api.post(path, headers=acme)).status_code == 202
+    assert (await call()).status_code == status
+
+
+async def test_replays_to_one_endpoint_leave_room_for_the_others(
+    api: httpx.AsyncClient, acme: dict[str, str]
+) -> None:
+    one, another = await make(api, acme), await make(api, acme)
+    wanted = {"created_from": "2020-01-01T00:00:00Z"}
+
+    async def replay(endpoint: dict[str, Any]) -> int:
+        return (await api.post(f"{PATH}/{endpoint['id']}/replay", json=wanted, headers=acme)).status_code
+
+    assert [await replay(one) for _ in range(REPLAYS_PER_ENDPOINT.count + 1)] == [202] * 5 + [429]
+    assert [await replay(another) for _ in range(REPLAYS_PER_ENDPOINT.count + 1)] == [202] * 5 + [429]
+    assert await replay(await make(api, acme)) == 429
 
 
 async def deliver(pool: asyncpg.Pool, worker: Webhooks) -> None:

@@ -44,6 +44,7 @@ async def test_a_recipient_is_forgotten_some_days_after_the_deadline(pool: async
             delay_ms=0,
             kept_ms=RECIPIENT_KEPT_MS,
             notification_id=None,
+            awaits_order_id=None,
         )
     assert await store.forget_recipients(pool, 10) == 0
     await pool.execute("UPDATE invites SET forget_at = forget_at - interval '8 days'")

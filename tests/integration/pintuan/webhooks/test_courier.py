@@ -369,6 +369,28 @@ async def test_events_of_a_time_are_replayed_in_bounded_parts(
         assert (await service.replay_events(hooks.pool, ACME, first.id, none)).replayed == 0
 
 
+async def test_asking_for_a_time_again_at_once_sends_nothing_again(hooks: Hooks, rows: Rows) -> None:
+    async with receiving() as receiver:
+        endpoint = await hooks.endpoint(receiver.url, events=["group.opened"])
+        for _ in range(3):
+            await rows.group()
+        await hooks.deliver()
+        since = Replay(created_from=await hooks.value("SELECT min(created_at) FROM webhook_events"))
+        counts = [
+            (await service.replay_events(hooks.pool, ACME, endpoint.id, since)).replayed for _ in range(3)
+        ]
+        await hooks.deliver()
+        counts.append((await service.replay_events(hooks.pool, ACME, endpoint.id, since)).replayed)
+        await hooks.deliver()
+        assert (counts, len(receiver.received)) == ([3, 0, 0, 0], 6)
+        await hooks.value(
+            "UPDATE webhook_deliveries SET replayed_at = replayed_at - interval '1 minute' RETURNING 1"
+        )
+        assert (await service.replay_events(hooks.pool, ACME, endpoint.id, since)).replayed == 3
+        await hooks.deliver()
+        assert len(receiver.received) == 9
+
+
 async def test_a_deleted_endpoint_is_sent_nothing(hooks: Hooks, rows: Rows) -> None:
     async with receiving() as receiver:
         endpoint = await hooks.endpoint(receiver.url)

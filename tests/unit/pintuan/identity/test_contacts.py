@@ -54,6 +54,49 @@ def test_a_number_inside_of_a_text_is_no_phone_number(text: str) -> None:
         contact_of(None, text, fictional=False)
 
 
+@pytest.mark.parametrize(
+    ("address", "mailbox"),
+    [
+        ("ann+shop@example.com", "ann@example.com"),
+        ("ann+a+b@example.com", "ann@example.com"),
+        ("a.nn@example.com", "a.nn@example.com"),
+        ("a.n.n+x@gmail.com", "ann@gmail.com"),
+        ("ann@googlemail.com", "ann@gmail.com"),
+        # There is nothing before the sign that could be a mailbox.
+        ("+ann@example.com", "+ann@example.com"),
+    ],
+)
+def test_the_addresses_of_a_mailbox_count_as_one_and_are_kept_apart(address: str, mailbox: str) -> None:
+    contact = contact_of(address, None, fictional=False)
+    assert (contact.address, contact.mailbox) == (address, Contact("email", mailbox))
+    keyring = Keyring(KEYS[0])
+    assert contact.person_digests(keyring)[0] == Contact("email", mailbox).digests(keyring)[0]
+    assert contact.digests(keyring)[0] in contact.person_digests(keyring)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+19005550199",
+        "+18005551234",
+        "+447012345678",
+        "+49180512345",
+        "+33899123456",
+        "+97912345678",
+        "+881612345678",
+        "+80012345678",
+    ],
+)
+def test_a_number_that_costs_or_reaches_nobody_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="person's phone"):
+        contact_of(None, text, fictional=True)
+
+
+@pytest.mark.parametrize("text", ["+33123456789", "+33612345678", "+12025550123", "+447700900123"])
+def test_a_number_of_an_unknown_or_common_kind_is_taken(text: str) -> None:
+    assert contact_of(None, text, fictional=False).address == text
+
+
 def test_the_domain_for_tests_is_for_development() -> None:
     assert contact_of("ann@shop.test", None, fictional=True).address == "ann@shop.test"
     with pytest.raises(InvalidInput):

@@ -35,7 +35,7 @@ def test_a_nudge_reads_differently_in_each_language(kind: str) -> None:
 
 def test_what_a_member_pays_is_told_with_the_final_price() -> None:
     text = text_of(nudge("succeeded"), MEMBER, "en")
-    assert text.subject == "It worked: Tea for $8.00"
+    assert text.subject == "It worked: “Tea” for $8.00"
     assert "you pay $16.00 in all" in text.body
 
 
@@ -43,7 +43,7 @@ def test_the_last_hour_says_how_many_are_missing_though_they_are_many() -> None:
     due = nudge("hour_left", min_headcount=5, headcount=1, left=timedelta(hours=1))
     assert "4 more are needed." in text_of(due, MEMBER, "en").body
     due = nudge("hour_left", headcount=10, left=timedelta(hours=1))
-    assert text_of(due, MEMBER, "en").body == "Your group for Tea closes in one hour. Pass the link on."
+    assert text_of(due, MEMBER, "en").body == "Your group for “Tea” closes in one hour. Pass the link on."
 
 
 @pytest.mark.parametrize("kind", KINDS)
