@@ -128,11 +128,6 @@ class Jobs:
         async with asyncio.timeout(DRAIN_GIVEN_UP_S):
             await self._executor.drain()
 
-    async def sweep_payments(self) -> None:
-        """The same, and says how long the oldest has been waiting."""
-        await self._executor.measure()
-        await self.drain_payments()
-
     async def sample_payments(self) -> None:
         """Shows how many payment operations have not ended, and how many rows sweeps failed on."""
         await self._executor.sample()

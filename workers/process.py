@@ -96,7 +96,7 @@ def answers_of(jobs: Jobs, people: People, webhooks: Webhooks) -> dict[Doorbell,
 def sweeps_of(jobs: Jobs, people: People, webhooks: Webhooks) -> list[Sweep]:
     """What is done without being asked for."""
     return [
-        Sweep("payments", jobs.sweep_payments, every_s=1),
+        Sweep("payments", jobs.drain_payments, every_s=1),
         Sweep("lifecycle", jobs.lifecycle.run, every_s=1),
         Sweep("expiry", jobs.expiry.run, every_s=1),
         Sweep("seats", jobs.seats.run, every_s=1),

@@ -31,12 +31,6 @@ CROSS JOIN LATERAL (
     SELECT status, payment_method, buyer_id FROM orders WHERE id = c.order_id LIMIT 1
 ) o;
 
--- name: overdue_ms
--- Says for how long the operation that is due longest has been due; null when none waits.
-SELECT (extract(epoch FROM app_now() - min(due_at)) * 1000)::bigint
-FROM payment_operations
-WHERE state IN ('due', 'in_flight', 'unknown');
-
 -- name: count_open_operations_by_state
 -- Counts operations nobody is done with, by kind and state, `escalated` among them; of each sort at most $1.
 SELECT kind, state, count(*) AS count

@@ -93,11 +93,15 @@ DEV_ROUTES: list[ControllerRouterHandler] = [*OUTBOX_ROUTES]
 
 
 def create_app(
-    settings: Settings | None = None, *, routes: Sequence[ControllerRouterHandler] = ROUTES
+    settings: Settings | None = None,
+    *,
+    routes: Sequence[ControllerRouterHandler] = ROUTES,
+    watches_workers: bool = False,
 ) -> Litestar:
     """Returns the application; its stores are opened when the server starts it, and closed when it ends.
 
-    `routes` is for a process that answers an operator alone.
+    `routes` is for a process that answers an operator alone. With `watches_workers` it is ready only while
+    the workers of its node are at work.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -109,7 +113,7 @@ def create_app(
         route_handlers=[*routes, *(DEV_ROUTES if settings.env == "dev" and routes is ROUTES else ())],
         dependencies=dependencies,
         exception_handlers={Exception: handle_exception},
-        lifespan=[_lifespan(settings)],
+        lifespan=[_lifespan(settings, watches_workers=watches_workers)],
         before_send=[demand_tls] if (settings.public_url or "").startswith("https://") else [],
         # Our own log configuration stays in force, and exceptions are logged where they are answered.
         logging_config=None,
@@ -151,7 +155,9 @@ def _document(settings: Settings, dependencies: dict[str, Provide]) -> bytes:
     )
 
 
-def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings, *, watches_workers: bool
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         draining = Draining()
@@ -165,8 +171,9 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             app.state.verifier = resources.verifier
             app.state.draining = draining
             app.state.live = live
-            app.state.readiness = shared_readiness(resources.with_share(Share.OPERATOR))
-            app.state.metrics_text = shared_metrics()
+            operator = resources.with_share(Share.OPERATOR)
+            app.state.readiness = shared_readiness(operator, watches_workers=watches_workers)
+            app.state.metrics_text = shared_metrics(operator)
             direct: DirectPlacing = app.state.direct_placing
             with direct.serving(resources, asyncio.get_running_loop()), drain_on_sigterm(draining):
                 yield

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -117,7 +118,20 @@ PAYMENT_ESCALATIONS: Final = Counter(
 )
 PAYMENT_OVERDUE: Final = Gauge(
     "pintuan_payment_overdue_seconds",
-    "How long the oldest due payment operation has been waiting; sampled by workers every second.",
+    "How long the oldest due payment operation has been waiting, as whoever answers here found in Postgres.",
+    multiprocess_mode="livemostrecent",
+)
+WAITING: Final = Gauge(
+    "pintuan_waiting_seconds",
+    "How long what waits longest has waited, as whoever answers here found in Postgres: `untried` for the "
+    "first attempt at a held order's payment, `held` for the end of a held order since, `group` for a look.",
+    labelnames=("what",),
+    multiprocess_mode="livemostrecent",
+)
+STORE_ANSWERS: Final = Gauge(
+    "pintuan_store_answers",
+    "Whether a store answers whoever answers here, 1 or 0; redis is the one that places.",
+    labelnames=("store",),
     multiprocess_mode="livemostrecent",
 )
 PAYMENTS: Final = Gauge(
@@ -163,8 +177,9 @@ QUEUE_AWAY: Final = Gauge(
 QUEUE_OUTAGES: Final = Counter(
     "pintuan_queue_outages", "How often a worker found that it could not use the job queue any more."
 )
+_SWEEP_FINISHED: Final = "pintuan_sweep_finished_timestamp_seconds"
 SWEEP_FINISHED: Final = Gauge(
-    "pintuan_sweep_finished_timestamp_seconds",
+    _SWEEP_FINISHED,
     "Unix time by the worker's own clock at which it last came to the end of a sweep.",
     labelnames=("sweep",),
     multiprocess_mode="liveall",
@@ -250,6 +265,38 @@ def count_ended(outcome: str) -> None:
 def note_sweep(sweep: str) -> None:
     """Notes that this process has just come to the end of a sweep."""
     SWEEP_FINISHED.labels(sweep).set_to_current_time()
+
+
+def last_sweep_s() -> float | None:
+    """Returns the Unix time at which a worker of this node last came to the end of a sweep; blocks on files.
+
+    None when none has yet, or none is left that did.
+    """
+    directory = os.environ.get(MULTIPROCESS_VARIABLE)
+    if directory is None:
+        families: Iterable[Metric] = SWEEP_FINISHED.collect()
+    else:
+        files = [str(file) for file in Path(directory).glob("gauge_liveall_*.db")]
+        families = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+    times_s = [
+        sample.value for family in families for sample in family.samples if sample.name == _SWEEP_FINISHED
+    ]
+    return max(times_s, default=None)
+
+
+def show_waits(
+    *, untried_s: float | None, held_s: float | None, group_s: float | None, payment_s: float | None
+) -> None:
+    """Sets the gauges of what waits longest, in seconds; None where nothing does."""
+    WAITING.labels("untried").set(untried_s or 0)
+    WAITING.labels("held").set(held_s or 0)
+    WAITING.labels("group").set(group_s or 0)
+    PAYMENT_OVERDUE.set(payment_s or 0)
+
+
+def show_store(store: str, *, answers: bool) -> None:
+    """Sets whether a store answers."""
+    STORE_ANSWERS.labels(store).set(answers)
 
 
 def show_payments(counts: Mapping[tuple[str, str], int]) -> None:

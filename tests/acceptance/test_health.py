@@ -77,9 +77,9 @@ async def test_one_look_serves_all_who_ask_for_readiness_or_metrics(
     looks = Counter[str]()
     failing_parts, render = service.failing_parts, metrics.render
 
-    async def counted(resources: Resources) -> list[FieldError]:
+    async def counted(resources: Resources, *, watches_workers: bool) -> list[FieldError]:
         looks["ready"] += 1
-        return await failing_parts(resources)
+        return await failing_parts(resources, watches_workers=watches_workers)
 
     def counted_render() -> bytes:
         looks["metrics"] += 1

@@ -46,6 +46,48 @@ CASES = {
         fires={'up{job="pintuan-api"}': "1x80"},
         quiet={'up{job="pintuan-worker"}': "1x80"},
     ),
+    "PintuanWorkersIdle": Case(
+        fires={
+            'pintuan_sweep_finished_timestamp_seconds{sweep="payments", pid="1"}': "0+15x40 600x40",
+            'pintuan_sweep_finished_timestamp_seconds{sweep="tidying", pid="1"}': "0+15x80",
+        },
+        quiet={
+            'pintuan_sweep_finished_timestamp_seconds{sweep="payments", pid="1"}': "0+15x40 600x40",
+            'pintuan_sweep_finished_timestamp_seconds{sweep="payments", pid="2"}': "0+15x80",
+        },
+    ),
+    "PintuanOrdersUntried": Case(
+        fires={'pintuan_waiting_seconds{what="untried"}': "0x76 15+15x3"},
+        quiet={'pintuan_waiting_seconds{what="untried"}': "0+15x70 18x10"},
+    ),
+    "PintuanGroupsOverdue": Case(
+        fires={'pintuan_waiting_seconds{what="group"}': "0x76 15+15x3"},
+        quiet={'pintuan_waiting_seconds{what="group"}': "0+15x70 18x10"},
+    ),
+    "PintuanHoldsOver": Case(
+        fires={'pintuan_waiting_seconds{what="held"}': "0x60 0+15x20"},
+        quiet={'pintuan_waiting_seconds{what="held"}': "200x70 60x10"},
+    ),
+    "PintuanStoreAway": Case(
+        fires={
+            'pintuan_store_answers{store="redis", instance="a"}': "1x80",
+            'pintuan_store_answers{store="redis", instance="b"}': "1x70 0x10",
+        },
+        quiet={
+            'pintuan_store_answers{store="redis"}': "0x70 1x10",
+            'pintuan_store_answers{store="postgres"}': "1x80",
+        },
+    ),
+    "PintuanJoinsRefused": Case(
+        fires={
+            'pintuan_refusals_total{code="overloaded"}': "0x70 0+30x10",
+            "pintuan_placements_total": "0+30x70 2100x10",
+        },
+        quiet={
+            'pintuan_refusals_total{code="overloaded"}': "0+10x80",
+            "pintuan_placements_total": "0+30x80",
+        },
+    ),
     "PintuanInstanceDown": Case(
         fires={'up{job="pintuan-api", instance="a"}': "1x80", 'up{job="pintuan-api", instance="b"}': "0x80"},
         quiet={'up{job="pintuan-api", instance="a"}': "1x70 0x10", 'up{job="other"}': "0x80"},

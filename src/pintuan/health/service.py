@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
-import redis.exceptions
-
 from pintuan import metrics
 from pintuan.errors import FieldError
+from pintuan.health import waits
 from pintuan.health.shared_answer import METRICS_KEPT_S, READINESS_KEPT_S, SharedAnswer
+from pintuan.health.waits import STORE_AWAY
 from pintuan.redis_connection import ping
 from sql import load_queries
 from sql.migration_files import read_migrations
@@ -26,31 +26,41 @@ HEALTH: Final = load_queries("health")
 MIGRATIONS: Final = load_queries("migrations")
 
 CHECK_TIMEOUT_S: Final = 1.0
-
-_AWAY: Final = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    redis.exceptions.RedisError,
-)
+# A worker comes to the end of several sweeps a second.
+SWEEP_AGE_S_MAX: Final = 20.0
 
 
-def shared_readiness(resources: Resources) -> SharedAnswer[list[FieldError]]:
+def shared_readiness(resources: Resources, *, watches_workers: bool) -> SharedAnswer[list[FieldError]]:
     """Returns what tells everybody which parts fail; that none does is remembered for a moment."""
     return SharedAnswer(
-        partial(failing_parts, resources), kept_s=READINESS_KEPT_S, keeps=lambda failing: not failing
+        partial(failing_parts, resources, watches_workers=watches_workers),
+        kept_s=READINESS_KEPT_S,
+        keeps=lambda failing: not failing,
     )
 
 
-def shared_metrics() -> SharedAnswer[bytes]:
-    """Returns what tells everybody the metrics, which are read from files and put together in a thread."""
-    return SharedAnswer(partial(asyncio.to_thread, metrics.render), kept_s=METRICS_KEPT_S)
+def shared_metrics(resources: Resources) -> SharedAnswer[bytes]:
+    """Returns what tells everybody the metrics, which are read from files and put together in a thread.
+
+    What waits is looked up in Postgres before that, less often.
+    """
+    looked = SharedAnswer(partial(waits.look, resources), kept_s=waits.WAITS_KEPT_S)
+
+    async def look() -> bytes:
+        await looked.get()
+        return await asyncio.to_thread(metrics.render)
+
+    return SharedAnswer(look, kept_s=METRICS_KEPT_S)
 
 
-async def failing_parts(resources: Resources) -> list[FieldError]:
-    """Returns one entry per part that keeps this process from serving; none when it is ready."""
+async def failing_parts(resources: Resources, *, watches_workers: bool = False) -> list[FieldError]:
+    """Returns one entry per part that keeps this process from serving; none when it is ready.
+
+    With `watches_workers` the workers of this node are a part: whether one came to the end of a sweep.
+    """
+    workers = [_within_deadline("workers", _check_workers())] if watches_workers else []
     findings = await asyncio.gather(
+        *workers,
         _within_deadline("postgres", _check_postgres(resources)),
         _within_deadline("redis", _check_redis(resources)),
         _within_deadline("migrations", _check_migrations(resources)),
@@ -64,7 +74,7 @@ async def _within_deadline(part: str, check: Awaitable[str | None]) -> FieldErro
             trouble = await check
     except TimeoutError:
         trouble = f"no answer within {CHECK_TIMEOUT_S:g} s"
-    except _AWAY as error:
+    except STORE_AWAY as error:
         # The class says enough to an operator; the text might name hosts and users to anybody who asks.
         trouble = f"does not answer: {type(error).__name__}"
     return FieldError(part, trouble) if trouble is not None else None
@@ -76,6 +86,15 @@ async def _check_postgres(resources: Resources) -> None:
 
 async def _check_redis(resources: Resources) -> None:
     await ping(resources.redis)
+
+
+async def _check_workers() -> str | None:
+    finished_s = await asyncio.to_thread(metrics.last_sweep_s)
+    if finished_s is None:
+        return "no sweep has ended yet"
+    # Both are times of this machine's clock.
+    age_s = time.time() - finished_s
+    return f"no sweep has ended for {age_s:.0f} s" if age_s > SWEEP_AGE_S_MAX else None
 
 
 async def _check_migrations(resources: Resources) -> str | None:

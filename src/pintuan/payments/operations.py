@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from pintuan.metrics import GATEWAY_CIRCUIT_OPEN, PAYMENT_OVERDUE, show_payments
+from pintuan.metrics import GATEWAY_CIRCUIT_OPEN, show_payments
 from pintuan.payments import store
 from pintuan.payments.circuit import Circuit, State
 from pintuan.payments.decision import Claim, GivenUp, NotSent, NotTaken, Result, Unknown, answer_in_books
@@ -129,10 +129,6 @@ class PaymentExecutor:
         """Takes nothing more; calls on their way are still recorded, within their deadlines."""
         self._stopping = True
         self._asked.set()
-
-    async def measure(self) -> None:
-        """Sets the gauge of the oldest operation that waits."""
-        PAYMENT_OVERDUE.set(await store.overdue_ms(self._pool) / 1000)
 
     async def sample(self) -> None:
         """Sets the gauge of the operations that have not ended; of a backlog it counts `SAMPLED_MAX`."""

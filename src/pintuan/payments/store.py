@@ -32,12 +32,6 @@ async def claim_due(pool: asyncpg.Pool, *, count_max: int, lease_ms: int) -> lis
     return [Claim(**row) for row in rows]
 
 
-async def overdue_ms(pool: asyncpg.Pool) -> int:
-    """Returns for how long the oldest due operation has been due; 0 when none is."""
-    longest_ms: int | None = await pool.fetchval(QUERIES["overdue_ms"])
-    return max(0, longest_ms or 0)
-
-
 async def count_open(pool: asyncpg.Pool, *, count_max: int) -> dict[tuple[str, str], int]:
     """Returns how many operations of each (kind, state) nobody is done with, escalated ones included."""
     rows = await pool.fetch(QUERIES["count_open_operations_by_state"], count_max)

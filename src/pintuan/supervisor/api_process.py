@@ -1,6 +1,7 @@
 """One API process, `python -m pintuan.supervisor.api_process --fd N`, on the supervisor's socket.
 
-With `--operator-only` it serves `/health/…` and `/metrics` and nothing else.
+With `--operator-only` it serves `/health/…` and `/metrics` and nothing else. With `--watch-workers` it is
+ready only while the workers of its node are at work.
 """
 
 import argparse
@@ -37,13 +38,20 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket")
     parser.add_argument("--ready-fd", type=int, help="descriptor of a pipe that is told once this serves")
     parser.add_argument("--operator-only", action="store_true", help="serve only what an operator asks")
+    parser.add_argument(
+        "--watch-workers", action="store_true", help="be ready only while this node's workers are at work"
+    )
     options = parser.parse_args()
     listener = socket.socket(fileno=options.fd)
     # Before the application decides how many streams it keeps open.
     allow_many_descriptors()
     try:
         settings = load_settings()
-        app = create_app(settings, routes=HEALTH_ROUTES if options.operator_only else ROUTES)
+        app = create_app(
+            settings,
+            routes=HEALTH_ROUTES if options.operator_only else ROUTES,
+            watches_workers=options.watch_workers,
+        )
     except SettingsError as error:
         sys.exit(f"pintuan: {error}")
     protocol = gated(

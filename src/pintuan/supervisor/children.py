@@ -71,13 +71,23 @@ class PythonProcess:
 
 
 def api_process(
-    listener: socket.socket, environ: Mapping[str, str], log: Path | None, *, operator_only: bool = False
+    listener: socket.socket,
+    environ: Mapping[str, str],
+    log: Path | None,
+    *,
+    operator_only: bool = False,
+    watches_workers: bool = False,
 ) -> PythonProcess:
-    """A process that serves the connections of `listener`: the whole API, or only what an operator asks."""
+    """A process that serves the connections of `listener`: the whole API, or only what an operator asks.
+
+    One that watches the workers of its node is ready only while they are at work.
+    """
     fd = listener.fileno()
     arguments = [sys.executable, "-m", "pintuan.supervisor.api_process", "--fd", str(fd)]
     if operator_only:
         arguments.append("--operator-only")
+    if watches_workers:
+        arguments.append("--watch-workers")
     command = ChildCommand(arguments=arguments, environ=environ, log=log, pass_fds=(fd,))
     return PythonProcess(command, API_STOP_STEPS)
 

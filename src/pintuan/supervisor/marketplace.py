@@ -171,7 +171,14 @@ class Marketplace:
         ]
         if self._plan.operator_port is not None:
             log = self._log("operator")
-            serve = partial(api_process, self._listeners[-1], environ, log, operator_only=True)
+            serve = partial(
+                api_process,
+                self._listeners[-1],
+                environ,
+                log,
+                operator_only=True,
+                watches_workers=self._plan.workers > 0,
+            )
             apis.append(("operator", serve))
         # A new worker answers what an old API rings for, and not always the other way round.
         self._makers = [*workers, *apis]

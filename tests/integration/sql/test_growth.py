@@ -37,6 +37,7 @@ OFTEN: Final = {
     "identity": ["export_orders"],
     "invites": ["invited_group", "list_invites", "count_invites"],
     "lanes": ["rebuild_groups", "lane_of_group"],
+    "health": ["read_waits"],
     "ledger": ["statement_page"],
     "lifecycle": [
         "due_groups",
@@ -51,7 +52,7 @@ OFTEN: Final = {
     ],
     "nudges": ["take_due_nudges", "members_in", "members_released"],
     "orders": ["select_order", "list_orders"],
-    "payments": ["claim_due_operations", "overdue_ms", "lock_orders"],
+    "payments": ["claim_due_operations", "lock_orders"],
     "placements": ["orphan_verdicts", "group_verdict", "recorded_request"],
     "receipts": ["select_receipt"],
     "refunds": ["lock_refundable_order", "refunds_so_far"],

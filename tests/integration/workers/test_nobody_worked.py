@@ -80,7 +80,7 @@ async def test_workers_that_return_after_ten_minutes_expire_nothing_and_settle_e
     await jobs.lifecycle.run()
     assert (await statuses(market)) == {"held": 25}
     for _ in range(TRIES):
-        await asyncio.gather(jobs.expiry.run(), jobs.lifecycle.run(), jobs.sweep_payments())
+        await asyncio.gather(jobs.expiry.run(), jobs.lifecycle.run(), jobs.drain_payments())
         # So that no look is waited for.
         await market.pool.execute(
             "UPDATE group_progress SET check_at = app_now() WHERE group_id IN (SELECT group_id FROM"
