@@ -19,3 +19,15 @@ WHERE name IN (
 UNION ALL
 SELECT 'in_recovery', CASE WHEN pg_is_in_recovery() THEN 'on' ELSE 'off' END
 ORDER BY name;
+
+-- name: set_session
+-- Sets the settings $1 of this session to the values $2.
+SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS asked (name, value);
+
+-- name: mark_session
+-- Leaves a mark in this session.
+SELECT set_config('pintuan.mark', $1::text, false);
+
+-- name: session_mark
+-- Answers the mark that was left in this session, if any.
+SELECT current_setting('pintuan.mark', true);

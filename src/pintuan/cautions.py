@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from pintuan.fair_share.limits import connections_for
 from pintuan.finding import Finding
 from pintuan.setting_names import guess
 from pintuan.settings import PREFIX, SETTINGS, Reading, Settings
@@ -35,6 +36,16 @@ def of_host(settings: Settings, host: str) -> list[Finding]:
     return [
         Finding("host", "warn", detail, "set PINTUAN_ENV=production, or leave out --host to listen here only")
     ]
+
+
+def of_connections(max_connections: int, api_processes: int, workers: int) -> list[Finding]:
+    """Warns of a Postgres that lets in fewer connections than the processes of one node may need."""
+    needed = connections_for(api_processes=api_processes, workers=workers)
+    if max_connections >= needed:
+        return []
+    detail = f"Postgres lets in {max_connections}, and this node alone may need {needed}"
+    remedy = f"set max_connections to {needed} or more, and restart Postgres"
+    return [Finding("connections", "warn", detail, remedy)]
 
 
 def warnings(findings: Sequence[Finding]) -> list[str]:

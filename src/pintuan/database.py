@@ -13,6 +13,7 @@ import structlog
 from asyncpg.pool import Pool
 
 from pintuan.settings import SettingsError
+from sql import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -37,6 +38,8 @@ OPEN_RETRY_S: Final = 0.1
 
 Prepare: TypeAlias = "Callable[[asyncpg.Connection], Coroutine[Any, Any, None]]"
 OnStatement: TypeAlias = "Callable[[LoggedQuery], None]"
+
+SERVERS: Final = load_queries("servers")
 
 _JSONB_VERSION: Final = b"\x01"
 _logger = structlog.get_logger("pintuan.database")
@@ -86,11 +89,9 @@ async def open_pool(
     """
     if settings.database_url is None:
         raise SettingsError("PINTUAN_DATABASE_URL", "not set; `pintuan up` sets it for the embedded Postgres")
-    prepare = (
-        _prepare_connection if on_statement is None else partial(_prepare_watched, on_statement=on_statement)
-    )
-    session = session_settings(settings, application_name, statement_timeout_ms=statement_timeout_ms)
-    make_pool = partial(_make_pool, settings, (size_min, size_max), session, prepare)
+    session = session_settings(settings, statement_timeout_ms=statement_timeout_ms)
+    prepare = partial(_prepare_connection, session=session, on_statement=on_statement)
+    make_pool = partial(_make_pool, settings, (size_min, size_max), application_name, prepare)
     pool = await _opened(make_pool, wait_s)
     try:
         yield pool
@@ -115,7 +116,7 @@ async def _opened(make_pool: Callable[[], BoundedPool], wait_s: float) -> Bounde
 
 
 def _make_pool(
-    settings: Settings, sizes: tuple[int, int], session: dict[str, str], prepare: Prepare
+    settings: Settings, sizes: tuple[int, int], application_name: str, prepare: Prepare
 ) -> BoundedPool:
     return BoundedPool(
         settings.database_url,
@@ -129,17 +130,16 @@ def _make_pool(
         record_class=asyncpg.Record,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
-        server_settings=session,
+        # Those that poolers pass on. They refuse all others, or are told to drop them without a word.
+        server_settings={"application_name": application_name, "timezone": "UTC"},
     )
 
 
 def session_settings(
-    settings: Settings, application_name: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+    settings: Settings, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
 ) -> dict[str, str]:
-    """Returns what each session starts with; timeouts in milliseconds, as Postgres reads them."""
+    """Returns what is set in each new session; timeouts in milliseconds, as Postgres reads them."""
     return {
-        "application_name": application_name,
-        "timezone": "UTC",
         "statement_timeout": str(statement_timeout_ms),
         "lock_timeout": str(LOCK_TIMEOUT_MS),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
@@ -148,15 +148,15 @@ def session_settings(
     }
 
 
-async def _prepare_connection(connection: asyncpg.Connection) -> None:
+async def _prepare_connection(
+    connection: asyncpg.Connection, *, session: dict[str, str], on_statement: OnStatement | None
+) -> None:
+    await connection.fetch(SERVERS["set_session"], list(session), list(session.values()))
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
     )
-
-
-async def _prepare_watched(connection: asyncpg.Connection, *, on_statement: OnStatement) -> None:
-    await _prepare_connection(connection)
-    connection.add_query_logger(on_statement)
+    if on_statement is not None:
+        connection.add_query_logger(on_statement)
 
 
 def _encode_jsonb(value: object) -> bytes:

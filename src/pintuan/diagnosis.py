@@ -19,6 +19,7 @@ from pintuan.durability import (
     APPENDONLY_REMEDY,
     EVICTION_REMEDY,
     NO_EVICTION,
+    POOLER_REMEDY,
     POSTGRES_REQUIRED,
     STANDBY_REMEDY,
     RedisServer,
@@ -175,6 +176,7 @@ async def _postgres(settings: Settings) -> list[Finding]:
     return [
         _postgres_version(found["server_version"]),
         *_postgres_role(found["in_recovery"]),
+        *_postgres_sessions(found["handed_around"]),
         *(_postgres_durability(name, found[name]) for name in POSTGRES_REQUIRED),
         _connections(int(found["max_connections"])),
         await _migrations(url),
@@ -190,6 +192,13 @@ def _postgres_version(version: str) -> Finding:
 def _postgres_role(in_recovery: str) -> list[Finding]:
     if in_recovery == "on":
         return [Finding("postgres role", "FAIL", "a standby, which takes no orders", STANDBY_REMEDY)]
+    return []
+
+
+def _postgres_sessions(handed_around: str) -> list[Finding]:
+    if handed_around == "on":
+        detail = "a pooler hands them around: fee and timeouts would get lost"
+        return [Finding("postgres sessions", "FAIL", detail, POOLER_REMEDY)]
     return []
 
 

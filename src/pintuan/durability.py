@@ -9,6 +9,7 @@ import asyncpg
 from groups.cluster import connections_to
 from groups.cluster_url import names_cluster
 from groups.errors import Overloaded
+from pintuan.pooler import hands_sessions_around
 from pintuan.redis_connection import placement_url
 from pintuan.settings import Settings, SettingsError
 from sql import load_queries
@@ -23,6 +24,7 @@ POSTGRES_REQUIRED = {
     "full_page_writes": "set full_page_writes = on in postgresql.conf and reload",
 }
 """The settings of Postgres that must not be off, and how to mend each."""
+POOLER_REMEDY = "let it be session, as running.md has it under 'Behind a pooler', or name Postgres itself"
 STANDBY_REMEDY = "name the primary, or several servers with ?target_session_attrs=read-write"
 APPENDONLY_REMEDY = "run CONFIG SET appendonly yes, and put it into redis.conf"
 NO_EVICTION: Final = "noeviction"
@@ -32,20 +34,26 @@ EVICTION_REMEDY = "run CONFIG SET maxmemory-policy noeviction, and put it into r
 async def postgres_settings(database_url: str) -> dict[str, str]:
     """Values of the settings in `POSTGRES_REQUIRED`, of the version and of connections; and `in_recovery`.
 
+    `handed_around` is on where a pooler gives one session to several clients in turn.
+
     Raises SettingsError when Postgres cannot be reached.
     """
     try:
         connection = await asyncpg.connect(
-            database_url, timeout=CALL_TIMEOUT_S, command_timeout=CALL_TIMEOUT_S
+            database_url, timeout=CALL_TIMEOUT_S, command_timeout=CALL_TIMEOUT_S, statement_cache_size=0
         )
         try:
-            rows = await connection.fetch(SERVERS["server_settings"])
+            # In a transaction, because a pooler may part a statement from its preparation.
+            async with connection.transaction():
+                rows = await connection.fetch(SERVERS["server_settings"])
         finally:
             await connection.close(timeout=CALL_TIMEOUT_S)
+        handed_around = await hands_sessions_around(database_url)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = f"cannot reach Postgres: {error or type(error).__name__}"
         raise SettingsError("PINTUAN_DATABASE_URL", reason) from error
-    return {row["name"]: row["setting"] for row in rows}
+    found = {row["name"]: row["setting"] for row in rows}
+    return found | {"handed_around": "on" if handed_around else "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +111,19 @@ def _read_info(answer: bytes) -> dict[str, str]:
     return {name: value for name, colon, value in pairs if colon}
 
 
-async def check_durability(settings: Settings) -> None:
-    """Raises SettingsError, with the remedy, when an acknowledged join could be lost by the servers set."""
+async def check_durability(settings: Settings) -> Mapping[str, str]:
+    """Returns `postgres_settings` of servers that lose no acknowledged join.
+
+    Raises SettingsError, with the remedy, when those set could.
+    """
     if settings.database_url is None:
         raise SettingsError("PINTUAN_DATABASE_URL", "not set")
     found = await postgres_settings(settings.database_url)
     if found["in_recovery"] == "on":
         raise SettingsError("PINTUAN_DATABASE_URL", f"this Postgres is a standby; {STANDBY_REMEDY}")
+    if found["handed_around"] == "on":
+        reason = f"a pooler hands sessions around (pgbouncer's pool_mode); {POOLER_REMEDY}"
+        raise SettingsError("PINTUAN_DATABASE_URL", reason)
     for name, remedy in POSTGRES_REQUIRED.items():
         if found.get(name) == "off":
             raise SettingsError("PINTUAN_DATABASE_URL", f"this Postgres has {name} off; {remedy}")
@@ -123,3 +137,4 @@ async def check_durability(settings: Settings) -> None:
         if server.eviction != NO_EVICTION:
             reason = f"{this} has maxmemory-policy {server.eviction} and would lose groups; {EVICTION_REMEDY}"
             raise SettingsError("PINTUAN_REDIS_URL", reason)
+    return found

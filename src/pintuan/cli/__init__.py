@@ -6,8 +6,10 @@ for a broken promise, and exits 3 where it could not look.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -65,6 +67,7 @@ class PintuanGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the subcommand; a bad setting exits 1 and Ctrl-C 130, neither with a traceback."""
+        _let_every_letter_through()
         # Imported here so that `--version` and `--help` stay instant.
         from pintuan.settings import SettingsError
 
@@ -74,6 +77,13 @@ class PintuanGroup(click.Group):
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED_EXIT_CODE)
+
+
+def _let_every_letter_through() -> None:
+    """Writes letters that the terminal has no code for as escapes; the command would else end midway."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(cls=PintuanGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 import sql
+from pintuan.cautions import of_connections, warnings
 from pintuan.doorbells import check_queue
 from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
@@ -120,7 +121,9 @@ class Marketplace:
         # Before anything is written, and because these name the variable that is wrong.
         placement_url(settings)
         require_sdk(settings)
-        await check_durability(settings)
+        found = await check_durability(settings)
+        for line in warnings(of_connections(int(found["max_connections"]), plan.api_workers, plan.workers)):
+            self._report(line)
         await check_queue(settings)
         await sql.migrate(_set(settings.database_url), on_newer=lambda names: self._report(sql.beside(names)))
         if await forget_what_was_undone(settings):

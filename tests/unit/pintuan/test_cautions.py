@@ -2,7 +2,8 @@
 
 import pytest
 
-from pintuan.cautions import of_host, of_settings, warnings
+from pintuan.cautions import of_connections, of_host, of_settings, warnings
+from pintuan.fair_share.limits import connections_for
 from pintuan.settings import Settings, read_settings
 
 PRODUCTION = {
@@ -65,3 +66,12 @@ def test_dev_that_listens_to_a_network_is_told_what_it_shows(host: str) -> None:
     (line,) = warnings(of_host(Settings(), host))
     assert line.startswith(f"host: dev listens on {host}: whoever reaches it reads everybody's codes")
     assert of_host(Settings(env="production"), host) == []
+
+
+def test_a_postgres_with_too_few_connections_for_one_node_is_told_in_one_line() -> None:
+    needed = connections_for(api_processes=2, workers=2)
+    assert of_connections(needed, 2, 2) == []
+    (line,) = warnings(of_connections(14, 2, 2))
+    assert line.startswith(
+        f"connections: Postgres lets in 14, and this node alone may need {needed}; set max_conn"
+    )
