@@ -19,7 +19,13 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.connection import Connection, parse_url
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 CONTEXTS_MAX: Final = 16
 TLS_SCHEME: Final = "rediss"
@@ -50,7 +56,29 @@ _REQUIREMENTS: Final = {
 _SWITCHES: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-class TlsConnection(Connection):
+class _Sending(AbstractConnection):
+    """Calls a connection lost that was lost right before something was sent.
+
+    uvloop raises RuntimeError where somebody writes to a transport that has just ended, and nobody was told
+    yet; redis-py knows what asyncio's own transports raise.
+    """
+
+    async def send_packed_command(self, *command: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*command, **options)
+        except RuntimeError as error:
+            raise RedisConnectionError(f"the connection ended: {error}") from error
+
+
+class TcpConnection(_Sending, Connection):
+    """A connection by TCP."""
+
+
+class SocketConnection(_Sending, UnixDomainSocketConnection):
+    """A connection by a Unix socket."""
+
+
+class TlsConnection(TcpConnection):
     """A connection over TLS that is given its context."""
 
     def __init__(self, *, tls: ssl.SSLContext, **options: Any) -> None:
@@ -82,6 +110,7 @@ def _options_of(url: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         name: value for name, value in parse_url(url).items() if name not in TLS_OPTIONS
     }
+    options["connection_class"] = SocketConnection if "path" in options else TcpConnection
     if over_tls:
         tls = tuple(sorted((name, given[name]) for name in given if name in TLS_OPTIONS))
         options |= {"connection_class": TlsConnection, "tls": _context(tls)}
