@@ -34,6 +34,7 @@ from pintuan.fair_share.limits import PLACES, Share
 from pintuan.gateway_events.routes import ROUTES as GATEWAY_EVENT_ROUTES
 from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.health.draining import Draining, drain_on_sigterm
+from pintuan.health.routes import METRICS_ROUTES
 from pintuan.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.health.service import shared_metrics, shared_readiness
 from pintuan.identity.routes import ROUTES as IDENTITY_ROUTES
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 
 ROUTES: list[ControllerRouterHandler] = [
     *HEALTH_ROUTES,
+    *METRICS_ROUTES,
     *DOCUMENTATION_ROUTES,
     *CATALOG_ROUTES,
     *DEAL_ROUTES,
@@ -90,6 +92,8 @@ ROUTES: list[ControllerRouterHandler] = [
 DOCUMENTED: list[ControllerRouterHandler] = []
 # Pages for developers, which no other environment has.
 DEV_ROUTES: list[ControllerRouterHandler] = [*OUTBOX_ROUTES]
+# What a process answers that an operator alone can reach.
+OPERATOR_ROUTES: list[ControllerRouterHandler] = [*HEALTH_ROUTES, *METRICS_ROUTES]
 
 
 def create_app(
@@ -110,7 +114,7 @@ def create_app(
     reports = RequestReports(logs.configure(settings))
     dependencies = {"resources": Provide(provide_resources, sync_to_thread=False)}
     app = Litestar(
-        route_handlers=[*routes, *(DEV_ROUTES if settings.env == "dev" and routes is ROUTES else ())],
+        route_handlers=_public(settings) if routes is ROUTES else [*routes],
         dependencies=dependencies,
         exception_handlers={Exception: handle_exception},
         lifespan=[_lifespan(settings, watches_workers=watches_workers)],
@@ -135,6 +139,13 @@ def create_app(
         app.asgi_handler = TracedRequests(app.asgi_handler, lambda: app.state.resources.tracing)
     app.asgi_handler = behind_proxies(app.asgi_handler, settings.trusted_proxies)
     return app
+
+
+def _public(settings: Settings) -> list[ControllerRouterHandler]:
+    """Returns what the API's port answers."""
+    is_dev = settings.env == "dev"
+    hidden = () if is_dev and settings.metrics_port is None else METRICS_ROUTES
+    return [*(route for route in ROUTES if route not in hidden), *(DEV_ROUTES if is_dev else ())]
 
 
 def provide_resources(state: State, scope: Scope) -> Resources:

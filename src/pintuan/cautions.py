@@ -48,6 +48,14 @@ def of_connections(max_connections: int, api_processes: int, workers: int) -> li
     return [Finding("connections", "warn", detail, remedy)]
 
 
+def of_node(settings: Settings, *, api_workers: int) -> list[Finding]:
+    """Warns of an API in production whose metrics nobody can ask for."""
+    if settings.env != "production" or settings.metrics_port is not None or not api_workers:
+        return []
+    detail = "this API shows none: its port is for shoppers, and no other is set"
+    return [Finding("metrics", "warn", detail, "set PINTUAN_METRICS_PORT, and let Prometheus ask there")]
+
+
 def warnings(findings: Sequence[Finding]) -> list[str]:
     """Returns those that want to be looked at, each as one line of a log."""
     return [f"{one.subject}: {one.detail}; {one.remedy}" for one in findings if one.status == "warn"]

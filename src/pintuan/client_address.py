@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from litestar.types import ASGIApp
+    from litestar.types import ASGIApp, Receive, Scope, Send
 
 # What one subscriber is commonly given (RFC 6177 section 2); a single address of it costs them nothing.
 IPV6_PREFIX_LENGTH: Final = 64
@@ -24,6 +24,9 @@ IPV6_PREFIX_LENGTH: Final = 64
 UNKNOWN: Final = "unknown"
 _KEY_COUNT_MAX: Final = 4096
 _HOST_LENGTH_MAX: Final = 64
+FORWARDED_LENGTH_MAX: Final = 2048
+"""Of X-Forwarded-For: dozens of proxies. What is longer is not read, and the client is who sent it."""
+_FORWARDED: Final = b"x-forwarded-for"
 
 
 def limit_key_of(scope: Mapping[str, Any]) -> str:
@@ -42,7 +45,13 @@ def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
     if not trusted:
         return app
     # uvicorn and litestar each describe the same ASGI in types of their own.
-    return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(trusted)))
+    believing = cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(trusted)))
+
+    async def believing_within_bounds(scope: Scope, receive: Receive, send: Send) -> None:
+        forwarded = sum(len(value) for name, value in scope.get("headers", ()) if name == _FORWARDED)
+        await (believing if forwarded <= FORWARDED_LENGTH_MAX else app)(scope, receive, send)
+
+    return believing_within_bounds
 
 
 @lru_cache(maxsize=_KEY_COUNT_MAX)

@@ -12,6 +12,8 @@ from litestar.openapi.datastructures import ResponseSpec
 
 _DIGEST_BYTES: Final = 16
 _NOT_MODIFIED: Final = 304
+TAGS_LENGTH_MAX: Final = 1024
+"""Of an If-None-Match header: a few tags. With more of them the body is sent, which is never wrong."""
 
 # What a handler that answers with `conditional` says of itself in the contract.
 ETAG_HEADERS: Final = (ResponseHeader("ETag", description="Of what is shown.", documentation_only=True),)
@@ -51,7 +53,7 @@ def is_known(header: str | None, tag: str) -> bool:
 
     It compares weakly (RFC 9110 section 13.1.2): a leading `W/` makes no difference.
     """
-    if header is None:
+    if header is None or len(header) > TAGS_LENGTH_MAX:
         return False
     if header.strip() == "*":
         return True

@@ -392,7 +392,7 @@ SETTINGS = (
     Setting(
         "metrics_port",
         whole_number(1, 65_535),
-        "serves /metrics and /health on a port of their own; without an API they are else on its port",
+        "serves /metrics and /health on a port of their own; an API in production has /metrics nowhere else",
     ),
     Setting(
         "otlp_endpoint",

@@ -172,7 +172,7 @@ def test_prometheus_looks_where_the_services_answer() -> None:
         for name in source["names"]
     }
     answering = {
-        (name, options["port"])
+        (name, int(service["environment"].get("PINTUAN_METRICS_PORT") or options["port"]))
         for name, service in ours().items()
         for subcommand, options in [parsed(service)]
         if subcommand == "up"

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.anyio
 
 COMMAND_S_MAX = 60.0
 LINT_TIMEOUT_S = 60
+METRICS_PORT = "PINTUAN_METRICS_PORT"
 TERMS: dict[str, Any] = {
     "ladder": [{"headcount": 2, "unit_price": 900}],
     "min_headcount": 2,
@@ -104,10 +105,22 @@ class Container:
     directory: Path
     stores: dict[str, str]
     port: int = field(default_factory=free_port)
+    metrics_port: int = field(default_factory=free_port)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus asks it."""
+        port = self.metrics_port if METRICS_PORT in self._settings else self.port
+        return f"http://127.0.0.1:{port}/metrics"
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        found: dict[str, str] = ours()[self.name]["environment"]
+        return found | ({METRICS_PORT: str(self.metrics_port)} if METRICS_PORT in found else {})
 
     async def run(self, *command: str) -> Outcome:
         """Runs another command in it, to its end."""
@@ -147,7 +160,7 @@ class Container:
             self.installed / "bin" / program,
             *arguments,
             cwd=self.directory,
-            env={**stages()[-1].variables(), **ours()[self.name]["environment"], **self.stores, **places},
+            env={**stages()[-1].variables(), **self._settings, **self.stores, **places},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -194,7 +207,8 @@ async def test_what_is_built_sells_with_an_api_here_and_a_worker_there(
     async with api.up(), worker.up(), httpx.AsyncClient(base_url=api.url, trust_env=False) as client:
         for container in (api, worker):
             assert await container.is_healthy()
-            assert "pintuan_queue_lag_seconds" in (await client.get(f"{container.url}/metrics")).text
+            assert "pintuan_queue_lag_seconds" in (await client.get(container.metrics_url)).text
+        assert (await client.get("/metrics")).status_code == httpx.codes.NOT_FOUND
         for page in ("/docs", "/docs/assets/initializer.js", "/schema/openapi.json"):
             assert (await client.get(page)).status_code == httpx.codes.OK, page
         [merchant], [buyer] = [

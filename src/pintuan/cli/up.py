@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import sql
-from pintuan.cautions import of_host, of_settings, warnings
+from pintuan.cautions import of_host, of_node, of_settings, warnings
 from pintuan.embedded import EmbeddedError, MissingServerError
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.embedded.process import open_log
@@ -68,7 +68,8 @@ def command(
         # The show and what the processes log would garble each other.
         log_to_files=demo,
     )
-    cautions = warnings([*of_settings(reading), *of_host(plan.settings, host)])
+    found = [*of_settings(reading), *of_host(plan.settings, host)]
+    cautions = warnings([*found, *of_node(plan.settings, api_workers=api_workers)])
     try:
         asyncio.run(_run(plan, cautions))
     except MissingServerError as error:

@@ -23,6 +23,7 @@ TOLERANCE_S: Final = 300
 # One for each secret while one is rolled, and then some.
 SIGNATURES_MAX: Final = 16
 HEADER_SIZE_MAX: Final = 4096
+PARTS_MAX: Final = 64
 
 _TIME: Final = re.compile(r"[0-9]{1,12}")
 _TELLS: Final[dict[str, Tells]] = {
@@ -103,7 +104,7 @@ def _told_by(event: _Event) -> Tells:
 
 def _parts_of(header: str) -> tuple[str, list[str]]:
     """Returns the time and the signatures of the one scheme in use, `v1`."""
-    pairs = [part.strip().partition("=") for part in header[:HEADER_SIZE_MAX].split(",")]
+    pairs = [part.strip().partition("=") for part in header[:HEADER_SIZE_MAX].split(",", PARTS_MAX)]
     times = [value for name, _, value in pairs if name == "t"]
     signatures = [value for name, _, value in pairs if name == "v1" and value.isascii()][:SIGNATURES_MAX]
     if not times or not _TIME.fullmatch(times[0]) or not signatures:

@@ -53,10 +53,16 @@ async def ready(state: State) -> Readiness:
     response_description="Counters, gauges and histograms of all API processes.",
 )
 async def read_metrics(state: State) -> Response[bytes]:
-    """Answers for all processes of the API, as they were within the last second."""
+    """Answers for all processes of the API, as they were within the last second.
+
+    In production the API's port has no such address; the operator's, PINTUAN_METRICS_PORT, has.
+    """
     return Response(await state.metrics_text.get(), media_type=metrics.CONTENT_TYPE)
 
 
-ROUTES: Final = [
-    Router("/", route_handlers=[live, ready, read_metrics], tags=["operator"], opt={PUBLIC_OPTION: True})
+ROUTES: Final = [Router("/", route_handlers=[live, ready], tags=["operator"], opt={PUBLIC_OPTION: True})]
+# They tell how much is sold, so the API's own port has them in development alone, and only while no port of
+# their own is set.
+METRICS_ROUTES: Final = [
+    Router("/", route_handlers=[read_metrics], tags=["operator"], opt={PUBLIC_OPTION: True})
 ]

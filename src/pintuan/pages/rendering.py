@@ -8,6 +8,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import jinja2
 from litestar import MediaType, Response
@@ -26,6 +27,8 @@ _PICTURE_ORIGIN: Final = re.compile(
     r"(https://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(?::\d{1,5})?)/\S*"
 )
 _SEE_OTHER: Final = 303
+# What stays as it is in a URL: RFC 3986 section 2, and escapes that are there already.
+_OF_URLS: Final = "/?#&=:@!$'()*+,;[]~%"
 
 # Each in its own words, for readers who know no other.
 _NAMES: Final[Mapping[Language, str]] = {
@@ -76,8 +79,12 @@ def render(
 
 
 def redirect(location: str, *, cookie: str | None = None) -> Response[str]:
-    """Returns what sends a browser on after a form, so that loading the page again repeats nothing."""
-    headers = {"location": location, "cache-control": "no-store", "referrer-policy": "no-referrer"}
+    """Returns what sends a browser on after a form, so that loading the page again repeats nothing.
+
+    Whatever no URL holds is escaped here, because a part of `location` may be what the browser sent.
+    """
+    escaped = quote(location, safe=_OF_URLS)
+    headers = {"location": escaped, "cache-control": "no-store", "referrer-policy": "no-referrer"}
     return Response(
         "", status_code=_SEE_OTHER, media_type=MediaType.HTML, headers=headers | _cookie_header(cookie)
     )

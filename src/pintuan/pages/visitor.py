@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from cryptography.fernet import InvalidToken
 
 from pintuan.errors import Forbidden
 from pintuan.identity.sessions import IDLE_LIFETIME_S, parse_token
+from pintuan.pages.cookies import read_cookie
 from pintuan.pages.store import account_of_session
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ def new_visitor(*, session: str | None = None, contact: str | None = None) -> Vi
 
 def visitor_of(request: ApiRequest, resources: Resources) -> Visitor | None:
     """Returns the visitor of a request's cookie; None without one, and for one that is not ours."""
-    sealed = _cookie_of(request, cookie_name(resources.settings))
-    if sealed is None or len(sealed) > COOKIE_LENGTH_MAX:
+    header = request.headers.get("cookie", "")
+    sealed = read_cookie(header, cookie_name(resources.settings), length_max=COOKIE_LENGTH_MAX)
+    if sealed is None:
         return None
     try:
         opened = resources.keyring.fernet("browser-session").decrypt(sealed.encode())
@@ -108,13 +109,3 @@ def _tokens(keyring: Keyring, visitor: Visitor) -> list[str]:
         hmac.digest(key, visitor.id.encode(), hashlib.sha256)[:_TOKEN_BYTES].hex()
         for key in keyring.subkeys("form").values()
     ]
-
-
-def _cookie_of(request: ApiRequest, name: str) -> str | None:
-    jar: SimpleCookie = SimpleCookie()
-    try:
-        jar.load(request.headers.get("cookie", ""))
-    except CookieError:
-        return None
-    morsel = jar.get(name)
-    return None if morsel is None else morsel.value

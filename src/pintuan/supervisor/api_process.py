@@ -12,8 +12,7 @@ from functools import partial
 
 import uvicorn
 
-from pintuan.app import ROUTES, create_app
-from pintuan.health.routes import ROUTES as HEALTH_ROUTES
+from pintuan.app import OPERATOR_ROUTES, ROUTES, create_app
 from pintuan.settings import SettingsError, load_settings
 from pintuan.supervisor.connection_limit import ConnectionLimit
 from pintuan.supervisor.descriptors import allow_many_descriptors
@@ -49,7 +48,7 @@ def main() -> None:
         settings = load_settings()
         app = create_app(
             settings,
-            routes=HEALTH_ROUTES if options.operator_only else ROUTES,
+            routes=OPERATOR_ROUTES if options.operator_only else ROUTES,
             watches_workers=options.watch_workers,
         )
     except SettingsError as error:

@@ -119,7 +119,9 @@ class FramedProtocol(TimedProtocol):
             return
         name = name.lower()
         if name in _READ:
-            self._read_header(name, value.strip(_SPACE))
+            # The parser leaves tabs at the end of a value (RFC 9112 section 5.1).
+            value = value.strip(_SPACE)
+            self._read_header(name, value)
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:

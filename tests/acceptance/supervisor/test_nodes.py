@@ -45,6 +45,7 @@ async def test_a_port_for_metrics_is_served_beside_the_api_by_a_process_of_its_o
     assert (await get(up.url, "/v1/deals")).status_code == httpx.codes.OK
     assert (await get(operator, "/health/ready")).status_code == httpx.codes.OK
     assert (await get(operator, "/v1/deals")).status_code == httpx.codes.NOT_FOUND
+    assert (await get(up.url, "/metrics")).status_code == httpx.codes.NOT_FOUND
     counted = 'pintuan_http_requests_total{method="GET",route="/v1/deals",status="200"} 1.0'
     assert counted in (await get(operator, "/metrics")).text, "what the API counts is shown there too"
     assert await up.terminate() == 0

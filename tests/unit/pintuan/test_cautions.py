@@ -2,7 +2,7 @@
 
 import pytest
 
-from pintuan.cautions import of_connections, of_host, of_settings, warnings
+from pintuan.cautions import of_connections, of_host, of_node, of_settings, warnings
 from pintuan.fair_share.limits import connections_for
 from pintuan.settings import Settings, read_settings
 
@@ -75,3 +75,11 @@ def test_a_postgres_with_too_few_connections_for_one_node_is_told_in_one_line() 
     assert line.startswith(
         f"connections: Postgres lets in 14, and this node alone may need {needed}; set max_conn"
     )
+
+
+def test_an_api_whose_metrics_nobody_can_ask_for_is_told_so() -> None:
+    (line,) = warnings(of_node(Settings(env="production"), api_workers=1))
+    assert line.startswith("metrics: this API shows none")
+    assert of_node(Settings(env="production"), api_workers=0) == []
+    assert of_node(Settings(env="production", metrics_port=9100), api_workers=1) == []
+    assert of_node(Settings(), api_workers=1) == []

@@ -297,9 +297,10 @@ async def test_a_malformed_host_is_refused_on_every_way(host: bytes) -> None:
     "host", [b"x", b"x:80", b"x:", b"shop.example:65535", b"[::1]:8000", b"127.0.0.1", b"a_b", b"x\t"]
 )
 async def test_a_host_with_or_without_a_port_is_taken(host: bytes) -> None:
-    wire, _ = await connected()
+    wire, app = await connected()
     await wire.send(request(host=host))
     assert wire.statuses == [200]
+    assert dict(app.scopes[0]["headers"])[b"host"] == host.strip()
 
 
 @pytest.mark.parametrize(

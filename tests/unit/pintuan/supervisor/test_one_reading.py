@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -21,6 +22,7 @@ from tests.unit.pintuan.supervisor.wire import Message, Noting, Wire
 # Many more are run by hand: FRAMING_EXAMPLES=100000 pytest …
 EXAMPLES = int(os.environ.get("FRAMING_EXAMPLES", "150"))
 CONTINUE = 100
+SCHEME_AND_AUTHORITY = re.compile(rb"^https?://[^/?#]*", re.IGNORECASE)
 
 TARGETS = (b"/", b"/a?b=c", b"/v1/deals/d/join", b"http://other/x")
 METHODS = (b"GET", b"POST", b"DELETE", b"OPTIONS", b"HEAD", b"PUT")
@@ -169,9 +171,9 @@ async def by_us(pieces: list[bytes]) -> tuple[Reading, list[int]]:
 
 def origin(message: Message) -> Message:
     """A message with its target as we name it: without scheme and authority, and without an empty query."""
-    target = message.target
-    if target.startswith(b"http://other"):
-        target = target.removeprefix(b"http://other")
+    target = SCHEME_AND_AUTHORITY.sub(b"", message.target)
+    if not target.startswith(b"/"):
+        target = b"/" + target
     return message._replace(target=target.removesuffix(b"?"))
 
 
