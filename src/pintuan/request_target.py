@@ -9,6 +9,7 @@ one of them names nothing (RFC 3986 section 6.2 lists what would otherwise have 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from litestar.enums import ScopeType
@@ -23,6 +24,7 @@ TARGET_BYTES_MAX: Final = 8192
 """RFC 9112 section 3 asks for at least 8,000 octets."""
 AUTHORITY_BYTES_MAX: Final = 261
 """A name of DNS, a colon and a port."""
+AUTHORITIES_KEPT_MAX: Final = 1024
 PORT_MAX: Final = 65_535
 
 # `pchar` of RFC 3986 section 3.3 with `%`: whatever may stand in a segment.
@@ -74,8 +76,11 @@ def is_authority(text: bytes) -> bool:
 
     A user's name in front of it is none of them (RFC 9110 section 4.2.4).
     """
-    if len(text) > AUTHORITY_BYTES_MAX:
-        return False
+    return len(text) <= AUTHORITY_BYTES_MAX and _is_short_authority(text)
+
+
+@lru_cache(maxsize=AUTHORITIES_KEPT_MAX)
+def _is_short_authority(text: bytes) -> bool:
     match = _AUTHORITY.fullmatch(text)
     return match is not None and (not match[1] or int(match[1]) <= PORT_MAX)
 

@@ -72,6 +72,8 @@ class FramedProtocol(TimedProtocol):
         self._version = "1.1"
         self._keeps_alive = True
         self._fault: Fault | None = None
+        # The last one that was right: clients send the same one with each request.
+        self._host: bytes | None = None
         self._has_host = False
         self._is_coded = False
         # Bytes of this message since its beginning or the last piece of its body.
@@ -82,7 +84,11 @@ class FramedProtocol(TimedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes what came, or keeps it until its turn; decides what is still waited for."""
-        if self._must_wait:
+        cycle = self.cycle
+        # Most requests come when the one before has its answer, so that is asked first.
+        if (
+            self._is_last or self._kept or not (cycle is None or cycle.response_complete)
+        ) and self._must_wait:
             self._keep(data)
             return
         if len(data) <= SLICE_BYTES:
@@ -118,7 +124,9 @@ class FramedProtocol(TimedProtocol):
         if not self._in_head:
             return
         name = name.lower()
-        if name in _READ:
+        if name == _HOST and value == self._host and not self._has_host:
+            self._has_host = True
+        elif name in _READ:
             # The parser leaves tabs at the end of a value (RFC 9112 section 5.1).
             value = value.strip(_SPACE)
             self._read_header(name, value)
@@ -136,10 +144,12 @@ class FramedProtocol(TimedProtocol):
             return
         self._version = version = self.parser.get_http_version()
         self._keeps_alive = version == "1.1" and self.parser.should_keep_alive()
-        fault = self._fault or self._fault_of_head(version)
-        if fault is not None:
-            self._end(fault)
-            return
+        is_plain = version == "1.1" and self._has_host and self._fault is None
+        if not (is_plain and self.url.startswith(_SLASH) and len(self.url) <= TARGET_BYTES_MAX):
+            fault = self._fault or self._fault_of_head(version)
+            if fault is not None:
+                self._end(fault)
+                return
         self._in_body = True
         self.take_head()
 
@@ -303,6 +313,8 @@ class FramedProtocol(TimedProtocol):
         if name == _HOST:
             if self._has_host or not is_authority(value):
                 self._fault = Fault.HOST
+            else:
+                self._host = value
             self._has_host = True
         elif name == _EXPECT:
             self.expect_100_continue = value.lower() == _CONTINUE
