@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pintuan.identity.limits import CLIENT_KNOWN_MS
 from pintuan.identity.store import purge
 from pintuan.invites.store import forget_recipients, settle_waiting
 from pintuan.invites.unsubscribing import reseal
@@ -72,7 +73,7 @@ class People:
         return await settle_waiting(self._pool, limit)
 
     async def _purge(self, limit: int) -> int:
-        return await purge(self._pool, session_age_ms=SESSION_AGE_MS, limit=limit)
+        return await purge(self._pool, session_age_ms=SESSION_AGE_MS, known_ms=CLIENT_KNOWN_MS, limit=limit)
 
     async def _forget_invited(self, limit: int) -> int:
         return await forget_recipients(self._pool, limit)

@@ -31,15 +31,76 @@ ORDER BY m DESC
 OFFSET $4::integer - 1
 LIMIT 1;
 
+-- name: put_asked_code
+-- Makes a code the only one that contact $1 has for client $2, for $4 ms.
+INSERT INTO asked_codes AS c (contact_digest, client_digest, code_digest, expires_at)
+VALUES ($1, $2, $3, app_now() + $4::bigint * interval '1 millisecond')
+ON CONFLICT (contact_digest, client_digest) DO UPDATE
+SET code_digest = excluded.code_digest, attempts = 0, expires_at = excluded.expires_at, created_at = app_now();
+
+-- name: lock_asked_codes
+-- Locks the codes of a contact, under any of the digests its keys make, that have not expired.
+SELECT contact_digest, client_digest, code_digest, attempts
+FROM asked_codes
+WHERE contact_digest = ANY($1::bytea[]) AND expires_at > app_now()
+ORDER BY contact_digest, client_digest
+FOR UPDATE;
+
+-- name: count_asked_attempt
+-- Counts a wrong answer against the locked code of client $2.
+UPDATE asked_codes SET attempts = attempts + 1 WHERE contact_digest = $1 AND client_digest = $2;
+
+-- name: is_known_client
+-- Says whether somebody signed in with the contact from client $2 in the last $3 ms.
+SELECT EXISTS (
+    SELECT FROM known_clients
+    WHERE contact_digest = ANY($1::bytea[]) AND client_digest = $2
+        AND seen_at > app_now() - $3::bigint * interval '1 millisecond'
+);
+
+-- name: know_client
+-- Notes that somebody signed in with contact $1 from client $2; of others the $3 newest stay known.
+WITH forgotten AS (
+    DELETE FROM known_clients
+    WHERE contact_digest = $1 AND client_digest <> $2 AND client_digest NOT IN (
+        SELECT k.client_digest FROM known_clients k
+        WHERE k.contact_digest = $1 AND k.client_digest <> $2
+        ORDER BY k.seen_at DESC, k.client_digest
+        LIMIT $3
+    )
+)
+INSERT INTO known_clients AS k (contact_digest, client_digest) VALUES ($1, $2)
+ON CONFLICT (contact_digest, client_digest) DO UPDATE SET seen_at = app_now();
+
+-- name: forget_clients
+-- Forgets from where somebody signed in.
+DELETE FROM known_clients WHERE contact_digest = ANY($1::bytea[]);
+
+-- name: purge_asked_codes
+-- Forgets up to $1 codes that have expired.
+DELETE FROM asked_codes
+WHERE (contact_digest, client_digest) IN (
+    SELECT contact_digest, client_digest FROM asked_codes WHERE expires_at < app_now() LIMIT $1 FOR UPDATE SKIP LOCKED
+);
+
+-- name: purge_known_clients
+-- Forgets up to $2 clients from which nobody signed in for $1 ms.
+DELETE FROM known_clients
+WHERE (contact_digest, client_digest) IN (
+    SELECT contact_digest, client_digest FROM known_clients
+    WHERE seen_at < app_now() - $1::bigint * interval '1 millisecond'
+    LIMIT $2
+);
+
 -- name: put_code
--- Makes a code the only one that works for a contact, for $3 ms.
+-- Makes a code the newest of a contact, for $3 ms.
 INSERT INTO sign_in_codes AS c (contact_digest, code_digest, expires_at)
 VALUES ($1, $2, app_now() + $3::bigint * interval '1 millisecond')
 ON CONFLICT (contact_digest) DO UPDATE
 SET code_digest = excluded.code_digest, attempts = 0, expires_at = excluded.expires_at, created_at = app_now();
 
 -- name: lock_code
--- Locks the code of a contact, under any of the digests its keys make, while it can still be used.
+-- Locks the newest code of a contact, under any of the digests its keys make, while it can still be used.
 SELECT contact_digest, code_digest
 FROM sign_in_codes
 WHERE contact_digest = ANY($1::bytea[]) AND expires_at > app_now() AND attempts < $2::integer
@@ -48,11 +109,12 @@ LIMIT 1
 FOR UPDATE;
 
 -- name: count_attempt
--- Counts a wrong answer against a locked code.
+-- Counts a wrong answer against a locked newest code.
 UPDATE sign_in_codes SET attempts = attempts + 1 WHERE contact_digest = $1;
 
 -- name: drop_codes
 -- Forgets the codes of a contact: the right one was told, or the person asked to be forgotten.
+WITH asked AS (DELETE FROM asked_codes WHERE contact_digest = ANY($1::bytea[]))
 DELETE FROM sign_in_codes WHERE contact_digest = ANY($1::bytea[]);
 
 -- name: account_of_contact

@@ -23,6 +23,7 @@ from pintuan.doorbells import Doorbells, open_doorbells
 from pintuan.fair_share.connections import open_shares
 from pintuan.fair_share.limits import CONNECTIONS_PER_WORKER, Share
 from pintuan.identity.erasures import recently_erased_subjects
+from pintuan.identity.turns import Turns
 from pintuan.live.signals import ChangeSignals, open_signals
 from pintuan.previews.cards import Cards
 from pintuan.redis_connection import open_redis, placement_url
@@ -64,6 +65,7 @@ class Resources:
     resolver: Resolver
     uploads: Uploads = field(default_factory=Uploads)
     cards: Cards = field(default_factory=Cards)
+    sign_in_turns: Turns = field(default_factory=Turns)
 
     def with_share(self, share: Share) -> Resources:
         """Returns the same with the connections of a share."""

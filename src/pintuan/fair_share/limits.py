@@ -68,7 +68,7 @@ PLACES: Final[dict[CallClass, Places]] = {
     CallClass.PAGES: Places(2, Share.READS, rest=1.0),
     CallClass.CARDS: Places(2, Share.READS, rest=1.0),
     CallClass.STREAMS: Places(2, Share.READS, rest=1.0),
-    CallClass.ACCOUNTS: Places(2, Share.ACCOUNTS, rest=1.0),
+    CallClass.ACCOUNTS: Places(4, Share.ACCOUNTS, rest=1.0),
     CallClass.MERCHANTS: Places(2, Share.MERCHANTS, rest=1.0),
     CallClass.EXPORTS: Places(2, Share.MERCHANTS, rest=1.0, whole=True),
     # Imports hold their places for minutes, and `pintuan.catalog.uploads` gives them out.

@@ -23,10 +23,12 @@ from pintuan.notifications.service import enqueue
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pintuan.auth.keyring import Keyring
     from pintuan.bootstrap import Resources
     from pintuan.identity.contacts import Contact
-    from pintuan.identity.store import Connection
+    from pintuan.identity.store import AskedCode, Connection
     from pintuan.locales import Language
 
 CODE_DIGITS: Final = 6
@@ -41,11 +43,14 @@ _NAMES: Final = {"email": "e-mail", "phone": "text message"}
 async def send_code(
     resources: Resources, contact: Contact, *, client_key: str, language: Language = DEFAULT_LANGUAGE
 ) -> None:
-    """Makes a new code the contact's only one, and has it sent in a language.
+    """Makes a new code the only one that this client has for the contact, and has it sent in a language.
+
+    Codes that other clients asked for go on working where they were asked for.
 
     Raises:
         InvalidInput: messages of this kind are not delivered here.
         RateLimited: too many were sent to the contact, or asked for by the client.
+        Overloaded: others take too long to sign in with the contact.
     """
     if contact.channel not in channels_of(resources.settings):
         raise InvalidInput.of(
@@ -55,17 +60,17 @@ async def send_code(
     message = message_of(contact, code, language)
     keyring = resources.keyring
     contact_digests = contact.digests(keyring)
-    client_digest = hmac.digest(keyring.subkey("contact"), f"client:{client_key}".encode(), hashlib.sha256)
+    client_digest = client_digest_of(keyring, client_key)
 
     async def transaction() -> None:
         async with resources.pool.acquire() as connection, connection.transaction():
             if resources.settings.rate_limits:
                 mailbox_digest = contact.mailbox.digests(keyring)[0]
-                await limits.count(connection, limits.CODES_PER_CONTACT, mailbox_digest)
-                await limits.count(connection, limits.CODES_PER_CLIENT, client_digest)
+                await _count_code(connection, mailbox_digest, contact_digests, client_digest)
             await store.put_code(
                 connection,
                 contact_digests,
+                client_digest,
                 code_digests(keyring, contact, code)[0],
                 lifetime_ms=CODE_LIFETIME_S * 1000,
             )
@@ -75,10 +80,10 @@ async def send_code(
                 message,
                 kind=NOTIFICATION_KIND,
                 lifetime_ms=CODE_LIFETIME_S * 1000,
-                supersedes=True,
             )
 
-    await retry_serialization(transaction)
+    async with resources.sign_in_turns.turn(contact_digests[0]):
+        await retry_serialization(transaction)
     resources.doorbells.ring("notifications")
 
 
@@ -100,26 +105,96 @@ def message_of(contact: Contact, code: str, language: Language) -> Message:
     )
 
 
-async def take_code(connection: Connection, keyring: Keyring, contact: Contact, code: str) -> bool:
-    """Uses the contact's code up if `code` is it; a wrong one is counted. Commit either way.
+async def take_code(
+    connection: Connection, keyring: Keyring, contact: Contact, code: str, *, client_key: str
+) -> bool:
+    """Uses the contact's codes up if `code` is right; a wrong one is counted. Commit either way.
+
+    Right is what was sent when this client asked, whatever others ask for and guess meanwhile; for a client
+    that asked for none it is the newest.
 
     Raises:
         RateLimited: too many wrong codes were tried for the contact; not even the right one works now.
     """
-    contact_digests = contact.digests(keyring)
-    locked = await store.lock_code(connection, contact_digests, attempts_max=ATTEMPTS_PER_CODE_MAX)
-    if locked is None:
-        return False
-    await limits.refuse_above(connection, limits.WRONG_ANSWERS_PER_CONTACT, contact_digests[0])
-    right = [
-        hmac.compare_digest(digest, locked.code_digest) for digest in code_digests(keyring, contact, code)
-    ]
-    if any(right):
+    contact_digests, client_digest = contact.digests(keyring), client_digest_of(keyring, client_key)
+    asked = await store.lock_asked_codes(connection, contact_digests)
+    own = next((code for code in asked if code.client_digest == client_digest), None)
+    if own is not None:
+        is_right = await _is_own(connection, own, code_digests(keyring, contact, code))
+    else:
+        caller = _caller_digest(contact_digests[0], client_digest)
+        is_right = await _is_newest(connection, contact_digests, caller, code_digests(keyring, contact, code))
+    if is_right:
         await store.drop_codes(connection, contact_digests)
+        await store.know_client(
+            connection, contact_digests[0], client_digest, others_max=limits.CLIENTS_KNOWN_MAX - 1
+        )
+    return is_right
+
+
+async def _is_own(connection: Connection, own: AskedCode, digests: Sequence[bytes]) -> bool:
+    """Judges the answer of a client that asked for the code itself."""
+    if own.attempts >= ATTEMPTS_PER_CODE_MAX:
+        return False
+    if own.attempts >= limits.PROTECTED_ATTEMPTS:
+        for limit in limits.WRONG_ANSWERS_PER_CONTACT:
+            await limits.refuse_above(connection, limit, own.contact_digest)
+    if _matches(own.code_digest, digests):
         return True
-    await store.count_attempt(connection, locked)
-    await limits.count(connection, limits.WRONG_ANSWERS_PER_CONTACT, contact_digests[0])
+    await store.count_asked_attempt(connection, own)
+    for limit in limits.WRONG_ANSWERS_PER_CONTACT:
+        await limits.count_where_room(connection, limit, own.contact_digest)
     return False
+
+
+async def _is_newest(
+    connection: Connection, contact_digests: Sequence[bytes], caller: bytes, digests: Sequence[bytes]
+) -> bool:
+    """Judges the answer of a client that asked for no code, such as a phone that has changed its network."""
+    newest = await store.lock_code(connection, contact_digests, attempts_max=ATTEMPTS_PER_CODE_MAX)
+    if newest is None:
+        return False
+    for limit in limits.WRONG_ANSWERS_PER_CONTACT:
+        await limits.refuse_above(connection, limit, contact_digests[0])
+    await limits.refuse_above(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
+    if _matches(newest.code_digest, digests):
+        return True
+    await store.count_attempt(connection, newest)
+    for limit in limits.WRONG_ANSWERS_PER_CONTACT:
+        await limits.count_where_room(connection, limit, contact_digests[0])
+    await limits.count_where_room(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
+    return False
+
+
+async def _count_code(
+    connection: Connection, mailbox_digest: bytes, contact_digests: Sequence[bytes], client_digest: bytes
+) -> None:
+    """Counts a code that is asked for, where messages to the contact arrive; raises RateLimited."""
+    for limit in limits.CODES_PER_CALLER:
+        await limits.count(connection, limit, _caller_digest(mailbox_digest, client_digest))
+    known = await store.is_known_client(
+        connection, contact_digests, client_digest, known_ms=limits.CLIENT_KNOWN_MS
+    )
+    if not known:
+        for limit in limits.CODES_FOR_STRANGERS:
+            await limits.count(connection, limit, mailbox_digest)
+    await limits.count(connection, limits.CODES_PER_CLIENT, client_digest)
+
+
+def client_digest_of(keyring: Keyring, client_key: str) -> bytes:
+    """Returns the keyed hash under which a client's address is kept."""
+    return hmac.digest(keyring.subkey("contact"), f"client:{client_key}".encode(), hashlib.sha256)
+
+
+def _caller_digest(contact_digest: bytes, client_digest: bytes) -> bytes:
+    """Returns what is counted under for one client and one contact together."""
+    return hashlib.sha256(contact_digest + client_digest).digest()
+
+
+def _matches(digest: bytes, digests: Sequence[bytes]) -> bool:
+    """Compares with all of them, so that the time tells nothing."""
+    matches = [hmac.compare_digest(one, digest) for one in digests]
+    return any(matches)
 
 
 async def account_of(connection: Connection, contact: Contact) -> Account:

@@ -27,17 +27,35 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 _MINUTE_MS: Final = 60_000
-CODES_PER_CONTACT: Final = Limit(
-    "codes of contact", 5, 15 * _MINUTE_MS, "Too many codes were sent to this address; use the last one."
+_DAY_MS: Final = 24 * 60 * _MINUTE_MS
+_TOO_MANY_CODES: Final = "Too many codes were sent to this address; use the last one."
+# What one client may have sent to one contact.
+CODES_PER_CALLER: Final = (
+    Limit("codes of caller", 5, 15 * _MINUTE_MS, _TOO_MANY_CODES),
+    Limit("codes of caller, daily", 20, _DAY_MS, _TOO_MANY_CODES),
 )
+# What may be sent to one contact for all clients together from which nobody signed in with it. It takes three
+# of them to use that up, and those who signed in before still have their own.
+CODES_FOR_STRANGERS: Final = (
+    Limit("codes for strangers", 15, 15 * _MINUTE_MS, _TOO_MANY_CODES),
+    Limit("codes for strangers, daily", 60, _DAY_MS, _TOO_MANY_CODES),
+)
+CLIENT_KNOWN_MS: Final = 90 * _DAY_MS
+CLIENTS_KNOWN_MAX: Final = 5
 CODES_PER_CLIENT: Final = Limit(
     "codes of client", 200, 60 * _MINUTE_MS, "Too many codes were asked for from this network."
 )
-# Over all codes of a contact: asking for new ones must not buy more guesses. With six digits, 20 an hour find
-# a code in about six years.
-WRONG_ANSWERS_PER_CONTACT: Final = Limit(
-    "wrong answers of contact", 20, 60 * _MINUTE_MS, "Too many wrong codes were tried for this address."
+# Over all codes of a contact: asking for new ones must not buy more guesses. Beyond that a client has
+# `PROTECTED_ATTEMPTS` at the code it asked for itself (docs/decisions/0009 counts what they come to).
+_TOO_MANY_ANSWERS: Final = "Too many wrong codes were tried for this address."
+WRONG_ANSWERS_PER_CONTACT: Final = (
+    Limit("wrong answers of contact", 20, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS),
+    Limit("wrong answers of contact, daily", 100, _DAY_MS, _TOO_MANY_ANSWERS),
 )
+# Of a client that did not ask for the code, say of a phone that has changed from one network to another.
+WRONG_ANSWERS_PER_STRANGER: Final = Limit("wrong answers of stranger", 5, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS)
+PROTECTED_ATTEMPTS: Final = 2
+"""However many others guess, whoever asked for a code has this many answers to it."""
 
 
 async def count(connection: Connection, limit: Limit, key_digest: bytes, *, times: int = 1) -> None:
@@ -46,11 +64,18 @@ async def count(connection: Connection, limit: Limit, key_digest: bytes, *, time
     Raises:
         RateLimited: the limit is reached; says when there is room again.
     """
-    await store.lock_window(connection, limit.scope, key_digest)
-    if not await store.count_in_window(
-        connection, limit.scope, key_digest, window_ms=limit.window_ms, count_max=limit.count, times=times
-    ):
+    if not await count_where_room(connection, limit, key_digest, times=times):
         await refuse_above(connection, limit, key_digest, times=times)
+
+
+async def count_where_room(
+    connection: Connection, limit: Limit, key_digest: bytes, *, times: int = 1
+) -> bool:
+    """The same, but only says whether there was room."""
+    await store.lock_window(connection, limit.scope, key_digest)
+    return await store.count_in_window(
+        connection, limit.scope, key_digest, window_ms=limit.window_ms, count_max=limit.count, times=times
+    )
 
 
 async def refuse_above(connection: Connection, limit: Limit, key_digest: bytes, *, times: int = 1) -> None:

@@ -45,7 +45,7 @@ _OPEN: Final[dict[str, Any]] = {PUBLIC_OPTION: True}
 async def send_code(
     data: JSONBody[CodeRequest], request: ApiRequest, resources: InjectedResources
 ) -> CodeSent:
-    """Sends six digits to an e-mail address or a phone; a new code takes the place of the one before.
+    """Sends six digits to an e-mail address or a phone; a new code takes the place of the caller's last one.
 
     The message is in the language that Accept-Language prefers, of those Pintuan speaks. The answer
     is the same whether or not somebody has an account there.
@@ -77,7 +77,11 @@ async def issue_tokens(
             accepted = request.headers.get("accept-language")
             language = None if accepted is None else negotiate(accepted)
             return await sessions.sign_in(
-                resources, _contact_of(data, resources), data.code, language=language
+                resources,
+                _contact_of(data, resources),
+                data.code,
+                client_key=limit_key_of(request.scope),
+                language=language,
             )
         case RefreshGrant():
             return await sessions.refresh(resources, data.refresh_token)

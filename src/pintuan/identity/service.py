@@ -117,6 +117,7 @@ async def _drop_person(connection: Connection, resources: Resources, subject: st
     if profile is None:
         return
     await store.drop_codes(connection, digests)
+    await store.forget_clients(connection, digests)
     await store.drop_account(connection, subject)
 
 

@@ -61,27 +61,34 @@ class RefreshToken(msgspec.Struct, frozen=True):
 
 
 async def sign_in(
-    resources: Resources, contact: Contact, code: str, *, language: Language | None = None
+    resources: Resources,
+    contact: Contact,
+    code: str,
+    *,
+    client_key: str,
+    language: Language | None = None,
 ) -> Tokens:
     """Uses a code up and begins a session, on a new account where the contact has none.
 
-    `language` is what the person reads, where that is known.
+    `client_key` is what limits count the client under; `language` is what the person reads, where known.
 
     Raises:
         Unauthenticated: the code is wrong, has expired, was replaced, used, or tried too often.
         RateLimited: too many wrong codes were tried for the contact.
+        Overloaded: others take too long to sign in with it.
     """
 
     async def transaction() -> tuple[Account, RefreshToken] | None:
         async with resources.pool.acquire() as connection, connection.transaction():
-            if not await codes.take_code(connection, resources.keyring, contact, code):
+            if not await codes.take_code(connection, resources.keyring, contact, code, client_key=client_key):
                 return None
             account = await codes.account_of(connection, contact)
             if language is not None:
                 await store.set_language(connection, account.id, language)
             return account, await _begin(connection, account)
 
-    signed_in = await retry_serialization(transaction)
+    async with resources.sign_in_turns.turn(contact.digests(resources.keyring)[0]):
+        signed_in = await retry_serialization(transaction)
     if signed_in is None:
         raise Unauthenticated("The code is wrong or has expired.")
     account, token = signed_in

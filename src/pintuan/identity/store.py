@@ -40,6 +40,15 @@ class LockedCode(msgspec.Struct, frozen=True):
     code_digest: bytes
 
 
+class AskedCode(msgspec.Struct, frozen=True):
+    """The same for one client, and how often it was answered wrongly."""
+
+    contact_digest: bytes
+    client_digest: bytes
+    code_digest: bytes
+    attempts: int
+
+
 class LockedSession(msgspec.Struct, frozen=True):
     """A session that runs, locked, with the hash of its newest token."""
 
@@ -94,12 +103,18 @@ async def window_wait_ms(
 
 
 async def put_code(
-    connection: Connection, contact_digests: Sequence[bytes], code_digest: bytes, *, lifetime_ms: int
+    connection: Connection,
+    contact_digests: Sequence[bytes],
+    client_digest: bytes,
+    code_digest: bytes,
+    *,
+    lifetime_ms: int,
 ) -> None:
-    """Makes a code the only one of a contact."""
+    """Makes a code the newest of a contact, and the only one that its client has for it."""
     current, *former = contact_digests
     if former:
         await connection.execute(IDENTITY["drop_codes"], former)
+    await connection.execute(IDENTITY["put_asked_code"], current, client_digest, code_digest, lifetime_ms)
     await connection.execute(IDENTITY["put_code"], current, code_digest, lifetime_ms)
 
 
@@ -109,6 +124,39 @@ async def lock_code(
     """Locks the contact's code; None when there is none, it expired, or it was tried too often."""
     row = await connection.fetchrow(IDENTITY["lock_code"], contact_digests, attempts_max)
     return None if row is None else LockedCode(**row)
+
+
+async def lock_asked_codes(connection: Connection, contact_digests: Sequence[bytes]) -> list[AskedCode]:
+    """Locks the codes of the contact that have not expired, whoever asked for them."""
+    rows = await connection.fetch(IDENTITY["lock_asked_codes"], contact_digests)
+    return [AskedCode(**row) for row in rows]
+
+
+async def count_asked_attempt(connection: Connection, code: AskedCode) -> None:
+    """Counts a wrong answer of the client that asked."""
+    await connection.execute(IDENTITY["count_asked_attempt"], code.contact_digest, code.client_digest)
+
+
+async def is_known_client(
+    connection: Connection, contact_digests: Sequence[bytes], client_digest: bytes, *, known_ms: int
+) -> bool:
+    """Says whether somebody signed in with the contact from there in the last `known_ms`."""
+    known: bool = await connection.fetchval(
+        IDENTITY["is_known_client"], contact_digests, client_digest, known_ms
+    )
+    return known
+
+
+async def know_client(
+    connection: Connection, contact_digest: bytes, client_digest: bytes, *, others_max: int
+) -> None:
+    """Notes that somebody signed in with the contact from there; so many others stay known."""
+    await connection.execute(IDENTITY["know_client"], contact_digest, client_digest, others_max)
+
+
+async def forget_clients(connection: Connection, contact_digests: Sequence[bytes]) -> None:
+    """Forgets from where somebody signed in."""
+    await connection.execute(IDENTITY["forget_clients"], contact_digests)
 
 
 async def count_attempt(connection: Connection, code: LockedCode) -> None:
@@ -216,11 +264,13 @@ async def export_orders(
     return await pool.fetch(IDENTITY["export_orders"], buyer_id, *(after or (None, None)), limit)
 
 
-async def purge(pool: asyncpg.Pool, *, session_age_ms: int, limit: int) -> int:
-    """Forgets up to `limit` each of sessions, codes and windows that are over; returns how many."""
+async def purge(pool: asyncpg.Pool, *, session_age_ms: int, known_ms: int, limit: int) -> int:
+    """Forgets up to `limit` each of sessions, codes, clients and windows that are over; returns how many."""
     statuses = [
         await pool.execute(IDENTITY["purge_sessions"], session_age_ms, limit),
         await pool.execute(IDENTITY["purge_codes"], limit),
+        await pool.execute(IDENTITY["purge_asked_codes"], limit),
+        await pool.execute(IDENTITY["purge_known_clients"], known_ms, limit),
         await pool.execute(IDENTITY["purge_windows"], limit),
     ]
     return sum(int(status.split()[-1]) for status in statuses)

@@ -35,17 +35,12 @@ async def enqueue(
     kind: str,
     lifetime_ms: int,
     delay_ms: int = 0,
-    supersedes: bool = False,
 ) -> str:
     """Writes a message in the caller's transaction and returns its id; ring `notifications` after the commit.
 
-    It is delivered after `delay_ms` at the earliest, and after `lifetime_ms` it is not worth delivering. With
-    `supersedes` it takes the place of messages of the same kind to the same recipient that were not delivered
-    yet.
+    It is delivered after `delay_ms` at the earliest, and after `lifetime_ms` it is not worth delivering.
     """
     digests = recipient_digests(keyring, message.channel, message.to)
-    if supersedes:
-        await store.supersede(connection, digests, kind)
     notification_id = new_id("ntf")
     await store.insert_notification(
         connection,

@@ -77,7 +77,11 @@ async def sign_in(
     code = "".join(form.get("code", "").split())
     try:
         tokens = await sessions.sign_in(
-            resources, _contact_of(visitor, resources), code, language=caller.tongue.language
+            resources,
+            _contact_of(visitor, resources),
+            code,
+            client_key=limit_key_of(request.scope),
+            language=caller.tongue.language,
         )
     except (Rejected, GroupsError) as error:
         return await _again(resources, caller, share_code, error)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from pintuan.identity.contacts import Contact
+from pintuan.identity.limits import PROTECTED_ATTEMPTS
 from pintuan.identity.service import grant
 from pintuan.settings import Settings
 from tests.acceptance.conftest import serving
@@ -171,6 +172,8 @@ async def test_asking_for_new_codes_does_not_buy_more_guesses(
             for _ in range(5):
                 refused(await tell_code(api, wrong(code), email=ANN), 401, "unauthenticated")
         code = await ask_for_code(api, email=ANN)
+        for _ in range(PROTECTED_ATTEMPTS):
+            refused(await tell_code(api, wrong(code), email=ANN), 401, "unauthenticated")
         answer = await tell_code(api, code, email=ANN)
         refused(answer, 429, "rate_limited")
         assert 3000 < int(answer.headers["Retry-After"]) <= 3600
@@ -185,6 +188,7 @@ async def test_asking_for_new_codes_does_not_buy_more_guesses(
 async def test_a_code_expires(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     code = await ask_for_code(api, email=ANN)
     await pool.execute("UPDATE sign_in_codes SET expires_at = app_now()")
+    await pool.execute("UPDATE asked_codes SET expires_at = app_now()")
     refused(await tell_code(api, code, email=ANN), 401, "unauthenticated")
 
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 ANN = Contact("email", "ann@example.com")
 ROUNDS = 10
+DAY_MS = 24 * 3_600_000
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ async def ask_for_code(resources: Resources) -> str:
 
 
 async def sign_in(resources: Resources) -> Tokens:
-    return await sessions.sign_in(resources, ANN, await ask_for_code(resources))
+    return await sessions.sign_in(resources, ANN, await ask_for_code(resources), client_key="test")
 
 
 async def subject_of(resources: Resources) -> str:
@@ -57,7 +58,7 @@ async def test_a_sign_in_and_a_grant_at_once_make_one_account(
         *granted, _ = await asyncio.gather(
             service.grant(pool, ANN, "merchant"),
             service.grant(pool, ANN, "merchant"),
-            sessions.sign_in(resources, ANN, code),
+            sessions.sign_in(resources, ANN, code, client_key="test"),
         )
         assert set(granted) == {await subject_of(resources)}
         await pool.execute("DELETE FROM accounts")
@@ -94,7 +95,7 @@ async def test_who_signs_in_while_being_erased_is_somebody_new_or_nobody(
 
         erased, signed_in = await asyncio.gather(
             service.erase(resources, Principal(old, "buyer")),
-            sessions.sign_in(resources, ANN, code),
+            sessions.sign_in(resources, ANN, code, client_key="test"),
             return_exceptions=True,
         )
 
@@ -122,10 +123,11 @@ async def test_wrong_answers_at_once_are_counted_one_by_one(resources: Resources
     code = await ask_for_code(resources)
     guesses = [f"{(int(code) + step) % 1_000_000:06}" for step in range(1, 11)]
     answers = await asyncio.gather(
-        *(sessions.sign_in(resources, ANN, guess) for guess in guesses), return_exceptions=True
+        *(sessions.sign_in(resources, ANN, guess, client_key="test") for guess in guesses),
+        return_exceptions=True,
     )
     assert all(isinstance(answer, Unauthenticated) for answer in answers)
-    assert await pool.fetchval("SELECT attempts FROM sign_in_codes") == codes.ATTEMPTS_PER_CODE_MAX
+    assert await pool.fetchval("SELECT attempts FROM asked_codes") == codes.ATTEMPTS_PER_CODE_MAX
 
 
 async def test_what_need_not_be_known_any_more_is_forgotten(resources: Resources, pool: asyncpg.Pool) -> None:
@@ -134,13 +136,14 @@ async def test_what_need_not_be_known_any_more_is_forgotten(resources: Resources
     await pool.execute(
         "INSERT INTO limit_windows VALUES ('test', sha256('a'), ARRAY[app_now()], app_now() + interval '1 h')"
     )
-    assert await purge(pool, session_age_ms=1000, limit=10) == 0
-    for table, column in (("refresh_sessions", "expires_at"), ("sign_in_codes", "expires_at")):
+    assert await purge(pool, session_age_ms=1000, known_ms=DAY_MS, limit=10) == 0
+    for table in ("refresh_sessions", "sign_in_codes", "asked_codes"):
         await pool.execute(
             f"UPDATE {table} SET created_at = created_at - interval '40 days',"  # noqa: S608 - names from above
-            f" {column} = {column} - interval '31 days'"
+            " expires_at = expires_at - interval '31 days'"
         )
+    await pool.execute("UPDATE known_clients SET seen_at = seen_at - interval '2 days'")
     await pool.execute("UPDATE limit_windows SET idle_at = app_now()")
-    assert await purge(pool, session_age_ms=1000, limit=10) == 3
+    assert await purge(pool, session_age_ms=1000, known_ms=DAY_MS, limit=10) == 5
     with pytest.raises(Unauthenticated):
         await sessions.refresh(resources, tokens.refresh_token)
