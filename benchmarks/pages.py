@@ -35,8 +35,8 @@ CARD_CONNECTIONS: Final = 8
 NOTES: Final = (
     f"Pages are asked for {PAGES_PER_S:.0f} times a second, open loop. A page comes in one piece: the time "
     "to its first byte is the time to its last.",
-    "Each visitor is new and signs nothing in. Each card is another picture; one thread of the API process "
-    "draws them, so that selling has the rest of it.",
+    "Each visitor is new and signs nothing in. Each card is another picture; a process of the API's of low "
+    "priority draws them, which the CPU of the API counts in.",
 )
 
 

@@ -26,6 +26,7 @@ from pintuan.identity.erasures import recently_erased_subjects
 from pintuan.identity.turns import Turns
 from pintuan.live.signals import ChangeSignals, open_signals
 from pintuan.previews.cards import Cards
+from pintuan.previews.drawer import Drawer
 from pintuan.redis_connection import open_redis, placement_url
 from pintuan.tracing import open_tracing
 from pintuan.webhooks.addresses import Resolver, SystemResolver
@@ -63,8 +64,8 @@ class Resources:
     tracing: Tracing | None
     verifier: Verifier
     resolver: Resolver
+    cards: Cards
     uploads: Uploads = field(default_factory=Uploads)
-    cards: Cards = field(default_factory=Cards)
     sign_in_turns: Turns = field(default_factory=Turns)
 
     def with_share(self, share: Share) -> Resources:
@@ -105,6 +106,8 @@ async def open_resources(
         clock = await stack.enter_async_context(open_clock(pools[Share.OPERATOR]))
         resolver = SystemResolver()
         stack.callback(resolver.close)
+        drawer = Drawer()
+        stack.push_async_callback(drawer.close)
         yield Resources(
             settings=settings,
             pool=pools[Share.PLACING],
@@ -118,6 +121,7 @@ async def open_resources(
             tracing=tracing,
             verifier=_verifier(settings, keyring, pools, clock),
             resolver=resolver,
+            cards=Cards(drawer.draw),
         )
 
 

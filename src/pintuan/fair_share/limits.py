@@ -66,7 +66,8 @@ PLACES: Final[dict[CallClass, Places]] = {
     CallClass.READS: Places(3, Share.READS, rest=1.0),
     CallClass.SEARCH: Places(1, Share.SEARCH, rest=2.0),
     CallClass.PAGES: Places(2, Share.READS, rest=1.0),
-    CallClass.CARDS: Places(2, Share.READS, rest=1.0),
+    # They wait for the process that draws; those too many get a plain card (`pintuan.previews.cards`).
+    CallClass.CARDS: Places(24, Share.READS),
     CallClass.STREAMS: Places(2, Share.READS, rest=1.0),
     CallClass.ACCOUNTS: Places(4, Share.ACCOUNTS, rest=1.0),
     CallClass.MERCHANTS: Places(2, Share.MERCHANTS, rest=1.0),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pintuan.locales import money, span, translations_for
-from pintuan.previews.drawing import CardState, draw_card, draw_plain_card
+from pintuan.previews.card import CardState
 
 if TYPE_CHECKING:
     from pintuan.deals.schemas import Deal
@@ -23,24 +23,19 @@ if TYPE_CHECKING:
 CARDS_KEPT_MAX: Final = 200
 """About 50 kB each."""
 CARDS_WAITING_MAX: Final = 16
-# Drawing takes a core for a tenth of a second; the calls that sell need the others.
-DRAWN_AT_ONCE_MAX: Final = 1
 _MINUTE: Final = timedelta(minutes=1)
 
 
 class Cards:
-    """The cards of a process; any number of callers may ask at once."""
+    """The cards of a process; any number of callers may ask at once.
 
-    def __init__(
-        self,
-        draw: Callable[[CardState], bytes] = draw_card,
-        draw_plain: Callable[[], bytes] = draw_plain_card,
-    ) -> None:
+    `draw` returns the card of a state, or the plain one, as PNG.
+    """
+
+    def __init__(self, draw: Callable[[CardState | None], Awaitable[bytes]]) -> None:
         self._draw = draw
-        self._draw_plain = draw_plain
         self._kept: OrderedDict[CardState, bytes] = OrderedDict()
         self._under_way: dict[CardState, asyncio.Task[bytes]] = {}
-        self._slots = asyncio.Semaphore(DRAWN_AT_ONCE_MAX)
         self._plain: bytes | None = None
 
     async def card(self, state: CardState) -> bytes | None:
@@ -61,13 +56,12 @@ class Cards:
     async def plain_card(self) -> bytes:
         """Returns a card that says nothing of any group; it is drawn once."""
         if self._plain is None:
-            self._plain = await asyncio.to_thread(self._draw_plain)
+            self._plain = await self._draw(None)
         return self._plain
 
     async def _drawn(self, state: CardState) -> bytes:
         try:
-            async with self._slots:
-                card = await asyncio.to_thread(self._draw, state)
+            card = await self._draw(state)
         finally:
             del self._under_way[state]
         self._kept[state] = card

@@ -11,15 +11,11 @@ from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-import msgspec
 from PIL import Image, ImageDraw, ImageFont
 
-from pintuan.previews.metadata import CARD_HEIGHT, CARD_WIDTH
-
-if TYPE_CHECKING:
-    from pintuan.locales import Language
+from pintuan.previews.card import CARD_HEIGHT, CARD_WIDTH, CardState
 
 MARGIN: Final = 72
 TITLE_LINES_MAX: Final = 2
@@ -43,22 +39,8 @@ Face: TypeAlias = Literal["plain", "bold", "zh", "ko"]
 Font: TypeAlias = ImageFont.FreeTypeFont
 
 
-class CardState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a card shows, in words; two equal states are one picture."""
-
-    language: Language
-    title: str
-    now: str
-    price: str
-    list_price: str
-    joined: str
-    headcount: int
-    max_headcount: int
-    left: str
-
-
 def draw_card(state: CardState) -> bytes:
-    """Returns the card as PNG; takes some tens of milliseconds, so call it in a thread."""
+    """Returns the card as PNG; takes some tens of milliseconds, so leave it to the `Drawer`."""
     image = Image.new("RGB", (CARD_WIDTH, CARD_HEIGHT), _PAPER)
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, CARD_WIDTH, 16), fill=_ACCENT)
@@ -101,7 +83,7 @@ def _draw_progress(draw: ImageDraw.ImageDraw, state: CardState) -> None:
 class _Pen:
     """Writes texts of mixed scripts; the language decides the shapes of characters that several share."""
 
-    def __init__(self, draw: ImageDraw.ImageDraw, language: Language) -> None:
+    def __init__(self, draw: ImageDraw.ImageDraw, language: str) -> None:
         self._draw = draw
         self._east_asian: Face = "ko" if language == "ko" else "zh"
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from pintuan.locales import money, translations_for
+from pintuan.previews.card import CARD_HEIGHT, CARD_WIDTH
 from pricing.currency import format_minor
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pintuan.locales import Language
     from pintuan.money import Money
 
-CARD_WIDTH: Final = 1200
-CARD_HEIGHT: Final = 630
 DESCRIPTION_CHARS_MAX: Final = 5_000
 # Open Graph writes a language with a territory.
 _OG_LOCALES: Final[dict[Language, str]] = {

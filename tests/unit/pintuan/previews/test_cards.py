@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from io import BytesIO
 
 import msgspec
@@ -12,8 +11,9 @@ from PIL import Image, ImageChops
 
 from pintuan.locales import LANGUAGES, Language
 from pintuan.previews import cards as cards_module
+from pintuan.previews.card import CardState
 from pintuan.previews.cards import CARDS_WAITING_MAX, Cards, state_of
-from pintuan.previews.drawing import CardState, draw_card, draw_plain_card
+from pintuan.previews.drawing import draw_card, draw_plain_card
 from tests.unit.pintuan.previews.test_metadata import DEAL, GROUP
 
 TITLES = {
@@ -66,7 +66,8 @@ def test_more_members_fill_more_of_the_bar_and_any_title_fits() -> None:
 async def test_a_state_is_drawn_once_however_many_ask() -> None:
     drawn: list[str] = []
 
-    def draw(card: CardState) -> bytes:
+    async def draw(card: CardState | None) -> bytes:
+        assert card is not None
         drawn.append(card.title)
         return card.title.encode()
 
@@ -78,13 +79,15 @@ async def test_a_state_is_drawn_once_however_many_ask() -> None:
 
 @pytest.mark.anyio
 async def test_only_so_many_wait_and_nobody_who_leaves_ends_it_for_the_others() -> None:
-    release = threading.Event()
+    release = asyncio.Event()
 
-    def draw(card: CardState) -> bytes:
-        release.wait(30)
+    async def draw(card: CardState | None) -> bytes:
+        if card is None:
+            return b"plain"
+        await release.wait()
         return card.title.encode()
 
-    cards = Cards(draw, lambda: b"plain")
+    cards = Cards(draw)
     waiting = [asyncio.create_task(cards.card(state(str(n)))) for n in range(CARDS_WAITING_MAX)]
     other = asyncio.create_task(cards.card(state("1")))
     await asyncio.sleep(0)
@@ -102,7 +105,8 @@ async def test_the_oldest_card_is_dropped(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(cards_module, "CARDS_KEPT_MAX", 2)
     drawn: list[str] = []
 
-    def draw(card: CardState) -> bytes:
+    async def draw(card: CardState | None) -> bytes:
+        assert card is not None
         drawn.append(card.title)
         return b""
 
@@ -116,7 +120,8 @@ async def test_the_oldest_card_is_dropped(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_a_drawing_that_fails_is_tried_again() -> None:
     failures = [OSError("no font")]
 
-    def draw(card: CardState) -> bytes:
+    async def draw(card: CardState | None) -> bytes:
+        assert card is not None
         if failures:
             raise failures.pop()
         return card.title.encode()
