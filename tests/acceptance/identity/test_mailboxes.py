@@ -5,14 +5,14 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from pintuan.identity.limits import CODES_PER_CONTACT
+from pintuan.identity.limits import CODES_PER_CALLER
 from tests.acceptance.shoppers import refused
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_the_addresses_of_one_mailbox_get_the_codes_of_one(api: httpx.AsyncClient) -> None:
-    for number in range(CODES_PER_CONTACT.count):
+    for number in range(CODES_PER_CALLER[0].count):
         asked = await api.post("/v1/auth/otp", json={"email": f"b.ea+{number}@gmail.com"})
         assert asked.status_code == 202, asked.text
     refused(await api.post("/v1/auth/otp", json={"email": "bea@googlemail.com"}), 429, "rate_limited")
