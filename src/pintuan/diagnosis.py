@@ -19,7 +19,6 @@ from pintuan.durability import (
     APPENDONLY_REMEDY,
     EVICTION_REMEDY,
     NO_EVICTION,
-    POOLER_REMEDY,
     POSTGRES_REQUIRED,
     STANDBY_REMEDY,
     RedisServer,
@@ -29,6 +28,7 @@ from pintuan.durability import (
 from pintuan.embedded.data_directory import DataDirectory
 from pintuan.fair_share.limits import connections_for
 from pintuan.finding import Finding
+from pintuan.pooler import POOLER_REMEDY
 from pintuan.services import running_services
 from pintuan.setting_values import mask_url
 from pintuan.settings import Reading, Settings, SettingsError

@@ -9,7 +9,7 @@ import asyncpg
 from groups.cluster import connections_to
 from groups.cluster_url import names_cluster
 from groups.errors import Overloaded
-from pintuan.pooler import hands_sessions_around
+from pintuan.pooler import HANDED_AROUND, POOLER_REMEDY, hands_sessions_around
 from pintuan.redis_connection import placement_url
 from pintuan.settings import Settings, SettingsError
 from sql import load_queries
@@ -24,7 +24,6 @@ POSTGRES_REQUIRED = {
     "full_page_writes": "set full_page_writes = on in postgresql.conf and reload",
 }
 """The settings of Postgres that must not be off, and how to mend each."""
-POOLER_REMEDY = "let it be session, as running.md has it under 'Behind a pooler', or name Postgres itself"
 STANDBY_REMEDY = "name the primary, or several servers with ?target_session_attrs=read-write"
 APPENDONLY_REMEDY = "run CONFIG SET appendonly yes, and put it into redis.conf"
 NO_EVICTION: Final = "noeviction"
@@ -119,11 +118,10 @@ async def check_durability(settings: Settings) -> Mapping[str, str]:
     if settings.database_url is None:
         raise SettingsError("PINTUAN_DATABASE_URL", "not set")
     found = await postgres_settings(settings.database_url)
+    if found["handed_around"] == "on":
+        raise SettingsError("PINTUAN_DATABASE_URL", f"{HANDED_AROUND}; {POOLER_REMEDY}")
     if found["in_recovery"] == "on":
         raise SettingsError("PINTUAN_DATABASE_URL", f"this Postgres is a standby; {STANDBY_REMEDY}")
-    if found["handed_around"] == "on":
-        reason = f"a pooler hands sessions around (pgbouncer's pool_mode); {POOLER_REMEDY}"
-        raise SettingsError("PINTUAN_DATABASE_URL", reason)
     for name, remedy in POSTGRES_REQUIRED.items():
         if found.get(name) == "off":
             raise SettingsError("PINTUAN_DATABASE_URL", f"this Postgres has {name} off; {remedy}")

@@ -13,12 +13,23 @@ from typing import Final
 
 import asyncpg
 
+from pintuan.settings import SettingsError
 from sql import load_queries
 
 SERVERS: Final = load_queries("servers")
 CALL_TIMEOUT_S: Final = 5.0
 # Others may use the pooler meanwhile, and each round that meets them says nothing.
 ROUNDS: Final = 3
+HANDED_AROUND: Final = "a pooler hands sessions around (pgbouncer's pool_mode)"
+POOLER_REMEDY: Final = (
+    "let it be session, as running.md has it under 'Behind a pooler', or name Postgres itself"
+)
+
+
+async def require_own_sessions(database_url: str) -> None:
+    """Raises SettingsError where a pooler hands sessions around, and otherwise as `hands_sessions_around`."""
+    if await hands_sessions_around(database_url):
+        raise SettingsError("PINTUAN_DATABASE_URL", f"{HANDED_AROUND}; {POOLER_REMEDY}")
 
 
 async def hands_sessions_around(database_url: str) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 import sql
 from pintuan.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedRedis, MissingServerError
 from pintuan.embedded.data_directory import DataDirectory
+from pintuan.pooler import require_own_sessions
 from pintuan.settings import Settings, SettingsError
 
 
@@ -52,9 +53,12 @@ async def migrated_database(settings: Settings) -> AsyncIterator[Settings]:
 
     Nothing else of the marketplace is started where a database is set, and that one is left as it is.
 
-    Raises SettingsError as `running_services` does, and sql.MigrationError.
+    Raises SettingsError as `running_services` does or behind a pooler that hands sessions around, OSError,
+    asyncpg.PostgresError and asyncpg.InterfaceError where the database set cannot be reached, and
+    sql.MigrationError.
     """
     if settings.database_url is not None:
+        await require_own_sessions(settings.database_url)
         yield settings
         return
     async with running_services(settings) as running:

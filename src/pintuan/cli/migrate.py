@@ -8,10 +8,12 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import asyncpg
 import click
 
 import sql
 from pintuan.embedded.process import try_lock
+from pintuan.pooler import require_own_sessions
 from pintuan.services import running_services
 from pintuan.settings import Settings, SettingsError, load_settings
 
@@ -34,11 +36,15 @@ def command(*, dry_run: bool) -> None:
 async def _migrate(settings: Settings, *, dry_run: bool) -> None:
     try:
         async with _database(settings) as database_url:
-            names = await sql.migrate(
-                database_url, dry_run=dry_run, on_event=click.echo, on_newer=_tell_of_newer
-            )
+            names = await sql.migrate(database_url, dry_run=True, on_newer=_tell_of_newer)
+            if names and not dry_run:
+                # Migrations take turns by a lock of their session.
+                await require_own_sessions(database_url)
+                names = await sql.migrate(database_url, on_event=click.echo)
     except sql.MigrationError as error:
         raise click.ClickException(str(error)) from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise click.ClickException(f"the database failed: {error or type(error).__name__}") from error
     if not names:
         click.echo("the schema is up to date")
     elif dry_run:

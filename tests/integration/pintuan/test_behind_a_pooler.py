@@ -10,12 +10,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
+from click.testing import CliRunner
 
+from pintuan.cli import main
 from pintuan.database import open_pool
 from pintuan.diagnosis import diagnose
 from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.services import migrated_database
 from pintuan.settings import Settings, SettingsError
 from sql import migrate
 from tests.marketplace import free_port
@@ -24,6 +28,7 @@ from tests.waiting import until
 PGBOUNCER = shutil.which("pgbouncer")
 pytestmark = [
     pytest.mark.anyio,
+    pytest.mark.slow,
     pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed"),
 ]
 STOP_S_MAX = 10.0
@@ -65,6 +70,16 @@ async def pooled(postgres: EmbeddedPostgres, directory: Path, *, mode: str) -> A
         await asyncio.wait_for(process.wait(), STOP_S_MAX)
 
 
+async def record_of_migrations(postgres: EmbeddedPostgres) -> str | None:
+    """What the database has of the record of migrations, asked of Postgres itself."""
+    connection = await asyncpg.connect(postgres.url, command_timeout=10)
+    try:
+        found: str | None = await connection.fetchval("SELECT to_regclass('schema_migrations')::text")
+    finally:
+        await connection.close()
+    return found
+
+
 async def test_settings_of_sessions_hold_behind_a_pooler_that_keeps_them_apart(
     own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis, own_directory: Path
 ) -> None:
@@ -91,6 +106,15 @@ async def test_a_pooler_that_hands_sessions_around_is_refused_and_doctor_says_th
             await check_durability(settings)
         assert caught.value.variable == "PINTUAN_DATABASE_URL"
         assert "pool" in caught.value.reason
+        with pytest.raises((SettingsError, asyncpg.PostgresError), match="pool"):
+            async with migrated_database(settings):
+                pass
+        migration = await asyncio.to_thread(
+            CliRunner(env={"PINTUAN_DATABASE_URL": url}).invoke, main, ["migrate"]
+        )
+        assert migration.exit_code == 1
+        assert migration.stderr.startswith("Error: ")
+        assert await record_of_migrations(own_postgres) is None, "nothing was migrated"
         assert "FAIL" in {
             one.status for one in await diagnose(settings) if one.subject.startswith("postgres")
         }
