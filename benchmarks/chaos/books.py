@@ -57,6 +57,7 @@ class OrderKept(msgspec.Struct, frozen=True, kw_only=True):
     promised_minor: int
     final_minor: int | None
     payment_method: str
+    created_s: float
     authorise: str | None
     capture: str | None
     void: str | None

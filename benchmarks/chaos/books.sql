@@ -31,7 +31,7 @@ WHERE deal_id = ANY ($1);
 -- name: orders
 -- Reads every order with its payments, what the ledger has of it, and what the gateway's books say.
 SELECT o.id, o.deal_id, o.group_id, o.seat, o.buyer_id, o.quantity, o.status, o.promised_unit_minor AS promised_minor,
-    o.final_unit_minor AS final_minor, o.payment_method,
+    o.final_unit_minor AS final_minor, o.payment_method, extract(epoch FROM o.created_at)::float8 AS created_s,
     p.authorise, p.capture, p.void, p.escalated,
     l.sold, l.captured, l.written_off,
     b.status AS gateway_status, coalesce(b.captured_minor, 0) AS gateway_captured

@@ -118,6 +118,7 @@ class _Pipe:
 
     def __init__(self, made: Callable[[_Pipe], None], forget: Callable[[_Pipe], None]) -> None:
         self._forget = forget
+        self._gone = False
         self.client = _End(self._end, lambda: made(self))
         self.upstream = _End(self._end)
 
@@ -133,6 +134,10 @@ class _Pipe:
         except (OSError, TimeoutError):
             self.client.abort()
             return
+        if self._gone:
+            # The client had enough before the server was there.
+            self.upstream.abort()
+            return
         self.upstream.attach(self.client)
         self.client.attach(self.upstream)
 
@@ -142,6 +147,7 @@ class _Pipe:
         self.upstream.abort()
 
     def _end(self) -> None:
+        self._gone = True
         self.abort()
         self._forget(self)
 
@@ -158,6 +164,11 @@ class Link:
         self._stalled = False
         self._refusing = False
         self._delay_s = 0.0
+
+    @property
+    def open_count(self) -> int:
+        """How many connections there are."""
+        return len(self._pipes)
 
     async def open(self) -> None:
         """Listens on a free port."""

@@ -94,7 +94,7 @@ async def run_round(site: Site, plan: RoundPlan) -> RoundResult:
         try:
             async with _connection(site) as connection:
                 books = await read_books(connection, crowd.deal_ids)
-            anomalies += check(crowd.history, books)
+            anomalies += check(crowd.history, books, is_over=not stuck)
         except OSError as error:
             anomalies.append(Anomaly(LIVENESS, f"the books cannot be read: {error!r}"))
         results.append(

@@ -113,6 +113,7 @@ BREACHES: list[tuple[str, Breach]] = [
     ("groups_end_once", with_group(FAILED_GROUP, status="succeeded")),
     ("groups_end_once", with_group(GROUP, settled_s=999.0)),
     ("groups_end_once", with_calls(looked(FAILED_GROUP, "succeeded", 15.0))),
+    ("nobody_joins_after_the_deadline", with_order(1, created_s=1_000.0)),
     ("charges_keep_promises", with_order(1, final_minor=900)),
     ("charges_keep_promises", with_order(1, final_minor=700)),
     ("charges_keep_promises", with_order(7, final_minor=800)),
@@ -169,6 +170,13 @@ def test_a_good_history_breaks_no_law() -> None:
 @pytest.mark.parametrize(("law", "breach"), BREACHES)
 def test_a_broken_law_is_found(law: str, breach: Breach) -> None:
     assert law in {anomaly.law for anomaly in check(*breach(*good()))}
+
+
+def test_what_must_hold_in_the_end_is_not_asked_of_a_round_that_did_not_come_to_it() -> None:
+    history, books = with_group(GROUP, status="settling")(*good())
+
+    assert check(history, books, is_over=False) == []
+    assert check(*without_order(1)(history, books), is_over=False) != []
 
 
 def test_every_law_is_broken_by_some_history() -> None:

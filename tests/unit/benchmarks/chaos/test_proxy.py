@@ -156,6 +156,17 @@ async def test_a_client_is_cut_off_where_no_server_is() -> None:
         await link.close()
 
 
+async def test_a_client_that_left_before_the_server_was_there_leaves_no_connection_behind() -> None:
+    async with linked() as link:
+        link.stall()
+        for _ in range(3):
+            async with talking(link, greet=False) as talk:
+                talk.writer.transport.abort()
+        link.resume()
+        async with talking(link):
+            assert link.open_count == 1
+
+
 async def test_a_link_leads_new_connections_to_where_it_is_turned() -> None:
     link = await open_link("/nowhere/at-all.sock")
     try:

@@ -27,6 +27,7 @@ def kept(number: int, **changes: Any) -> OrderKept:
         promised_minor=900,
         final_minor=800,
         payment_method="pm_ok",
+        created_s=900.0,
         authorise="succeeded",
         capture="succeeded",
         void=None,
