@@ -68,7 +68,15 @@ class _End(asyncio.Protocol):
         self._ended = True
         if self.peer is not None:
             self._in_time(self.peer.write_eof)
+            self._in_time(self._close_if_done)
         return True  # The other direction may go on.
+
+    def _close_if_done(self) -> None:
+        """Ends both ends once neither has anything to say; what is still to be written is."""
+        if self.peer is not None and self.peer._ended:
+            for end in (self, self.peer):
+                if end.transport is not None:
+                    end.transport.close()
 
     def _in_time(self, pass_on: Callable[..., None], *data: bytes) -> None:
         loop = asyncio.get_running_loop()
