@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pintuan.activity.store import forget_addresses
 from pintuan.identity.limits import CLIENT_KNOWN_MS
 from pintuan.identity.store import purge
 from pintuan.invites.store import forget_recipients, settle_waiting
@@ -68,6 +69,7 @@ class People:
         await until_nothing_left(self._purge, ROWS_PER_ROUND)
         await until_nothing_left(self._forget_invited, ROWS_PER_ROUND)
         await until_nothing_left(self._reseal, UNSUBSCRIBES_PER_ROUND)
+        await until_nothing_left(self._forget_addresses, ROWS_PER_ROUND)
 
     async def _settle_invites(self, limit: int) -> int:
         return await settle_waiting(self._pool, limit)
@@ -77,6 +79,9 @@ class People:
 
     async def _forget_invited(self, limit: int) -> int:
         return await forget_recipients(self._pool, limit)
+
+    async def _forget_addresses(self, limit: int) -> int:
+        return await forget_addresses(self._pool, limit)
 
     async def _reseal(self, limit: int) -> int:
         return await reseal(self._pool, self._keyring, limit)

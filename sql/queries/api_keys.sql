@@ -24,8 +24,8 @@ ORDER BY created_at DESC, id DESC
 LIMIT $4;
 
 -- name: delete_key
--- Removes a merchant's key; answers nothing when the merchant has none of this id.
-DELETE FROM api_keys WHERE id = $1 AND merchant_id = $2 RETURNING id;
+-- Removes a merchant's key and answers its name; nothing when the merchant has none of this id.
+DELETE FROM api_keys WHERE id = $1 AND merchant_id = $2 RETURNING name;
 
 -- name: use_key
 -- Answers whose key this is while it is valid, and notes the use unless one was noted less than $3 ms ago.

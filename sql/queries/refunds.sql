@@ -3,7 +3,7 @@
 -- name: lock_refundable_order
 -- Locks an order, of merchant $2 unless it is null, and reads what a refund of it is judged by.
 SELECT
-    o.status, o.currency, coalesce(o.final_unit_minor * o.quantity, 0) AS charged_minor, o.refund_asked_minor
+    d.merchant_id, o.status, o.currency, coalesce(o.final_unit_minor * o.quantity, 0) AS charged_minor, o.refund_asked_minor
 FROM orders o JOIN deals d ON d.id = o.deal_id
 WHERE o.id = $1 AND ($2::text IS NULL OR d.merchant_id = $2)
 FOR UPDATE OF o;

@@ -41,8 +41,8 @@ SET description = $3, events = $4, status = $5, updated_at = app_now(), url = $2
 WHERE id = $1;
 
 -- name: delete_endpoint
--- Removes a merchant's endpoint with its secrets; answers nothing when the merchant has none of this id.
-DELETE FROM webhook_endpoints WHERE id = $1 AND merchant_id = $2 RETURNING id;
+-- Removes a merchant's endpoint with its secrets and answers its URL; nothing when the merchant has none of this id.
+DELETE FROM webhook_endpoints WHERE id = $1 AND merchant_id = $2 RETURNING url;
 
 -- name: count_live_secrets
 -- Counts the secrets a locked endpoint signs with.

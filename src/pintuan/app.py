@@ -20,6 +20,7 @@ from litestar.di import Provide
 from litestar.handlers import ASGIRouteHandler
 
 from pintuan import logs
+from pintuan.activity.routes import ROUTES as ACTIVITY_ROUTES
 from pintuan.api_keys.routes import ROUTES as API_KEY_ROUTES
 from pintuan.auth.middleware import AuthMiddleware
 from pintuan.bodies import BODY_SIZE_MAX, ApiRequest
@@ -76,6 +77,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *CATALOG_ROUTES,
     *DEAL_ROUTES,
     *API_KEY_ROUTES,
+    *ACTIVITY_ROUTES,
     # One router for all: a path may not be registered from two, and some have calls on the same paths.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *RECEIPT_HANDLERS, *REFUND_HANDLERS]),
     *INVITE_ROUTES,

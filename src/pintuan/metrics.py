@@ -90,6 +90,12 @@ LANE_REBUILDS: Final = Counter("pintuan_lane_rebuilds", "Lanes whose Redis state
 ORPHAN_SEATS: Final = Counter("pintuan_orphan_seats", "Seats freed because nobody ever recorded them.")
 REFUSALS: Final = Counter("pintuan_refusals", "Requests refused, by problem code.", labelnames=("code",))
 
+DENIED: Final = Counter(
+    "pintuan_denied",
+    "Calls refused to callers who are known, or who brought an API key that does not count.",
+    labelnames=("caller", "code"),
+)
+
 SETTLEMENT_LAG: Final = Histogram(
     "pintuan_settlement_lag_seconds",
     "By the order store's clock, time from the moment a group's settlement was due to the decision.",
@@ -209,6 +215,7 @@ for _counter, _values in {
     NOTIFICATIONS: (("email", "sms"), ("sent", "retried", "expired", "failed")),
     WEBHOOK_DELIVERIES: (("delivered", "retried", "failed", "gone"),),
     EVENT_STREAMS_DROPPED: (("slow", "drained"),),
+    DENIED: (("buyer", "merchant", "admin", "api_key"), ("forbidden",)),
 }.items():
     for _labels in product(*_values):
         _counter.labels(*_labels)

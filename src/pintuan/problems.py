@@ -32,7 +32,7 @@ from pintuan.errors import (
     UnsupportedMediaType,
 )
 from pintuan.methods import allow_of
-from pintuan.metrics import REFUSALS
+from pintuan.metrics import DENIED, REFUSALS
 from pintuan.patterns import in_words
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from litestar import Request
     from litestar.types import Send
+
+    from pintuan.auth.principal import Principal
 
 __all__ = [
     "FieldError",
@@ -357,12 +359,20 @@ def problem_answer(exc: BaseException, request_id: str) -> tuple[int, bytes, byt
     return problem.status, head.encode("ascii"), _encoder.encode(problem)
 
 
-def handle_exception(_request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
+def handle_exception(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
     """Litestar exception handler for every exception of every route."""
     problem, headers = problem_of(exc)
+    if problem.code == _FORBIDDEN.code:
+        _count_denied(request.scope.get("user"))
     return Response(
         content=_encoder.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers
     )
+
+
+def _count_denied(caller: Principal | None) -> None:
+    """Counts a caller who is known and may not: what a stolen key tries first looks like this."""
+    if caller is not None:
+        DENIED.labels("api_key" if caller.api_key_id is not None else caller.role, _FORBIDDEN.code).inc()
 
 
 async def send_problem(exc: Exception, send: Send) -> None:

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from groups.errors import LimitReached, Overloaded
+from pintuan.activity.changes import made, removed
+from pintuan.activity.log import note
 from pintuan.api_keys import store
 from pintuan.api_keys.key_text import new_key, read_key_text
 from pintuan.api_keys.limits import (
@@ -50,6 +52,8 @@ async def create_key(pool: asyncpg.Pool, merchant_id: str, key: NewApiKey) -> Ma
             )
             if created_at is None:
                 raise InvalidInput.of("expires_at", "must be in the future")
+            changes = made(name=key.name, expires_at=key.expires_at)
+            await note(connection, merchant_id, [claimed.key_id], changes)
             return created_at
 
     created_at = await retry_serialization(transaction)
@@ -72,8 +76,11 @@ async def list_keys(
 
 async def delete_key(pool: asyncpg.Pool, merchant_id: str, key_id: str) -> None:
     """Removes a key of the merchant's; raises `NotFound`."""
-    if not await store.delete_key(pool, key_id, merchant_id=merchant_id):
-        raise NotFound("API key")
+    async with pool.acquire() as connection, connection.transaction():
+        name = await store.delete_key(connection, key_id, merchant_id=merchant_id)
+        if name is None:
+            raise NotFound("API key")
+        await note(connection, merchant_id, [key_id], removed(name=name))
 
 
 class KeyLookup:

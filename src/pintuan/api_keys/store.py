@@ -58,9 +58,10 @@ async def list_keys(
     return [msgspec.convert(dict(row), ApiKey) for row in rows]
 
 
-async def delete_key(pool: asyncpg.Pool, key_id: str, *, merchant_id: str) -> bool:
-    """Removes the merchant's key; says whether there was one."""
-    return await pool.fetchval(API_KEYS["delete_key"], key_id, merchant_id) is not None
+async def delete_key(connection: PoolConnectionProxy, key_id: str, *, merchant_id: str) -> str | None:
+    """Removes the merchant's key and returns its name; None where there was none."""
+    name: str | None = await connection.fetchval(API_KEYS["delete_key"], key_id, merchant_id)
+    return name
 
 
 async def use_key(pool: asyncpg.Pool, claimed: Claimed) -> str | None:

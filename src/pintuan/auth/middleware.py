@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pintuan.activity.acting import acting, caller
 from pintuan.errors import Unauthenticated
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class AuthMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sets `scope["user"]` to the principal or None.
+        """Sets `scope["user"]` to the principal or None; one who sells answers for what the call changes.
 
         Raises:
             Unauthenticated: the Authorization header is there and holds no valid bearer token or API key.
@@ -40,7 +41,12 @@ class AuthMiddleware:
             credential = _credential_of(header)
             # Most callers were here a moment ago, and cost no suspension.
             scope["user"] = verifier.recall(credential) or await verifier.verify(credential)
-        await self._app(scope, receive, send)
+        actor = None if scope["user"] is None else caller(scope["user"], scope)
+        if actor is None:
+            await self._app(scope, receive, send)
+        else:
+            with acting(actor):
+                await self._app(scope, receive, send)
 
 
 def _credential_of(header: bytes) -> str:

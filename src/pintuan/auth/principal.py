@@ -17,12 +17,13 @@ class Principal(msgspec.Struct, frozen=True):
     """A verified caller; `subject` is the token's `sub`, 1 to `SUBJECT_LENGTH_MAX` printable characters.
 
     For somebody another issuer vouches for it is `<issuer's name>|<sub>`. `api_key_id` names the key of a
-    caller who came with one instead of a token.
+    caller who came with one instead of a token, `session_id` the session that a token of ours was issued for.
     """
 
     subject: str
     role: Role
     api_key_id: str | None = None
+    session_id: str | None = None
 
 
 def is_subject(value: object) -> bool:

@@ -39,8 +39,18 @@ class TokenIssuer:
         self._header = {"kid": keyring.kid}
         self._jwt = jwt.PyJWT()
 
-    def issue(self, subject: str, role: Role, *, now_s: float, lifetime_s: int = LIFETIME_S) -> str:
+    def issue(
+        self,
+        subject: str,
+        role: Role,
+        *,
+        now_s: float,
+        lifetime_s: int = LIFETIME_S,
+        session_id: str | None = None,
+    ) -> str:
         """Returns a token for `subject`, valid from `now_s` (Unix seconds) for `lifetime_s`.
+
+        `session_id` names the session it is issued for (`sid`, OpenID Connect Front-Channel Logout 1.0).
 
         Raises:
             ValueError: the subject is none of ours (`is_own_subject`), or the lifetime is below 1 s.
@@ -50,7 +60,7 @@ class TokenIssuer:
         if lifetime_s < 1:
             raise ValueError("the lifetime must be at least a second")
         issued_s = int(now_s)
-        claims = {
+        claims: dict[str, object] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": subject,
@@ -59,6 +69,8 @@ class TokenIssuer:
             "iat": issued_s,
             "exp": issued_s + lifetime_s,
         }
+        if session_id is not None:
+            claims["sid"] = session_id
         return self._jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=self._header)
 
 
@@ -101,7 +113,10 @@ class TokenVerifier:
             raise Unauthenticated("The access token lives longer than any we issue.")
         if now_s >= expires_s + LEEWAY_S:
             raise Unauthenticated("The access token has expired.")
-        return Verified(Principal(subject, cast("Role", role)), expires_s + LEEWAY_S)
+        session_id = claims.get("sid")
+        if session_id is not None and not is_own_subject(session_id):
+            raise Unauthenticated("The access token names no session.")
+        return Verified(Principal(subject, cast("Role", role), session_id=session_id), expires_s + LEEWAY_S)
 
     def _claims_of(self, token: str) -> dict[str, Any]:
         if len(token) > TOKEN_LENGTH_MAX:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import UNSET, UnsetType
 
+from pintuan.activity.changes import changed, made
+from pintuan.activity.log import note
 from pintuan.catalog import store
 from pintuan.catalog.limits import VARIANTS_MAX
 from pintuan.catalog.schemas import ListPrice, Product, ProductChange, Variant, VariantChange
@@ -21,6 +23,7 @@ from sql.retry import retry_serialization
 if TYPE_CHECKING:
     import asyncpg
 
+    from pintuan.activity.changes import Changes
     from pintuan.auth import Principal
 
 T = TypeVar("T")
@@ -48,9 +51,32 @@ async def change_product(
             if errors:
                 raise InvalidInput(errors)
             await _write(connection, now, change)
+            await note(connection, now.merchant_id, [product_id], _noted(now, change))
 
     await retry_serialization(transaction)
     return await get_product(pool, product_id)
+
+
+def _noted(now: Product, change: ProductChange) -> Changes:
+    """Returns what the log tells of a change: texts, and the prices of variants by their numbers."""
+    before: dict[str, object] = {
+        "title": now.title,
+        "description": now.description,
+        "images": len(now.images),
+    }
+    after: dict[str, object] = {
+        "title": _or(change.title, now.title),
+        "description": _or(change.description, now.description),
+        "images": len(_or(change.images, now.images)),
+    }
+    changes = changed(before, after)
+    variants = {variant.id: variant for variant in now.variants}
+    for wanted in change.variants:
+        variant = variants[wanted.id]
+        if wanted.list_price is not UNSET:
+            prices = [[price.amount, price.currency] for price in (variant.list_price, wanted.list_price)]
+            changes |= changed({f"{variant.sku} price": prices[0]}, {f"{variant.sku} price": prices[1]})
+    return changes | (made(variants=[new.sku for new in change.new_variants]) if change.new_variants else {})
 
 
 async def _write(connection: store.Connection, product: Product, change: ProductChange) -> None:

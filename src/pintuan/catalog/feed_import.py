@@ -11,6 +11,8 @@ import asyncpg
 import structlog
 
 from groups.ids import new_id
+from pintuan.activity.changes import made
+from pintuan.activity.log import note
 from pintuan.catalog import feed_store, limits
 from pintuan.catalog.feed_store import FeedProduct, FeedVariant
 from pintuan.catalog.feeds import BadRow, FeedError, FeedItem, Halt
@@ -142,6 +144,7 @@ class FeedImport:
                 stored = await feed_store.count_variants(connection, self.merchant_id, group_refs, item_refs)
                 variants, crowded_out = _variants_of(batch, stored)
                 variants_written = await feed_store.upsert_variants(connection, self.merchant_id, variants)
+                await self._note(connection, written, variants_written)
                 return written, variants_written, crowded_out, len(variants)
 
         written, variants_written, crowded_out, kept = await retry_serialization(transaction)
@@ -156,6 +159,19 @@ class FeedImport:
             self._refuse(
                 BadRow(item.line, f"is beyond the {limits.VARIANTS_MAX} variants a product may have")
             )
+
+    async def _note(
+        self, connection: feed_store.Connection, products: feed_store.Written, variants: feed_store.Written
+    ) -> None:
+        """Tells the log what a batch changed; one that found everything as the feed has it tells nothing."""
+        counts = {
+            "products_added": products.added,
+            "products_changed": products.changed,
+            "variants_added": variants.added,
+            "variants_changed": variants.changed,
+        }
+        if any(counts.values()):
+            await note(connection, self.merchant_id, [], made(**counts))
 
 
 class _Batch(NamedTuple):

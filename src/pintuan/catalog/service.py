@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from groups.ids import new_id
+from pintuan.activity.changes import made
+from pintuan.activity.log import note
 from pintuan.catalog import store
 from pintuan.catalog.schemas import ListPrice, NewProduct, NewVariant, Product
 from pintuan.errors import FieldError, InvalidInput, NotFound
@@ -29,9 +31,12 @@ async def create_product(pool: asyncpg.Pool, merchant_id: str, product: NewProdu
     if errors:
         raise InvalidInput(errors)
     product_id, variants = new_id("prd"), store.rows_of(product.variants)
-    created_at = await store.insert_product(
-        pool, product_id=product_id, merchant_id=merchant_id, product=product, variants=variants
-    )
+    async with pool.acquire() as connection, connection.transaction():
+        created_at = await store.insert_product(
+            connection, product_id=product_id, merchant_id=merchant_id, product=product, variants=variants
+        )
+        changes = made(title=product.title, variants=[variant.sku for variant in variants])
+        await note(connection, merchant_id, [product_id], changes)
     return store.product_of(
         product_id=product_id,
         merchant_id=merchant_id,

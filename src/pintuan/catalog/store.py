@@ -59,10 +59,15 @@ def rows_of(variants: Sequence[NewVariant]) -> list[VariantRow]:
 
 
 async def insert_product(
-    pool: asyncpg.Pool, *, product_id: str, merchant_id: str, product: NewProduct, variants: list[VariantRow]
+    connection: Connection,
+    *,
+    product_id: str,
+    merchant_id: str,
+    product: NewProduct,
+    variants: list[VariantRow],
 ) -> datetime:
     """Adds a product with its variants; returns when it was added."""
-    created_at: datetime = await pool.fetchval(
+    created_at: datetime = await connection.fetchval(
         PRODUCTS["insert_product"],
         product_id,
         merchant_id,

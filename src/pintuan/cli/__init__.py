@@ -36,6 +36,7 @@ SUBCOMMANDS = {
     "bench": Subcommand("pintuan.cli.bench", "Measure the marketplace on this machine."),
     "chaos": Subcommand("pintuan.cli.chaos", "Harm a marketplace and check that it keeps its promises."),
     "audit": Subcommand("pintuan.cli.audit", "Check every invariant over all data."),
+    "activity": Subcommand("pintuan.cli.activity", "List who changed what."),
     "payments": Subcommand("pintuan.cli.payments", "See payments that were given up, and mend them."),
     "doctor": Subcommand(
         "pintuan.cli.doctor", "Say what is wrong with this installation and how to mend it."

@@ -9,9 +9,10 @@ import asyncpg
 import click
 
 import sql
+from pintuan.activity.acting import acting, operator
 from pintuan.auth.principal import SUBJECT_LENGTH_MAX, is_subject
 from pintuan.database import open_pool
-from pintuan.ledger import store
+from pintuan.ledger import service, store
 from pintuan.services import migrated_database
 from pintuan.settings import load_settings
 from pricing.fee import BASIS_POINTS
@@ -63,6 +64,7 @@ async def _told(settings: Settings, merchant: str, bps: int | None) -> str:
             if known is None:
                 raise click.ClickException(f"there is no merchant {merchant!r}")
             return f"{merchant}: {known} basis points"
-        before = await store.set_merchant_fee(pool, merchant, bps)
+        with acting(operator("pintuan fee")):
+            before = await service.set_fee(pool, merchant, bps)
         was = "new" if before is None else str(before)
         return f"{merchant}: {was} -> {bps} basis points"

@@ -9,6 +9,7 @@ import asyncpg
 import click
 
 import sql
+from pintuan.activity.acting import acting, operator
 from pintuan.auth.principal import ROLES, Role
 from pintuan.database import open_pool
 from pintuan.errors import InvalidInput
@@ -46,7 +47,8 @@ async def _grant(settings: Settings, contact: Contact, role: Role) -> str:
             migrated_database(settings) as with_database,
             open_pool(with_database, size_max=POOL_SIZE_MAX, application_name="pintuan-grant") as pool,
         ):
-            return await grant(pool, contact, role)
+            with acting(operator("pintuan grant")):
+                return await grant(pool, contact, role)
     except sql.MigrationError as error:
         raise click.ClickException(str(error)) from error
     except asyncpg.UndefinedTableError as error:

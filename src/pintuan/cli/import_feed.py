@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 import sql
+from pintuan.activity.acting import acting, operator
 from pintuan.auth.principal import SUBJECT_LENGTH_MAX, is_subject
 from pintuan.catalog.feed_import import FeedImport, ImportReport
 from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, FeedItem, Halt, read_feed
@@ -102,7 +103,8 @@ async def _import(
                         report=report,
                         halt=halt,
                     )
-                    await feed_import.run(rows, on_batch=show)
+                    with acting(operator("pintuan import")):
+                        await feed_import.run(rows, on_batch=show)
         except asyncpg.UndefinedTableError as error:
             raise click.ClickException("the database has no schema yet; run `pintuan migrate`") from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 import sql
+from pintuan.activity.acting import acting, operator
 from pintuan.database import open_pool
 from pintuan.payments.escalation import OperationName, list_escalated, look_again, settle_escalated
 from pintuan.payments.gateway import Answer, Declined, Succeeded
@@ -41,7 +42,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of text.")
 def list_command(*, as_json: bool) -> None:
     """List the operations that wait for a person, the longest first."""
-    escalated = _run(lambda pool: list_escalated(pool, count_max=LISTED_MAX))
+    escalated = _run(lambda pool: list_escalated(pool, count_max=LISTED_MAX), action="list")
     if as_json:
         click.echo(msgspec.json.encode(escalated).decode())
         return
@@ -57,7 +58,7 @@ def retry(operation: OperationName) -> None:
 
     The key stays the same, so nothing is charged twice. A worker does it within seconds.
     """
-    if not _run(lambda pool: look_again(pool, operation)):
+    if not _run(lambda pool: look_again(pool, operation), action="retry"):
         raise click.ClickException(f"nothing to retry: {operation} is neither escalated nor waiting")
     click.echo(f"{operation} is due now")
 
@@ -74,7 +75,7 @@ def resolve(operation: OperationName, *, succeeded: str | None, declined: str | 
     if (succeeded is None) == (declined is None):
         raise click.UsageError("say either --succeeded REFERENCE or --declined REASON")
     answer: Answer = Succeeded(succeeded) if succeeded is not None else Declined(declined or "")
-    if not _run(lambda pool: settle_escalated(pool, operation, answer)):
+    if not _run(lambda pool: settle_escalated(pool, operation, answer), action="resolve"):
         raise click.ClickException(
             f"{operation} is not escalated, or the database refuses what would follow;"
             " see `pintuan payments list`"
@@ -88,13 +89,14 @@ def _line(one: Escalated) -> str:
     return f"{one.name}  {one.state} since {since}, {amount}, order {one.order_status}: {one.failure}"
 
 
-def _run(work: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:
+def _run(work: Callable[[asyncpg.Pool], Awaitable[T]], *, action: str) -> T:
     async def run() -> T:
         async with (
             migrated_database(load_settings()) as settings,
             open_pool(settings, size_max=POOL_SIZE_MAX, application_name="pintuan-payments") as pool,
         ):
-            return await work(pool)
+            with acting(operator(f"pintuan payments {action}")):
+                return await work(pool)
 
     try:
         return asyncio.run(run())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
+from pintuan.activity.schemas import Activity
 from pintuan.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
 from pintuan.catalog.schemas import ImportResult
 from pintuan.client.caller import Caller
@@ -39,6 +40,25 @@ class MerchantCalls(Caller):
     async def delete_api_key(self, key_id: str) -> None:
         """Ends a key for good."""
         await self.session.send(Call("DELETE", f"/v1/merchant/api-keys/{quoted(key_id)}", type(None)))
+
+    async def list_activity(
+        self,
+        *,
+        action: str | None = None,
+        object_id: str | None = None,
+        merchant_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[Activity]:
+        """Returns a page of who did what to the merchant's business, newest first."""
+        query = {
+            "action": action,
+            "object_id": object_id,
+            "merchant_id": merchant_id,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return await self.session.send(Call("GET", "/v1/merchant/activity", Page[Activity], query=query))
 
     async def list_sales(
         self,

@@ -17,6 +17,8 @@ from msgspec import UNSET
 from groups.errors import DealNotActive, Overloaded
 from groups.ids import new_id
 from groups.lifecycle import CLOSING_GRACE_MS, ESCALATION_MS, UNTRIED_WATCH_MS
+from pintuan.activity.changes import changed, made
+from pintuan.activity.log import note
 from pintuan.catalog.service import sees_hidden
 from pintuan.deals import store
 from pintuan.deals.limits import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from groups.engine import GroupEngine
+    from pintuan.activity.changes import Changes
     from pintuan.auth import Principal
     from pintuan.pagination import KeyCursor
     from pintuan.payments.gateway import GatewayRules
@@ -79,6 +82,7 @@ async def create_deal(
             if errors:
                 raise InvalidInput(errors)
             await store.insert_deal(connection, deal_id=deal_id, deal=deal, variant=variant)
+            await note(connection, variant.merchant_id, [deal_id, deal.variant_id], _terms_of(deal))
 
     await retry_serialization(transaction)
     return await get_deal(pool, deal_id)
@@ -181,6 +185,8 @@ async def _change(
                 stock_units=decided.stock_units,
                 nudges=decided.nudges,
             )
+            changes = changed(_noted(deal), _noted(decided))
+            await note(connection, deal.merchant_id, [deal_id], changes)
             # Redis holds everything that may change but the title and the nudges, which are worth no rebuild.
             if msgspec.structs.replace(decided, title=deal.title, nudges=deal.nudges) != deal:
                 await store.raise_lanes(
@@ -198,6 +204,31 @@ async def tell_lanes(engine: GroupEngine, deal_id: str) -> None:
     except Overloaded as error:
         # The change stands, and the lanes find out by themselves.
         _logger.info("lanes learn of the change later", deal_id=deal_id, error=str(error))
+
+
+def _terms_of(deal: NewDeal) -> Changes:
+    """Returns what the log tells of a new deal; those who look back want to know what was offered."""
+    return made(
+        title=deal.title,
+        ladder=[[tier.headcount, tier.unit_price] for tier in deal.ladder],
+        min_headcount=deal.min_headcount,
+        max_headcount=deal.max_headcount,
+        group_ttl_seconds=deal.group_ttl_seconds,
+        starts_at=deal.starts_at,
+        ends_at=deal.ends_at,
+        stock=deal.stock,
+        per_buyer_units=deal.per_buyer_units,
+    )
+
+
+def _noted(deal: store.LockedDeal) -> dict[str, object]:
+    return {
+        "status": deal.status_set,
+        "title": deal.title,
+        "ends_at": deal.ends_at,
+        "stock": deal.stock_units,
+        "nudges": deal.nudges,
+    }
 
 
 def _may_change(principal: Principal, merchant_id: str) -> bool:

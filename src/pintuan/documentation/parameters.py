@@ -29,6 +29,8 @@ SHARED_PARAMETERS: Final = {
     "invite": ("The invite code of a personal link.", "k3Jm9wQ2xY7pLr4T"),
     "token": ("What the link of a message ends with.", "gAAAAABrAkJwi6J7DgLYPoZnv8UjmNA5"),
     "variant_id": ("Names the variant.", "var_0192f0c1a2b3"),
+    "object_id": ("Names what was changed.", "deal_0192f0c1a2b3"),
+    "action": ("Names an operation.", "pause_deal"),
     "merchant_id": ("Names the merchant.", "teahouse"),
     "q": ("Words to find.", "steel kettle"),
     "currency": ("ISO 4217 code.", "USD"),

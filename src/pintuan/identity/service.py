@@ -9,6 +9,8 @@ import asyncpg
 import msgspec
 import structlog
 
+from pintuan.activity.changes import changed
+from pintuan.activity.log import note
 from pintuan.groups.store import order_of
 from pintuan.identity import store
 from pintuan.identity.codes import account_of
@@ -99,6 +101,8 @@ async def grant(pool: asyncpg.Pool, contact: Contact, role: Role) -> str:
         async with pool.acquire() as connection, connection.transaction():
             account = await account_of(connection, contact)
             await store.set_role(connection, account.id, role)
+            merchant_id = account.id if role == "merchant" else None
+            await note(connection, merchant_id, [account.id], changed({"role": account.role}, {"role": role}))
             return account.id
 
     return await retry_serialization(transaction)

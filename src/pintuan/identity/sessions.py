@@ -78,21 +78,21 @@ async def sign_in(
         Overloaded: others take too long to sign in with it.
     """
 
-    async def transaction() -> tuple[Account, RefreshToken] | None:
+    async def transaction() -> tuple[Account, RefreshToken, str] | None:
         async with resources.pool.acquire() as connection, connection.transaction():
             if not await codes.take_code(connection, resources.keyring, contact, code, client_key=client_key):
                 return None
             account = await codes.account_of(connection, contact)
             if language is not None:
                 await store.set_language(connection, account.id, language)
-            return account, await _begin(connection, account)
+            return account, *await _begin(connection, account)
 
     async with resources.sign_in_turns.turn(contact.digests(resources.keyring)[0]):
         signed_in = await retry_serialization(transaction)
     if signed_in is None:
         raise Unauthenticated("The code is wrong or has expired.")
-    account, token = signed_in
-    return _tokens_of(resources, account, token, IDLE_LIFETIME_S)
+    account, token, session_id = signed_in
+    return _tokens_of(resources, account, token, IDLE_LIFETIME_S, session_id)
 
 
 async def refresh(resources: Resources, token_text: str) -> Tokens:
@@ -105,15 +105,15 @@ async def refresh(resources: Resources, token_text: str) -> Tokens:
     if token is None:
         raise Unauthenticated("The refresh token is not valid.")
 
-    async def transaction() -> tuple[Account, RefreshToken, int] | None:
+    async def transaction() -> tuple[Account, RefreshToken, int, str] | None:
         async with resources.pool.acquire() as connection, connection.transaction():
             return await _rotate(connection, token)
 
     rotated = await retry_serialization(transaction)
     if rotated is None:
         raise Unauthenticated("The refresh token is not valid.")
-    account, newest, expires_in_s = rotated
-    return _tokens_of(resources, account, newest, expires_in_s)
+    account, newest, expires_in_s, session_id = rotated
+    return _tokens_of(resources, account, newest, expires_in_s, session_id)
 
 
 async def revoke(resources: Resources, token_text: str) -> None:
@@ -144,20 +144,23 @@ def parse_token(text: str) -> RefreshToken | None:
     return RefreshToken(raw[:FAMILY_BYTES], raw[FAMILY_BYTES:])
 
 
-async def _begin(connection: Connection, account: Account) -> RefreshToken:
+async def _begin(connection: Connection, account: Account) -> tuple[RefreshToken, str]:
+    session_id = new_id("ses")
     token = RefreshToken(secrets.token_bytes(FAMILY_BYTES), secrets.token_bytes(SECRET_BYTES))
     await store.insert_session(
         connection,
-        session_id=new_id("ses"),
+        session_id=session_id,
         account_id=account.id,
         family=token.family,
         secret_digest=token.secret_digest,
         lifetime_ms=IDLE_LIFETIME_S * 1000,
     )
-    return token
+    return token, session_id
 
 
-async def _rotate(connection: Connection, token: RefreshToken) -> tuple[Account, RefreshToken, int] | None:
+async def _rotate(
+    connection: Connection, token: RefreshToken
+) -> tuple[Account, RefreshToken, int, str] | None:
     session = await store.lock_session(connection, token.family)
     if session is None:
         return None
@@ -174,13 +177,17 @@ async def _rotate(connection: Connection, token: RefreshToken) -> tuple[Account,
         lifetime_max_ms=LIFETIME_MAX_S * 1000,
     )
     role = await store.role_of_account(connection, session.account_id)
-    return store.Account(session.account_id, role), newest, expires_in_s
+    return store.Account(session.account_id, role), newest, expires_in_s, session.id
 
 
-def _tokens_of(resources: Resources, account: Account, token: RefreshToken, expires_in_s: int) -> Tokens:
+def _tokens_of(
+    resources: Resources, account: Account, token: RefreshToken, expires_in_s: int, session_id: str
+) -> Tokens:
     issuer = TokenIssuer(resources.keyring)
     return Tokens(
-        access_token=issuer.issue(account.id, account.role, now_s=resources.clock.now_s()),
+        access_token=issuer.issue(
+            account.id, account.role, now_s=resources.clock.now_s(), session_id=session_id
+        ),
         token_type="Bearer",  # noqa: S106 - it names a scheme and is no secret.
         expires_in=LIFETIME_S,
         refresh_token=token.text,

@@ -1,4 +1,4 @@
-"""Statements: the movements of a merchant's balance as CSV, a page at a time however long they are."""
+"""Statements, a page at a time however long they are, and the platform's part of what is sold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pintuan.activity.changes import changed
+from pintuan.activity.log import note
 from pintuan.ledger import store
 
 if TYPE_CHECKING:
@@ -29,6 +31,14 @@ _ENTRIES: Final = {
     ("refund_failed", 1): "refund failed",
     ("refund_failed", 4): "fee taken again",
 }
+
+
+async def set_fee(pool: asyncpg.Pool, merchant_id: str, fee_bps: int) -> int | None:
+    """Sets a merchant's fee in basis points and returns the one before; None for a merchant not known yet."""
+    async with pool.acquire() as connection, connection.transaction():
+        before = await store.set_merchant_fee(connection, merchant_id, fee_bps)
+        await note(connection, merchant_id, [merchant_id], changed({"fee_bps": before}, {"fee_bps": fee_bps}))
+        return before
 
 
 async def statement(

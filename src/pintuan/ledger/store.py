@@ -13,6 +13,7 @@ from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
 
 LEDGER = load_queries("ledger")
 
@@ -72,7 +73,7 @@ async def merchant_fee(pool: asyncpg.Pool, merchant_id: str) -> int | None:
     return fee_bps
 
 
-async def set_merchant_fee(pool: asyncpg.Pool, merchant_id: str, fee_bps: int) -> int | None:
+async def set_merchant_fee(connection: PoolConnectionProxy, merchant_id: str, fee_bps: int) -> int | None:
     """Sets the fee of a merchant, who is added if need be; returns the one before, None for a new one."""
-    before: int | None = await pool.fetchval(LEDGER["set_merchant_fee"], merchant_id, fee_bps)
+    before: int | None = await connection.fetchval(LEDGER["set_merchant_fee"], merchant_id, fee_bps)
     return before

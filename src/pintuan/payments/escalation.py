@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
+from pintuan.activity.changes import made
+from pintuan.activity.log import note
 from pintuan.payments.decision import Claim
 from pintuan.payments.gateway import OperationKind, idempotency_key_of
 from pintuan.payments.operations import ATTEMPTS_MAX, LEASE_MS
@@ -87,10 +89,14 @@ async def look_again(pool: asyncpg.Pool, name: OperationName) -> bool:
 
     One that was escalated is looked up at the gateway first, and tried once more under its old key.
     """
-    status: str = await pool.execute(
-        QUERIES["look_again"], name.order_id, name.kind, name.operation_no, ATTEMPTS_MAX
-    )
-    return status != "UPDATE 0"
+    async with pool.acquire() as connection, connection.transaction():
+        status: str = await connection.execute(
+            QUERIES["look_again"], name.order_id, name.kind, name.operation_no, ATTEMPTS_MAX
+        )
+        if status == "UPDATE 0":
+            return False
+        await note(connection, None, [name.order_id], made(operation=str(name)))
+        return True
 
 
 async def settle_escalated(pool: asyncpg.Pool, name: OperationName, answer: Answer) -> bool:

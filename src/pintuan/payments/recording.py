@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import structlog
 
+from pintuan.activity.changes import made
+from pintuan.activity.log import note
 from pintuan.metrics import PAYMENT_ESCALATIONS, PAYMENT_OPERATIONS
 from pintuan.payments import store
 from pintuan.payments.decision import Claim, Result, decide
-from pintuan.payments.gateway import Declined, Succeeded
+from pintuan.payments.gateway import Declined, Succeeded, idempotency_key_of
 from pintuan.payments.store import Verdict
 from sql.retry import retry_serialization
 
@@ -137,7 +139,18 @@ async def _write(
         await store.end_operations(connection, verdicts)
         await store.postpone_operations(connection, verdicts)
         await store.add_operations(connection, verdicts, orders)
+        for one in batch:
+            if one.by_operator and verdicts:
+                await _note(connection, one)
     return verdicts, orders
+
+
+async def _note(connection: store.Connection, one: Finished) -> None:
+    """Tells the log what an operator said became of an operation, together with what follows from it."""
+    claim = one.claim
+    name = idempotency_key_of(claim.order_id, claim.kind, claim.operation_no)
+    result = "succeeded" if isinstance(one.result, Succeeded) else "declined"
+    await note(connection, None, [claim.order_id], made(operation=name, result=result))
 
 
 def _is_news(one: Finished, still_open: Mapping[tuple[str, str, int], bool]) -> bool:

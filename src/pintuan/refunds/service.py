@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from groups.ids import new_id
 from groups.requests import is_first
+from pintuan.activity.changes import made
+from pintuan.activity.log import note
 from pintuan.archive.store import bring_back_order
 from pintuan.errors import InvalidInput, NotFound, NotRefundable
 from pintuan.refunds import store
@@ -52,10 +54,11 @@ async def ask_refund(
             so_far = await store.refunds_so_far(connection, order_id)
             before = _refundable_of(order, so_far)
             after = _after(before, wish)
+            refund_id = new_id("rfd")
             await store.insert_refund(
                 connection,
                 store.AskedRefund(
-                    id=new_id("rfd"),
+                    id=refund_id,
                     order_id=order_id,
                     refund_no=so_far.refund_count + 1,
                     amount_minor=after.refunded_minor - before.refunded_minor,
@@ -69,6 +72,10 @@ async def ask_refund(
                     asked_by=asked_by,
                 ),
             )
+            # The reason is the merchant's words, and may name the buyer.
+            amount_minor = after.refunded_minor - before.refunded_minor
+            changes = made(amount=amount_minor, currency=order.currency)
+            await note(connection, order.merchant_id, [order_id, refund_id], changes)
             return True
 
     return await retry_serialization(transaction)

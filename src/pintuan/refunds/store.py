@@ -19,6 +19,7 @@ REFUNDS = load_queries("refunds")
 class RefundableOrder(msgspec.Struct, frozen=True):
     """A locked order: what was charged, and what was asked back of it and has not failed, in minor units."""
 
+    merchant_id: str
     status: str
     currency: str
     charged_minor: int

@@ -9,6 +9,8 @@ from msgspec import UNSET
 
 from groups.errors import LimitReached
 from groups.ids import new_id
+from pintuan.activity.changes import changed, host_of, made, removed
+from pintuan.activity.log import note
 from pintuan.api_keys.store import lock_merchant
 from pintuan.errors import InvalidInput, NotFound
 from pintuan.identity import limits as windows
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
+    from pintuan.activity.changes import Changes
     from pintuan.auth.keyring import Keyring
     from pintuan.pagination import Cursor
 
@@ -110,10 +113,12 @@ async def create_endpoint(
                 sealed=seal(keyring, secret),
                 kid=keyring.kid,
             )
+            changes = made(url=host_of(endpoint.url), events=endpoint.events)
+            await note(connection, merchant_id, [endpoint.id], changes)
             return await _endpoint(connection, endpoint.id, merchant_id)
 
-    made = await retry_serialization(transaction)
-    return MadeWebhookEndpoint(**msgspec.structs.asdict(made), secret=secret)
+    shown = await retry_serialization(transaction)
+    return MadeWebhookEndpoint(**msgspec.structs.asdict(shown), secret=secret)
 
 
 async def list_endpoints(
@@ -136,7 +141,9 @@ async def change_endpoint(
     async def transaction() -> WebhookEndpoint:
         async with pool.acquire() as connection, connection.transaction():
             endpoint = await _locked(connection, endpoint_id, merchant_id)
-            await store.change_endpoint(connection, _changed(endpoint, change))
+            becomes = _changed(endpoint, change)
+            await store.change_endpoint(connection, becomes)
+            await note(connection, merchant_id, [endpoint_id], _noted(endpoint, becomes))
             return await _endpoint(connection, endpoint_id, merchant_id)
 
     return await retry_serialization(transaction)
@@ -144,8 +151,11 @@ async def change_endpoint(
 
 async def delete_endpoint(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str) -> None:
     """Removes an endpoint of the merchant's; raises `NotFound`."""
-    if not await store.delete_endpoint(pool, endpoint_id, merchant_id):
-        raise NotFound("webhook endpoint")
+    async with pool.acquire() as connection, connection.transaction():
+        url = await store.delete_endpoint(connection, endpoint_id, merchant_id)
+        if url is None:
+            raise NotFound("webhook endpoint")
+        await note(connection, merchant_id, [endpoint_id], removed(url=host_of(url)))
 
 
 async def rotate_secret(
@@ -165,6 +175,7 @@ async def rotate_secret(
             ends_at = await store.replace_secret(
                 connection, endpoint_id, seal(keyring, secret), keyring.kid, former_ms=FORMER_SECRET_MS
             )
+            await note(connection, merchant_id, [endpoint_id])
             return RotatedSecret(secret=secret, former_ends_at=ends_at)
 
     return await retry_serialization(transaction)
@@ -176,6 +187,7 @@ async def ping(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str) -> Webhoo
         await windows.count(connection, PINGS_PER_MERCHANT, limit_key_of(merchant_id))
         await _locked(connection, endpoint_id, merchant_id)
         delivery_id = await store.insert_ping(connection, endpoint_id, merchant_id)
+        await note(connection, merchant_id, [delivery_id, endpoint_id])
         return await _delivery(connection, delivery_id, endpoint_id)
 
 
@@ -198,6 +210,7 @@ async def replay_delivery(
         await windows.count(connection, SINGLE_REPLAYS_PER_MERCHANT, limit_key_of(merchant_id))
         await _locked(connection, endpoint_id, merchant_id)
         await store.replay_delivery(connection, delivery_id, endpoint_id)
+        await note(connection, merchant_id, [delivery_id, endpoint_id])
         return await _delivery(connection, delivery_id, endpoint_id)
 
 
@@ -218,7 +231,7 @@ async def replay_events(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str, 
             await windows.count(connection, REPLAYS_PER_MERCHANT, limit_key_of(merchant_id))
             await _locked(connection, endpoint_id, merchant_id)
             await windows.count(connection, REPLAYS_PER_ENDPOINT, limit_key_of(endpoint_id))
-            return await store.replay_events(
+            replayed = await store.replay_events(
                 connection,
                 endpoint_id,
                 merchant_id,
@@ -226,6 +239,11 @@ async def replay_events(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str, 
                 limit=REPLAYED_PER_CALL_MAX,
                 apart_ms=REPLAYS_APART_MS,
             )
+            changes = made(
+                created_from=wanted.created_from, created_to=wanted.created_to, replayed=replayed.replayed
+            )
+            await note(connection, merchant_id, [endpoint_id], changes)
+            return replayed
 
     return await retry_serialization(transaction)
 
@@ -241,6 +259,16 @@ def _changed(endpoint: store.LockedEndpoint, change: WebhookEndpointChange) -> s
         events=endpoint.events if change.events is UNSET else _distinct(change.events),
         status=status,
     )
+
+
+def _noted(before: store.LockedEndpoint, after: store.LockedEndpoint) -> Changes:
+    """Returns what the log tells of a change; of a URL only where it leads, even if that stays."""
+    changes = changed(
+        {"events": before.events, "status": before.status}, {"events": after.events, "status": after.status}
+    )
+    if before.url != after.url:
+        changes["url"] = {"before": host_of(before.url), "after": host_of(after.url)}
+    return changes
 
 
 def _distinct(events: list[EventType] | None) -> list[EventType] | None:

@@ -129,9 +129,10 @@ async def change_endpoint(connection: Connection, endpoint: LockedEndpoint) -> N
     )
 
 
-async def delete_endpoint(pool: asyncpg.Pool, endpoint_id: str, merchant_id: str) -> bool:
-    """Removes the merchant's endpoint; says whether there was one."""
-    return await pool.fetchval(WEBHOOKS["delete_endpoint"], endpoint_id, merchant_id) is not None
+async def delete_endpoint(connection: Connection, endpoint_id: str, merchant_id: str) -> str | None:
+    """Removes the merchant's endpoint and returns its URL; None where there was none."""
+    url: str | None = await connection.fetchval(WEBHOOKS["delete_endpoint"], endpoint_id, merchant_id)
+    return url
 
 
 async def count_live_secrets(connection: Connection, endpoint_id: str) -> int:

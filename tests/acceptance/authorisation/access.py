@@ -101,6 +101,7 @@ ACCESS: Final[dict[str, Access]] = {
     "list_sold_groups": BOOKS,
     "get_balance": BOOKS,
     "get_statement": BOOKS,
+    "list_activity": BOOKS,
     "list_api_keys": OWN_SHOP,
     "create_api_key": Access("selling people"),
     "delete_api_key": Access("selling people", "API key"),

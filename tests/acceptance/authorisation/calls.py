@@ -16,7 +16,7 @@ GROUP_TERMS: Final = {
     "stock": 10,
     "per_buyer_units": 10,
 }
-FEED: Final = b"id,title,price\nF-1,Tea,10.00 USD\n"
+FEED: Final = "id,title,price\nF-%d,Tea,10.00 USD\n"
 A_YEAR: Final = {"created_from": "2030-01-01T00:00:00Z", "created_to": "2030-06-01T00:00:00Z"}
 PRODUCT: Final = {
     "title": "Pot",
@@ -56,6 +56,7 @@ BODIES: Final[dict[str, Any]] = {
 }
 # Everybody asks for the owner's books: an admin must name whose, and no other merchant may.
 QUERIES: Final[dict[str, dict[str, str]]] = {
+    "list_activity": {"merchant_id": SHOP},
     "list_sales": {"merchant_id": SHOP},
     "export_sales": {"merchant_id": SHOP},
     "list_sold_groups": {"merchant_id": SHOP},
@@ -65,8 +66,9 @@ QUERIES: Final[dict[str, dict[str, str]]] = {
 _Made = Callable[[World], Awaitable[str]]
 # Objects that a served call spends, or that nobody could be served on twice.
 SPENT: Final[dict[str, dict[str, _Made]]] = {
+    "change_deal": {"deal_id": World.fresh_deal},
     "pause_deal": {"deal_id": World.fresh_deal},
-    "resume_deal": {"deal_id": World.fresh_deal},
+    "resume_deal": {"deal_id": World.paused_deal},
     "end_deal": {"deal_id": World.fresh_deal},
     "join_deal": {"deal_id": World.fresh_deal},
     "open_group": {"deal_id": World.fresh_deal},
@@ -109,6 +111,6 @@ async def call_of(
         tuple(value for name, value in ids.items() if f"{{{name}}}" in path),
         QUERIES.get(operation_id, {}),
         body,
-        FEED if is_feed else None,
+        (FEED % next(world.numbers)).encode() if is_feed else None,
         world.key() | ({"Content-Type": "text/csv"} if is_feed else {}),
     )

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 from litestar.routes import HTTPRoute
 from redis.asyncio import Redis
 
+from pintuan.activity.store import Entry, Wanted, list_activity
 from pintuan.app import ROUTES, create_app
+from pintuan.database import open_pool
 from pintuan.embedded import EmbeddedRedis
 from pintuan.settings import Settings
 from tests.acceptance.authorisation.access import (
@@ -29,17 +33,21 @@ from tests.acceptance.authorisation.access import (
 )
 from tests.acceptance.authorisation.calls import LAST, Call, call_of
 from tests.acceptance.authorisation.identities import IDENTITIES, Identity, Tokens
-from tests.acceptance.authorisation.world import World, furnish
-from tests.acceptance.conftest import SECRET_KEY, serving
+from tests.acceptance.authorisation.world import KEY_NAME, SHOP, World, furnish
+from tests.acceptance.conftest import HOST, SECRET_KEY, serving
 from tests.acceptance.contract.documented import Contract
 from tests.conftest import TEMPLATE_DATABASE, PostgresFixture, own_database
 from tests.market import Market
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
-# What calls that are refused may leave behind: that a key was looked at, about once a minute.
+LOG_MAX: Final = 10_000
+# As many as a class of calls has places for: here nobody is to wait for others.
+AT_ONCE: Final = 2
 # Headers that differ between two answers that say the same.
 PASSING: Final = ("date", "x-request-id", "content-length")
+# What calls that are refused may leave behind: that they count, and that a key was used, about once a minute.
+COUNTED: Final = "limit_windows"
 NOTED_IN_PASSING: Final = {"api_keys": "last_used_at"}
 
 
@@ -50,6 +58,7 @@ class Cell(NamedTuple):
     who: Identity
     status: int
     text: str
+    request_id: str
 
 
 class Matrix(NamedTuple):
@@ -62,6 +71,7 @@ class Matrix(NamedTuple):
     before: dict[str, str]
     after: dict[str, str]
     refreshed: int
+    log: list[Entry]
 
 
 class Operation(NamedTuple):
@@ -103,7 +113,10 @@ async def matrix(
     """Makes every call as everybody."""
     async with Redis.from_url(redis_server.url) as redis:
         await redis.flushall()
-    async with own_database(postgres, template=TEMPLATE_DATABASE) as url, asyncpg.create_pool(url) as pool:
+    async with (
+        own_database(postgres, template=TEMPLATE_DATABASE) as url,
+        open_pool(Settings(database_url=url), size_max=4, application_name="matrix") as pool,
+    ):
         settings = Settings(
             database_url=url,
             redis_url=redis_server.url,
@@ -113,7 +126,7 @@ async def matrix(
             rate_limits=False,
         )
         async with serving(settings, contract) as api:
-            world = World(api, Market(pool), Tokens(SECRET_KEY))
+            world = World(api, Market(pool), Tokens(SECRET_KEY), asyncio.Semaphore(AT_ONCE))
             await furnish(world)
             yield await _everything(world, operations_of(contract))
 
@@ -136,7 +149,8 @@ async def _everything(world: World, operations: list[Operation]) -> Matrix:
             pages += await _page(world, operation.method, operation.path)
     refresh = {"grant_type": "refresh", "refresh_token": world.ids["ended_session"]}
     refreshed = await world.api.post("/v1/auth/token", json=refresh)
-    return Matrix(cells, strange, pages, world.marks, before, after, refreshed.status_code)
+    log = await list_activity(world.market.pool, Wanted(), after=None, limit=LOG_MAX)
+    return Matrix(cells, strange, pages, world.marks, before, after, refreshed.status_code, log)
 
 
 async def _refused(world: World, operation: Operation) -> list[Cell]:
@@ -173,9 +187,15 @@ async def _page(world: World, method: str, path: str) -> list[Cell]:
 
 async def _sent(world: World, name: str, who: Identity, call: Call) -> Cell:
     headers = call.headers | world.headers[who.name]
-    async with world.api.stream(
+    request = world.api.build_request(
         call.method, call.url, params=call.params, json=call.json, content=call.content, headers=headers
-    ) as response:
+    )
+    async with world.turns:
+        return await _read(name, who, call, await world.api.send(request, stream=True))
+
+
+async def _read(name: str, who: Identity, call: Call, response: httpx.Response) -> Cell:
+    async with aclosing(response):
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             # A stream of a group that runs does not end; its first event has the whole group.
             text = await anext(response.aiter_text())
@@ -188,14 +208,14 @@ async def _sent(world: World, name: str, who: Identity, call: Call) -> Cell:
         # A refusal may repeat what it was asked for.
         for asked in call.ids:
             text = text.replace(asked, "…")
-    return Cell(name, who, response.status_code, text)
+    return Cell(name, who, response.status_code, text, response.headers["x-request-id"])
 
 
 async def _held(pool: asyncpg.Pool) -> dict[str, str]:
     """A digest of every table."""
     names = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     digests = {}
-    for (name,) in names:
+    for name in sorted({row["tablename"] for row in names} - {COUNTED}):
         rows = f"SELECT (to_jsonb(t) - $1::text)::text AS row FROM {name} t"  # noqa: S608 - of the catalog.
         digests[name] = await pool.fetchval(
             f"SELECT md5(coalesce(string_agg(row, '' ORDER BY row), '')) FROM ({rows}) AS rows",  # noqa: S608
@@ -276,6 +296,37 @@ async def test_pages_and_gateways_look_at_no_token(matrix: Matrix) -> None:
     assert len(statuses) == len(UNDOCUMENTED) + len(UNMADE)
     assert set(wanted.items()) <= statuses
     assert all(status >= 400 for name, status in statuses if name not in wanted)
+
+
+async def test_every_change_by_somebody_who_sells_is_in_the_log_and_nothing_else_is(
+    matrix: Matrix, contract: Contract
+) -> None:
+    changing = {operation.id for operation in operations_of(contract) if operation.method != "GET"}
+    told = {(entry.request_id, entry.action): entry for entry in matrix.log}
+    for cell in matrix.cells:
+        access = ACCESS[cell.operation_id]
+        entry = told.pop((cell.request_id, cell.operation_id), None)
+        is_change = cell.operation_id in changing and access.audience in ("sellers", "selling people")
+        if not is_change or expected(access, cell.who) != "served":
+            assert entry is None, entry
+            continue
+        assert entry is not None, f"{cell.operation_id} as {cell.who.name} left no entry"
+        assert entry.actor_role == cell.who.role
+        assert entry.credential == ("api_key" if cell.who.is_key else "token")
+        assert (entry.credential_id is not None) == cell.who.is_key
+        assert entry.address == HOST
+    # What is left is how the marketplace was furnished, and what was made for calls to spend.
+    assert {entry.actor for entry in told.values()} <= {SHOP, "zenith"}
+
+
+async def test_the_log_holds_no_secret_and_nobodys_data(matrix: Matrix) -> None:
+    entries = msgspec.json.encode(matrix.log).decode()
+    kept = {
+        KEY_NAME,
+        SHOP,
+        *(name for name in matrix.marks if name.startswith(("ord_", "key_", "whe_", "usr_"))),
+    }
+    assert [mark for mark in matrix.marks if mark in entries and mark not in kept] == []
 
 
 async def test_a_session_that_ended_is_not_refreshed(matrix: Matrix) -> None:

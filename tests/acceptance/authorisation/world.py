@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -41,6 +42,7 @@ class World:
     api: httpx.AsyncClient
     market: Market
     tokens: Tokens
+    turns: asyncio.Semaphore
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     marks: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -69,6 +71,12 @@ class World:
     async def fresh_deal(self) -> str:
         """A deal that nobody has bought of."""
         return await self.market.deal(stock=1_000)
+
+    async def paused_deal(self) -> str:
+        """One that its merchant has paused."""
+        deal = await self.fresh_deal()
+        await self.post(f"/v1/deals/{deal}/pause", "merchant")
+        return deal
 
     async def fresh_group(self) -> str:
         """A group of a stranger's."""
@@ -180,8 +188,9 @@ async def _selling(world: World) -> None:
         "endpoint_id": hook["id"],
         "delivery_id": ping["id"],
     }
-    world.marks |= {text: NOBODY, hook["secret"]: NOBODY, KEY_NAME: MERCHANT, HOOK_NOTE: MERCHANT}
-    world.marks |= {HOOK: MERCHANT, hook["id"]: MERCHANT, keys["merchant's key"]["id"]: MERCHANT}
+    world.marks |= {text: NOBODY, hook["secret"]: NOBODY, HOOK: MERCHANT, HOOK_NOTE: MERCHANT}
+    # An admin reads these in the merchant's log of changes.
+    world.marks |= {KEY_NAME: SELLER, hook["id"]: SELLER, keys["merchant's key"]["id"]: SELLER}
 
 
 async def _buying(world: World) -> None:

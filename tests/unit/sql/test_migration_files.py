@@ -14,7 +14,9 @@ FIRST_BESIDE = 26
 # What takes something away that a version before may use, or refuses what it may write.
 TAKES_AWAY = re.compile(
     r"\bDROP\s+(?!INDEX\b)\w+"
-    r"|\bRENAME\b|\bSET\s+NOT\s+NULL\b|\bALTER\s+(COLUMN\s+)?\w+\s+(SET\s+DATA\s+)?TYPE\b|\bTRUNCATE\b",
+    r"|\bRENAME\b|\bSET\s+NOT\s+NULL\b|\bALTER\s+(COLUMN\s+)?\w+\s+(SET\s+DATA\s+)?TYPE\b"
+    # Behind OR it is what a trigger listens for.
+    r"|(?<!\bOR )\bTRUNCATE\b",
     re.IGNORECASE,
 )
 # Said again in the same file, and so only replaced.

@@ -1,0 +1,1 @@
+"""What merchants, admins and operators did, in a log that nobody changes."""

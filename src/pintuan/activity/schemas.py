@@ -1,0 +1,75 @@
+"""What an entry of the activity log looks like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+ActorRole: TypeAlias = Literal["merchant", "admin", "operator"]
+Credential: TypeAlias = Literal["token", "api_key", "command"]
+
+
+class ActedBy(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did it. Of the platform's own people nothing is shown but that it was one of them."""
+
+    role: Annotated[
+        ActorRole, Meta(description="`merchant`, or the platform: an `admin`, or an `operator` by a command.")
+    ]
+    id: Annotated[
+        str | None,
+        Meta(description="The merchant's own account; null for the platform's.", examples=["teahouse"]),
+    ]
+    credential: Annotated[
+        Credential, Meta(description="What came with the call: an access token or an API key.")
+    ]
+    credential_id: Annotated[
+        str | None,
+        Meta(
+            description="The API key's id, or that of the session the token was issued for.",
+            examples=["key_019a2b3c4d5e6f708192a3b4c5d6e7f8"],
+        ),
+    ]
+    address: Annotated[
+        str | None,
+        Meta(description="Where the call came from; forgotten after 90 days.", examples=["192.0.2.7"]),
+    ]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One field as it was and as it is; what is new has no `before`, what is gone no `after`."""
+
+    before: Annotated[Any, Meta(description="As it was.", examples=["active"])] = msgspec.UNSET
+    after: Annotated[Any, Meta(description="As it is.", examples=["paused"])] = msgspec.UNSET
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was done to what is the merchant's; an entry never changes and is never removed."""
+
+    id: Annotated[str, Meta(description="Names the entry.", examples=["act_0192f0c1a2b3"])]
+    created_at: Annotated[datetime, Meta(description="When it was done.", examples=["2030-01-01T12:00:00Z"])]
+    actor: ActedBy
+    action: Annotated[
+        str,
+        Meta(
+            description="The operation's id in this contract, or a command of the operator's.",
+            examples=["pause_deal"],
+        ),
+    ]
+    object_ids: Annotated[
+        list[str],
+        Meta(description="What it was done to, the closest first.", examples=[["deal_0192f0c1a2b3"]]),
+    ]
+    changes: Annotated[
+        dict[str, Change],
+        Meta(
+            description="The fields that changed; long texts are cut, and secrets are left out.",
+            examples=[{"status": {"before": "active", "after": "paused"}}],
+        ),
+    ]
+    request_id: Annotated[
+        str | None,
+        Meta(description="`X-Request-Id` of the call.", examples=["5f0c1b2a3d4e5f6071829304"]),
+    ]
