@@ -298,7 +298,7 @@ async def test_the_database_refuses_every_group_transition_that_is_not_drawn(
         (("authorised", "released"), set()),
         (("authorised", "payment_failed"), set()),
     ],
-    ids=str,
+    ids=lambda statuses: ",".join(sorted(statuses)) if isinstance(statuses, set) else str(statuses),
 )
 async def test_the_database_refuses_every_order_transition_that_is_not_drawn(
     engine: GroupEngine, market: Market, path: tuple[str, ...], may_become: set[str]

@@ -16,7 +16,6 @@ from pintuan.notifications.channels import (
 )
 from pintuan.settings import SettingsError, load_settings
 from pintuan.webhooks.addresses import SystemResolver
-from pintuan.webhooks.signing import new_secret
 
 PRODUCTION = {
     "PINTUAN_ENV": "production",
@@ -28,7 +27,8 @@ PRODUCTION = {
 MAIL = {"PINTUAN_SMTP_URL": "smtp://mail.example", "PINTUAN_MAIL_FROM": "Tea House <hello@shop.example>"}
 TEXTS = {"PINTUAN_SMS_WEBHOOK_URL": "https://sms.example/send?key=secret"}
 
-SECRET = new_secret()
+# Fixed, because the names of parametrized tests contain it and must be the same in each process.
+SECRET = "whsec_" + "c2lnbmluZyBrZXkg" * 2
 PUSH = {"PINTUAN_PUSH_WEBHOOK_URL": "https://push.example", "PINTUAN_PUSH_WEBHOOK_SECRET": SECRET}
 
 
