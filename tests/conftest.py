@@ -3,7 +3,7 @@
 Fixtures:
 
     postgres        the session's Postgres server, with a template database that has every migration
-    database_url    URL of this test's own database, a copy of the template
+    database_url    URL of a database with every migration that this test has for itself
     pool            an asyncpg pool on it
     market          makes deals straight in it, and reads what became of them
     engine          one process' group engine on it and the session's Redis, with rate limits off
@@ -35,13 +35,21 @@ from redis.asyncio import Redis
 from groups.engine import GroupEngine, open_engine
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
+from tests.databases import COMMAND_TIMEOUT_S, Databases
 from tests.market import Market
 from tests.marketplace import Site
 from tests.redis_cluster import Cluster, running_cluster
 
 TEMPLATE_DATABASE = "pintuan_template"
-COMMAND_TIMEOUT_S = 10.0
 POOL_SIZE_MAX = 10
+# For the session's server, which waits for no disk and writes little log: no test here survives a power cut.
+FORGETFUL = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+}
 
 Server = TypeVar("Server", EmbeddedPostgres, EmbeddedRedis)
 
@@ -89,8 +97,8 @@ def own_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def postgres(server_directory: Path) -> AsyncIterator[PostgresFixture]:
-    """One server for the session. It does not wait for the disk: no test here survives a power cut."""
-    server = EmbeddedPostgres(server_directory / "postgres", settings={"fsync": "off"})
+    """One server for the session."""
+    server = EmbeddedPostgres(server_directory / "postgres", settings=FORGETFUL)
     async with running(server):
         maintenance = await asyncpg.connect(server.url_of("postgres"), command_timeout=COMMAND_TIMEOUT_S)
         try:
@@ -101,10 +109,18 @@ async def postgres(server_directory: Path) -> AsyncIterator[PostgresFixture]:
             await maintenance.close()
 
 
+@pytest.fixture(scope="session")
+async def databases(postgres: PostgresFixture) -> AsyncIterator[Databases]:
+    """The session's migrated databases, lent to one test after another."""
+    databases = Databases(postgres.server, postgres.maintenance, template=TEMPLATE_DATABASE)
+    yield databases
+    await databases.close()
+
+
 @pytest.fixture
-async def database_url(postgres: PostgresFixture) -> AsyncIterator[str]:
-    """A migrated database that only this test sees; dropped afterwards, together with its connections."""
-    async with own_database(postgres, template=TEMPLATE_DATABASE) as url:
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    """A migrated, empty database that only this test sees; its connections end with the test."""
+    async with databases.lent() as url:
         yield url
 
 
