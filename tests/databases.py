@@ -42,7 +42,9 @@ _FINGERPRINT: Final = (
         for name in CATALOGS
     )
     + " UNION ALL SELECT 'options:' || string_agg(relname || reloptions::text, ',' ORDER BY relname)"
-    " FROM pg_class WHERE reloptions IS NOT NULL) parts"
+    " FROM pg_class WHERE reloptions IS NOT NULL"
+    " UNION ALL SELECT 'migrations:' || string_agg(m::text, ',' ORDER BY m::text)"
+    " FROM schema_migrations m) parts"
 )
 _TABLES: Final = (
     "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
