@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import httpx
 import pytest
 
 from pintuan.catalog import uploads
+from pintuan.catalog.feeds import BadRow, FeedItem, Halt
 from tests.acceptance.shoppers import Bearer
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -111,6 +116,39 @@ async def test_a_feed_too_large_is_refused_while_it_arrives(upload: Upload) -> N
     streamed = await upload(endless())
     assert (streamed.status_code, streamed.json()["code"]) == (413, "too_large")
     assert (await upload(FEED)).status_code == 200
+
+
+async def test_who_hangs_up_ends_the_import(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(_stream: object, *, currency: str, halt: Halt) -> Iterator[FeedItem | BadRow]:
+        del currency
+        begun.set()
+        try:
+            while True:
+                halt.check(1)
+                time.sleep(0.001)
+                yield from ()
+        finally:
+            ended.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(uploads, "read_feed", endless)
+        calling = asyncio.create_task(upload(FEED))
+        await asyncio.to_thread(begun.wait)
+        # A merchant has one import at a time, and others have theirs.
+        busy = await upload(FEED)
+        assert (busy.status_code, busy.json()["code"]) == (429, "rate_limited")
+        assert int(busy.headers["Retry-After"]) > 0
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        assert await asyncio.to_thread(ended.wait, 30)
+
+    async def is_free() -> bool:
+        return (await upload(FEED)).status_code == 200
+
+    await until(is_free)
 
 
 async def test_only_merchants_import(api: httpx.AsyncClient, bearer: Bearer) -> None:

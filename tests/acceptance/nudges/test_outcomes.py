@@ -50,7 +50,7 @@ async def test_an_app_tells_of_the_final_price_and_a_mail_whom_it_does_not_reach
                 for message in (one.verified(secret) for one in receiver.received)
             }
             assert {message["type"] for message in told.values()} == {"message.nudge"}
-            assert told["bob"]["data"]["title"] == "It worked: Tea for $9.00"
+            assert told["bob"]["data"]["title"] == "It worked: “Tea” for $9.00"
             assert "18,00" in told[me["id"]]["data"]["text"]
 
             receiver.status = 404

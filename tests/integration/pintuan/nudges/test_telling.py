@@ -137,7 +137,7 @@ async def test_the_last_hour_is_told_with_what_is_near_and_not_twice(
     await nudger.tell_due(10)
 
     (message,) = (await messages(pool)).values()
-    assert message.subject == "One hour left: Tea"
+    assert message.subject == "One hour left: “Tea”"
     assert "2 more, and everyone pays $9.00." in message.text
     assert await pool.fetchval("SELECT count(*) FROM nudges") == 0
 
@@ -165,7 +165,7 @@ async def test_those_who_paid_hear_the_final_price_and_what_they_pay(
 
     told = await messages(pool)
     assert set(told) == {"ann@example.com", "bea@example.com", "cem@example.com"}
-    assert told["ann@example.com"].subject == "It worked: Tea for $9.00"
+    assert told["ann@example.com"].subject == "It worked: “Tea” for $9.00"
     assert "you pay $9.00 in all" in told["ann@example.com"].text
     # What was to be told of the open group is told no more.
     await pool.execute("UPDATE nudges SET due_at = app_now()")
