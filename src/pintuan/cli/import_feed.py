@@ -41,7 +41,8 @@ def command(*, feed: Path, merchant: str, currency: str | None) -> None:
 
     CSV or TSV with Google's or Meta's column names, Shopify's product CSV, RSS 2.0 or Atom; the content
     shows which. Rows that cannot be kept are reported with their line, the others are imported. Importing a
-    feed again updates what changed. Exits 1 when nothing could be imported.
+    feed again updates what changed. An import ends after an hour at the latest, and says where. Exits 1 when
+    nothing could be imported.
     """
     if not is_subject(merchant):
         raise click.BadParameter(
