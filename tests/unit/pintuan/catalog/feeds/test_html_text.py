@@ -98,6 +98,7 @@ class _CountingPattern:
         ("<a title='>' =\"x>y</a =\">z", "yz"),
         ("<a b= 'c>d' e=f/>g<br/>h", "g\nh"),
         ("5 < 6 <", "5 < 6 <"),
+        ("a<b title='c>d", "a"),
         ("<SCRIPT>a</scripty>b</Script >c<title>d", "c"),
         ("&#65;&#x42;&#99999999999;&#xfffffffff;", "AB\ufffd\ufffd"),
     ],
