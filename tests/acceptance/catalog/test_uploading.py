@@ -134,7 +134,7 @@ async def test_who_hangs_up_ends_the_import(upload: Upload, monkeypatch: pytest.
 
     with monkeypatch.context() as patched:
         patched.setattr(uploads, "read_feed", endless)
-        calling = asyncio.create_task(upload(FEED))
+        calling = asyncio.ensure_future(upload(FEED))
         await asyncio.to_thread(begun.wait)
         # A merchant has one import at a time, and others have theirs.
         busy = await upload(FEED)
