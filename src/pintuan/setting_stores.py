@@ -15,9 +15,8 @@ from pintuan.setting_values import url
 
 POSTGRES_SCHEMES: Final = ("postgresql", "postgres")
 REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
-# Of libpq's parameters, those that name files; `system` stands for the certificates of the system.
+# Those of libpq's parameters that name files.
 POSTGRES_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
-SYSTEM_CERTIFICATES: Final = "system"
 
 
 def postgres(text: str) -> str:
@@ -34,7 +33,7 @@ def postgres(text: str) -> str:
     else:
         url(*POSTGRES_SCHEMES)(text)
     for name, value in parse_qsl(urlsplit(text).query):
-        if name in POSTGRES_FILES and value != SYSTEM_CERTIFICATES:
+        if name in POSTGRES_FILES:
             require_readable(name, value)
     return text
 

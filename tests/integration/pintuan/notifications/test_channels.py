@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -80,6 +82,28 @@ async def test_a_password_travels_encrypted(
         await SmtpNotifier(url, SENDER).deliver(MAIL)
 
     assert (server.passwords, server.encrypted, len(server.mails)) == ([b"p@ss"], [True], 1)
+
+
+async def test_mails_and_texts_share_one_tls_context_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    new = ssl.SSLContext.__new__
+
+    def counted(cls: type[ssl.SSLContext], *arguments: Any, **options: Any) -> ssl.SSLContext:
+        made.append(cls)
+        return new(cls, *arguments, **options)
+
+    tls, certificate = certified(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with mail_server(tls=tls) as server, text_provider() as provider:
+        monkeypatch.setattr(ssl.SSLContext, "__new__", counted)
+        mails, texts = SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER), WebhookNotifier(provider.url)
+        for _ in range(3):
+            await mails.deliver(MAIL)
+            await texts.deliver(SMS)
+    assert (server.encrypted, len(provider.texts)) == ([True] * 3, 3)
+    assert len(made) == 2
 
 
 async def test_a_password_is_not_told_to_a_server_without_encryption() -> None:
