@@ -114,7 +114,7 @@ async def take_code(
     that asked for none it is the newest.
 
     Raises:
-        RateLimited: too many wrong codes were tried for the contact; not even the right one works now.
+        RateLimited: clients that asked for none, as this one, tried too many wrong codes for the contact.
     """
     contact_digests, client_digest = contact.digests(keyring), client_digest_of(keyring, client_key)
     asked = await store.lock_asked_codes(connection, contact_digests)
@@ -133,17 +133,12 @@ async def take_code(
 
 
 async def _is_own(connection: Connection, own: AskedCode, digests: Sequence[bytes]) -> bool:
-    """Judges the answer of a client that asked for the code itself."""
+    """Judges the answer of a client that asked for the code itself; no others' answers count against it."""
     if own.attempts >= ATTEMPTS_PER_CODE_MAX:
         return False
-    if own.attempts >= limits.PROTECTED_ATTEMPTS:
-        for limit in limits.WRONG_ANSWERS_PER_CONTACT:
-            await limits.refuse_above(connection, limit, own.contact_digest)
     if _matches(own.code_digest, digests):
         return True
     await store.count_asked_attempt(connection, own)
-    for limit in limits.WRONG_ANSWERS_PER_CONTACT:
-        await limits.count_where_room(connection, limit, own.contact_digest)
     return False
 
 
@@ -154,13 +149,13 @@ async def _is_newest(
     newest = await store.lock_code(connection, contact_digests, attempts_max=ATTEMPTS_PER_CODE_MAX)
     if newest is None:
         return False
-    for limit in limits.WRONG_ANSWERS_PER_CONTACT:
+    for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
         await limits.refuse_above(connection, limit, contact_digests[0])
     await limits.refuse_above(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
     if _matches(newest.code_digest, digests):
         return True
     await store.count_attempt(connection, newest)
-    for limit in limits.WRONG_ANSWERS_PER_CONTACT:
+    for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
         await limits.count_where_room(connection, limit, contact_digests[0])
     await limits.count_where_room(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
     return False

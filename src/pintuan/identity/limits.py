@@ -45,17 +45,14 @@ CLIENTS_KNOWN_MAX: Final = 5
 CODES_PER_CLIENT: Final = Limit(
     "codes of client", 200, 60 * _MINUTE_MS, "Too many codes were asked for from this network."
 )
-# Over all codes of a contact: asking for new ones must not buy more guesses. Beyond that a client has
-# `PROTECTED_ATTEMPTS` at the code it asked for itself (docs/decisions/0009 counts what they come to).
+# Whoever asked for a code has five answers to it, so that what is sent bounds what is guessed. These are the
+# answers of clients that asked for none, all together and each (docs/decisions/0009 counts what it comes to).
 _TOO_MANY_ANSWERS: Final = "Too many wrong codes were tried for this address."
-WRONG_ANSWERS_PER_CONTACT: Final = (
+WRONG_ANSWERS_OF_STRANGERS: Final = (
     Limit("wrong answers of contact", 20, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS),
     Limit("wrong answers of contact, daily", 100, _DAY_MS, _TOO_MANY_ANSWERS),
 )
-# Of a client that did not ask for the code, say of a phone that has changed from one network to another.
 WRONG_ANSWERS_PER_STRANGER: Final = Limit("wrong answers of stranger", 5, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS)
-PROTECTED_ATTEMPTS: Final = 2
-"""However many others guess, whoever asked for a code has this many answers to it."""
 
 
 async def count(connection: Connection, limit: Limit, key_digest: bytes, *, times: int = 1) -> None:

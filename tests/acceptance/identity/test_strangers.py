@@ -13,8 +13,8 @@ from pintuan.identity import codes
 from pintuan.identity.codes import ATTEMPTS_PER_CODE_MAX
 from pintuan.identity.limits import (
     CODES_FOR_STRANGERS,
-    PROTECTED_ATTEMPTS,
-    WRONG_ANSWERS_PER_CONTACT,
+    CODES_PER_CALLER,
+    WRONG_ANSWERS_OF_STRANGERS,
     WRONG_ANSWERS_PER_STRANGER,
 )
 from pintuan.settings import Settings
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 ANN = "ann@example.com"
 HOME = "198.51.100.7"
-CODES_PER_CALLER = 5
+DAY_MS = 24 * 3_600_000
 ACCEPTED = 202
 
 
@@ -83,7 +83,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 async def test_a_stranger_who_asks_and_guesses_keeps_nobody_from_signing_in(api: httpx.AsyncClient) -> None:
     before = await ask_for_code(api, HOME)
     (stranger,) = strangers(1)
-    for _ in range(CODES_PER_CALLER):
+    for _ in range(CODES_PER_CALLER[0].count):
         code = await ask_for_code(api, stranger)
         for _ in range(4):
             await tell(api, stranger, wrong(code))
@@ -99,25 +99,9 @@ async def test_the_code_somebody_asked_for_works_for_them_however_many_strangers
     code = await ask_for_code(api, HOME)
     await guess(api, strangers(8), code)
 
-    refused(await tell(api, HOME, wrong(code)), 401, "unauthenticated")
-    assert (await tell(api, HOME, code)).status_code == 200
-
-
-async def test_under_attack_whoever_asked_has_two_answers_to_a_code_and_no_more(
-    api: httpx.AsyncClient, pool: asyncpg.Pool
-) -> None:
-    code = await ask_for_code(api, HOME)
-    (stranger,) = strangers(1)
-    while True:
-        theirs = wrong(await ask_for_code(api, stranger))
-        answers = [await tell(api, stranger, theirs) for _ in range(PROTECTED_ATTEMPTS + 1)]
-        if answers[-1].status_code == httpx.codes.TOO_MANY_REQUESTS:
-            break
-        await _forget_codes_sent(pool)
-
-    for _ in range(PROTECTED_ATTEMPTS):
+    for _ in range(ATTEMPTS_PER_CODE_MAX - 1):
         refused(await tell(api, HOME, wrong(code)), 401, "unauthenticated")
-    refused(await tell(api, HOME, code), 429, "rate_limited")
+    assert (await tell(api, HOME, code)).status_code == 200
 
 
 async def test_a_phone_that_has_changed_its_network_tells_the_newest_code(api: httpx.AsyncClient) -> None:
@@ -143,7 +127,7 @@ async def test_strangers_together_have_few_codes_sent_and_who_was_here_before_st
     # The first of them was asked for from a network that was as unknown as theirs.
     sent = 1
     for stranger in strangers(5):
-        for _ in range(CODES_PER_CALLER):
+        for _ in range(CODES_PER_CALLER[0].count):
             sent += (await ask(api, stranger)).status_code == ACCEPTED
 
     assert sent == CODES_FOR_STRANGERS[0].count
@@ -155,15 +139,31 @@ async def test_many_clients_together_get_a_bounded_number_of_guesses(
     api: httpx.AsyncClient, compared: list[bytes]
 ) -> None:
     for stranger in strangers(6):
-        for _ in range(CODES_PER_CALLER):
+        for _ in range(CODES_PER_CALLER[0].count):
             if (await ask(api, stranger)).status_code == ACCEPTED:
                 await guess(api, [stranger], await read_code(api, ANN))
         await guess(api, [stranger], "000000")
 
-    bound = WRONG_ANSWERS_PER_CONTACT[0].count + PROTECTED_ATTEMPTS * CODES_FOR_STRANGERS[0].count
-    assert WRONG_ANSWERS_PER_CONTACT[0].count < len(compared) <= bound
+    asked = ATTEMPTS_PER_CODE_MAX * CODES_FOR_STRANGERS[0].count
+    assert asked <= len(compared) <= asked + WRONG_ANSWERS_OF_STRANGERS[0].count
 
 
-async def _forget_codes_sent(pool: asyncpg.Pool) -> None:
-    """Lets time pass for those who ask, but not for those who guess."""
-    await pool.execute("DELETE FROM limit_windows WHERE scope LIKE 'codes%'")
+def test_all_strangers_together_get_few_guesses_a_day() -> None:
+    daily = [limit for limit in (*CODES_FOR_STRANGERS, *WRONG_ANSWERS_OF_STRANGERS) if "daily" in limit.scope]
+    assert [(limit.count, limit.window_ms) for limit in daily] == [(60, DAY_MS), (100, DAY_MS)]
+    # What decision 9 says: 4 in 10,000 a day.
+    assert ATTEMPTS_PER_CODE_MAX * 60 + 100 == 400
+
+
+async def test_what_is_sent_in_a_day_is_bounded_too(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    for limit in (CODES_PER_CALLER[1], CODES_FOR_STRANGERS[1]):
+        await ask_for_code(api, HOME)
+        await pool.execute(
+            "UPDATE limit_windows SET moments = array_fill(moments[1], ARRAY[$1::integer]) WHERE scope = $2",
+            limit.count,
+            limit.scope,
+        )
+        too_many = await ask(api, HOME)
+        refused(too_many, 429, "rate_limited")
+        assert 86_000 < int(too_many.headers["Retry-After"]) <= 86_400
+        await pool.execute("DELETE FROM limit_windows")
