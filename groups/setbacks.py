@@ -5,7 +5,8 @@ and enough of them would be all of it. So its failure is noted, in a transaction
 over whatever is noted, and `SecondTries` tries it again, after pauses that double. A row that failed
 `ATTEMPTS_MAX` times is set aside: tried once an hour, and shown by `pintuan audit`, a metric and an alert.
 
-Queues that lend their rows for a while (`LEASED`) try noted ones by themselves once their pause is over.
+Queues that lend their rows for a while, and what only tidies up, try a noted row by themselves once its pause
+is over. `SecondTries` knows nothing of these: that a row is well shows by its not failing for a while.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -27,16 +28,13 @@ ATTEMPTS_MAX: Final = 20
 SET_ASIDE_PAUSE_MS: Final = 3_600_000
 # Longer than one row takes; a row whose lease ran out has nobody trying it.
 LEASE_MS: Final = 60_000
-# A noted row of a leased queue that has not failed for so long since it might have is well.
+# A noted row that its queue tries by itself is well when it has not failed for so long since it might have.
 STALE_MS: Final = 600_000
 # To find one row at fault among a thousand takes about ten failures; what is left comes in the next pass.
 FAILURES_PER_PASS_MAX: Final = 64
 # What a pass of second tries may take of each sweep; what is left comes again when its lease is over.
 TRYING_S_MAX: Final = 20.0
 FAILURE_SIZE_MAX: Final = 500
-
-Leased: TypeAlias = Literal["payments", "notifications", "webhooks"]
-LEASED: Final[tuple[Leased, ...]] = ("payments", "notifications", "webhooks")
 
 Work: TypeAlias = Callable[[Sequence[str]], Awaitable[int]]
 """Does some rows of a sweep, all or none of them; returns how many it handled."""
@@ -126,6 +124,32 @@ class Setbacks:
             _log.warning("%s failed for the %d. time: %r", name, attempts, error)
 
 
+class Broom:
+    """Clears away rows that are over, by two statements that share their first arguments.
+
+    `due` lists the ids of some, at most as many as its last argument, and passes over rows that are noted;
+    `drop` clears away those of its last argument that are over.
+    """
+
+    def __init__(
+        self, pool: asyncpg.Pool, sweep: str, *, due: str, drop: str, arguments: Sequence[object] = ()
+    ) -> None:
+        self._pool = pool
+        self._setbacks = Setbacks(pool, sweep)
+        self._due = due
+        self._drop_sql = drop
+        self._arguments = arguments
+
+    async def sweep(self, limit: int) -> int:
+        """Clears away up to `limit` rows; returns how many."""
+        rows = await self._pool.fetch(self._due, *self._arguments, limit)
+        return await self._setbacks.each([row["id"] for row in rows], self._drop)
+
+    async def _drop(self, row_ids: Sequence[str]) -> int:
+        status = await self._pool.execute(self._drop_sql, *self._arguments, row_ids)
+        return int(status.split()[-1])
+
+
 class SecondTries:
     """Tries rows again that a sweep failed on; `works` says how, by the names of the sweeps."""
 
@@ -136,6 +160,13 @@ class SecondTries:
     def add(self, works: Mapping[str, Work]) -> None:
         """Learns how rows of other sweeps are tried."""
         self._works.update(works)
+
+    async def forget_stale(self, limit: int) -> int:
+        """Forgets up to `limit` noted rows of other sweeps that are well; returns how many."""
+        status = await self._pool.execute(
+            QUERIES["forget_stale_setbacks"], list(self._works), STALE_MS, limit
+        )
+        return int(status.split()[-1])
 
     async def look(self, limit: int) -> int:
         """Tries up to `limit` rows whose pause is over, each alone; returns how many there were.
@@ -182,9 +213,3 @@ async def count_setbacks(pool: asyncpg.Pool) -> dict[str, SetbackCount]:
     """Returns the counts of the sweeps that have any."""
     rows = await pool.fetch(QUERIES["count_setbacks"])
     return {row["sweep"]: SetbackCount(row["failing"], row["set_aside"]) for row in rows}
-
-
-async def forget_stale(pool: asyncpg.Pool, limit: int) -> int:
-    """Forgets up to `limit` noted rows of leased queues that are well; returns how many."""
-    status = await pool.execute(QUERIES["forget_stale_setbacks"], list(LEASED), STALE_MS, limit)
-    return int(status.split()[-1])

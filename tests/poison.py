@@ -19,12 +19,18 @@ $$;
 """
 
 
-async def poison(pool: asyncpg.Pool, table: str, column: str, values: Sequence[str]) -> None:
-    """Lets every change of the table's rows fail that have one of the values in the column."""
+async def poison(
+    pool: asyncpg.Pool, table: str, column: str, values: Sequence[str], *, when: str | None = None
+) -> None:
+    """Lets every change of the table's rows fail that have one of the values in the column.
+
+    With `when`, a condition on NEW, only updates fail that meet it.
+    """
+    events, condition = ("INSERT OR UPDATE OR DELETE", "") if when is None else ("UPDATE", f"WHEN ({when})")
     await pool.execute(_SET_UP)
     await pool.execute(
-        f"CREATE TRIGGER a_poisoned BEFORE INSERT OR UPDATE OR DELETE ON {table}"
-        f" FOR EACH ROW EXECUTE FUNCTION poisoned('{column}')"
+        f"CREATE TRIGGER a_poisoned BEFORE {events} ON {table}"
+        f" FOR EACH ROW {condition} EXECUTE FUNCTION poisoned('{column}')"
     )
     await pool.executemany("INSERT INTO poison (id) VALUES ($1)", [(value,) for value in values])
 

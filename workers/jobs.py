@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from groups.setbacks import SecondTries, count_setbacks, forget_stale
+from groups.setbacks import SecondTries, count_setbacks
 from pintuan.archive.service import Archivist
 from pintuan.gateway_events.store import purge
 from pintuan.metrics import note_sweep, show_setbacks
@@ -121,6 +121,8 @@ class Jobs:
         self.archive = Passes("archive", self._archive)
         self.setbacks = Passes("setbacks", self._try_again)
         self.second_tries = SecondTries(stores.pool, stores.engine.second_tries())
+        if self._archivist is not None:
+            self.second_tries.add(self._archivist.second_tries())
         self._drains: set[asyncio.Task[None]] = set()
 
     async def drain_payments(self) -> None:
@@ -209,7 +211,7 @@ class Jobs:
 
     async def _purge_keys(self) -> None:
         await until_nothing_left(self._engine.purge_expired_keys, KEYS_PER_ROUND)
-        await until_nothing_left(self._forget_stale_setbacks, KEYS_PER_ROUND)
+        await until_nothing_left(self.second_tries.forget_stale, KEYS_PER_ROUND)
         await until_nothing_left(self._purge_gateway_events, KEYS_PER_ROUND)
 
     async def _archive(self) -> None:
@@ -217,9 +219,6 @@ class Jobs:
             await until_nothing_left(self._archivist.archive_groups, ARCHIVED_PER_ROUND)
             await until_nothing_left(self._archivist.archive_solo_orders, ARCHIVED_PER_ROUND)
             await until_nothing_left(self._archivist.forget_limits, ARCHIVED_PER_ROUND)
-
-    async def _forget_stale_setbacks(self, limit: int) -> int:
-        return await forget_stale(self._pool, limit)
 
     async def _purge_gateway_events(self, limit: int) -> int:
         return await purge(self._pool, age_ms=EVENT_AGE_MS, limit=limit)

@@ -15,6 +15,7 @@ from workers.passes import Passes
 if TYPE_CHECKING:
     import asyncpg
 
+    from groups.setbacks import Work
     from pintuan.auth.keyring import Keyring
     from pintuan.identity.erasures import Eraser
     from pintuan.notifications.courier import Courier
@@ -44,6 +45,10 @@ class People:
         self.nudges = Passes("nudges", self._nudge)
         self.erasures = Passes("erasures", self._erase)
         self.tidying = Passes("tidying", self._tidy)
+
+    def second_tries(self) -> dict[str, Work]:
+        """Returns how rows are tried again that a sweep for people failed on."""
+        return self._nudger.second_tries() | self._eraser.second_tries()
 
     async def close(self) -> None:
         """Waits for what is under way in the background."""

@@ -62,6 +62,7 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
         jobs = Jobs(stores)
         people = _people_of(resources)
         webhooks = Webhooks(resources)
+        jobs.second_tries.add(people.second_tries() | webhooks.second_tries())
         try:
             clock = Clock(sweeps_of(jobs, people, webhooks))
             rings = Rings(queue, answers_of(jobs, people, webhooks), resources.tracing)

@@ -10,6 +10,7 @@ from workers.jobs import until_nothing_left
 from workers.passes import Passes
 
 if TYPE_CHECKING:
+    from groups.setbacks import Work
     from pintuan.bootstrap import Resources
 
 ROWS_PER_ROUND: Final = 1_000
@@ -35,6 +36,14 @@ class Webhooks:
     async def sample(self) -> None:
         """Shows for how long what waits longest has waited."""
         await self._courier.measure()
+
+    def second_tries(self) -> dict[str, Work]:
+        """Returns how events are tried again that could not be made deliveries."""
+        return self._courier.second_tries()
+
+    async def finish(self) -> None:
+        """Waits for all that is on its way."""
+        await self._courier.finish()
 
     async def close(self) -> None:
         """Starts nothing more; what is on its way has a moment to arrive."""

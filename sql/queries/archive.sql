@@ -7,13 +7,22 @@ SELECT EXISTS (
     WHERE name = '0023_archive' AND applied_at < app_now() - $1::bigint * interval '1 millisecond'
 );
 
+-- name: groups_to_archive
+-- Lists up to $2 groups that ended over $1 ms ago and have orders outside the archive, the oldest first; those that
+-- failed are tried elsewhere.
+SELECT g.id FROM groups g
+WHERE g.ended_at IS NOT NULL AND g.archived_at IS NULL
+    AND coalesce(g.kept_from, g.ended_at) < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'archive' AND s.row_id = g.id)
+ORDER BY coalesce(g.kept_from, g.ended_at)
+LIMIT $2;
+
 -- name: lock_groups_to_archive
--- Takes up to $2 groups that ended over $1 ms ago and have orders outside the archive, the oldest first.
+-- Takes those of groups $1 that ended over $2 ms ago and have orders outside the archive.
 SELECT id FROM groups
-WHERE ended_at IS NOT NULL AND archived_at IS NULL
-    AND coalesce(kept_from, ended_at) < app_now() - $1::bigint * interval '1 millisecond'
-ORDER BY coalesce(kept_from, ended_at)
-LIMIT $2
+WHERE id = ANY($1::text[]) AND ended_at IS NOT NULL AND archived_at IS NULL
+    AND coalesce(kept_from, ended_at) < app_now() - $2::bigint * interval '1 millisecond'
+ORDER BY id
 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: lock_orders_of_groups
@@ -38,15 +47,26 @@ WHERE o.id IN (
 ORDER BY o.id
 FOR UPDATE OF o;
 
--- name: lock_solo_orders
--- Takes up to $2 orders without a group that changed last over $1 ms ago and seem to be over.
+-- name: solo_orders_to_archive
+-- Lists up to $2 orders without a group that changed last over $1 ms ago and seem to be over; those that failed are tried
+-- elsewhere.
 SELECT o.id
 FROM orders o
 WHERE o.group_id IS NULL AND o.status NOT IN ('held', 'authorised')
     AND o.updated_at < app_now() - $1::bigint * interval '1 millisecond'
     AND order_is_over(o.id, o.status)
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'solo orders' AND s.row_id = o.id)
 ORDER BY o.updated_at
-LIMIT $2
+LIMIT $2;
+
+-- name: lock_solo_orders
+-- Takes those of orders $1 without a group that changed last over $2 ms ago and seem to be over.
+SELECT o.id
+FROM orders o
+WHERE o.id = ANY($1::text[]) AND o.group_id IS NULL AND o.status NOT IN ('held', 'authorised')
+    AND o.updated_at < app_now() - $2::bigint * interval '1 millisecond'
+    AND order_is_over(o.id, o.status)
+ORDER BY o.id
 FOR UPDATE OF o SKIP LOCKED;
 
 -- name: archive_orders
@@ -121,8 +141,9 @@ back AS (
 )
 SELECT count(*) FROM back;
 
--- name: lock_deal_to_forget
--- Takes the deal that ended longest ago, over $1 ms, of which buyers' units are kept and no group runs any more.
+-- name: deals_to_forget
+-- Lists up to $2 deals that ended over $1 ms ago, the oldest first, of which buyers' units are kept and no group runs
+-- any more; those that failed are tried elsewhere.
 SELECT d.id
 FROM deals d
 WHERE d.limits_forgotten_at IS NULL
@@ -130,8 +151,19 @@ WHERE d.limits_forgotten_at IS NULL
     AND NOT EXISTS (
         SELECT FROM groups g WHERE g.deal_id = d.id AND g.status IN ('open', 'closing', 'settling')
     )
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'limits' AND s.row_id = d.id)
 ORDER BY deal_ended_at(d.status, d.ends_at, d.updated_at)
-LIMIT 1
+LIMIT $2;
+
+-- name: lock_deal_to_forget
+-- Takes deal $1 if it ended over $2 ms ago, buyers' units of it are kept and no group of it runs any more.
+SELECT d.id
+FROM deals d
+WHERE d.id = $1 AND d.limits_forgotten_at IS NULL
+    AND deal_ended_at(d.status, d.ends_at, d.updated_at) < app_now() - $2::bigint * interval '1 millisecond'
+    AND NOT EXISTS (
+        SELECT FROM groups g WHERE g.deal_id = d.id AND g.status IN ('open', 'closing', 'settling')
+    )
 FOR NO KEY UPDATE OF d SKIP LOCKED;
 
 -- name: forget_units

@@ -12,8 +12,11 @@ SELECT EXISTS (
 );
 
 -- name: due_erasures
--- Lists up to $1 erasures that want a look, the longest due first.
-SELECT subject FROM erasures WHERE look_at <= app_now() ORDER BY look_at LIMIT $1;
+-- Lists up to $1 erasures that want a look, the longest due first; those that failed are tried elsewhere.
+SELECT e.subject FROM erasures e
+WHERE e.look_at <= app_now()
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'erasures' AND s.row_id = e.subject)
+ORDER BY e.look_at LIMIT $1;
 
 -- name: lock_erasure
 -- Takes an erasure, unless somebody else is at it.

@@ -40,14 +40,16 @@ SET due_at = app_now(), state = CASE WHEN escalated_at IS NULL THEN state ELSE '
     attempts = CASE WHEN escalated_at IS NULL THEN attempts ELSE greatest(attempts, $2) END, escalated_at = NULL
 WHERE order_id = $1 AND (escalated_at IS NOT NULL OR (state IN ('due', 'unknown') AND due_at > app_now()));
 
+-- name: gateway_events_to_purge
+-- Lists up to $2 events older than $1 ms that surprised nobody; a gateway repeats one for days, not weeks.
+SELECT e.gateway || ' ' || e.event_id AS id FROM gateway_events e
+WHERE e.surprise IS NULL AND e.received_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'gateway events' AND s.row_id = e.gateway || ' ' || e.event_id AND s.look_at > app_now())
+ORDER BY e.received_at LIMIT $2;
+
 -- name: purge_gateway_events
--- Forgets up to $2 events older than $1 ms that surprised nobody; a gateway repeats one for days, not weeks.
-DELETE FROM gateway_events
-WHERE ctid = ANY (
-    ARRAY(
-        SELECT ctid FROM gateway_events
-        WHERE surprise IS NULL AND received_at < app_now() - $1::bigint * interval '1 millisecond'
-        ORDER BY received_at
-        LIMIT $2
-    )
-);
+-- Forgets those of events $2 that are older than $1 ms.
+DELETE FROM gateway_events e
+USING unnest($2::text[]) AS u (id)
+WHERE e.gateway = split_part(u.id, ' ', 1) AND e.event_id = substr(u.id, strpos(u.id, ' ') + 1)
+    AND e.received_at < app_now() - $1::bigint * interval '1 millisecond';

@@ -76,20 +76,46 @@ ON CONFLICT (contact_digest, client_digest) DO UPDATE SET seen_at = app_now();
 -- Forgets from where somebody signed in.
 DELETE FROM known_clients WHERE contact_digest = ANY($1::bytea[]);
 
+-- name: asked_codes_to_purge
+-- Lists up to $1 codes that have expired, in hexadecimal digits of whose and which client's they are.
+SELECT encode(c.contact_digest, 'hex') || encode(c.client_digest, 'hex') AS id FROM asked_codes c
+WHERE c.expires_at < app_now()
+    AND NOT EXISTS (
+        SELECT FROM setbacks s WHERE s.sweep = 'asked codes' AND s.look_at > app_now()
+            AND s.row_id = encode(c.contact_digest, 'hex') || encode(c.client_digest, 'hex')
+    )
+LIMIT $1;
+
 -- name: purge_asked_codes
--- Forgets up to $1 codes that have expired.
+-- Forgets those of codes $1 that have expired.
 DELETE FROM asked_codes
 WHERE (contact_digest, client_digest) IN (
-    SELECT contact_digest, client_digest FROM asked_codes WHERE expires_at < app_now() LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT c.contact_digest, c.client_digest
+    FROM unnest($1::text[]) AS u (id)
+    JOIN asked_codes c ON c.contact_digest = decode(left(u.id, 64), 'hex') AND c.client_digest = decode(right(u.id, -64), 'hex')
+    WHERE c.expires_at < app_now()
+    FOR UPDATE OF c SKIP LOCKED
 );
 
+-- name: known_clients_to_purge
+-- Lists up to $2 clients that nobody signed in from for $1 ms, in hexadecimal digits of whose they are and which.
+SELECT encode(c.contact_digest, 'hex') || encode(c.client_digest, 'hex') AS id FROM known_clients c
+WHERE c.seen_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (
+        SELECT FROM setbacks s WHERE s.sweep = 'known clients' AND s.look_at > app_now()
+            AND s.row_id = encode(c.contact_digest, 'hex') || encode(c.client_digest, 'hex')
+    )
+LIMIT $2;
+
 -- name: purge_known_clients
--- Forgets up to $2 clients from which nobody signed in for $1 ms.
+-- Forgets those of clients $2 that nobody signed in from for $1 ms.
 DELETE FROM known_clients
 WHERE (contact_digest, client_digest) IN (
-    SELECT contact_digest, client_digest FROM known_clients
-    WHERE seen_at < app_now() - $1::bigint * interval '1 millisecond'
-    LIMIT $2
+    SELECT c.contact_digest, c.client_digest
+    FROM unnest($2::text[]) AS u (id)
+    JOIN known_clients c ON c.contact_digest = decode(left(u.id, 64), 'hex') AND c.client_digest = decode(right(u.id, -64), 'hex')
+    WHERE c.seen_at < app_now() - $1::bigint * interval '1 millisecond'
+    FOR UPDATE OF c SKIP LOCKED
 );
 
 -- name: put_code
@@ -193,25 +219,46 @@ WHERE account_id = $1
 ORDER BY created_at DESC, id DESC
 LIMIT $2;
 
+-- name: sessions_to_purge
+-- Lists up to $2 sessions that expired more than $1 ms ago.
+SELECT r.id FROM refresh_sessions r
+WHERE r.expires_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'sessions' AND s.row_id = r.id AND s.look_at > app_now())
+LIMIT $2;
+
 -- name: purge_sessions
--- Forgets up to $2 sessions that expired more than $1 ms ago.
+-- Forgets those of sessions $2 that expired more than $1 ms ago.
 DELETE FROM refresh_sessions
-WHERE id IN (
-    SELECT id FROM refresh_sessions
-    WHERE expires_at < app_now() - $1::bigint * interval '1 millisecond'
-    LIMIT $2
-);
+WHERE id = ANY($2::text[]) AND expires_at < app_now() - $1::bigint * interval '1 millisecond';
+
+-- name: codes_to_purge
+-- Lists up to $1 codes that have expired, in hexadecimal digits of whose they are.
+SELECT encode(c.contact_digest, 'hex') AS id FROM sign_in_codes c
+WHERE c.expires_at < app_now()
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'codes' AND s.row_id = encode(c.contact_digest, 'hex') AND s.look_at > app_now())
+LIMIT $1;
 
 -- name: purge_codes
--- Forgets up to $1 codes that have expired.
+-- Forgets those of codes $1 that have expired.
 DELETE FROM sign_in_codes
-WHERE contact_digest IN (SELECT contact_digest FROM sign_in_codes WHERE expires_at < app_now() LIMIT $1);
+WHERE contact_digest = ANY(ARRAY(SELECT decode(u, 'hex') FROM unnest($1::text[]) AS u)) AND expires_at < app_now();
+
+-- name: windows_to_purge
+-- Lists up to $1 windows in which nothing counts any more.
+SELECT w.scope || ' ' || encode(w.key_digest, 'hex') AS id FROM limit_windows w
+WHERE w.idle_at < app_now()
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'windows' AND s.row_id = w.scope || ' ' || encode(w.key_digest, 'hex') AND s.look_at > app_now())
+LIMIT $1;
 
 -- name: purge_windows
--- Forgets up to $1 windows in which nothing counts any more; one that is being counted in is left.
+-- Forgets those of windows $1 in which nothing counts any more; one that is being counted in is left.
 DELETE FROM limit_windows
 WHERE (scope, key_digest) IN (
-    SELECT scope, key_digest FROM limit_windows WHERE idle_at < app_now() LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT w.scope, w.key_digest
+    FROM unnest($1::text[]) AS u (id)
+    JOIN limit_windows w ON w.scope = left(u.id, -65) AND w.key_digest = decode(right(u.id, 64), 'hex')
+    WHERE w.idle_at < app_now()
+    FOR UPDATE OF w SKIP LOCKED
 );
 
 -- name: recently_erased_subjects

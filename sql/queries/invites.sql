@@ -109,21 +109,36 @@ WHERE i.code = $2 AND i.opened_at IS NULL AND g.id = i.group_id AND g.share_code
 -- Notes that somebody wants no messages of a kind any more.
 INSERT INTO unsubscribes (recipient_digest, kind, kid, sealed) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
 
+-- name: unsubscribes_to_reseal
+-- Lists up to $2 of those whose hash was not made with the current key.
+SELECT u.kind || ' ' || encode(u.recipient_digest, 'hex') AS id FROM unsubscribes u
+WHERE u.kid <> $1
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'unsubscribes' AND s.row_id = u.kind || ' ' || encode(u.recipient_digest, 'hex') AND s.look_at > app_now())
+LIMIT $2;
+
 -- name: stale_unsubscribes
--- Locks up to $2 of those whose hash was not made with the current key.
-SELECT recipient_digest, kind, sealed FROM unsubscribes WHERE kid <> $1 LIMIT $2 FOR UPDATE SKIP LOCKED;
+-- Locks those of $2 whose hash was not made with the current key.
+SELECT u.recipient_digest, u.kind, u.sealed FROM unsubscribes u
+WHERE u.kid <> $1 AND u.kind || ' ' || encode(u.recipient_digest, 'hex') = ANY($2::text[])
+FOR UPDATE SKIP LOCKED;
 
 -- name: drop_unsubscribe
 -- Takes one back, to be written again under another hash.
 DELETE FROM unsubscribes WHERE recipient_digest = $1 AND kind = $2;
 
+-- name: recipients_to_forget
+-- Lists up to $1 invitations to groups whose deadline is long past, whose recipients are known.
+SELECT i.code AS id FROM invites i
+WHERE i.recipient_digest IS NOT NULL AND i.forget_at <= app_now()
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'recipients' AND s.row_id = i.code AND s.look_at > app_now())
+LIMIT $1;
+
 -- name: forget_recipients
--- Forgets up to $1 recipients of groups whose deadline is long past.
+-- Forgets the recipients of those of invitations $1 whose time is over.
 UPDATE invites SET recipient_digest = NULL, sealed = NULL
 WHERE code IN (
     SELECT code FROM invites
-    WHERE recipient_digest IS NOT NULL AND forget_at <= app_now()
-    LIMIT $1
+    WHERE code = ANY($1::text[]) AND recipient_digest IS NOT NULL AND forget_at <= app_now()
     FOR UPDATE SKIP LOCKED
 );
 

@@ -22,6 +22,10 @@ WHERE n.id = ANY (
     ARRAY(
         SELECT d.id FROM notifications d
         WHERE d.state IN ('due', 'in_flight') AND d.due_at <= app_now()
+            AND NOT EXISTS (
+                SELECT FROM setbacks s
+                WHERE s.sweep = 'notifications' AND s.row_id = d.id AND s.look_at > app_now()
+            )
         ORDER BY d.due_at
         LIMIT $1
         FOR UPDATE SKIP LOCKED
@@ -52,22 +56,33 @@ UPDATE notifications
 SET state = 'due', failure = $4, due_at = app_now() + $3::bigint * interval '1 millisecond'
 WHERE id = $1 AND state = 'in_flight' AND attempts = $2;
 
+-- name: notifications_to_wipe
+-- Lists up to $2 ended messages that were kept readable for $1 ms.
+SELECT n.id FROM notifications n
+WHERE n.sealed IS NOT NULL AND n.ended_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'readable messages' AND s.row_id = n.id AND s.look_at > app_now())
+LIMIT $2;
+
 -- name: wipe_notifications
--- Wipes up to $2 ended messages that were kept readable for $1 ms.
+-- Wipes those of messages $2 that were kept readable for $1 ms.
 UPDATE notifications SET sealed = NULL
 WHERE id IN (
     SELECT id FROM notifications
-    WHERE sealed IS NOT NULL AND ended_at < app_now() - $1::bigint * interval '1 millisecond'
-    LIMIT $2
+    WHERE id = ANY($2::text[]) AND sealed IS NOT NULL AND ended_at < app_now() - $1::bigint * interval '1 millisecond'
     FOR UPDATE SKIP LOCKED
 );
 
+-- name: notifications_to_purge
+-- Lists up to $2 messages that ended more than $1 ms ago.
+SELECT n.id FROM notifications n
+WHERE n.ended_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'old messages' AND s.row_id = n.id AND s.look_at > app_now())
+LIMIT $2;
+
 -- name: purge_notifications
--- Forgets up to $2 messages that ended more than $1 ms ago.
+-- Forgets those of messages $2 that ended more than $1 ms ago.
 DELETE FROM notifications
-WHERE id IN (
-    SELECT id FROM notifications WHERE ended_at < app_now() - $1::bigint * interval '1 millisecond' LIMIT $2
-);
+WHERE id = ANY($2::text[]) AND ended_at < app_now() - $1::bigint * interval '1 millisecond';
 
 -- name: drop_notifications
 -- Forgets every message to a recipient.

@@ -1,20 +1,29 @@
 -- Nudges: what the members of a group are told without asking, and when.
 
+-- name: due_nudges
+-- Lists up to $1 nudges that are due, the longest due first; those that failed are tried elsewhere.
+SELECT n.group_id || ' ' || n.kind AS id
+FROM nudges n JOIN groups g ON g.id = n.group_id
+WHERE n.due_at <= app_now()
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'nudges' AND s.row_id = n.group_id || ' ' || n.kind)
+ORDER BY n.due_at
+LIMIT $1;
+
 -- name: take_due_nudges
--- Locks up to $1 nudges that are due, the longest due first, with what they are judged by and say.
+-- Locks those of nudges $1 that are due, with what they are judged by and say.
 SELECT
     n.group_id, n.kind, n.after_buyer_id, g.status, g.share_code, g.deadline, g.currency, g.min_headcount,
     g.tier_headcounts, g.tier_prices_minor, p.headcount, d.title, d.nudges AS wanted,
     deal_status_at(d.status, d.starts_at, d.ends_at, app_now()) = 'active'
         AND EXISTS (SELECT FROM lanes l WHERE l.deal_id = d.id AND l.sold_units < l.stock_units) AS sells,
     app_now() AS now, (extract(epoch FROM app_now() - n.due_at) * 1000)::bigint AS late_ms
-FROM nudges n
+FROM unnest($1::text[]) AS u (id)
+JOIN nudges n ON n.group_id = split_part(u.id, ' ', 1) AND n.kind = split_part(u.id, ' ', 2)
 JOIN groups g ON g.id = n.group_id
 JOIN group_progress p ON p.group_id = n.group_id
 JOIN deals d ON d.id = g.deal_id
 WHERE n.due_at <= app_now()
 ORDER BY n.due_at
-LIMIT $1
 FOR UPDATE OF n SKIP LOCKED;
 
 -- name: end_nudges

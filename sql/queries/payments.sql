@@ -12,6 +12,11 @@ WITH claimed AS (
             SELECT d.ctid
             FROM payment_operations d
             WHERE d.state IN ('due', 'in_flight', 'unknown') AND d.due_at <= app_now()
+                AND NOT EXISTS (
+                    SELECT FROM setbacks s
+                    WHERE s.sweep = 'payments' AND s.look_at > app_now()
+                        AND s.row_id = concat_ws(':', d.order_id, d.kind, nullif(d.operation_no, 0))
+                )
             ORDER BY d.due_at
             LIMIT $1
             FOR UPDATE SKIP LOCKED

@@ -35,11 +35,11 @@ RETURNING s.sweep, s.row_id;
 DELETE FROM setbacks WHERE sweep = $1 AND row_id = ANY($2::text[]);
 
 -- name: forget_stale_setbacks
--- Forgets up to $3 rows of queues $1, which try them again by themselves, that have not failed in $2 ms since they might.
+-- Forgets up to $3 rows of sweeps that try them by themselves, not one of $1, that have not failed in $2 ms since they might.
 DELETE FROM setbacks
 WHERE (sweep, row_id) IN (
     SELECT sweep, row_id FROM setbacks
-    WHERE sweep = ANY($1::text[]) AND look_at < app_now() - $2::bigint * interval '1 millisecond'
+    WHERE sweep <> ALL($1::text[]) AND look_at < app_now() - $2::bigint * interval '1 millisecond'
     LIMIT $3
     FOR UPDATE SKIP LOCKED
 );

@@ -58,23 +58,37 @@ RETURNING secret_no, ends_at;
 -- Adds the secret that a locked endpoint signs with from now on.
 INSERT INTO webhook_secrets (endpoint_id, secret_no, sealed, kid) VALUES ($1, $2, $3, $4);
 
+-- name: secrets_to_reseal
+-- Lists up to $2 live secrets that are encrypted under one of the keys $1.
+SELECT w.endpoint_id || ' ' || w.secret_no AS id FROM webhook_secrets w
+WHERE w.kid = ANY($1::text[]) AND (w.ends_at IS NULL OR w.ends_at > app_now())
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'secrets' AND s.row_id = w.endpoint_id || ' ' || w.secret_no AND s.look_at > app_now())
+LIMIT $2;
+
 -- name: stale_secrets
--- Lists up to $2 live secrets that are encrypted under one of the keys $1, and locks them.
-SELECT endpoint_id, secret_no, sealed FROM webhook_secrets
-WHERE kid = ANY($1::text[]) AND (ends_at IS NULL OR ends_at > app_now())
-LIMIT $2
+-- Locks those of secrets $2 that live and are encrypted under one of the keys $1.
+SELECT w.endpoint_id, w.secret_no, w.sealed FROM webhook_secrets w
+WHERE w.kid = ANY($1::text[]) AND (w.ends_at IS NULL OR w.ends_at > app_now())
+    AND w.endpoint_id || ' ' || w.secret_no = ANY($2::text[])
 FOR UPDATE SKIP LOCKED;
 
 -- name: reseal_secret
 -- Keeps a locked secret encrypted under another key.
 UPDATE webhook_secrets SET sealed = $3, kid = $4 WHERE endpoint_id = $1 AND secret_no = $2;
 
+-- name: secrets_to_purge
+-- Lists up to $1 secrets that have ended.
+SELECT w.endpoint_id || ' ' || w.secret_no AS id FROM webhook_secrets w
+WHERE w.ends_at <= app_now()
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'ended secrets' AND s.row_id = w.endpoint_id || ' ' || w.secret_no AND s.look_at > app_now())
+LIMIT $1;
+
 -- name: purge_secrets
--- Forgets up to $1 secrets that have ended.
-DELETE FROM webhook_secrets
-WHERE (endpoint_id, secret_no) IN (
-    SELECT endpoint_id, secret_no FROM webhook_secrets WHERE ends_at <= app_now() LIMIT $1
-);
+-- Forgets those of secrets $1 that have ended.
+DELETE FROM webhook_secrets w
+USING unnest($1::text[]) AS u (id)
+WHERE w.endpoint_id = split_part(u.id, ' ', 1) AND w.secret_no = split_part(u.id, ' ', 2)::integer
+    AND w.ends_at <= app_now();
 
 -- name: insert_ping
 -- Writes an event for one endpoint alone, and answers its delivery.
@@ -136,13 +150,19 @@ SELECT
             AND v.created_at > (SELECT max(created_at) FROM wanted) AND v.created_at < coalesce($4, 'infinity')
     ) AS continue_from;
 
+-- name: new_events
+-- Lists up to $1 new events, the oldest first; those that failed are tried elsewhere.
+SELECT v.id FROM webhook_events v
+WHERE NOT v.fanned_out AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'events' AND s.row_id = v.id)
+ORDER BY v.created_at
+LIMIT $1;
+
 -- name: fan_out_events
--- Makes a delivery of each of up to $1 new events for every endpoint that wants it.
+-- Makes a delivery of each new event of $1 for every endpoint that wants it; answers how many events.
 WITH taken AS (
     SELECT id, merchant_id, type, created_at FROM webhook_events
-    WHERE NOT fanned_out
+    WHERE id = ANY($1::text[]) AND NOT fanned_out
     ORDER BY created_at
-    LIMIT $1
     FOR UPDATE SKIP LOCKED
 ),
 made AS (
@@ -183,6 +203,10 @@ candidates AS (
     CROSS JOIN LATERAL (
         SELECT id, due_at FROM webhook_deliveries
         WHERE endpoint_id = r.id AND state IN ('due', 'in_flight') AND due_at <= app_now()
+            AND NOT EXISTS (
+                SELECT FROM setbacks s
+                WHERE s.sweep = 'webhooks' AND s.row_id = webhook_deliveries.id AND s.look_at > app_now()
+            )
         ORDER BY due_at
         LIMIT greatest(r.room, 0)
     ) d
@@ -293,10 +317,18 @@ since (at) AS (
 )
 SELECT greatest(extract(epoch FROM app_now() - min(at)) * 1000, 0)::bigint FROM since;
 
+-- name: events_to_purge
+-- Lists up to $2 events older than $1 ms.
+SELECT v.id FROM webhook_events v
+WHERE v.created_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'webhook events' AND s.row_id = v.id AND s.look_at > app_now())
+LIMIT $2;
+
 -- name: purge_events
--- Forgets up to $2 events older than $1 ms, with their deliveries.
+-- Forgets those of events $2 that are older than $1 ms, with their deliveries.
 DELETE FROM webhook_events
 WHERE id IN (
-    SELECT id FROM webhook_events WHERE created_at < app_now() - $1::bigint * interval '1 millisecond' LIMIT $2
+    SELECT id FROM webhook_events
+    WHERE id = ANY($2::text[]) AND created_at < app_now() - $1::bigint * interval '1 millisecond'
     FOR UPDATE SKIP LOCKED
 );

@@ -7,18 +7,26 @@ brings it back in its own transaction; its age then begins anew.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from groups.setbacks import Setbacks
 from pintuan.archive import store
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import asyncpg
+
+    from groups.setbacks import Work
 
 # Of a large group one batch takes a part; small ones share a batch.
 GROUPS_PER_BATCH: Final = 100
+DEALS_PER_BATCH: Final = 10
+ROWS_PER_SECOND_TRY: Final = 1_000
 # A release migrates before it replaces processes one by one, which takes minutes.
 RELEASE_MS: Final = 3_600_000
 
@@ -37,6 +45,9 @@ class Archivist:
     def __init__(self, pool: asyncpg.Pool, *, age_ms: int) -> None:
         self._pool = pool
         self._age_ms = age_ms
+        self._group_setbacks = Setbacks(pool, "archive")
+        self._order_setbacks = Setbacks(pool, "solo orders")
+        self._deal_setbacks = Setbacks(pool, "limits")
 
     async def may_begin(self) -> bool:
         """Says whether every process that runs by now finds orders in the archive."""
@@ -44,26 +55,48 @@ class Archivist:
 
     async def archive_groups(self, limit: int) -> int:
         """Moves up to `limit` orders of groups; returns how many groups and orders it was done with."""
-        groups, orders = await retry_serialization(lambda: self._archive_groups(limit))
+        group_ids = await store.groups_to_archive(self._pool, age_ms=self._age_ms, limit=GROUPS_PER_BATCH)
+        return await self._group_setbacks.each(group_ids, partial(self._archive_some_groups, limit=limit))
+
+    async def archive_solo_orders(self, limit: int) -> int:
+        """Moves up to `limit` orders without a group; returns how many."""
+        order_ids = await store.solo_orders_to_archive(self._pool, age_ms=self._age_ms, limit=limit)
+        return await self._order_setbacks.each(order_ids, self._archive_some_orders)
+
+    async def forget_limits(self, limit: int) -> int:
+        """Forgets what up to `limit` buyers have of each of a few deals that ended; returns how many rows."""
+        deal_ids = await store.deals_to_forget(self._pool, age_ms=self._age_ms, limit=DEALS_PER_BATCH)
+        forget = partial(self._forget_some_limits, limit=limit)
+        return sum([await self._deal_setbacks.each([deal_id], forget) for deal_id in deal_ids])
+
+    def second_tries(self) -> dict[str, Work]:
+        """Returns how what could not be archived or forgotten is tried again."""
+        return {
+            "archive": partial(self._archive_some_groups, limit=ROWS_PER_SECOND_TRY),
+            "solo orders": self._archive_some_orders,
+            "limits": partial(self._forget_some_limits, limit=ROWS_PER_SECOND_TRY),
+        }
+
+    async def _archive_some_groups(self, group_ids: Sequence[str], *, limit: int) -> int:
+        groups, orders = await retry_serialization(lambda: self._archive_groups(group_ids, limit))
         if orders:
             _logger.debug("orders archived", orders=orders)
         return groups + orders
 
-    async def archive_solo_orders(self, limit: int) -> int:
-        """Moves up to `limit` orders without a group; returns how many."""
-        orders = await retry_serialization(lambda: self._archive_solo_orders(limit))
+    async def _archive_some_orders(self, order_ids: Sequence[str]) -> int:
+        orders = await retry_serialization(lambda: self._archive_solo_orders(order_ids))
         if orders:
             _logger.debug("solo orders archived", orders=orders)
         return orders
 
-    async def forget_limits(self, limit: int) -> int:
-        """Forgets what up to `limit` buyers have of a deal that ended; returns how many rows it saw to."""
-        return await retry_serialization(lambda: self._forget_limits(limit))
+    async def _forget_some_limits(self, deal_ids: Sequence[str], *, limit: int) -> int:
+        return sum(
+            [await retry_serialization(partial(self._forget_limits, deal_id, limit)) for deal_id in deal_ids]
+        )
 
-    async def _forget_limits(self, limit: int) -> int:
+    async def _forget_limits(self, deal_id: str, limit: int) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
-            deal_id = await store.lock_deal_to_forget(connection, age_ms=self._age_ms)
-            if deal_id is None:
+            if not await store.lock_deal_to_forget(connection, deal_id, age_ms=self._age_ms):
                 return 0
             buyers = await store.forget_units(connection, deal_id, limit=limit)
             if buyers == limit:
@@ -71,11 +104,9 @@ class Archivist:
             await store.end_forgetting(connection, deal_id)
             return buyers + 1
 
-    async def _archive_groups(self, limit: int) -> tuple[int, int]:
+    async def _archive_groups(self, wanted: Sequence[str], limit: int) -> tuple[int, int]:
         async with self._pool.acquire() as connection, connection.transaction():
-            group_ids = await store.lock_groups_to_archive(
-                connection, age_ms=self._age_ms, limit=GROUPS_PER_BATCH
-            )
+            group_ids = await store.lock_groups_to_archive(connection, wanted, age_ms=self._age_ms)
             if not group_ids:
                 return 0, 0
             order_ids = await store.lock_orders_of_groups(connection, group_ids, limit=limit)
@@ -86,7 +117,7 @@ class Archivist:
             await store.end_archiving(connection, group_ids)
             return len(group_ids), orders
 
-    async def _archive_solo_orders(self, limit: int) -> int:
+    async def _archive_solo_orders(self, wanted: Sequence[str]) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
-            order_ids = await store.lock_solo_orders(connection, age_ms=self._age_ms, limit=limit)
+            order_ids = await store.lock_solo_orders(connection, wanted, age_ms=self._age_ms)
             return await store.archive_orders(connection, order_ids)

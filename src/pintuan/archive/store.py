@@ -26,9 +26,17 @@ async def is_known_everywhere(pool: asyncpg.Pool, *, release_ms: int) -> bool:
     return known
 
 
-async def lock_groups_to_archive(connection: Connection, *, age_ms: int, limit: int) -> list[str]:
-    """Takes groups that ended more than `age_ms` ago; those that somebody else has taken are left out."""
-    return [row["id"] for row in await connection.fetch(QUERIES["lock_groups_to_archive"], age_ms, limit)]
+async def groups_to_archive(pool: asyncpg.Pool, *, age_ms: int, limit: int) -> list[str]:
+    """Returns up to `limit` groups that ended more than `age_ms` ago, the oldest first."""
+    return [row["id"] for row in await pool.fetch(QUERIES["groups_to_archive"], age_ms, limit)]
+
+
+async def lock_groups_to_archive(
+    connection: Connection, group_ids: Sequence[str], *, age_ms: int
+) -> list[str]:
+    """Takes those of the groups that are to be archived and that nobody else has taken."""
+    rows = await connection.fetch(QUERIES["lock_groups_to_archive"], group_ids, age_ms)
+    return [row["id"] for row in rows]
 
 
 async def lock_orders_of_groups(connection: Connection, group_ids: Sequence[str], *, limit: int) -> list[str]:
@@ -36,9 +44,14 @@ async def lock_orders_of_groups(connection: Connection, group_ids: Sequence[str]
     return [row["id"] for row in await connection.fetch(QUERIES["lock_orders_of_groups"], group_ids, limit)]
 
 
-async def lock_solo_orders(connection: Connection, *, age_ms: int, limit: int) -> list[str]:
-    """Takes orders without a group that changed last more than `age_ms` ago and seem to be over."""
-    return [row["id"] for row in await connection.fetch(QUERIES["lock_solo_orders"], age_ms, limit)]
+async def solo_orders_to_archive(pool: asyncpg.Pool, *, age_ms: int, limit: int) -> list[str]:
+    """Returns orders without a group that changed last more than `age_ms` ago and seem to be over."""
+    return [row["id"] for row in await pool.fetch(QUERIES["solo_orders_to_archive"], age_ms, limit)]
+
+
+async def lock_solo_orders(connection: Connection, order_ids: Sequence[str], *, age_ms: int) -> list[str]:
+    """Takes those of the orders that are to be archived and that nobody else has taken."""
+    return [row["id"] for row in await connection.fetch(QUERIES["lock_solo_orders"], order_ids, age_ms)]
 
 
 async def archive_orders(connection: Connection, order_ids: Sequence[str]) -> int:
@@ -52,10 +65,14 @@ async def end_archiving(connection: Connection, group_ids: Sequence[str]) -> Non
     await connection.execute(QUERIES["end_archiving"], group_ids)
 
 
-async def lock_deal_to_forget(connection: Connection, *, age_ms: int) -> str | None:
-    """Takes a deal that ended more than `age_ms` ago, with all its groups; None when there is none left."""
-    deal_id: str | None = await connection.fetchval(QUERIES["lock_deal_to_forget"], age_ms)
-    return deal_id
+async def deals_to_forget(pool: asyncpg.Pool, *, age_ms: int, limit: int) -> list[str]:
+    """Returns up to `limit` deals that ended more than `age_ms` ago with all their groups, oldest first."""
+    return [row["id"] for row in await pool.fetch(QUERIES["deals_to_forget"], age_ms, limit)]
+
+
+async def lock_deal_to_forget(connection: Connection, deal_id: str, *, age_ms: int) -> bool:
+    """Takes such a deal; False when it is none any more, or somebody else has taken it."""
+    return await connection.fetchval(QUERIES["lock_deal_to_forget"], deal_id, age_ms) is not None
 
 
 async def forget_units(connection: Connection, deal_id: str, *, limit: int) -> int:

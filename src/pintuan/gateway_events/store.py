@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from groups.setbacks import Broom
 from pintuan.payments.operations import ATTEMPTS_MAX
 from sql import load_queries
 
@@ -58,5 +59,11 @@ async def make_due(connection: Connection, order_id: str) -> None:
 
 async def purge(pool: asyncpg.Pool, *, age_ms: int, limit: int) -> int:
     """Forgets old events that surprised nobody; returns how many."""
-    status: str = await pool.execute(QUERIES["purge_gateway_events"], age_ms, limit)
-    return int(status.rpartition(" ")[2])
+    broom = Broom(
+        pool,
+        "gateway events",
+        due=QUERIES["gateway_events_to_purge"],
+        drop=QUERIES["purge_gateway_events"],
+        arguments=[age_ms],
+    )
+    return await broom.sweep(limit)

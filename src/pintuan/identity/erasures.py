@@ -20,6 +20,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from groups.setbacks import Setbacks
 from pintuan.archive.store import bring_back_of_erased
 from pintuan.auth.verifier import REFUSED_HERE_S
 from pintuan.deals.service import tell_lanes
@@ -28,7 +29,10 @@ from sql import load_queries
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from groups.engine import GroupEngine
+    from groups.setbacks import Work
     from pintuan.identity.store import Connection
 
 ERASURES = load_queries("erasures")
@@ -87,26 +91,28 @@ class Eraser:
     def __init__(self, pool: asyncpg.Pool, engine: GroupEngine) -> None:
         self._pool = pool
         self._engine = engine
+        self._setbacks = Setbacks(pool, "erasures")
 
     async def look(self, limit: int) -> int:
         """Looks at up to `limit` erasures that are due; returns how many of them have more to do at once.
 
-        One that cannot be carried on delays no other.
+        One that cannot be carried on delays no other: it leaves the queue for the setbacks.
 
         Raises:
-            ExceptionGroup: some failed; they are looked at again.
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Postgres is away.
         """
         rows = await self._pool.fetch(ERASURES["due_erasures"], limit)
-        errors: list[Exception] = []
         unfinished = 0
         for row in rows:
-            try:
-                unfinished += await self.scrub(row["subject"], orders_max=ORDERS_PER_STEP)
-            except STORE_TROUBLE as error:
-                errors.append(error)
-        if errors:
-            raise ExceptionGroup("erasures that could not be carried on", errors)
+            unfinished += await self._setbacks.each([row["subject"]], self._scrub_some)
         return unfinished
+
+    def second_tries(self) -> dict[str, Work]:
+        """Returns how erasures are tried again that could not be carried on."""
+        return {"erasures": self._scrub_some}
+
+    async def _scrub_some(self, subjects: Sequence[str]) -> int:
+        return sum([await self.scrub(subject, orders_max=ORDERS_PER_STEP) for subject in subjects])
 
     async def scrub(self, subject: str, *, orders_max: int) -> bool:
         """Takes a subject out of up to `orders_max` orders that are over; says whether there may be more.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from groups.setbacks import Broom
 from pintuan.auth import Role
 from sql import load_queries
 
@@ -266,11 +267,25 @@ async def export_orders(
 
 async def purge(pool: asyncpg.Pool, *, session_age_ms: int, known_ms: int, limit: int) -> int:
     """Forgets up to `limit` each of sessions, codes, clients and windows that are over; returns how many."""
-    statuses = [
-        await pool.execute(IDENTITY["purge_sessions"], session_age_ms, limit),
-        await pool.execute(IDENTITY["purge_codes"], limit),
-        await pool.execute(IDENTITY["purge_asked_codes"], limit),
-        await pool.execute(IDENTITY["purge_known_clients"], known_ms, limit),
-        await pool.execute(IDENTITY["purge_windows"], limit),
-    ]
-    return sum(int(status.split()[-1]) for status in statuses)
+    brooms = (
+        Broom(
+            pool,
+            "sessions",
+            due=IDENTITY["sessions_to_purge"],
+            drop=IDENTITY["purge_sessions"],
+            arguments=[session_age_ms],
+        ),
+        Broom(pool, "codes", due=IDENTITY["codes_to_purge"], drop=IDENTITY["purge_codes"]),
+        Broom(
+            pool, "asked codes", due=IDENTITY["asked_codes_to_purge"], drop=IDENTITY["purge_asked_codes"]
+        ),
+        Broom(
+            pool,
+            "known clients",
+            due=IDENTITY["known_clients_to_purge"],
+            drop=IDENTITY["purge_known_clients"],
+            arguments=[known_ms],
+        ),
+        Broom(pool, "windows", due=IDENTITY["windows_to_purge"], drop=IDENTITY["purge_windows"]),
+    )
+    return sum([await broom.sweep(limit) for broom in brooms])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from groups.setbacks import Broom
 from pintuan.invites.schemas import Referral
 from pintuan.notifications.message import Channel
 from pintuan.selling.store import reference_of
@@ -174,11 +175,16 @@ async def unsubscribe(
     await connection.execute(INVITES["unsubscribe"], recipient_digest, topic, kid, sealed)
 
 
+async def unsubscribes_to_reseal(pool: asyncpg.Pool, kid: str, *, limit: int) -> list[str]:
+    """Returns what names up to `limit` whose hash another key than `kid` made."""
+    return [row["id"] for row in await pool.fetch(INVITES["unsubscribes_to_reseal"], kid, limit)]
+
+
 async def stale_unsubscribes(
-    connection: Connection, kid: str, *, limit: int
+    connection: Connection, kid: str, names: Sequence[str]
 ) -> dict[tuple[bytes, Topic], bytes]:
-    """Locks up to `limit` whose hash another key than `kid` made; returns what is sealed, for each."""
-    rows = await connection.fetch(INVITES["stale_unsubscribes"], kid, limit)
+    """Locks those whose hash another key than `kid` made; returns what is sealed, for each."""
+    rows = await connection.fetch(INVITES["stale_unsubscribes"], kid, names)
     return {(row["recipient_digest"], row["kind"]): row["sealed"] for row in rows}
 
 
@@ -189,8 +195,8 @@ async def drop_unsubscribe(connection: Connection, recipient_digest: bytes, topi
 
 async def forget_recipients(pool: asyncpg.Pool, limit: int) -> int:
     """Forgets up to `limit` recipients whose time is over; returns how many."""
-    status = await pool.execute(INVITES["forget_recipients"], limit)
-    return int(status.split()[-1])
+    broom = Broom(pool, "recipients", due=INVITES["recipients_to_forget"], drop=INVITES["forget_recipients"])
+    return await broom.sweep(limit)
 
 
 async def drop_person(connection: Connection, person_id: str, digests: Sequence[bytes]) -> None:

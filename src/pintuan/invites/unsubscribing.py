@@ -6,11 +6,13 @@ message that was ever sent, and the link works for as long as the key it was mad
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from cryptography.fernet import InvalidToken
 
+from groups.setbacks import Setbacks
 from pintuan.errors import NotFound
 from pintuan.identity.contacts import Contact, ContactKind
 from pintuan.invites import store
@@ -19,6 +21,8 @@ from pintuan.invites.store import Topic
 from pintuan.notifications import store as notifications
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import asyncpg
 
     from pintuan.auth.keyring import Keyring
@@ -84,8 +88,13 @@ async def reseal(pool: asyncpg.Pool, keyring: Keyring, limit: int) -> int:
 
     One whose key is accepted no more is dropped, because nothing can be compared with it again.
     """
+    names = await store.unsubscribes_to_reseal(pool, keyring.kid, limit=limit)
+    return await Setbacks(pool, "unsubscribes").each(names, partial(_reseal, pool, keyring))
+
+
+async def _reseal(pool: asyncpg.Pool, keyring: Keyring, names: Sequence[str]) -> int:
     async with pool.acquire() as connection, connection.transaction():
-        stale = await store.stale_unsubscribes(connection, keyring.kid, limit=limit)
+        stale = await store.stale_unsubscribes(connection, keyring.kid, names)
         for (digest, topic), sealed in stale.items():
             await store.drop_unsubscribe(connection, digest, topic)
             contact = open_contact(keyring, sealed)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from groups.setbacks import Setbacks
 from pintuan.metrics import NOTIFICATIONS
 from pintuan.notifications import store
 from pintuan.notifications.channels import DeliveryFailed, UnknownRecipient
@@ -58,18 +59,25 @@ class Courier:
         self._keyring = keyring
         self._notifiers = notifiers
         self._keeps_readable = keeps_readable
+        self._setbacks = Setbacks(pool, "notifications")
 
     async def deliver_due(self, limit: int) -> int:
         """Delivers up to `limit` messages at once; returns how many were taken.
 
+        A message whose outcome could not be recorded is repeated, ever less often.
+
         Raises:
-            ExceptionGroup: outcomes that could not be recorded; their messages are repeated.
+            OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Postgres is away.
         """
         taken = await store.take_due(self._pool, limit=limit, lease_ms=LEASE_MS)
         outcomes = await asyncio.gather(*(self._deliver(one) for one in taken), return_exceptions=True)
-        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        if errors:
-            raise ExceptionGroup("deliveries that were not recorded", errors)
+        await self._setbacks.note(
+            {
+                one.id: outcome
+                for one, outcome in zip(taken, outcomes, strict=True)
+                if isinstance(outcome, Exception)
+            }
+        )
         return len(taken)
 
     async def tidy(self, limit: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from groups.setbacks import Broom
 from pintuan.notifications.message import Channel
 from sql import load_queries
 
@@ -126,12 +127,26 @@ async def postpone(pool: asyncpg.Pool, taken: Taken, *, delay_ms: int, failure: 
 
 async def wipe(pool: asyncpg.Pool, *, readable_ms: int, limit: int) -> int:
     """Wipes up to `limit` messages that ended long enough ago; returns how many."""
-    return _count(await pool.execute(NOTIFICATIONS["wipe_notifications"], readable_ms, limit))
+    broom = Broom(
+        pool,
+        "readable messages",
+        due=NOTIFICATIONS["notifications_to_wipe"],
+        drop=NOTIFICATIONS["wipe_notifications"],
+        arguments=[readable_ms],
+    )
+    return await broom.sweep(limit)
 
 
 async def purge(pool: asyncpg.Pool, *, age_ms: int, limit: int) -> int:
     """Forgets up to `limit` messages that ended longer ago than `age_ms`; returns how many."""
-    return _count(await pool.execute(NOTIFICATIONS["purge_notifications"], age_ms, limit))
+    broom = Broom(
+        pool,
+        "old messages",
+        due=NOTIFICATIONS["notifications_to_purge"],
+        drop=NOTIFICATIONS["purge_notifications"],
+        arguments=[age_ms],
+    )
+    return await broom.sweep(limit)
 
 
 async def drop(connection: Connection, recipient_digests: Sequence[bytes]) -> None:
@@ -153,7 +168,3 @@ async def list_readable(
     """Lists the newest messages that can be read, of everybody or of one recipient."""
     rows = await pool.fetch(NOTIFICATIONS["readable_notifications"], recipient_digests, limit)
     return [Readable(**row) for row in rows]
-
-
-def _count(status: str) -> int:
-    return int(status.split()[-1])

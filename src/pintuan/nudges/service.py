@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from groups.setbacks import Setbacks
 from pintuan.identity.contacts import Contact
 from pintuan.invites.store import unsubscribed
 from pintuan.invites.unsubscribing import stop_url_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from groups.setbacks import Work
     from pintuan.auth.keyring import Keyring
     from pintuan.locales import Language
     from pintuan.notifications.message import Message
@@ -48,14 +50,24 @@ class Nudger:
         self._settings = settings
         self._channels = channels_of(settings)
         self._quiet = quiet_hours_of(settings)
+        self._setbacks = Setbacks(pool, "nudges")
 
     async def tell_due(self, limit: int) -> int:
         """Looks at up to `limit` nudges that are due; returns how many there were."""
-        return await retry_serialization(lambda: self._look(limit))
+        names = await store.due(self._pool, limit=limit)
+        return await self._setbacks.each(names, self.look)
 
-    async def _look(self, limit: int) -> int:
+    def second_tries(self) -> dict[str, Work]:
+        """Returns how nudges are tried again that could not be told."""
+        return {"nudges": self.look}
+
+    async def look(self, names: Sequence[str]) -> int:
+        """Looks at those nudges that are due; returns how many."""
+        return await retry_serialization(lambda: self._look(names))
+
+    async def _look(self, names: Sequence[str]) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
-            due = await store.take_due(connection, limit=limit)
+            due = await store.take_due(connection, names)
             if not due:
                 return 0
             verdicts = {nudge.place: verdict_of(nudge) for nudge in due}

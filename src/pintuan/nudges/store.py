@@ -11,6 +11,7 @@ import msgspec
 from sql import load_queries
 
 if TYPE_CHECKING:
+    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
     Connection: TypeAlias = PoolConnectionProxy
@@ -63,9 +64,14 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     phone: str | None
 
 
-async def take_due(connection: Connection, *, limit: int) -> list[DueNudge]:
-    """Locks up to `limit` nudges that are due until the transaction ends."""
-    return [DueNudge(**row) for row in await connection.fetch(NUDGES["take_due_nudges"], limit)]
+async def due(pool: asyncpg.Pool, *, limit: int) -> list[str]:
+    """Returns what names up to `limit` nudges that are due, the longest due first."""
+    return [row["id"] for row in await pool.fetch(NUDGES["due_nudges"], limit)]
+
+
+async def take_due(connection: Connection, names: Sequence[str]) -> list[DueNudge]:
+    """Locks those of the nudges that are due until the transaction ends."""
+    return [DueNudge(**row) for row in await connection.fetch(NUDGES["take_due_nudges"], names)]
 
 
 async def end(connection: Connection, places: Sequence[Place]) -> None:

@@ -55,6 +55,11 @@ class Claim:
     payment_method: str
     buyer_id: str
 
+    @property
+    def name(self) -> str:
+        """What names it among all operations."""
+        return idempotency_key_of(self.order_id, self.kind, self.operation_no)
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:

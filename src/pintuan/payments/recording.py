@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import structlog
 
+from groups.setbacks import STORE_AWAY, Setbacks
 from pintuan.activity.changes import made
 from pintuan.activity.log import note
 from pintuan.metrics import PAYMENT_ESCALATIONS, PAYMENT_OPERATIONS
@@ -30,13 +31,8 @@ if TYPE_CHECKING:
 FIRST_RETRY_MS: Final = 300
 RETRY_MS_MAX: Final = 20_000
 
-# Errors that one row of a batch may cause while the others could be recorded.
-_ONE_MAY_BE_AT_FAULT: Final = (
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.DataError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-)
+# To record a batch one by one would take as many times the while that is too long already.
+_STORE_SLOW: Final = (TimeoutError, asyncpg.QueryCanceledError)
 
 # What a seat becomes when its place in Redis is given back or only its memory is dropped.
 _SEAT_ENDS: Final = frozenset({"declined", "captured", "payment_failed"})
@@ -111,13 +107,13 @@ def _one_per_order(finished: Sequence[Finished]) -> list[list[Finished]]:
 async def _record_batch(pool: asyncpg.Pool, batch: Sequence[Finished]) -> Recorded:
     try:
         verdicts, orders = await retry_serialization(lambda: _write(pool, batch))
-    except _ONE_MAY_BE_AT_FAULT as error:
+    except (*STORE_AWAY, *_STORE_SLOW):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever one row of a batch raises, the others are recorded.
         if len(batch) == 1:
-            # Its lease runs out and it comes again; until then it is only this one that waits.
+            # Its lease runs out and it comes again, ever less often; only this one waits.
             claim = batch[0].claim
-            _logger.exception(
-                "payment not recorded", order_id=claim.order_id, kind=claim.kind, exc_info=error
-            )
+            await Setbacks(pool, "payments").note({claim.name: error})
             PAYMENT_OPERATIONS.labels(claim.kind, "unrecorded").inc()
             return Recorded()
     else:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import structlog
 
+from groups.setbacks import STORE_AWAY, Setbacks
 from pintuan.metrics import WEBHOOK_DELIVERIES, WEBHOOK_OVERDUE
 from pintuan.selling.service import read_sold_groups
 from pintuan.selling.store import select_sales
@@ -29,6 +31,7 @@ from pintuan.webhooks.signing import seal, signed_headers, unseal
 if TYPE_CHECKING:
     import asyncpg
 
+    from groups.setbacks import Work
     from pintuan.auth.keyring import Keyring
     from pintuan.selling.schemas import Sale, SoldGroup
     from pintuan.webhooks.sending import Sender
@@ -49,8 +52,6 @@ ATTEMPTS_MAX: Final = len(RETRY_DELAYS_S) + 1
 PAUSE_POLICY: Final = store.PausePolicy(failing_ms=5 * 24 * 3_600_000, failures=1_000, over_ms=24 * 3_600_000)
 GONE: Final = 410
 _SUCCESS: Final = range(200, 300)
-# What a row that nobody foresaw raises where it is made into an answer.
-_UNREADABLE: Final = (LookupError, TypeError, ValueError, msgspec.MsgspecError)
 # Less than a stopping worker has left; what is cut off is sent again when its lease is over.
 CLOSE_WAIT_S: Final = 3.0
 
@@ -79,12 +80,19 @@ class WebhookCourier:
         self._share_base = share_base
         self._now_s = now_s
         self._on_ended = on_ended
+        self._event_setbacks = Setbacks(pool, "events")
+        self._setbacks = Setbacks(pool, "webhooks")
         self._answering: set[asyncio.Task[None]] = set()
         self._failing: set[asyncio.Task[None]] = set()
 
     async def fan_out(self, limit: int) -> int:
         """Makes the deliveries of up to `limit` new events; returns how many events."""
-        return await store.fan_out(self._pool, limit=limit)
+        event_ids = await store.new_events(self._pool, limit=limit)
+        return await self._event_setbacks.each(event_ids, partial(store.fan_out, self._pool))
+
+    def second_tries(self) -> dict[str, Work]:
+        """Returns how events are tried again that could not be fanned out."""
+        return {"events": partial(store.fan_out, self._pool)}
 
     async def start_due(self) -> int:
         """Takes what is due and there is room for, and starts delivering it; returns how much it took."""
@@ -100,7 +108,7 @@ class WebhookCourier:
         data = await self._read(claimed)
         for one in claimed:
             tasks = self._failing if one.failing else self._answering
-            task = asyncio.create_task(self._deliver(one, data.get(one.object_id)), name=f"webhook {one.id}")
+            task = asyncio.create_task(self._try(one, data.get(one.object_id)), name=f"webhook {one.id}")
             tasks.add(task)
             task.add_done_callback(self._ended)
         return len(claimed)
@@ -131,10 +139,14 @@ class WebhookCourier:
 
     async def reseal(self, limit: int) -> int:
         """Encrypts up to `limit` secrets under the current key, so that a former one may be dropped."""
+        names = await store.secrets_to_reseal(self._pool, self._keyring.kids[1:], limit=limit)
+        return await Setbacks(self._pool, "secrets").each(names, self._reseal)
+
+    async def _reseal(self, names: Sequence[str]) -> int:
         count = 0
         accepted = self._keyring.kids[1:]
         async with self._pool.acquire() as connection, connection.transaction():
-            for kept in await store.lock_stale_secrets(connection, accepted, limit=limit):
+            for kept in await store.lock_stale_secrets(connection, accepted, names):
                 secret = unseal(self._keyring, kept.sealed)
                 if secret is not None:
                     sealed = msgspec.structs.replace(kept, sealed=seal(self._keyring, secret))
@@ -146,7 +158,10 @@ class WebhookCourier:
         """Reads what the deliveries tell of, by its id; what cannot be read is logged and left out."""
         try:
             return await self._read_all(claimed)
-        except _UNREADABLE:
+        except STORE_AWAY:
+            raise
+        except Exception:
+            # Whatever one row raises that nobody foresaw, the others are told.
             if len(claimed) == 1:
                 _logger.exception("webhook not readable", id=claimed[0].id, object_id=claimed[0].object_id)
                 return {}
@@ -168,6 +183,14 @@ class WebhookCourier:
         if groups:
             data |= await read_sold_groups(self._pool, groups, share_base=self._share_base)
         return data
+
+    async def _try(self, one: Claimed, data: Data | None) -> None:
+        try:
+            await self._deliver(one, data)
+        except STORE_AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is noted; once its lease and its pause are over it is sent again.
+            await self._setbacks.note({one.id: error})
 
     async def _deliver(self, one: Claimed, data: Data | None) -> None:
         secrets = [unseal(self._keyring, sealed) for sealed in one.sealed_secrets]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import asyncpg
 import msgspec
 
+from groups.setbacks import Broom
 from pintuan.webhooks.schemas import (
     EndpointStatus,
     EventType,
@@ -151,11 +152,16 @@ async def replace_secret(
     return ends_at
 
 
+async def secrets_to_reseal(pool: asyncpg.Pool, kids: Sequence[str], *, limit: int) -> list[str]:
+    """Returns what names up to `limit` live secrets that are encrypted under one of these keys."""
+    return [row["id"] for row in await pool.fetch(WEBHOOKS["secrets_to_reseal"], kids, limit)]
+
+
 async def lock_stale_secrets(
-    connection: Connection, kids: Sequence[str], *, limit: int
+    connection: Connection, kids: Sequence[str], names: Sequence[str]
 ) -> list[SealedSecret]:
-    """Locks up to `limit` live secrets that are encrypted under one of these keys."""
-    rows = await connection.fetch(WEBHOOKS["stale_secrets"], kids, limit)
+    """Locks those secrets that live and are encrypted under one of these keys."""
+    rows = await connection.fetch(WEBHOOKS["stale_secrets"], kids, names)
     return [SealedSecret(**row) for row in rows]
 
 
@@ -168,7 +174,8 @@ async def reseal_secret(connection: Connection, secret: SealedSecret, kid: str) 
 
 async def purge_secrets(pool: asyncpg.Pool, *, limit: int) -> int:
     """Forgets up to `limit` secrets that have ended; returns how many."""
-    return _count(await pool.execute(WEBHOOKS["purge_secrets"], limit))
+    broom = Broom(pool, "ended secrets", due=WEBHOOKS["secrets_to_purge"], drop=WEBHOOKS["purge_secrets"])
+    return await broom.sweep(limit)
 
 
 async def insert_ping(connection: Connection, endpoint_id: str, merchant_id: str) -> str:
@@ -218,9 +225,14 @@ async def replay_events(
     return Replayed(replayed=row["replayed"], continue_from=row["continue_from"])
 
 
-async def fan_out(pool: asyncpg.Pool, *, limit: int) -> int:
-    """Makes the deliveries of up to `limit` new events; returns how many events."""
-    return _count(await pool.execute(WEBHOOKS["fan_out_events"], limit))
+async def new_events(pool: asyncpg.Pool, *, limit: int) -> list[str]:
+    """Returns the ids of up to `limit` new events, the oldest first."""
+    return [row["id"] for row in await pool.fetch(WEBHOOKS["new_events"], limit)]
+
+
+async def fan_out(pool: asyncpg.Pool, event_ids: Sequence[str]) -> int:
+    """Makes the deliveries of new events; returns how many events."""
+    return _count(await pool.execute(WEBHOOKS["fan_out_events"], event_ids))
 
 
 async def claim(
@@ -276,7 +288,14 @@ async def overdue_ms(pool: asyncpg.Pool) -> int | None:
 
 async def purge_events(pool: asyncpg.Pool, *, age_ms: int, limit: int) -> int:
     """Forgets up to `limit` events older than `age_ms` with their deliveries; returns how many."""
-    return _count(await pool.execute(WEBHOOKS["purge_events"], age_ms, limit))
+    broom = Broom(
+        pool,
+        "webhook events",
+        due=WEBHOOKS["events_to_purge"],
+        drop=WEBHOOKS["purge_events"],
+        arguments=[age_ms],
+    )
+    return await broom.sweep(limit)
 
 
 def _delivery_of(row: asyncpg.Record) -> WebhookDelivery:

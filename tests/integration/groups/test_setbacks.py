@@ -18,7 +18,6 @@ from groups.setbacks import (
     SetbackCount,
     Setbacks,
     count_setbacks,
-    forget_stale,
 )
 from tests.poison import make_second_tries_due, noted
 
@@ -128,7 +127,8 @@ async def test_rows_of_queues_that_try_again_by_themselves_are_forgotten_some_ti
 ) -> None:
     for sweep in ("payments", "lifecycle"):
         await Setbacks(pool, sweep).note({"row-0": ValueError("at fault"), "row-1": ValueError("too")})
-    assert await forget_stale(pool, 10) == 0
+    tries = SecondTries(pool, {"lifecycle": Batches().work})
+    assert await tries.forget_stale(10) == 0
     await pool.execute("UPDATE setbacks SET look_at = look_at - interval '11 minutes' WHERE row_id = 'row-0'")
-    assert await forget_stale(pool, 10) == 1
+    assert await tries.forget_stale(10) == 1
     assert await pool.fetchval("SELECT count(*) FROM setbacks WHERE sweep = 'payments'") == 1
