@@ -35,6 +35,10 @@ async def overdue_groups(world: World, count: int) -> list[Row]:
 
 async def unpaid_orders(world: World, count: int) -> list[Row]:
     orders = [await world.rows.order() for _ in range(count)]
+    await world.pool.execute(
+        "UPDATE payment_operations SET attempts = 1, first_tried_at = app_now() - interval '1 hour',"
+        " due_at = app_now() + interval '1 hour'"
+    )
     for age, order in enumerate(reversed(orders), 1):
         await world.pool.execute(
             "UPDATE orders SET hold_until = app_now() - $2 * interval '1 second' WHERE id = $1", order, age
@@ -234,6 +238,28 @@ async def codes(world: World, count: int) -> list[Row]:
             one,
         )
     return [Row(one.hex(), f"\\x{one.hex()}") for one in digests]
+
+
+async def asked_codes(world: World, count: int) -> list[Row]:
+    digests = [digest("asked", n) * 2 for n in range(count)]
+    for one in digests:
+        await world.pool.execute(
+            "INSERT INTO asked_codes (contact_digest, client_digest, code_digest, expires_at)"
+            " VALUES ($1, $1, $1, app_now() - interval '1 day')",
+            one,
+        )
+    return [Row(one.hex() * 2, f"\\x{one.hex()}") for one in digests]
+
+
+async def known_clients(world: World, count: int) -> list[Row]:
+    digests = [digest("known", n) * 2 for n in range(count)]
+    for one in digests:
+        await world.pool.execute(
+            "INSERT INTO known_clients (contact_digest, client_digest, seen_at)"
+            " VALUES ($1, $1, app_now() - interval '900 days')",
+            one,
+        )
+    return [Row(one.hex() * 2, f"\\x{one.hex()}") for one in digests]
 
 
 async def windows(world: World, count: int) -> list[Row]:

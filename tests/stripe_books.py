@@ -99,9 +99,10 @@ class StripeBooks:
                 found = [
                     one for one in self.intents.values() if one["metadata"].get(name) == wanted.strip("'")
                 ]
-                return _page("search_result", [] if self.index_lags else found)
+                shown = [_expanded(one, form, "data.latest_charge") for one in found]
+                return _page("search_result", [] if self.index_lags else shown)
             case ["v1", "payment_intents", intent_id]:
-                return self._intent(intent_id)
+                return _expanded(self._intent(intent_id), form, "latest_charge")
             case ["v1", "refunds"]:
                 of_intent = [
                     one for one in self.refunds.values() if one["payment_intent"] == form["payment_intent"]
@@ -136,7 +137,7 @@ class StripeBooks:
             code = "payment_method_types_no_longer_supported"
             raise Refused(400, "invalid_request_error", "No longer supported.", code)
         method = form["payment_method"]
-        if method not in CARDS:
+        if method.partition(":")[0] not in CARDS:
             message = f"No such PaymentMethod: '{method}'"
             raise Refused(400, "invalid_request_error", message, "resource_missing", param="payment_method")
         assert (form["capture_method"], form["confirm"]) == ("manual", "true")
@@ -262,8 +263,16 @@ def _require_state(intent: Body, verb: str, *states: str) -> None:
         raise Refused(400, "invalid_request_error", message, code, payment_intent=intent)
 
 
+def _expanded(intent: Body, form: Form, what: str) -> Body:
+    """The intent with its charge in it, where that is asked for."""
+    return intent | {"latest_charge": _charge_of(intent)} if form.get("expand[0]") == what else intent
+
+
 def _charge_of(intent: Body) -> Body:
-    details = {"type": "card", "card": {"brand": "visa", "capture_before": CREATED_S + LIFETIME_S}}
+    # Everybody has a card of their own, unless the method names one behind a colon.
+    fingerprint = intent["payment_method"].partition(":")[2] or f"of:{intent['id']}"
+    card = {"brand": "visa", "capture_before": CREATED_S + LIFETIME_S, "fingerprint": fingerprint}
+    details = {"type": "card", "card": card}
     return {
         "id": intent["latest_charge"],
         "object": "charge",

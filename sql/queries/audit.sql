@@ -140,7 +140,9 @@ WHERE p.authorise IS NULL
         AND p.authorise <> 'succeeded'
     )
     OR (p.capture = 'succeeded' AND p.void = 'succeeded')
-    OR (o.status = 'declined' AND p.authorise NOT IN ('declined', 'failed'))
+    -- One whose card was refused here had been authorised, and is let go.
+    OR (o.status = 'declined' AND p.authorise NOT IN ('declined', 'failed')
+        AND (o.decline_reason IS NULL OR p.void IS NULL))
 LIMIT $1;
 
 -- name: requests_lead_to_their_orders
@@ -285,6 +287,29 @@ SELECT concat(s.sweep, ' ', s.row_id) AS id,
 FROM setbacks s
 WHERE s.set_aside_at IS NOT NULL
 ORDER BY s.set_aside_at, s.sweep, s.row_id
+LIMIT $1;
+
+-- name: cards_shared_by_accounts
+-- Cards that three accounts or more have paid with in 30 days, those of most accounts first.
+SELECT 'card ' || encode(o.card_digest, 'hex') AS id,
+    format('%s accounts, %s orders in %s deals, %s of them live', count(DISTINCT o.buyer_id), count(*),
+        count(DISTINCT o.deal_id), count(*) FILTER (WHERE order_is_live(o.status))) AS detail
+FROM every_order o
+WHERE o.card_digest IS NOT NULL AND o.created_at > app_now() - interval '30 days'
+GROUP BY o.card_digest
+HAVING count(DISTINCT o.buyer_id) >= 3
+ORDER BY count(DISTINCT o.buyer_id) DESC, o.card_digest
+LIMIT $1;
+
+-- name: addresses_shared_by_accounts
+-- Addresses that five accounts or more have had goods sent to in 30 days, named by one of their orders.
+SELECT 'address of ' || min(o.id) AS id,
+    format('%s accounts, %s orders in %s deals', count(DISTINCT o.buyer_id), count(*), count(DISTINCT o.deal_id)) AS detail
+FROM every_order o
+WHERE o.ship_to IS NOT NULL AND o.created_at > app_now() - interval '30 days'
+GROUP BY lower(o.ship_to::text)
+HAVING count(DISTINCT o.buyer_id) >= 5
+ORDER BY count(DISTINCT o.buyer_id) DESC, min(o.id)
 LIMIT $1;
 
 -- name: payments_at_rest

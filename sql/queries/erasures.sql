@@ -36,7 +36,7 @@ FOR UPDATE OF o;
 -- name: scrub_orders
 -- Takes the person out of those locked orders that are over, and answers the units each still counts for.
 UPDATE orders o
-SET buyer_id = $2, ship_to = NULL, invite_code = NULL, payment_method = 'erased'
+SET buyer_id = $2, ship_to = NULL, invite_code = NULL, payment_method = 'erased', card_digest = NULL
 WHERE o.id = ANY($1::text[]) AND o.status NOT IN ('held', 'authorised')
     AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL))
 RETURNING o.deal_id, CASE WHEN order_is_live(o.status) THEN o.quantity ELSE 0 END AS units;

@@ -99,11 +99,53 @@ FROM unnest($1::text[], $2::text[], $3::integer[]) AS u (order_id, kind, operati
 JOIN payment_operations p ON p.order_id = u.order_id AND p.kind = u.kind AND p.operation_no = u.operation_no
 WHERE p.ended_at IS NULL OR p.escalated_at IS NOT NULL;
 
+-- name: judge_cards
+-- Says of locked orders $1 which digests their cards $2 have, and why one may not pay: failures count for $3 ms.
+WITH cards AS MATERIALIZED (
+    SELECT o.id AS order_id, o.group_id, o.deal_id, o.quantity, d.per_buyer_units, card_digest(u.card) AS card_digest
+    FROM unnest($1::text[], $2::text[]) AS u (order_id, card)
+    JOIN orders o ON o.id = u.order_id
+    JOIN deals d ON d.id = o.deal_id
+)
+SELECT c.order_id, c.card_digest,
+    CASE
+        WHEN EXISTS (
+            SELECT FROM orders o
+            WHERE o.group_id = c.group_id AND o.card_digest = c.card_digest
+                AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+        ) THEN 'card_in_group'
+        WHEN c.group_id IS NOT NULL AND EXISTS (
+            SELECT FROM failed_cards f
+            WHERE f.card_digest = c.card_digest AND f.failed_at > app_now() - $3::bigint * interval '1 millisecond'
+        ) THEN 'card_failed_before'
+        WHEN c.quantity + (
+            SELECT coalesce(sum(o.quantity), 0) FROM orders o
+            WHERE o.card_digest = c.card_digest AND o.deal_id = c.deal_id
+                AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+        ) > c.per_buyer_units THEN 'card_limit'
+    END AS refusal
+FROM cards c;
+
+-- name: note_failed_cards
+-- Notes that the captures of orders $1 finally failed, by their cards.
+INSERT INTO failed_cards AS f (card_digest, failed_at)
+SELECT DISTINCT o.card_digest, app_now() FROM orders o
+WHERE o.id = ANY($1::text[]) AND o.card_digest IS NOT NULL
+ORDER BY o.card_digest
+ON CONFLICT (card_digest) DO UPDATE SET failed_at = excluded.failed_at;
+
+-- name: forget_failed_cards
+-- Forgets that the cards of orders $1, which were captured, had failed before.
+DELETE FROM failed_cards f USING orders o WHERE o.id = ANY($1::text[]) AND f.card_digest = o.card_digest;
+
 -- name: move_orders
 -- Moves a batch of locked orders to their new status; a null price leaves the one they have.
 UPDATE orders o
-SET status = u.status, final_unit_minor = coalesce(u.final_unit_minor, o.final_unit_minor), updated_at = app_now()
-FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u (id, status, final_unit_minor)
+SET status = u.status, final_unit_minor = coalesce(u.final_unit_minor, o.final_unit_minor), updated_at = app_now(),
+    card_digest = coalesce(u.card_digest, o.card_digest), decline_reason = u.decline_reason
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[]) AS u (
+    id, status, final_unit_minor, card_digest, decline_reason
+)
 WHERE o.id = u.id;
 
 -- name: move_refunded_orders

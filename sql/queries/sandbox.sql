@@ -65,7 +65,7 @@ WHERE a.reference = m.reference AND m.becomes IS NOT NULL;
 
 -- name: look_up
 -- Reads the payment with a reference of the merchant's.
-SELECT a.status, a.amount_minor, a.captured_minor, a.currency, ARRAY(
+SELECT a.status, a.amount_minor, a.captured_minor, a.currency, a.card, ARRAY(
     SELECT c.idempotency_key FROM sandbox_gateway.calls c
     WHERE c.reference = a.reference AND c.kind = 'refund' AND c.outcome = 'succeeded'
 ) AS refunds

@@ -63,7 +63,8 @@ LIMIT $9;
 -- Reads orders of a merchant as the merchant sees them.
 SELECT
     s.id, s.deal_id, s.group_id, s.seat, s.buyer_id, s.status, s.quantity, s.currency, s.promised_unit_minor,
-    s.final_unit_minor, s.created_at, s.payment_kind, s.payment_state, s.refunded_minor, s.refunds, o.ship_to, o.updated_at,
+    s.final_unit_minor, s.created_at, s.payment_kind, s.payment_state, s.refunded_minor, s.refunds,
+    s.decline_reason, o.ship_to, o.updated_at, o.card_digest,
     d.merchant_id, m.buyer_reference_key
 FROM orders_shown s
 JOIN every_order o ON o.id = s.id

@@ -44,6 +44,8 @@ NOTICES: Final[dict[str, str]] = {
     "gateway_surprises": "what the payment gateway did unasked",
     "overdue_groups": "groups that wait for a worker",
     "rows_set_aside": "rows that sweeps fail on",
+    "cards_shared_by_accounts": "cards that several accounts pay with",
+    "addresses_shared_by_accounts": "addresses that several accounts send to",
 }
 
 

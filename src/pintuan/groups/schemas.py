@@ -39,6 +39,9 @@ PaymentStatus = Literal[
 RefundStatus = Literal["pending", "refunded", "failed"]
 
 
+DeclineReason = Literal["card_in_group", "card_failed_before", "card_limit"]
+
+
 def _moment(description: str) -> Meta:
     return Meta(description=description, examples=["2030-01-01T12:00:00Z"])
 
@@ -51,7 +54,7 @@ class GroupTier(msgspec.Struct, frozen=True):
     missing: Annotated[int, Meta(description="Members still missing for it.", examples=[2])]
 
 
-class Payment(msgspec.Struct, frozen=True):
+class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an order's payment stands."""
 
     status: Annotated[
@@ -61,6 +64,15 @@ class Payment(msgspec.Struct, frozen=True):
             examples=["authorised"],
         ),
     ]
+    reason: Annotated[
+        DeclineReason | None,
+        Meta(
+            description="Why a card that its bank took was declined here: it has another seat of the group "
+            "(`card_in_group`), could not be charged for an earlier group (`card_failed_before`), or would "
+            "have more units of the deal than one buyer may have (`card_limit`). Absent otherwise.",
+            examples=["card_in_group"],
+        ),
+    ] = None
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,7 +87,7 @@ def order_of(row: asyncpg.Record) -> Order:
         charged_total=Money(row["final_unit_minor"] * row["quantity"], currency) if charged else None,
         refunded_total=Money(row["refunded_minor"], currency) if charged else None,
         refunds=[_refund_of(refund, currency) for refund in row["refunds"] or ()],
-        payment=Payment(_ENDINGS.get(state) or _PAYMENTS[kind, state]),
+        payment=Payment(_ENDINGS.get(state) or _PAYMENTS[kind, state], row["decline_reason"]),
         group=None,
         created_at=row["created_at"],
     )

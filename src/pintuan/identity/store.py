@@ -276,9 +276,7 @@ async def purge(pool: asyncpg.Pool, *, session_age_ms: int, known_ms: int, limit
             arguments=[session_age_ms],
         ),
         Broom(pool, "codes", due=IDENTITY["codes_to_purge"], drop=IDENTITY["purge_codes"]),
-        Broom(
-            pool, "asked codes", due=IDENTITY["asked_codes_to_purge"], drop=IDENTITY["purge_asked_codes"]
-        ),
+        Broom(pool, "asked codes", due=IDENTITY["asked_codes_to_purge"], drop=IDENTITY["purge_asked_codes"]),
         Broom(
             pool,
             "known clients",

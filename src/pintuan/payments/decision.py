@@ -1,6 +1,7 @@
 """What the result of a gateway call means for its operation and its order. Pure: no I/O and no clock.
 
     authorise  succeeded   held → authorised, and a solo order is captured next; an order that died is voided
+               its card    held → declined, and the hold is voided (`CardRefusal`)
                declined    held → declined
     capture    succeeded   authorised → captured
                declined    authorised → payment_failed, and the hold is voided
@@ -32,6 +33,9 @@ FAILURE_SIZE_MAX: Final = 500
 OrderBecomes: TypeAlias = Literal[
     "authorised", "declined", "captured", "payment_failed", "partially_refunded", "refunded"
 ]
+CardRefusal: TypeAlias = Literal["card_in_group", "card_failed_before", "card_limit"]
+"""Why a card that a gateway took is none for this order: it has a seat in the group, failed when it was to be
+charged, or has as many units of the deal as one buyer may have."""
 EndState: TypeAlias = Literal["succeeded", "declined", "failed"]
 RepeatState: TypeAlias = Literal["due", "unknown"]
 
@@ -131,6 +135,7 @@ class Decision:
     gateway_ref: str | None = None
     failure: str | None = None
     order_becomes: OrderBecomes | None = None
+    decline_reason: CardRefusal | None = None
     final_unit_minor: int | None = None
     adds: OperationKind | None = None
     # Of a refund: what was given back, or what may be asked for again because this refund failed.
@@ -140,9 +145,22 @@ class Decision:
     escalated: bool = False
 
 
-def decide(claim: Claim, order: LockedOrder, result: Result) -> Decision:
-    """Returns what follows from the result, given the order as it is now."""
+def decide(
+    claim: Claim, order: LockedOrder, result: Result, *, card_refusal: CardRefusal | None = None
+) -> Decision:
+    """Returns what follows from the result, given the order as it is now and what its card is refused for."""
     match result:
+        case Succeeded(gateway_ref) if (
+            card_refusal is not None and claim.kind == "authorise" and order.status == "held"
+        ):
+            return Decision(
+                ends_as="succeeded",
+                gateway_ref=gateway_ref,
+                failure=card_refusal,
+                order_becomes="declined",
+                decline_reason=card_refusal,
+                adds="void",
+            )
         case Succeeded(gateway_ref):
             return _decide_success(claim, order, gateway_ref)
         case Declined(reason):
@@ -170,7 +188,7 @@ def answer_in_books(claim: Claim, payment: Payment | None) -> Answer | None:
     if payment.status == "declined":
         return Declined("declined, as the gateway's books say")
     if kind == "authorise":
-        return Succeeded(payment.gateway_ref)
+        return Succeeded(payment.gateway_ref, payment.card)
     if payment.status == "authorised":
         return None
     done = "captured" if kind == "capture" else "voided"

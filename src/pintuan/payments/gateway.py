@@ -16,7 +16,7 @@ Errors:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
 CALL_DEADLINE_S: Final = 4.0
@@ -95,9 +95,13 @@ class RefundCall:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The operation took place; `gateway_ref` is the gateway's own name for it."""
+    """The operation took place; `gateway_ref` is the gateway's own name for it.
+
+    `card` tells the card of an authorisation from all others, whoever pays with it; None where unknown.
+    """
 
     gateway_ref: str
+    card: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class Payment:
     captured_minor: int
     currency: str
     refunds: frozenset[str] = frozenset()
+    card: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

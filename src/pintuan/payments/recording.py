@@ -22,7 +22,7 @@ from pintuan.metrics import PAYMENT_ESCALATIONS, PAYMENT_OPERATIONS
 from pintuan.payments import store
 from pintuan.payments.decision import Claim, Result, decide
 from pintuan.payments.gateway import Declined, Succeeded, idempotency_key_of
-from pintuan.payments.store import Verdict
+from pintuan.payments.store import JudgedCard, Verdict
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FIRST_RETRY_MS: Final = 300
 RETRY_MS_MAX: Final = 20_000
+CARD_CONSTRAINT: Final = "order_card_once"
 
 # To record a batch one by one would take as many times the while that is too long already.
 _STORE_SLOW: Final = (TimeoutError, asyncpg.QueryCanceledError)
@@ -80,7 +81,7 @@ async def record(pool: asyncpg.Pool, finished: Sequence[Finished]) -> Recorded:
             run out, and the same keys give the same results again.
     """
     recorded = Recorded()
-    for batch in _one_per_order(finished):
+    for batch in _apart(finished):
         recorded += await _record_batch(pool, batch)
     return recorded
 
@@ -91,22 +92,33 @@ def retry_delay_ms(attempts: int) -> int:
     return random.randint(longest_ms // 2, longest_ms)  # noqa: S311 - jitter only, nobody gains by guessing it.
 
 
-def _one_per_order(finished: Sequence[Finished]) -> list[list[Finished]]:
-    """Splits the results so that each batch has an order once: what one does decides about the next."""
+def _apart(finished: Sequence[Finished]) -> list[list[Finished]]:
+    """Splits the results so that no batch has an order or a card twice: one decides about the next."""
     batches: list[list[Finished]] = []
-    results_of_order: Counter[str] = Counter()
+    earlier: Counter[str] = Counter()
     for one in finished:
-        earlier = results_of_order[one.claim.order_id]
-        if earlier == len(batches):
+        names = [f"order {one.claim.order_id}"]
+        if (card := _card_of(one)) is not None:
+            names.append(f"card {card}")
+        place = max(earlier[name] for name in names)
+        if place == len(batches):
             batches.append([])
-        batches[earlier].append(one)
-        results_of_order[one.claim.order_id] += 1
+        batches[place].append(one)
+        for name in names:
+            earlier[name] = place + 1
     return batches
+
+
+def _card_of(one: Finished) -> str | None:
+    """Returns the card that an authorisation was found to be paid with."""
+    if one.claim.kind == "authorise" and isinstance(one.result, Succeeded):
+        return one.result.card
+    return None
 
 
 async def _record_batch(pool: asyncpg.Pool, batch: Sequence[Finished]) -> Recorded:
     try:
-        verdicts, orders = await retry_serialization(lambda: _write(pool, batch))
+        verdicts, orders = await retry_serialization(lambda: _write_anew(pool, batch))
     except (*STORE_AWAY, *_STORE_SLOW):
         raise
     except Exception as error:  # noqa: BLE001 - whatever one row of a batch raises, the others are recorded.
@@ -124,14 +136,34 @@ async def _record_batch(pool: asyncpg.Pool, batch: Sequence[Finished]) -> Record
     return recorded
 
 
+async def _write_anew(
+    pool: asyncpg.Pool, batch: Sequence[Finished]
+) -> tuple[list[Verdict], dict[str, LockedOrder]]:
+    """Writes a batch; once more where a card took its seat in another process at the same moment."""
+    try:
+        return await _write(pool, batch)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != CARD_CONSTRAINT:
+            raise
+    return await _write(pool, batch)
+
+
 async def _write(
     pool: asyncpg.Pool, batch: Sequence[Finished]
 ) -> tuple[list[Verdict], dict[str, LockedOrder]]:
     async with pool.acquire() as connection, connection.transaction():
         orders = await store.lock_orders(connection, [one.claim.order_id for one in batch])
         still_open = await store.read_open(connection, [one.claim for one in batch])
-        verdicts = [_verdict(one, orders[one.claim.order_id]) for one in batch if _is_news(one, still_open)]
+        news = [one for one in batch if _is_news(one, still_open)]
+        cards = {
+            one.claim.order_id: card
+            for one in news
+            if (card := _card_of(one)) is not None and orders[one.claim.order_id].status == "held"
+        }
+        judged = await store.judge_cards(connection, cards)
+        verdicts = [_verdict(one, orders[one.claim.order_id], judged.get(one.claim.order_id)) for one in news]
         await store.move_orders(connection, verdicts)
+        await store.note_captures(connection, verdicts)
         await store.end_operations(connection, verdicts)
         await store.postpone_operations(connection, verdicts)
         await store.add_operations(connection, verdicts, orders)
@@ -155,12 +187,14 @@ def _is_news(one: Finished, still_open: Mapping[tuple[str, str, int], bool]) -> 
     return name in still_open and (not still_open[name] or isinstance(one.result, Succeeded | Declined))
 
 
-def _verdict(one: Finished, order: LockedOrder) -> Verdict:
-    decision = decide(one.claim, order, one.result)
+def _verdict(one: Finished, order: LockedOrder, card: JudgedCard | None) -> Verdict:
+    refusal = None if card is None or one.claim.kind != "authorise" else card.refusal
+    decision = decide(one.claim, order, one.result, card_refusal=refusal)
     if one.by_operator:
         # Whoever says so has looked at it already.
         decision = replace(decision, escalated=False)
-    return Verdict(one.claim, decision, retry_delay_ms(one.claim.attempts))
+    digest = None if card is None else card.digest
+    return Verdict(one.claim, decision, retry_delay_ms(one.claim.attempts), digest)
 
 
 def _account(verdicts: Sequence[Verdict], orders: Mapping[str, LockedOrder]) -> Recorded:

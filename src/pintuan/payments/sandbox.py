@@ -100,6 +100,7 @@ class SandboxGateway:
             captured_minor=row["captured_minor"],
             currency=row["currency"],
             refunds=frozenset(row["refunds"]),
+            card=row["card"],
         )
 
     async def _book_authorisations(self, calls: Sequence[AuthoriseCall]) -> list[Entry]:
@@ -254,8 +255,11 @@ def _decide_refund(call: RefundCall, row: asyncpg.Record) -> tuple[str, str | No
     return (_SUCCEEDED, "captured") if refusal is None else (refusal, None)
 
 
-def _answer(reference: str, outcome: str) -> Answer:
-    return Succeeded(_gateway_ref(reference)) if outcome == _SUCCEEDED else Declined(outcome)
+def _answer(call: AuthoriseCall | _Movement, outcome: str) -> Answer:
+    if outcome != _SUCCEEDED:
+        return Declined(outcome)
+    card = card_of(call.payment_method, call.buyer_id) if isinstance(call, AuthoriseCall) else None
+    return Succeeded(_gateway_ref(call.reference), card)
 
 
 def _first_answer(
@@ -263,7 +267,7 @@ def _first_answer(
 ) -> Entry:
     if behaviour_of(payment_method).loses_first_answer_of == kind:
         return GatewayTimeout("the answer was lost")
-    return _answer(call.reference, outcome)
+    return _answer(call, outcome)
 
 
 def _replay(
@@ -277,4 +281,4 @@ def _replay(
     asked = (known["kind"], known["reference"], known["amount_minor"])
     if not same_payment or asked != (kind, call.reference, amount_minor):
         return KeyMisused(call.idempotency_key)
-    return _answer(call.reference, known["outcome"])
+    return _answer(call, known["outcome"])

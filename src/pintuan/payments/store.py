@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from pintuan.payments.decision import Claim, Decision, LockedOrder
+from pintuan.payments.decision import CardRefusal, Claim, Decision, LockedOrder
 from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
 
 QUERIES: Final = load_queries("payments")
+# For so long a card whose capture failed takes no seat in a group, unless another capture of it succeeds.
+FAILED_CARD_MS: Final = 30 * 24 * 3_600_000
 
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
 
@@ -24,6 +26,15 @@ class Verdict:
     claim: Claim
     decision: Decision
     delay_ms: int
+    card_digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCard:
+    """The digest of a card, and why it may not pay for its order; None where it may."""
+
+    digest: bytes
+    refusal: CardRefusal | None
 
 
 async def claim_due(pool: asyncpg.Pool, *, count_max: int, lease_ms: int) -> list[Claim]:
@@ -55,6 +66,25 @@ async def read_open(connection: Connection, claims: Sequence[Claim]) -> dict[tup
     return {(row["order_id"], row["kind"], row["operation_no"]): row["escalated"] for row in rows}
 
 
+async def judge_cards(connection: Connection, cards: Mapping[str, str]) -> dict[str, JudgedCard]:
+    """Judges the cards of locked orders, by order id; no card may be there twice."""
+    if not cards:
+        return {}
+    rows = await connection.fetch(QUERIES["judge_cards"], list(cards), list(cards.values()), FAILED_CARD_MS)
+    return {row["order_id"]: JudgedCard(row["card_digest"], row["refusal"]) for row in rows}
+
+
+async def note_captures(connection: Connection, verdicts: Sequence[Verdict]) -> None:
+    """Remembers the cards whose capture failed, and forgets those whose capture went well."""
+    captures = [verdict for verdict in verdicts if verdict.claim.kind == "capture"]
+    failed = [v.claim.order_id for v in captures if v.decision.order_becomes == "payment_failed"]
+    if failed:
+        await connection.execute(QUERIES["note_failed_cards"], failed)
+    captured = [v.claim.order_id for v in captures if v.decision.order_becomes == "captured"]
+    if captured:
+        await connection.execute(QUERIES["forget_failed_cards"], captured)
+
+
 async def move_orders(connection: Connection, verdicts: Sequence[Verdict]) -> None:
     """Writes the orders' new statuses; the trigger on orders gives back what dead ones held."""
     refunds = [
@@ -82,6 +112,8 @@ async def move_orders(connection: Connection, verdicts: Sequence[Verdict]) -> No
             [verdict.claim.order_id for verdict in moved],
             [verdict.decision.order_becomes for verdict in moved],
             [verdict.decision.final_unit_minor for verdict in moved],
+            [verdict.card_digest for verdict in moved],
+            [verdict.decision.decline_reason for verdict in moved],
         )
 
 

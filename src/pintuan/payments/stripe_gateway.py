@@ -76,6 +76,7 @@ _INTENT_PREFIX: Final = "pi_"
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNREACHABLE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
+_CardDetails: TypeAlias = stripe.Charge.PaymentMethodDetails.Card
 _T = TypeVar("_T")
 _logger = structlog.get_logger("pintuan.payments")
 
@@ -152,7 +153,8 @@ class StripeGateway:
             return _payment_of(found, await self._refunds_of(found.id, reference))
         # Side by side: who looks up waits no longer than for one request.
         intent, refunds = await asyncio.gather(
-            _read(self._intents.retrieve_async(known.id), reference), self._refunds_of(known.id, reference)
+            _read(self._intents.retrieve_async(known.id, {"expand": ["latest_charge"]}), reference),
+            self._refunds_of(known.id, reference),
         )
         return _payment_of(intent, refunds)
 
@@ -260,7 +262,11 @@ class StripeGateway:
             raise ValueError(f"{reference!r} cannot stand in a query")
         page = await _read(
             self._intents.search_async(
-                {"query": f"metadata['{ORDER_FIELD}']:'{reference}'", "limit": PAYMENTS_PER_ORDER_MAX}
+                {
+                    "query": f"metadata['{ORDER_FIELD}']:'{reference}'",
+                    "limit": PAYMENTS_PER_ORDER_MAX,
+                    "expand": ["data.latest_charge"],
+                }
             ),
             reference,
         )
@@ -316,7 +322,7 @@ def _answer_in_books(call: _Call, payment: Payment) -> Answer | None:
         case AuthoriseCall() if payment.status == "declined":
             return Declined("declined, as Stripe's books say")
         case AuthoriseCall():
-            return Succeeded(payment.gateway_ref)
+            return Succeeded(payment.gateway_ref, payment.card)
         case CaptureCall():
             done = payment.status == "captured"
         case VoidCall():
@@ -331,7 +337,7 @@ def _expect(answer: stripe.PaymentIntent | Declined, status: str) -> Answer:
         return answer
     if answer.status != status:
         raise GatewayTimeout(f"the payment {answer.id} is {answer.status}, not yet {status}")
-    return Succeeded(answer.id)
+    return Succeeded(answer.id, _card_of(answer))
 
 
 def _payment_of(intent: stripe.PaymentIntent, refunds: frozenset[str]) -> Payment:
@@ -347,18 +353,31 @@ def _payment_of(intent: stripe.PaymentIntent, refunds: frozenset[str]) -> Paymen
             captured_minor=from_stripe_amount(intent.amount_received, currency),
             currency=currency,
             refunds=refunds,
+            card=_card_of(intent),
         )
     except UnsupportedAmount as error:
         raise GatewayError(f"the payment {intent.id} is none of ours: {error}") from error
 
 
-def _check_lifetime(intent: stripe.PaymentIntent, reference: str) -> None:
-    """Tells of a hold that ends before deals may rely on it: its capture will be refused."""
+def _card_details_of(intent: stripe.PaymentIntent) -> _CardDetails | None:
     charge = intent.latest_charge
     details = charge.payment_method_details if isinstance(charge, stripe.Charge) else None
-    capture_before_s = (
-        details.card.capture_before if details is not None and details.card is not None else None
-    )
+    return None if details is None else details.card
+
+
+def _card_of(intent: stripe.PaymentIntent) -> str | None:
+    """Returns the fingerprint, the same for every use of a card number in the account.
+
+    Source: docs.stripe.com/api/charges/object, `payment_method_details.card.fingerprint`.
+    """
+    card = _card_details_of(intent)
+    return None if card is None else card.fingerprint
+
+
+def _check_lifetime(intent: stripe.PaymentIntent, reference: str) -> None:
+    """Tells of a hold that ends before deals may rely on it: its capture will be refused."""
+    card = _card_details_of(intent)
+    capture_before_s = None if card is None else card.capture_before
     if capture_before_s is None:
         return
     lifetime_ms = (capture_before_s - intent.created) * 1000

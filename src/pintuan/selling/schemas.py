@@ -44,6 +44,21 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
             examples=["byr_5f0c7a1e9d3b4c2881f6a0e4d7b3c512"],
         ),
     ]
+    card_reference: Annotated[
+        str | None,
+        Meta(
+            description="Stands for the card: one in all orders of this merchant that were paid with it, "
+            "whoever paid. Null before the payment was authorised.",
+            examples=["crd_93b1f7c2a80d4e65b1c7f0a2d9e84b30"],
+        ),
+    ]
+    address_reference: Annotated[
+        str | None,
+        Meta(
+            description="Stands for `ship_to` in the same way, whoever gave it. Null where there is none.",
+            examples=["adr_1c40e9a7736f4b02a5d8c3e1f6b7920d"],
+        ),
+    ]
     ship_to: Annotated[
         dict[str, Any] | None,
         Meta(

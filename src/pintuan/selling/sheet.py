@@ -30,6 +30,8 @@ COLUMNS: Final = (
     "ship_to",
     "created_at",
     "updated_at",
+    "card_reference",
+    "address_reference",
 )
 
 
@@ -64,6 +66,8 @@ def _row_of(sale: Sale) -> tuple[object, ...]:
         None if sale.ship_to is None else msgspec.json.encode(sale.ship_to).decode(),
         _text_of(sale.created_at),
         _text_of(sale.updated_at),
+        sale.card_reference,
+        sale.address_reference,
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 import msgspec
 
@@ -114,6 +114,17 @@ def reference_of(key: bytes, buyer_id: str) -> str:
     return f"byr_{digest[:REFERENCE_BYTES].hex()}"
 
 
+def card_reference_of(key: bytes, card_digest: bytes) -> str:
+    """Returns what a merchant whose key this is knows a card by."""
+    return f"crd_{hmac.digest(key, card_digest, 'sha256')[:REFERENCE_BYTES].hex()}"
+
+
+def address_reference_of(key: bytes, ship_to: Mapping[str, Any]) -> str:
+    """Returns what a merchant whose key this is knows an address by; case and spaces make no other one."""
+    plain = "".join(msgspec.json.encode(ship_to, order="sorted").decode().casefold().split())
+    return f"adr_{hmac.digest(key, plain.encode(), 'sha256')[:REFERENCE_BYTES].hex()}"
+
+
 def _sums_of(rows: Sequence[asyncpg.Record]) -> GroupSums:
     return GroupSums(
         orders_by_status={row["status"]: row["orders"] for row in rows},
@@ -125,6 +136,7 @@ def _sums_of(rows: Sequence[asyncpg.Record]) -> GroupSums:
 
 def _sale_of(row: asyncpg.Record) -> Sale:
     order = order_of(row)
+    key, card, address = row["buyer_reference_key"], row["card_digest"], row["ship_to"]
     return Sale(
         id=order.id,
         deal_id=order.deal_id,
@@ -138,7 +150,9 @@ def _sale_of(row: asyncpg.Record) -> Sale:
         refunded_total=order.refunded_total,
         refunds=order.refunds,
         payment=order.payment,
-        buyer_reference=reference_of(row["buyer_reference_key"], row["buyer_id"]),
+        buyer_reference=reference_of(key, row["buyer_id"]),
+        card_reference=None if card is None else card_reference_of(key, card),
+        address_reference=None if address is None else address_reference_of(key, address),
         # Fulfilment begins with the payment; before it, the address is the buyer's alone.
         ship_to=row["ship_to"] if order.status in CHARGED else None,
         created_at=order.created_at,

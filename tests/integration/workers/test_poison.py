@@ -56,6 +56,9 @@ async def world(
         monkeypatch.setattr(limit, ROUND)
     # A round that made progress would otherwise be followed by the next in the same pass.
     monkeypatch.setattr("workers.jobs.ROUNDS_MAX", 1)
+    # No pause ends by itself, however slow the machine is.
+    monkeypatch.setattr("groups.setbacks.FIRST_PAUSE_MS", 3_600_000)
+    monkeypatch.setattr("groups.setbacks.PAUSE_MS_MAX", 3_600_000)
     monkeypatch.setattr(engine._reconciler, "_orphan_age_ms", 0)
     async with opened_world(database_url, redis_url, engine, round_size=ROUND) as world:
         yield world

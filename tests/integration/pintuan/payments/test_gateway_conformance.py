@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import asyncpg
@@ -254,6 +254,27 @@ async def test_a_lost_authorisation_took_place_and_its_key_tells(subject: Subjec
     payment = await subject.payment()
     assert payment.status == "authorised"
     assert await subject.authorise(method) == Succeeded(payment.gateway_ref)
+
+
+async def test_a_card_is_told_by_the_answer_and_by_the_books_whoever_pays_with_it(subject: Subject) -> None:
+    async def card_of(order: str, method: str, buyer: str) -> str | None:
+        call = replace(
+            subject.authorisation(f"{subject.good}{method}"),
+            idempotency_key=idempotency_key_of(order, "authorise"),
+            reference=order,
+            buyer_id=buyer,
+        )
+        answer, payment = await subject.gateway.authorise(call), await subject.elsewhere.look_up(order)
+        assert isinstance(answer, Succeeded)
+        assert payment is not None
+        assert answer.card == payment.card
+        return answer.card
+
+    first = await card_of("ord_1", ":one", "ann")
+    assert first is not None
+    assert await card_of("ord_2", ":one", "bob") == first
+    assert await card_of("ord_3", ":two", "ann") != first
+    assert await card_of("ord_4", "", "bob") != await card_of("ord_5", "", "cem")
 
 
 @pytest.mark.parametrize("kind", ["capture", "void", "refund"])
