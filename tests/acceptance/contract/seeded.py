@@ -168,6 +168,7 @@ async def _cursors(merchant: Pintuan, buyer: Pintuan) -> dict[str, list[str]]:
     pages: dict[str, Page[Any]] = {
         "list_products": await merchant.list_products(limit=1),
         "list_deals": await merchant.list_deals(limit=1),
+        "list_activity": await merchant.list_activity(limit=1),
         "list_api_keys": await merchant.list_api_keys(limit=1),
         "list_webhook_endpoints": await merchant.list_webhook_endpoints(limit=1),
         "list_sales": await merchant.list_sales(limit=1),

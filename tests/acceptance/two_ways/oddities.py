@@ -36,7 +36,12 @@ HOSTS: Final = (
     b"Host: x:99999\r\n",
     b"Host: x:-1\r\n",
     b"Host: x:y\r\n",
+    b"Host: x/a\r\n",
     b"Host: a@b\r\n",
+    b"Host: x?y\r\n",
+    b"Host: \xc3\xa9\r\n",
+    b"Host: two words\r\n",
+    b"Host: one.example\r\nHost: two.example\r\n",
     b"Host: [\r\n",
     b"Host: " + b"x" * 1_000 + b"\r\n",
 )
