@@ -23,11 +23,12 @@ UNDER_WAY_MAX: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What is done without being asked for, every `every_s` seconds."""
+    """What is done without being asked for, every `every_s` seconds, by every worker or by `one_for_all`."""
 
     name: str
     job: Job
     every_s: float
+    one_for_all: bool = False
 
 
 class Clock:

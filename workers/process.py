@@ -23,6 +23,7 @@ from workers.clock import Clock, Sweep
 from workers.jobs import Jobs, Stores
 from workers.people import People
 from workers.rings import Rings
+from workers.turns import in_turns
 from workers.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
         webhooks = Webhooks(resources)
         jobs.second_tries.add(people.second_tries() | webhooks.second_tries())
         try:
-            clock = Clock(sweeps_of(jobs, people, webhooks))
+            clock = Clock(in_turns(resources.pool, sweeps_of(jobs, people, webhooks)))
             rings = Rings(queue, answers_of(jobs, people, webhooks), resources.tracing)
             working()
             await _work(clock, rings, jobs)
@@ -101,20 +102,20 @@ def sweeps_of(jobs: Jobs, people: People, webhooks: Webhooks) -> list[Sweep]:
         Sweep("lifecycle", jobs.lifecycle.run, every_s=1),
         Sweep("expiry", jobs.expiry.run, every_s=1),
         Sweep("seats", jobs.seats.run, every_s=1),
-        Sweep("stock", jobs.stock.run, every_s=1),
+        Sweep("stock", jobs.stock.run, every_s=1, one_for_all=True),
         Sweep("setbacks", jobs.setbacks.run, every_s=1),
         Sweep("nudges", people.nudges.run, every_s=1),
         Sweep("notifications", people.notifications.run, every_s=1),
         Sweep("webhooks", webhooks.deliveries.run, every_s=1),
         Sweep("erasures", people.erasures.run, every_s=1),
-        Sweep("orphans", jobs.orphans.run, every_s=5),
+        Sweep("orphans", jobs.orphans.run, every_s=5, one_for_all=True),
         Sweep("samples", jobs.sample_payments, every_s=5),
         Sweep("webhook samples", webhooks.sample, every_s=5),
-        Sweep("archive", jobs.archive.run, every_s=20),
+        Sweep("archive", jobs.archive.run, every_s=20, one_for_all=True),
         # Each minute, because a pass is bounded, and to forget a busy hour takes more than one.
-        Sweep("keys", jobs.keys.run, every_s=60),
-        Sweep("tidying", people.tidying.run, every_s=60),
-        Sweep("webhook tidying", webhooks.tidying.run, every_s=60),
+        Sweep("keys", jobs.keys.run, every_s=60, one_for_all=True),
+        Sweep("tidying", people.tidying.run, every_s=60, one_for_all=True),
+        Sweep("webhook tidying", webhooks.tidying.run, every_s=60, one_for_all=True),
     ]
 
 

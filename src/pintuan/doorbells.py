@@ -105,14 +105,18 @@ async def open_queue(settings: Settings) -> AsyncIterator[ArqRedis]:
         await queue.aclose(close_connection_pool=True)
 
 
+class QueueAwayError(SettingsError):
+    """The queue's Redis cannot be reached now; whoever has no use for it may go on without."""
+
+
 async def check_queue(settings: Settings) -> None:
-    """Raises SettingsError when the queue cannot be reached or used."""
+    """Raises SettingsError when the queue cannot be used, QueueAwayError when it cannot be reached."""
     name = "PINTUAN_QUEUE_REDIS_URL" if settings.queue_redis_url else "PINTUAN_REDIS_URL"
     try:
         async with open_queue(settings) as queue:
             server = await queue.info("server")
     except (OSError, RedisError) as error:
-        raise SettingsError(name, f"cannot reach Redis: {error or type(error).__name__}") from error
+        raise QueueAwayError(name, f"cannot reach Redis: {error or type(error).__name__}") from error
     if server.get("redis_mode") == "cluster":
         raise SettingsError(name, "this Redis is one of a cluster, which the queue cannot use")
 

@@ -37,7 +37,6 @@ BAD_VALUES: list[dict[str, str]] = [
 UNREACHABLE = {
     "PINTUAN_DATABASE_URL": "postgresql://ann:swordfish@127.0.0.1:{port}/shop",
     "PINTUAN_REDIS_URL": "redis://:swordfish@127.0.0.1:{port}/0",
-    "PINTUAN_QUEUE_REDIS_URL": "redis://:swordfish@127.0.0.1:{port}/0",
 }
 
 
@@ -68,6 +67,14 @@ async def test_what_is_hardly_meant_is_said_at_the_start_and_by_doctor_alike(sit
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
 async def test_a_bad_port_is_refused_by_name(site: Site, port: str) -> None:
     assert_refused(await site.run("up", PINTUAN_HTTP_PORT=port), "PINTUAN_HTTP_PORT")
+
+
+async def test_a_queue_nobody_listens_for_is_named_and_the_start_goes_on(site: Site) -> None:
+    up = await site.up(PINTUAN_QUEUE_REDIS_URL=f"redis://:swordfish@127.0.0.1:{free_port()}/0")
+    assert await up.terminate() == 0
+    said = site.log.read_text()
+    assert "pintuan: PINTUAN_QUEUE_REDIS_URL: cannot reach Redis" in said
+    assert "swordfish" not in said
 
 
 @pytest.mark.parametrize("variable", UNREACHABLE)

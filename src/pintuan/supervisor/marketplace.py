@@ -15,7 +15,7 @@ import msgspec
 
 import sql
 from pintuan.cautions import of_connections, warnings
-from pintuan.doorbells import check_queue
+from pintuan.doorbells import QueueAwayError, check_queue
 from pintuan.durability import check_durability
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.embedded.data_directory import DataDirectory, RunningMarketplace
@@ -124,7 +124,11 @@ class Marketplace:
         found = await check_durability(settings)
         for line in warnings(of_connections(int(found["max_connections"]), plan.api_workers, plan.workers)):
             self._report(line)
-        await check_queue(settings)
+        try:
+            await check_queue(settings)
+        except QueueAwayError as away:
+            # A node that starts in an outage of the queue is worth more than one that waits for its end.
+            self._report(f"{away}; it starts without, and work begins up to a second later")
         await sql.migrate(_set(settings.database_url), on_newer=lambda names: self._report(sql.beside(names)))
         if await forget_what_was_undone(settings):
             self._report("Postgres is at an earlier state than Redis remembers; every lane is rebuilt")

@@ -179,7 +179,10 @@ async def test_seats_that_were_never_tried_are_tried_before_their_group_settles(
     await pass_time(market, TEN_MINUTES_MS)
     gateway.blocked[slow] = asyncio.Event()
 
-    await jobs.lifecycle.run()
+    await engine.advance_due_groups(1)
+    await pass_time(market, TEN_MINUTES_MS)
+    await engine.advance_due_groups(1)
+    assert (await market.group(group))["status"] == "closing", "nobody has tried a payment"
     drain = asyncio.create_task(jobs.drain_payments())
     await gateway.arrived[slow].wait()
     await look(market, jobs, group)

@@ -1,0 +1,37 @@
+"""Turns at work that one worker does for all.
+
+Every worker sweeps by its own clock. What costs each of them the same, however little there is to do, need
+not be done by all: whoever begins such a sweep keeps the others from it for half its period. One that dies in
+its turn is followed by another within a period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from sql import load_queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from workers.clock import Sweep
+
+QUERIES: Final = load_queries("sweeps")
+# Of a sweep's period, so that workers whose clocks strike at different moments leave out none.
+SHARE_OF_PERIOD: Final = 0.5
+
+
+def in_turns(pool: asyncpg.Pool, sweeps: Iterable[Sweep]) -> list[Sweep]:
+    """Returns the sweeps; those that one worker does for all are done only when it is our turn."""
+    return [
+        replace(sweep, job=partial(_take_turn, pool, sweep)) if sweep.one_for_all else sweep
+        for sweep in sweeps
+    ]
+
+
+async def _take_turn(pool: asyncpg.Pool, sweep: Sweep) -> None:
+    if await pool.fetchval(QUERIES["take_turn"], sweep.name, round(sweep.every_s * SHARE_OF_PERIOD * 1_000)):
+        await sweep.job()
