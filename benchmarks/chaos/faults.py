@@ -14,7 +14,8 @@ class Kind:
     """One kind of fault. It lasts between `low_ms` and `high_ms`, or is over at once where both are 0.
 
     A `late` one comes after everything that was asked has been decided, and at most once a round. A round has
-    at most one `heavy` one, because each of those takes seconds to recover from.
+    at most one `heavy` one, because each of those takes seconds to recover from. What befalls links befalls
+    those of one node or of both, but for kinds that are about `one_node`.
     """
 
     about: str
@@ -23,6 +24,7 @@ class Kind:
     weight: int = 4
     heavy: bool = False
     late: bool = False
+    one_node: bool = False
 
 
 def _stall(what: str) -> Kind:
@@ -35,6 +37,17 @@ def _cut(what: str) -> Kind:
 
 def _half_close(what: str) -> Kind:
     return Kind(f"every connection between {what} is closed for one direction only", 100, 1_500)
+
+
+def _lose(what: str) -> Kind:
+    return Kind(
+        f"nothing passes between one node and {what} for longer than a seat may stay unrecorded",
+        11_000,
+        14_000,
+        weight=3,
+        heavy=True,
+        one_node=True,
+    )
 
 
 def _slow(what: str) -> Kind:
@@ -71,7 +84,7 @@ KINDS: Final[dict[str, Kind]] = {
     "kill_backend": Kind("kill -9 of one Postgres backend, at which all of them restart", heavy=True),
     "stop_postgres": Kind("SIGSTOP of every Postgres process, then SIGCONT", 200, 3_000),
     "freeze_postgres": Kind(
-        "SIGSTOP of Postgres for longer than a statement is waited for", 11_000, 14_000, weight=2, heavy=True
+        "SIGSTOP of Postgres for longer than a statement is waited for", 11_000, 14_000, heavy=True
     ),
     "restart_postgres": Kind("an orderly restart of Postgres", heavy=True),
     "fill_postgres": Kind(
@@ -91,11 +104,13 @@ KINDS: Final[dict[str, Kind]] = {
     "fill_redis": Kind("the disk of the placing Redis is full", 500, 3_000),
     "full_redis": Kind("the placing Redis takes no more writes (maxmemory)", 300, 3_000),
     "readonly_redis": Kind("the placing Redis takes itself for a replica for a while", 300, 3_000),
-    "forget_scripts": Kind("SCRIPT FLUSH of the placing Redis", weight=1),
+    "forget_scripts": Kind("SCRIPT FLUSH of the placing Redis", weight=2),
     "kill_queue": Kind("kill -9 of the queue's Redis, started empty after a while", 0, 4_000),
     "stop_queue": Kind("SIGSTOP of the queue's Redis, then SIGCONT", 500, 6_000),
     "full_queue": Kind("the queue's Redis takes no more writes (maxmemory)", 500, 5_000),
     "flush_queue": Kind("FLUSHALL of the queue's Redis", weight=2),
+    "lose_redis": _lose("the Redis that places"),
+    "lose_postgres": _lose("Postgres"),
     "slow_redis": _slow(_REDIS),
     "slow_postgres": _slow(_POSTGRES),
     "stall_redis": _stall(_REDIS),

@@ -198,8 +198,9 @@ async def promote_redis(site: Site, fault: Fault) -> None:
         await replication.close()
     await former.kill()
     site.redis, site.spare_redis = successor, former
-    site.links["redis"].upstream = socket_of(successor)
-    site.links["redis"].cut()
+    for link in site.links["redis"]:
+        link.upstream = socket_of(successor)
+        link.cut()
 
 
 async def fill_redis(site: Site, fault: Fault) -> None:
@@ -248,7 +249,7 @@ async def flush_queue(site: Site, _fault: Fault) -> None:
 
 def _stall(name: str) -> Nemesis:
     async def stall(site: Site, fault: Fault) -> None:
-        links = _links(site, name)
+        links = _links(site, name, fault)
         for link in links:
             link.stall()
         await _lasting(fault)
@@ -260,10 +261,10 @@ def _stall(name: str) -> Nemesis:
 
 def _slow(name: str) -> Nemesis:
     async def slow(site: Site, fault: Fault) -> None:
-        for link in _links(site, name):
+        for link in _links(site, name, fault):
             link.slow_down(SLOWER_S)
         await _lasting(fault)
-        for link in _links(site, name):
+        for link in _links(site, name, fault):
             link.slow_down(0.0)
 
     return slow
@@ -271,7 +272,7 @@ def _slow(name: str) -> Nemesis:
 
 def _cut(name: str) -> Nemesis:
     async def cut(site: Site, fault: Fault) -> None:
-        links = _links(site, name)
+        links = _links(site, name, fault)
         for link in links:
             link.refuse()
             link.cut()
@@ -284,7 +285,7 @@ def _cut(name: str) -> Nemesis:
 
 def _half_close(name: str) -> Nemesis:
     async def half_close(site: Site, fault: Fault) -> None:
-        links = _links(site, name)
+        links = _links(site, name, fault)
         for link in links:
             link.half_close("client" if fault.lasting_ms % 2 else "upstream")
         await _lasting(fault)
@@ -296,8 +297,9 @@ async def _nothing(_site: Site, _fault: Fault) -> None:
     """The plan has seen to it."""
 
 
-def _links(site: Site, name: str) -> list[Link]:
-    return site.client_links if name == "clients" else [site.links[name]]
+def _links(site: Site, name: str, fault: Fault) -> list[Link]:
+    links = site.links[name]
+    return links if fault.both else [links[fault.node]]
 
 
 async def _pause(nodes: list[Node], fault: Fault, *names: str) -> None:
@@ -386,6 +388,7 @@ NEMESES: Final[dict[str, Nemesis]] = {
         )
     },
     **{f"stall_{name}": _stall(name) for name in ("redis", "queue", "postgres", "clients")},
+    **{f"lose_{name}": _stall(name) for name in ("redis", "postgres")},
     **{f"slow_{name}": _slow(name) for name in ("redis", "postgres")},
     **{f"cut_{name}": _cut(name) for name in ("redis", "queue", "postgres", "clients")},
     **{f"half_close_{name}": _half_close(name) for name in ("redis", "queue", "postgres", "clients")},

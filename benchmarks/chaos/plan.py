@@ -23,8 +23,8 @@ SHOPPERS_PER_SEED: Final = 140
 SHOPPING_MS: Final = 5_000
 LATE_SHOPPERS: Final = 6
 """Of a seed, in a round whose workers are away for days."""
-FAULTS_MIN: Final = 2
-FAULTS_MAX: Final = 4
+FAULTS_MIN: Final = 3
+FAULTS_MAX: Final = 5
 DRAWS_MAX: Final = 100
 NODES: Final = 2
 DEALS_MAX: Final = 3
@@ -47,6 +47,7 @@ _STEPS_MIN: Final = 3
 _STEPS_MAX: Final = 8
 _PATIENCES_MS: Final = (150, 600, 2_000, 6_000, 6_000, 6_000)
 _CANCEL_SHARE: Final = 0.12
+_BOTH_SHARE: Final = 0.5
 _STREAM_SHARE: Final = 0.02
 _CHANGED_SHARE: Final = 0.3
 _METHODS: Final = (
@@ -107,12 +108,16 @@ class SeedPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault, `at_ms` after the shopping began; `node` is whose process is meant, where it matters."""
+    """One fault, `at_ms` after the shopping began.
+
+    `node` is whose process is meant, where it matters, or whose links are, unless those of `both` are.
+    """
 
     kind: str
     at_ms: int
     lasting_ms: int
     node: int
+    both: bool
 
 
 class RoundPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +148,8 @@ def describe(plan: RoundPlan) -> Iterator[str]:
     for fault in plan.faults:
         lasting = f" for {fault.lasting_ms} ms" if fault.lasting_ms else ""
         when = "at the end" if KINDS[fault.kind].late else f"at {fault.at_ms} ms"
-        yield f"  {when}{lasting}: {fault.kind}, node {fault.node}: {KINDS[fault.kind].about}"
+        whose = "both nodes" if fault.both else f"node {fault.node}"
+        yield f"  {when}{lasting}: {fault.kind}, {whose}: {KINDS[fault.kind].about}"
     for seed in plan.seeds:
         deals = ", ".join(
             f"{deal.stock} units in {deal.lanes} lanes, groups of {deal.min_headcount} to "
@@ -161,6 +167,7 @@ def _faults(draw: random.Random, kinds: Sequence[str]) -> Iterator[Fault]:
             at_ms=draw.randrange(200, SHOPPING_MS - 500),
             lasting_ms=draw.randint(known.low_ms, known.high_ms),
             node=draw.randrange(NODES),
+            both=draw.random() < _BOTH_SHARE and not known.one_node,
         )
 
 

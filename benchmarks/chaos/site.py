@@ -12,6 +12,7 @@ where this process may mount them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +24,7 @@ import httpx
 from benchmarks.chaos.disks import Disk
 from benchmarks.chaos.nodes import Node
 from benchmarks.chaos.plan import NODES
-from benchmarks.chaos.proxy import Link, open_link
+from benchmarks.chaos.proxy import Link, Upstream, open_link
 from benchmarks.chaos.wire import HOST, Address
 from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 
@@ -65,8 +66,8 @@ class Site:
         self.redis = EmbeddedRedis(self.disks["redis"].path / "a", log=logs / "redis-a.log")
         self.spare_redis = EmbeddedRedis(self.disks["redis"].path / "b", log=logs / "redis-b.log")
         self.queue = EmbeddedRedis(directory / "queue", log=logs / "queue.log")
-        self.links: dict[str, Link] = {}
-        self.client_links: list[Link] = []
+        # By what is at their other end; each node has its own.
+        self.links: dict[str, list[Link]] = {name: [] for name in ("postgres", "redis", "queue", "clients")}
         self.nodes: list[Node] = []
         self.addresses: list[Address] = []
         self.sim_offset_ms = 0
@@ -88,21 +89,18 @@ class Site:
             "queue": socket_of(self.queue),
             "postgres": self._postgres_socket(),
         }
-        for name, upstream in upstreams.items():
-            self.links[name] = await open_link(upstream)
-            stack.push_async_callback(self.links[name].close)
         for number in range(NODES):
-            node = Node(f"node-{number}", self.directory, free_port(), self._environment())
+            for name, upstream in upstreams.items():
+                await self._open_link(stack, name, upstream)
+            node = Node(f"node-{number}", self.directory, free_port(), self._environment_of(number))
             self.nodes.append(node)
             stack.push_async_callback(node.stop)
         # One after the other, so that one of them migrates.
         for node in self.nodes:
             await self.start_node(node)
         for node in self.nodes:
-            link = await open_link((HOST, node.port))
-            stack.push_async_callback(link.close)
-            self.client_links.append(link)
-        ports = [node.port for node in self.nodes] + [link.port for link in self.client_links]
+            await self._open_link(stack, "clients", (HOST, node.port))
+        ports = [node.port for node in self.nodes] + [link.port for link in self.links["clients"]]
         self.addresses = [Address(port) for port in ports]
 
     async def start_node(self, node: Node, *, workers: int = 1, clock_offset_ms: int = 0) -> None:
@@ -143,7 +141,7 @@ class Site:
 
         Raises NotHealedError, EmbeddedError, NodeError.
         """
-        for link in (*self.links.values(), *self.client_links):
+        for link in itertools.chain.from_iterable(self.links.values()):
             link.heal()
         for disk in self.disks.values():
             disk.heal()
@@ -181,19 +179,27 @@ class Site:
                 ) from None
 
     def _environment(self) -> dict[str, str]:
-        environ = {
+        return {
             "PINTUAN_ENV": "dev",
             "PINTUAN_RATE_LIMITS": "off",
             "PINTUAN_QUIET_HOURS": "off",
             "PINTUAN_SECRET_KEY": self.secret_key,
         }
-        if self.links:
-            environ |= {
-                "PINTUAN_DATABASE_URL": f"postgresql://postgres@{HOST}:{self.links['postgres'].port}/pintuan?sslmode=disable",
-                "PINTUAN_REDIS_URL": f"redis://{HOST}:{self.links['redis'].port}/0",
-                "PINTUAN_QUEUE_REDIS_URL": f"redis://{HOST}:{self.links['queue'].port}/0",
-            }
-        return environ
+
+    def _environment_of(self, number: int) -> dict[str, str]:
+        """What a node is told: to reach each store through its own link."""
+        postgres, redis, queue = (self.links[name][number].port for name in ("postgres", "redis", "queue"))
+        return {
+            **self._environment(),
+            "PINTUAN_DATABASE_URL": f"postgresql://postgres@{HOST}:{postgres}/pintuan?sslmode=disable",
+            "PINTUAN_REDIS_URL": f"redis://{HOST}:{redis}/0",
+            "PINTUAN_QUEUE_REDIS_URL": f"redis://{HOST}:{queue}/0",
+        }
+
+    async def _open_link(self, stack: AsyncExitStack, name: str, upstream: Upstream) -> None:
+        link = await open_link(upstream)
+        stack.push_async_callback(link.close)
+        self.links[name].append(link)
 
     def _postgres_socket(self) -> str:
         return f"{self.postgres.url.partition('host=')[2]}/{_SOCKET}"

@@ -37,15 +37,15 @@ async def harness(directory: Path, *options: str) -> tuple[int, str]:
 
 
 async def test_a_short_run_is_clean_and_says_what_it_did(tmp_path: Path) -> None:
-    options = ("--seed", "543", "--seeds", "9", "--together", "3", "--shoppers", "40")
+    options = ("--seed", "133", "--seeds", "6", "--together", "3", "--shoppers", "40")
 
     status, said = await harness(tmp_path, *options)
 
     assert status == 0, said
     found = SUMMARY.search(said)
     assert found is not None, said
-    assert int(found[1]) == 9
-    assert int(found[2].replace(",", "")) > 9 * 40
-    assert re.findall(r"^seed (\d+): ", said, re.MULTILINE) == [str(seed) for seed in range(543, 552)]
+    assert int(found[1]) == 6
+    assert int(found[2].replace(",", "")) > 6 * 40
+    assert re.findall(r"^seed (\d+): ", said, re.MULTILINE) == [str(seed) for seed in range(133, 139)]
     assert "audits: 1; anomalies: 0" in said
     assert os.listdir(tmp_path) == [], "nothing is left of a clean run"  # noqa: PTH208 - of a directory of ours.

@@ -33,9 +33,10 @@ def test_a_plan_does_not_depend_on_the_process_that_makes_it() -> None:
     plan = plan_round([7], shoppers=3)
 
     assert [(fault.kind, fault.at_ms, fault.lasting_ms, fault.node) for fault in plan.faults] == [
-        ("kill_postgres", 2936, 172, 0),
-        ("stall_redis", 1336, 2152, 0),
-        ("lock_postgres", 2897, 2375, 1),
+        ("kill_postgres", 653, 284, 1),
+        ("slow_postgres", 4350, 3765, 1),
+        ("lock_postgres", 4381, 728, 0),
+        ("stall_queue", 1541, 1101, 0),
     ]
     assert [shopper.at_ms for shopper in plan.seeds[0].shoppers] == [1095, 1734, 2700]
 
