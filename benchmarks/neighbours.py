@@ -116,6 +116,9 @@ class Turn:
             for deal, token in enumerate(market.tokens(f"leader-{number}", self._options.count(CARD_DEALS)))
         ]
         await _ask_for_code(market.http)
+        # One to join alone and one to join beside each kind of neighbour.
+        self._deal_ids = [await market.new_deal() for _ in range(2 * len(NEIGHBOURS))]
+        await make_ready(self._servers, market, self._options, self._deal_ids)
         self._street = Street(deal_id, group_id, codes, seated)
 
     async def take(self, neighbour: Neighbour, *, alone_first: bool) -> None:
@@ -133,10 +136,10 @@ class Turn:
         return str(group["share_code"])
 
     async def _alone(self, neighbour: Neighbour) -> None:
-        await self._join(f"alone_{neighbour.kind}", await self._deal())
+        await self._join(f"alone_{neighbour.kind}", self._deal_ids.pop())
 
     async def _beside(self, neighbour: Neighbour) -> None:
-        deal_id = await self._deal()
+        deal_id = self._deal_ids.pop()
         phase = Phase(
             port=self._servers.port,
             requests=neighbour.calls(self._street),
@@ -153,11 +156,6 @@ class Turn:
             process.stop()
             outcome = await calling
         self._samples.add(f"neighbours_{neighbour.kind}", outcome, self._servers.cpu() - before)
-
-    async def _deal(self) -> str:
-        deal_id = await self._market.new_deal()
-        await make_ready(self._servers, self._market, self._options, [deal_id])
-        return deal_id
 
     async def _join(self, kind: str, deal_id: str) -> None:
         requests = joins([deal_id], self._tokens)

@@ -14,7 +14,7 @@ from benchmarks.scenario import Options, Run
 from benchmarks.scenarios import SCENARIOS
 from tests.unit.benchmarks.sample import sample_report
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(400)]
 
 GOALS = {
     "flash": {"join_api", "join_all", "join_naive", "join_p99"},
