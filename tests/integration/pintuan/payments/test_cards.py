@@ -170,6 +170,16 @@ async def test_merchants_know_cards_and_addresses_by_names_of_their_own() -> Non
     assert address_reference_of(one, home) != address_reference_of(another, home)
 
 
+async def test_without_the_key_of_digests_no_card_is_taken_for_one_of_its_own(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("DELETE FROM card_keys")
+        with pytest.raises(asyncpg.NoDataFoundError):
+            await connection.fetchval("SELECT card_digest('one-card')")
+        await transaction.rollback()
+
+
 async def test_cards_of_their_own_pay_whatever_others_do(pool: asyncpg.Pool) -> None:
     rows = await Rows.open(pool)
     group = await rows.group()
