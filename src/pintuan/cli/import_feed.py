@@ -79,8 +79,8 @@ async def _import(
     halt: Halt,
 ) -> None:
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    async with migrated_database(settings) as with_database:
-        try:
+    try:
+        async with migrated_database(settings) as with_database:
             with _progress(console) as progress:
                 task = progress.add_task("importing", total=_size_bytes(stream), rows=0, rows_s=0.0)
                 started_s = time.monotonic()
@@ -106,11 +106,11 @@ async def _import(
                     )
                     with acting(operator("pintuan import")):
                         await feed_import.run(rows, on_batch=show)
-        except asyncpg.UndefinedTableError as error:
-            raise click.ClickException("the database has no schema yet; run `pintuan migrate`") from error
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            _tell(report)
-            raise click.ClickException(f"the database failed: {error or type(error).__name__}") from error
+    except asyncpg.UndefinedTableError as error:
+        raise click.ClickException("the database has no schema yet; run `pintuan migrate`") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        _tell(report)
+        raise click.ClickException(f"the database failed: {error or type(error).__name__}") from error
 
 
 def _progress(console: Console) -> Progress:
