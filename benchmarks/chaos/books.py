@@ -41,6 +41,7 @@ class GroupKept(msgspec.Struct, frozen=True, kw_only=True):
     final_headcount: int | None
     final_unit_price_minor: int | None
     deadline_s: float
+    closing_s: float | None
     settled_s: float | None
 
 
@@ -58,6 +59,7 @@ class OrderKept(msgspec.Struct, frozen=True, kw_only=True):
     final_minor: int | None
     payment_method: str
     created_s: float
+    changed_s: float
     authorise: str | None
     capture: str | None
     void: str | None

@@ -24,7 +24,7 @@ GROUP BY d.id;
 -- Reads every group; moments are Unix seconds of the marketplace's own time.
 SELECT id, deal_id, status, capacity, min_headcount, tier_headcounts, tier_prices_minor, final_headcount,
     final_unit_price_minor, extract(epoch FROM deadline)::float8 AS deadline_s,
-    extract(epoch FROM settled_at)::float8 AS settled_s
+    extract(epoch FROM closing_at)::float8 AS closing_s, extract(epoch FROM settled_at)::float8 AS settled_s
 FROM groups
 WHERE deal_id = ANY ($1);
 
@@ -32,6 +32,7 @@ WHERE deal_id = ANY ($1);
 -- Reads every order with its payments, what the ledger has of it, and what the gateway's books say.
 SELECT o.id, o.deal_id, o.group_id, o.seat, o.buyer_id, o.quantity, o.status, o.promised_unit_minor AS promised_minor,
     o.final_unit_minor AS final_minor, o.payment_method, extract(epoch FROM o.created_at)::float8 AS created_s,
+    extract(epoch FROM o.updated_at)::float8 AS changed_s,
     p.authorise, p.capture, p.void, p.escalated,
     l.sold, l.captured, l.written_off,
     b.status AS gateway_status, coalesce(b.captured_minor, 0) AS gateway_captured

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from benchmarks.chaos.laws import is_left_out
 from benchmarks.chaos.plan import describe
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Tally:
     seeds: int = 0
     orders: int = 0
     groups: int = 0
+    left_out: int = 0
     audits: int = 0
     marketplaces: int = 0
     operations: Counter[tuple[Verb, Outcome]] = field(default_factory=Counter)
@@ -54,12 +56,20 @@ class Tally:
             if seed.books is not None:
                 self.orders += len(seed.books.orders)
                 self.groups += len(seed.books.groups)
+                groups = {group.id: group for group in seed.books.groups}
+                self.left_out += sum(
+                    order.status == "expired" and is_left_out(order, groups.get(order.group_id or ""))
+                    for order in seed.books.orders
+                )
 
     def summary(self, took_s: float) -> Iterator[str]:
         """Yields the lines that end a run."""
         rate_per_s = self.count / max(took_s, 1)
         yield f"{self.seeds} seeds, {self.count:,} operations in {took_s:.0f} s ({rate_per_s:.0f} a second)"
-        yield f"  {self.orders:,} orders in {self.groups:,} groups on {self.marketplaces} marketplaces"
+        yield (
+            f"  {self.orders:,} orders in {self.groups:,} groups on {self.marketplaces} marketplaces; "
+            f"{self.left_out} were not paid for in the ten seconds a closed group waits"
+        )
         yield f"  {'operations':12}" + "".join(f"{outcome:>12}" for outcome in OUTCOMES)
         for verb in sorted({verb for verb, _ in self.operations}):
             counts = (self.operations[verb, outcome] for outcome in OUTCOMES)

@@ -213,6 +213,18 @@ def test_what_may_have_happened_is_no_anomaly() -> None:
     assert check(msgspec.structs.replace(history, calls=calls), books) == []
 
 
+def test_an_order_may_be_left_out_when_its_group_has_waited_for_it_in_full_and_at_no_other_time() -> None:
+    good_as_such = with_group(FAILED_GROUP, final_headcount=0)(*good())
+    patient = with_group(FAILED_GROUP, settled_s=1_010.5)(*good_as_such)
+    left_out = with_order(6, status="expired", changed_s=1_010.5)(*patient)
+    before = with_order(6, status="expired", changed_s=1_003.0)(*patient)
+    at_once = with_order(6, status="expired", changed_s=1_000.5)(*good_as_such)
+
+    assert check(*left_out) == []
+    assert {anomaly.law for anomaly in check(*before)} == {"orders_end_as_they_should"}
+    assert {anomaly.law for anomaly in check(*at_once)} == {"orders_end_as_they_should"}
+
+
 def test_an_order_nobody_could_be_told_of_any_more_is_none() -> None:
     """After days nobody can ask with the same key again."""
     history, books = with_orders(

@@ -28,6 +28,7 @@ def kept(number: int, **changes: Any) -> OrderKept:
         final_minor=800,
         payment_method="pm_ok",
         created_s=900.0,
+        changed_s=1_001.0,
         authorise="succeeded",
         capture="succeeded",
         void=None,
@@ -115,6 +116,7 @@ def group(group_id: str = GROUP, **changes: Any) -> GroupKept:
         final_headcount=3,
         final_unit_price_minor=800,
         deadline_s=1_000.0,
+        closing_s=1_000.0,
         settled_s=1_000.5,
     )
     return msgspec.structs.replace(found, **changes)
