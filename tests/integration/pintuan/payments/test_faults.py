@@ -18,6 +18,7 @@ from pintuan.payments.gateway import (
 from pintuan.payments.operations import ATTEMPTS_MAX, KEY_TRUST_MS, PaymentExecutor
 from pintuan.payments.sandbox import SandboxGateway
 from tests.integration.pintuan.payments.watching import Progress, WatchedGateway
+from tests.poison import make_second_tries_due
 from tests.rows import PRICE_MINOR, Rows
 
 pytestmark = pytest.mark.anyio
@@ -179,6 +180,7 @@ async def test_an_order_that_somebody_keeps_locked_delays_only_itself(
         assert await rows.status(locked) == "held"
 
     await rows.make_due()
+    await make_second_tries_due(rows.pool)
     await executor.drain()
     assert await rows.status(locked) == "authorised"
 
