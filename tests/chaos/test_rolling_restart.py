@@ -12,8 +12,9 @@ from tests.marketplace import Site
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CHILDREN = ("api", "worker")
-SHOPPERS = 1_500
-STOCK = 2_000
+# Several times as many as come while all processes are replaced; the rest stay away afterwards.
+SHOPPERS = 5_000
+STOCK = 6_000
 
 
 async def test_a_crowd_joins_while_every_process_is_replaced_and_no_request_fails(site: Site) -> None:
@@ -30,6 +31,7 @@ async def test_a_crowd_joins_while_every_process_is_replaced_and_no_request_fail
         after = {process.pid for name in CHILDREN for process in up.processes(name)}
         assert (len(after), before & after) == (4, set())
 
+        crowd.go_home()
         await shopping
         assert {answer.split()[0] for answer in crowd.answers} <= {"200", "201", "409"}, crowd.answers
         await crowd.assert_nothing_lost(client)
