@@ -48,6 +48,10 @@ _SPACE: Final = b" \t"
 
 _logger = structlog.get_logger("pintuan.http")
 
+# There from the start, so that a graph says 0 as long as there was none.
+for _fault in Fault:
+    metrics.HTTP_FAULTS.labels(str(_fault.status.value))
+
 
 class FramedProtocol(TimedProtocol):
     """Reads requests one after the other, and ends with a fault where two could be seen in one."""
