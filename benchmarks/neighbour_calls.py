@@ -74,7 +74,6 @@ NEIGHBOURS: Final = (
     Neighbour("nowhere", "paths that lead nowhere", lambda _: _get("/v1/nowhere")),
     Neighbour("live", "GET /health/live", lambda _: _get("/health/live")),
     Neighbour("ready", "GET /health/ready", lambda _: _get("/health/ready")),
-    Neighbour("metrics", "GET /metrics", lambda _: _get("/metrics")),
     Neighbour("api_keys", "unknown API keys", _api_keys),
     Neighbour("guesses", "guesses of one code", _guesses),
     Neighbour("codes", "requests for codes", _codes),
