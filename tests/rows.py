@@ -14,6 +14,7 @@ import asyncpg
 
 from groups.ids import new_id, new_share_code
 from tests.market import Market, digest
+from tests.poison import make_second_tries_due
 
 PRICE_MINOR = 900
 
@@ -121,6 +122,7 @@ class Rows:
         await self.pool.execute(
             "UPDATE payment_operations SET due_at = app_now() WHERE ended_at IS NULL AND due_at > app_now()"
         )
+        await make_second_tries_due(self.pool)
 
     async def status(self, order_id: str) -> str:
         """The order's status."""

@@ -25,8 +25,8 @@ def command(
     """Measure the marketplace on this machine, next to its goals.
 
     Starts stores, servers and load of its own, and leaves the ones you have alone. SCENARIO is one or more of
-    flash, lifecycle, links, stampede, refused, overload, watch, grow, pages, or all. Exits 1 when the audit
-    after a scenario finds a broken invariant.
+    flash, lifecycle, links, stampede, refused, overload, watch, grow, pages, neighbours, or all. Exits 1 when
+    the audit after a scenario finds a broken invariant.
     """
     if find_spec(KIT) is None:
         raise click.ClickException(

@@ -59,6 +59,8 @@ async def evict_something(client: Redis) -> None:
     """Makes a Redis evict a key of ours, which dies first and is large enough to be the only one."""
     await client.set("ballast", b"x" * BALLAST_BYTES, ex=60)
     used = (await client.info("memory"))["used_memory"]
+    # Redis looks for the key that dies first among a few; among all of them, with as many as this.
+    await client.config_set("maxmemory-samples", 64)
     await client.config_set("maxmemory-policy", "volatile-ttl")
     await client.config_set("maxmemory", used - BALLAST_BYTES // 4)
     await client.set("any", 1)

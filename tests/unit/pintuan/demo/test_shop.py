@@ -25,6 +25,7 @@ def product(name: str) -> dict[str, object]:
         "images": [],
         "options": [],
         "variants": [],
+        "visibility": "public",
         "created_at": datetime(2030, 1, 1, tzinfo=UTC),
     }
 

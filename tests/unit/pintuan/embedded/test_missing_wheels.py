@@ -40,7 +40,7 @@ def test_the_variable_of_redis_is_named_where_only_redis_is_missing() -> None:
         main, ["audit"], env={"PINTUAN_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}
     )
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert result.stderr.startswith("Error: PINTUAN_REDIS_URL: not set, and the embedded servers are not")
 
 
