@@ -39,7 +39,7 @@ run: install ## Start the marketplace with live demo shoppers
 	@$(BIN)/pintuan up --demo
 
 test: install ## Run the test suite
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 8
 
 test-all: install ## Run the tests that take longer, on top of make test
 	@$(BIN)/python -m pytest -m slow || { code=$$?; \
