@@ -2,18 +2,23 @@
 
 Both are ordinary Litestar routes of the measured application, behind the same layers, log line and metrics,
 and take and return what a join does. The hello route does nothing: it is the cost of the framework. The naive
-route places each buyer by a call to Redis of its own and records each order by an INSERT of its own.
+route places each buyer by a call to Redis of its own and records each order by an INSERT of its own, through
+a client and a pool that it shares with nobody, as large as one would make them.
 """
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+import asyncpg
 from litestar import Response, post
 from litestar.params import FromPath, JSONBody
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import NoScriptError
 
 from benchmarks.statements import kit_statements
@@ -30,11 +35,16 @@ from pintuan.parameters import IdempotencyKeyHeader, InjectedResources, require_
 if TYPE_CHECKING:
     from pintuan.bootstrap import Resources
 
-HELLO_PATH: Final = "/bench/hello"
-NAIVE_PATH: Final = "/bench/naive/{deal_id}/join"
+PREFIX: Final = "/bench/"
+HELLO_PATH: Final = f"{PREFIX}hello"
+NAIVE_PATH: Final = f"{PREFIX}naive/{{deal_id}}/join"
 STOCK_UNITS: Final = 1_000_000
 GROUP_SEATS: Final = 100
 GROUP_LIFETIME: Final = timedelta(hours=1)
+POSTGRES_CONNECTIONS_MAX: Final = 12
+REDIS_CONNECTIONS_MAX: Final = 16
+CONNECTION_WAIT_S: Final = 1.0
+CALL_TIMEOUT_S: Final = 2.0
 _NAIVE: Final = kit_statements("naive")
 _SCRIPT: Final = files("benchmarks").joinpath("naive_place.lua").read_text(encoding="utf-8")
 _DIGEST: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -104,7 +114,8 @@ async def naive_join(
     key = require_idempotency_key(idempotency_key)
     group_no, seat = await _placed(resources, deal_id, buyer_id)
     order_id = new_id("ord")
-    moment = await resources.pool.fetchval(
+    pool = await _pool_at(resources.settings.database_url)
+    moment = await pool.fetchval(
         _NAIVE["insert_naive_order"],
         order_id,
         deal_id,
@@ -122,11 +133,36 @@ async def naive_join(
     return created(order, f"/v1/orders/{order_id}")
 
 
+@cache
+def _client_at(url: str | None) -> Redis:
+    """Returns the naive design's client, which lives as long as the process."""
+    pool = BlockingConnectionPool.from_url(
+        str(url),
+        max_connections=REDIS_CONNECTIONS_MAX,
+        timeout=CONNECTION_WAIT_S,
+        socket_timeout=CALL_TIMEOUT_S,
+        socket_connect_timeout=CALL_TIMEOUT_S,
+    )
+    return Redis.from_pool(pool)
+
+
+@cache
+def _pool_at(url: str | None) -> asyncio.Task[asyncpg.Pool]:
+    """Returns the naive design's pool, which is opened once and lives as long as the process."""
+
+    async def opened() -> asyncpg.Pool:
+        return await asyncpg.create_pool(
+            url, min_size=1, max_size=POSTGRES_CONNECTIONS_MAX, command_timeout=CALL_TIMEOUT_S
+        )
+
+    return asyncio.get_running_loop().create_task(opened())
+
+
 async def _placed(resources: Resources, deal_id: str, buyer_id: str) -> tuple[int, int]:
     """Returns the number of a group and a seat in it, both from 1."""
     call = (f"naive:{deal_id}:members", f"naive:{deal_id}:counts", buyer_id, STOCK_UNITS, GROUP_SEATS)
     # redis-py's own types know neither its asynchronous answers nor numbers as arguments.
-    redis: Any = resources.redis
+    redis: Any = _client_at(resources.settings.redis_url)
     try:
         group_no, seat = await redis.evalsha(_DIGEST, 2, *call)
     except NoScriptError:

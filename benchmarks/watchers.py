@@ -23,7 +23,8 @@ from pintuan.supervisor.descriptors import allow_many_descriptors
 
 SIZE_BYTES: Final = 8
 # Fewer than wait in the queue of a listening socket.
-CONNECTING_AT_ONCE_MAX: Final = 256
+# Those of all processes together are fewer than may wait of one address.
+CONNECTING_AT_ONCE_MAX: Final = 100
 CONNECT_WAIT_S: Final = 60.0
 # States that came as the same bytes are read once; more than these are not on their way at once.
 STATES_KEPT_MAX: Final = 64
@@ -132,9 +133,9 @@ class Audience:
 
 
 class Stream(asyncio.Protocol):
-    """One open stream."""
+    """One open stream; `answered` is set once it showed a state, or will show none."""
 
-    __slots__ = ("_audience", "_kept", "_members", "_request", "_started", "_transport")
+    __slots__ = ("_audience", "_kept", "_members", "_request", "_started", "_transport", "answered")
 
     def __init__(self, audience: Audience, request: bytes) -> None:
         self._audience = audience
@@ -143,6 +144,7 @@ class Stream(asyncio.Protocol):
         self._members = UNSEEN
         self._started = False
         self._transport: asyncio.Transport | None = None
+        self.answered = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asks for the stream."""
@@ -167,6 +169,7 @@ class Stream(asyncio.Protocol):
         if members is not None and members != self._members:
             before, self._members = self._members, members
             self._audience.show(before, members)
+            self.answered.set()
 
     def _close(self) -> None:
         if self._transport is not None:
@@ -175,6 +178,7 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature.
         """Counts a stream that ended before its time."""
         self._audience.refuse(self._members)
+        self.answered.set()
 
 
 async def _open(audience: Audience, watch: Watch) -> None:
@@ -186,9 +190,13 @@ async def _open(audience: Audience, watch: Watch) -> None:
     async def one() -> None:
         async with places:
             try:
-                await loop.create_connection(lambda: Stream(audience, request), "127.0.0.1", watch.port)
+                _, stream = await loop.create_connection(
+                    lambda: Stream(audience, request), "127.0.0.1", watch.port
+                )
             except OSError:
                 audience.refuse(UNSEEN)
+            else:
+                await stream.answered.wait()
 
     async with asyncio.timeout(CONNECT_WAIT_S):
         await asyncio.gather(*(one() for _ in range(watch.count)))

@@ -185,7 +185,7 @@ async def test_without_stores_it_names_the_variable_to_set(installed: Path, own_
         refused = await container.run(command)
         assert refused.status == 1
         assert refused.errors.count("\n") == 1
-        assert refused.errors.startswith("Error: PINTUAN_DATABASE_URL: not set, and the embedded servers are")
+        assert refused.errors.startswith("Error: PINTUAN_DATABASE_URL: required in production")
 
 
 @pytest.mark.slow

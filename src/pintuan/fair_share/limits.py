@@ -68,7 +68,8 @@ PLACES: Final[dict[CallClass, Places]] = {
     CallClass.PAGES: Places(2, Share.READS, rest=1.0),
     # They wait for the process that draws; those too many get a plain card (`pintuan.previews.cards`).
     CallClass.CARDS: Places(24, Share.READS),
-    CallClass.STREAMS: Places(2, Share.READS, rest=1.0),
+    # They wait for a look at their group, up to a quarter of a second; whoever waits meanwhile shares it.
+    CallClass.STREAMS: Places(48, Share.READS),
     CallClass.ACCOUNTS: Places(4, Share.ACCOUNTS, rest=1.0),
     CallClass.MERCHANTS: Places(2, Share.MERCHANTS, rest=1.0),
     CallClass.EXPORTS: Places(2, Share.MERCHANTS, rest=1.0, whole=True),

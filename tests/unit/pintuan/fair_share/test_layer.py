@@ -107,6 +107,17 @@ async def test_a_stream_holds_its_place_until_it_begins_and_an_export_until_it_e
     await asyncio.gather(*streams, *exports)
 
 
+async def test_many_streams_wait_for_their_first_state_together() -> None:
+    app = App()
+    layer = FairShare(app, lambda: False)
+    streams = [asyncio.create_task(call(layer, "/v1/groups/g/events")) for _ in range(40)]
+    await turns()
+    assert app.classes.count(CallClass.STREAMS) == 40
+    app.begins.set()
+    app.ends.set()
+    await asyncio.gather(*streams)
+
+
 async def test_whoever_gets_no_place_is_told_when_to_come_again() -> None:
     app = App()
     layer = FairShare(app, lambda: False, places={CallClass.READS: Places(1, Share.READS)})
