@@ -174,7 +174,10 @@ async def _fill_catalogue(stores: Stores, products: int) -> None:
 
 
 async def _ask_for_code(http: httpx.AsyncClient) -> None:
-    (await http.post("/v1/auth/otp", json={"email": GUESSED})).raise_for_status()
+    answer = await http.post("/v1/auth/otp", json={"email": GUESSED})
+    # Later runs come from the same address, and the first one's neighbours have used its codes up.
+    if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        answer.raise_for_status()
 
 
 def _require_orders(outcome: Outcome, kind: str) -> None:
