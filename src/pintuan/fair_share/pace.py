@@ -53,29 +53,32 @@ class Pace:
 class Measured:
     """An awaitable that runs a coroutine and adds up what it takes of the interpreter between its waits."""
 
-    __slots__ = ("_resumed_s", "_took_s", "_work")
+    __slots__ = ("_now_s", "_resumed_s", "_took_s", "_work")
 
-    def __init__(self, work: Coroutine[Any, Any, None]) -> None:
+    def __init__(
+        self, work: Coroutine[Any, Any, None], now_s: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._work = work
+        self._now_s = now_s
         self._took_s = 0.0
         self._resumed_s: float | None = None
 
     @property
     def took_s(self) -> float:
         """Seconds so far, also when the coroutine itself asks."""
-        now_s = time.perf_counter()
+        now_s = self._now_s()
         return self._took_s + (0.0 if self._resumed_s is None else now_s - self._resumed_s)
 
     def __await__(self) -> Generator[Any, Any, None]:
         step, argument = self._work.send, None
         while True:
-            self._resumed_s = time.perf_counter()
+            self._resumed_s = self._now_s()
             try:
                 waits_for = step(argument)
             except StopIteration:
                 return
             finally:
-                self._took_s += time.perf_counter() - self._resumed_s
+                self._took_s += self._now_s() - self._resumed_s
                 self._resumed_s = None
             try:
                 argument = yield waits_for

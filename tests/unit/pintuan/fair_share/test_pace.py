@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -56,19 +55,26 @@ async def test_joins_count_for_a_moment_after_the_last_of_a_batch() -> None:
 
 
 async def test_what_a_coroutine_works_is_measured_and_what_it_waits_is_not() -> None:
+    clock, goes_on = Clock(), asyncio.Event()
     looks: list[float] = []
 
     async def work() -> None:
-        _busy(0.01)
+        clock.s += 0.01
         looks.append(measured.took_s)
-        await asyncio.sleep(0.2)
-        _busy(0.01)
+        await goes_on.wait()
+        clock.s += 0.02
 
-    measured = Measured(work())
+    async def others_work() -> None:
+        clock.s += 5
+        goes_on.set()
+
+    measured = Measured(work(), clock)
+    others = asyncio.create_task(others_work())
     await measured
+    await others
 
-    assert looks[0] >= 0.01
-    assert 0.02 <= measured.took_s < 0.2
+    assert looks == [pytest.approx(0.01)]
+    assert measured.took_s == pytest.approx(0.03)
 
 
 async def test_what_is_raised_passes_in_and_out() -> None:
@@ -97,9 +103,3 @@ async def test_what_is_raised_passes_in_and_out() -> None:
     with pytest.raises(ValueError, match="out"):
         await task
     assert caught == ["timeout", "cancelled"]
-
-
-def _busy(for_s: float) -> None:
-    until_s = time.perf_counter() + for_s
-    while time.perf_counter() < until_s:
-        pass
