@@ -46,29 +46,34 @@ class Market:
         per_buyer: int = 10,
         lanes: int = 1,
         list_price: int = 1000,
+        new_cards: int | None = None,
+        merchant: str = "acme",
     ) -> str:
         """Makes a running deal and returns its id. `ladder` is (headcount, unit price) steps."""
         steps = ladder or tuple(step for step in LADDER if step[0] <= max_headcount)
         deal_id, product_id, variant_id = new_id("deal"), new_id("prd"), new_id("var")
         async with self.pool.acquire() as connection, connection.transaction():
-            await connection.execute("INSERT INTO merchants (id) VALUES ('acme') ON CONFLICT DO NOTHING")
             await connection.execute(
-                "INSERT INTO products (id, merchant_id, title) VALUES ($1, 'acme', 'Tea')", product_id
+                "INSERT INTO merchants (id) VALUES ($1) ON CONFLICT DO NOTHING", merchant
+            )
+            await connection.execute(
+                "INSERT INTO products (id, merchant_id, title) VALUES ($1, $2, 'Tea')", product_id, merchant
             )
             await connection.execute(
                 "INSERT INTO variants"
                 " (id, product_id, merchant_id, position, sku, title, list_price_minor, currency)"
-                " VALUES ($1, $2, 'acme', 1, 'TEA-1', 'Tea', $3, 'USD')",
+                " VALUES ($1, $2, $4, 1, 'TEA-1', 'Tea', $3, 'USD')",
                 variant_id,
                 product_id,
                 list_price,
+                merchant,
             )
             await connection.execute(
                 "INSERT INTO deals"
                 " (id, merchant_id, product_id, variant_id, title, currency, list_price_minor,"
                 " tier_headcounts, tier_prices_minor, min_headcount, max_headcount, group_ttl_ms,"
-                " stock_units, per_buyer_units, lane_count)"
-                " VALUES ($1, 'acme', $2, $3, 'Tea', 'USD', $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                " stock_units, per_buyer_units, lane_count, new_cards_per_group)"
+                " VALUES ($1, $14, $2, $3, 'Tea', 'USD', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
                 deal_id,
                 product_id,
                 variant_id,
@@ -81,6 +86,8 @@ class Market:
                 stock,
                 per_buyer,
                 lanes,
+                new_cards,
+                merchant,
             )
             for lane_no in range(lanes):
                 share = stock // lanes + (lane_no < stock % lanes)

@@ -28,9 +28,19 @@ class Rows:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     @classmethod
-    async def open(cls, pool: asyncpg.Pool, *, stock: int = 1000, capacity: int = 10) -> Rows:
+    async def open(
+        cls,
+        pool: asyncpg.Pool,
+        *,
+        stock: int = 1000,
+        capacity: int = 10,
+        new_cards: int | None = None,
+        merchant: str = "acme",
+    ) -> Rows:
         """Makes the deal that all rows belong to."""
-        deal_id = await Market(pool).deal(stock=stock, max_headcount=capacity, min_headcount=2)
+        deal_id = await Market(pool).deal(
+            stock=stock, max_headcount=capacity, min_headcount=2, new_cards=new_cards, merchant=merchant
+        )
         return cls(pool, deal_id)
 
     async def group(self, *, capacity: int = 10) -> str:

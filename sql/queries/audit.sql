@@ -60,6 +60,15 @@ WHERE (
     OR coalesce(b.units, 0) > d.per_buyer_units
 LIMIT $1;
 
+-- name: new_cards_within_their_limit
+-- No more live seats of a group were paid by cards that were new to the merchant than its deal allows.
+SELECT o.group_id AS id, format('%s seats of new cards, limit %s', count(*), d.new_cards_per_group) AS detail
+FROM every_order o JOIN deals d ON d.id = o.deal_id
+WHERE o.new_card AND order_is_live(o.status)
+GROUP BY o.group_id, d.new_cards_per_group
+HAVING count(*) > d.new_cards_per_group
+LIMIT $1;
+
 -- name: headcounts_are_authorised_members
 -- A group's headcount is the number of its members whose payment was authorised when it was last counted.
 SELECT g.id, format('%s counted, %s members', coalesce(g.final_headcount, p.headcount), coalesce(m.members, 0)) AS detail

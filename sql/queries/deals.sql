@@ -24,9 +24,9 @@ WITH deal AS (
     INSERT INTO deals (
         id, merchant_id, product_id, variant_id, title, currency, list_price_minor, tier_headcounts,
         tier_prices_minor, min_headcount, max_headcount, group_ttl_ms, starts_at, ends_at, stock_units,
-        per_buyer_units, lane_count, nudges
+        per_buyer_units, lane_count, nudges, new_cards_per_group
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
     RETURNING id, stock_units, lane_count
 )
 INSERT INTO lanes (deal_id, lane_no, stock_units)

@@ -100,14 +100,17 @@ JOIN payment_operations p ON p.order_id = u.order_id AND p.kind = u.kind AND p.o
 WHERE p.ended_at IS NULL OR p.escalated_at IS NOT NULL;
 
 -- name: judge_cards
--- Says of locked orders $1 which digests their cards $2 have, and why one may not pay: failures count for $3 ms.
+-- Says of locked orders $1 which digests their cards $2 have, and why one may not pay: failures count for $3 ms. Says
+-- `new_cards_max` of a card that never paid the merchant, where the deal limits how many seats of a group such cards have.
 WITH cards AS MATERIALIZED (
-    SELECT o.id AS order_id, o.group_id, o.deal_id, o.quantity, d.per_buyer_units, card_digest(u.card) AS card_digest
+    SELECT o.id AS order_id, o.group_id, o.deal_id, o.quantity, d.merchant_id, d.per_buyer_units,
+        CASE WHEN o.group_id IS NOT NULL THEN d.new_cards_per_group END AS new_cards_max,
+        card_digest(u.card) AS card_digest
     FROM unnest($1::text[], $2::text[]) AS u (order_id, card)
     JOIN orders o ON o.id = u.order_id
     JOIN deals d ON d.id = o.deal_id
 )
-SELECT c.order_id, c.card_digest,
+SELECT c.order_id, c.group_id, c.card_digest,
     CASE
         WHEN EXISTS (
             SELECT FROM orders o
@@ -123,8 +126,31 @@ SELECT c.order_id, c.card_digest,
             WHERE o.card_digest = c.card_digest AND o.deal_id = c.deal_id
                 AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
         ) > c.per_buyer_units THEN 'card_limit'
-    END AS refusal
+    END AS refusal,
+    CASE
+        -- Looked up card by card: an EXISTS here might be planned as a look at every order that was ever paid for.
+        WHEN c.new_cards_max IS NOT NULL AND (
+            SELECT true FROM every_order o
+            WHERE o.card_digest = c.card_digest AND o.status IN ('captured', 'partially_refunded')
+                AND (SELECT d.merchant_id FROM deals d WHERE d.id = o.deal_id) = c.merchant_id
+            LIMIT 1
+        ) IS NULL THEN c.new_cards_max
+    END AS new_cards_max
 FROM cards c;
+
+-- name: lock_new_cards
+-- Lets nobody else seat new cards in groups $1 until the transaction ends; locked in order, so that two cannot deadlock.
+SELECT pg_advisory_xact_lock(hashtextextended('new cards ' || g.group_id, 0))
+FROM (SELECT group_id FROM unnest($1::text[]) AS u (group_id) ORDER BY group_id) g;
+
+-- name: count_new_cards
+-- Counts the seats that new cards have in each of groups $1; run it after the groups are locked.
+SELECT u.group_id, (
+    SELECT count(*) FROM orders o
+    WHERE o.group_id = u.group_id AND o.new_card
+        AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+) AS seats
+FROM unnest($1::text[]) AS u (group_id);
 
 -- name: note_failed_cards
 -- Notes that the captures of orders $1 finally failed, by their cards.
@@ -142,9 +168,10 @@ DELETE FROM failed_cards f USING orders o WHERE o.id = ANY($1::text[]) AND f.car
 -- Moves a batch of locked orders to their new status; a null price leaves the one they have.
 UPDATE orders o
 SET status = u.status, final_unit_minor = coalesce(u.final_unit_minor, o.final_unit_minor), updated_at = app_now(),
-    card_digest = coalesce(u.card_digest, o.card_digest), decline_reason = u.decline_reason
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[]) AS u (
-    id, status, final_unit_minor, card_digest, decline_reason
+    card_digest = coalesce(u.card_digest, o.card_digest), decline_reason = u.decline_reason,
+    new_card = o.new_card OR u.new_card
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[], $6::boolean[]) AS u (
+    id, status, final_unit_minor, card_digest, decline_reason, new_card
 )
 WHERE o.id = u.id;
 

@@ -25,6 +25,7 @@ CHECKS: Final[dict[str, str]] = {
     "lanes_count_what_is_sold": "1: a lane's sold units are those of its live orders",
     "lanes_add_up_to_the_stock": "1: the lanes' stock adds up to the deal's",
     "buyers_within_their_limit": "3: counted units of buyers are right and within the limit",
+    "new_cards_within_their_limit": "3: no group has more new cards than its deal allows",
     "archive_is_whole": "2: an archived order is over, and in one place with its payments",
     "requests_lead_to_their_orders": "4: the key of every order leads to it",
     "headcounts_are_authorised_members": "5: headcounts are the authorised members",

@@ -101,6 +101,15 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     per_buyer_units: Annotated[
         int, _number(PER_BUYER_UNITS_MAX, "Units one buyer may have, over all groups.", 5)
     ]
+    new_cards_per_group: Annotated[
+        int | None,
+        Meta(
+            description="Seats of one group that cards may have which never paid the merchant, 0 for none; "
+            "any number when left out. A further card is declined as `new_card_limit`.",
+            examples=[2],
+            extra_json_schema={"minimum": 0, "maximum": HEADCOUNT_MAX},
+        ),
+    ] = None
     lanes: Annotated[
         int, _number(LANES_MAX, "Shards the stock is split over; more than one for a flash sale.", 1)
     ] = 1
@@ -188,6 +197,14 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
     stock: Annotated[int, Meta(description="Units for sale, sold ones included.", examples=[1000])]
     sold: Annotated[int, Meta(description="Units in live orders.", examples=[12])]
     per_buyer_units: Annotated[int, Meta(description="Units one buyer may have.", examples=[5])]
+    new_cards_per_group: Annotated[
+        int | None,
+        Meta(
+            description="Seats of one group that cards may have which never paid the merchant; null for any "
+            "number.",
+            examples=[2],
+        ),
+    ]
     lanes: Annotated[int, Meta(description="Shards the stock is split over.", examples=[1])]
     nudges: Annotated[bool, _nudges()]
     created_at: Annotated[datetime, Meta(description="When it was made.", examples=["2030-01-01T12:00:00Z"])]

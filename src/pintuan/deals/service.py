@@ -33,7 +33,7 @@ from pintuan.deals.schemas import Deal, DealChange, DealFilter, NewDeal
 from pintuan.errors import FieldError, InvalidInput, NotFound
 from pintuan.times import has_utc
 from pricing.currency import ORDER_MINOR_MAX
-from pricing.ladder import InvalidLadder, Ladder
+from pricing.ladder import HEADCOUNT_MAX, InvalidLadder, Ladder
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -218,6 +218,7 @@ def _terms_of(deal: NewDeal) -> Changes:
         ends_at=deal.ends_at,
         stock=deal.stock,
         per_buyer_units=deal.per_buyer_units,
+        new_cards_per_group=deal.new_cards_per_group,
     )
 
 
@@ -244,6 +245,8 @@ def _number_problems(deal: NewDeal) -> Iterator[FieldError]:
     ):
         if not 1 <= value <= high:
             yield FieldError(field, f"must be from 1 to {high}")
+    if deal.new_cards_per_group is not None and not 0 <= deal.new_cards_per_group <= HEADCOUNT_MAX:
+        yield FieldError("new_cards_per_group", f"must be from 0 to {HEADCOUNT_MAX}, or null for any number")
 
 
 def _order_problems(per_buyer_units: int, list_price_minor: int) -> Iterator[FieldError]:

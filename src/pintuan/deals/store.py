@@ -93,6 +93,7 @@ async def insert_deal(
         deal.per_buyer_units,
         deal.lanes,
         deal.nudges,
+        deal.new_cards_per_group,
     )
 
 
@@ -184,6 +185,7 @@ def _deal_of(row: asyncpg.Record) -> Deal:
         stock=row["stock_units"],
         sold=row["sold_units"],
         per_buyer_units=row["per_buyer_units"],
+        new_cards_per_group=row["new_cards_per_group"],
         lanes=row["lane_count"],
         nudges=row["nudges"],
         created_at=row["created_at"],

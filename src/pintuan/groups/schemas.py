@@ -39,7 +39,7 @@ PaymentStatus = Literal[
 RefundStatus = Literal["pending", "refunded", "failed"]
 
 
-DeclineReason = Literal["card_in_group", "card_failed_before", "card_limit"]
+DeclineReason = Literal["card_in_group", "card_failed_before", "card_limit", "new_card_limit"]
 
 
 def _moment(description: str) -> Meta:
@@ -68,8 +68,10 @@ class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
         DeclineReason | None,
         Meta(
             description="Why a card that its bank took was declined here: it has another seat of the group "
-            "(`card_in_group`), could not be charged for an earlier group (`card_failed_before`), or would "
-            "have more units of the deal than one buyer may have (`card_limit`). Absent otherwise.",
+            "(`card_in_group`), could not be charged for an earlier group (`card_failed_before`), would have "
+            "more units of the deal than one buyer may have (`card_limit`), or never paid the merchant, and "
+            "as many cards like it have a seat of the group as the deal allows (`new_card_limit`). Absent "
+            "otherwise.",
             examples=["card_in_group"],
         ),
     ] = None

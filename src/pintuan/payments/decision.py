@@ -16,7 +16,8 @@ says what did. A void that was refused is escalated too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from pintuan.payments.gateway import (
@@ -33,9 +34,10 @@ FAILURE_SIZE_MAX: Final = 500
 OrderBecomes: TypeAlias = Literal[
     "authorised", "declined", "captured", "payment_failed", "partially_refunded", "refunded"
 ]
-CardRefusal: TypeAlias = Literal["card_in_group", "card_failed_before", "card_limit"]
+CardRefusal: TypeAlias = Literal["card_in_group", "card_failed_before", "card_limit", "new_card_limit"]
 """Why a card that a gateway took is none for this order: it has a seat in the group, failed when it was to be
-charged, or has as many units of the deal as one buyer may have."""
+charged, has as many units of the deal as one buyer may have, or is new to the merchant, and its group has as
+many such cards as the deal allows."""
 EndState: TypeAlias = Literal["succeeded", "declined", "failed"]
 RepeatState: TypeAlias = Literal["due", "unknown"]
 
@@ -143,6 +145,43 @@ class Decision:
     released_minor: int = 0
     # Money may be left held or taken, and no attempt of ours will put it right: a person must look at it.
     escalated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedCard:
+    """The digest of a card, None of one the gateway did not tell, and why it may not pay, None where it may.
+
+    `new_cards_max` is how many seats of its group cards may have that never paid the merchant, of such a card
+    where the deal says so.
+    """
+
+    group_id: str | None
+    digest: bytes | None
+    refusal: CardRefusal | None
+    new_cards_max: int | None = None
+
+    @property
+    def takes_new_seat(self) -> bool:
+        """Whether it may have a seat of its group if one is left for new cards."""
+        return self.new_cards_max is not None and self.refusal is None
+
+
+def limit_new_cards(judged: Mapping[str, JudgedCard], seats: Mapping[str, int]) -> dict[str, JudgedCard]:
+    """Refuses new cards, by order id, from where on their group has as many as its deal allows.
+
+    They are admitted in the order of `judged`. `seats` counts those that new cards have, by group id.
+    """
+    taken = dict(seats)
+    decided = {}
+    for order_id, card in judged.items():
+        decided[order_id] = card
+        if card.group_id is None or card.new_cards_max is None or card.refusal is not None:
+            continue
+        if taken[card.group_id] < card.new_cards_max:
+            taken[card.group_id] += 1
+        else:
+            decided[order_id] = replace(card, refusal="new_card_limit")
+    return decided
 
 
 def decide(

@@ -1,7 +1,7 @@
 """Writes down what became of gateway calls: one transaction for all that finished together.
 
-Locks come in the order all of the product keeps: orders first, then what the trigger on orders touches (group
-progress, buyers, lanes), payment operations last.
+Locks come in the order all of the product keeps: orders first, then the right to seat new cards in groups,
+then what the trigger on orders touches (group progress, buyers, lanes), payment operations last.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pintuan.activity.changes import made
 from pintuan.activity.log import note
 from pintuan.metrics import PAYMENT_ESCALATIONS, PAYMENT_OPERATIONS
 from pintuan.payments import store
-from pintuan.payments.decision import Claim, Result, decide
+from pintuan.payments.decision import Claim, JudgedCard, Result, decide, limit_new_cards
 from pintuan.payments.gateway import Declined, Succeeded, idempotency_key_of
-from pintuan.payments.store import JudgedCard, Verdict
+from pintuan.payments.store import Verdict
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -111,9 +111,11 @@ def _apart(finished: Sequence[Finished]) -> list[list[Finished]]:
 
 def _card_of(one: Finished) -> str | None:
     """Returns the card that an authorisation was found to be paid with."""
-    if one.claim.kind == "authorise" and isinstance(one.result, Succeeded):
-        return one.result.card
-    return None
+    return one.result.card if _is_authorised(one) and isinstance(one.result, Succeeded) else None
+
+
+def _is_authorised(one: Finished) -> bool:
+    return one.claim.kind == "authorise" and isinstance(one.result, Succeeded)
 
 
 async def _record_batch(pool: asyncpg.Pool, batch: Sequence[Finished]) -> Recorded:
@@ -156,11 +158,11 @@ async def _write(
         still_open = await store.read_open(connection, [one.claim for one in batch])
         news = [one for one in batch if _is_news(one, still_open)]
         cards = {
-            one.claim.order_id: card
+            one.claim.order_id: _card_of(one)
             for one in news
-            if (card := _card_of(one)) is not None and orders[one.claim.order_id].status == "held"
+            if _is_authorised(one) and orders[one.claim.order_id].status == "held"
         }
-        judged = await store.judge_cards(connection, cards)
+        judged = await _judge(connection, cards)
         verdicts = [_verdict(one, orders[one.claim.order_id], judged.get(one.claim.order_id)) for one in news]
         await store.move_orders(connection, verdicts)
         await store.note_captures(connection, verdicts)
@@ -171,6 +173,15 @@ async def _write(
             if one.by_operator and verdicts:
                 await _note(connection, one)
     return verdicts, orders
+
+
+async def _judge(connection: store.Connection, cards: Mapping[str, str | None]) -> dict[str, JudgedCard]:
+    """Judges cards by order id; only where a deal limits new ones is anything locked for it, and counted."""
+    judged = await store.judge_cards(connection, cards)
+    limited = {card.group_id for card in judged.values() if card.takes_new_seat and card.group_id is not None}
+    if not limited:
+        return judged
+    return limit_new_cards(judged, await store.count_new_cards(connection, list(limited)))
 
 
 async def _note(connection: store.Connection, one: Finished) -> None:
@@ -193,8 +204,7 @@ def _verdict(one: Finished, order: LockedOrder, card: JudgedCard | None) -> Verd
     if one.by_operator:
         # Whoever says so has looked at it already.
         decision = replace(decision, escalated=False)
-    digest = None if card is None else card.digest
-    return Verdict(one.claim, decision, retry_delay_ms(one.claim.attempts), digest)
+    return Verdict(one.claim, decision, retry_delay_ms(one.claim.attempts), card)
 
 
 def _account(verdicts: Sequence[Verdict], orders: Mapping[str, LockedOrder]) -> Recorded:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from pintuan.payments.decision import CardRefusal, Claim, Decision, LockedOrder
+from pintuan.payments.decision import Claim, Decision, JudgedCard, LockedOrder
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -26,15 +26,7 @@ class Verdict:
     claim: Claim
     decision: Decision
     delay_ms: int
-    card_digest: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedCard:
-    """The digest of a card, and why it may not pay for its order; None where it may."""
-
-    digest: bytes
-    refusal: CardRefusal | None
+    card: JudgedCard | None = None
 
 
 async def claim_due(pool: asyncpg.Pool, *, count_max: int, lease_ms: int) -> list[Claim]:
@@ -66,12 +58,32 @@ async def read_open(connection: Connection, claims: Sequence[Claim]) -> dict[tup
     return {(row["order_id"], row["kind"], row["operation_no"]): row["escalated"] for row in rows}
 
 
-async def judge_cards(connection: Connection, cards: Mapping[str, str]) -> dict[str, JudgedCard]:
-    """Judges the cards of locked orders, by order id; no card may be there twice."""
+async def judge_cards(connection: Connection, cards: Mapping[str, str | None]) -> dict[str, JudgedCard]:
+    """Judges the cards of locked orders, by order id and in their order; no card may be there twice.
+
+    None is a card that the gateway did not tell. How many new cards a group has is not looked at.
+    """
     if not cards:
         return {}
     rows = await connection.fetch(QUERIES["judge_cards"], list(cards), list(cards.values()), FAILED_CARD_MS)
-    return {row["order_id"]: JudgedCard(row["card_digest"], row["refusal"]) for row in rows}
+    judged = {
+        row["order_id"]: JudgedCard(
+            group_id=row["group_id"],
+            digest=row["card_digest"],
+            refusal=row["refusal"],
+            new_cards_max=row["new_cards_max"],
+        )
+        for row in rows
+    }
+    return {order_id: judged[order_id] for order_id in cards}
+
+
+async def count_new_cards(connection: Connection, group_ids: Sequence[str]) -> dict[str, int]:
+    """Returns how many seats new cards have in each group; until the transaction ends nobody adds to them."""
+    # Locked in one statement and counted in the next, which sees what whoever had the lock has added.
+    await connection.execute(QUERIES["lock_new_cards"], group_ids)
+    rows = await connection.fetch(QUERIES["count_new_cards"], group_ids)
+    return {row["group_id"]: row["seats"] for row in rows}
 
 
 async def note_captures(connection: Connection, verdicts: Sequence[Verdict]) -> None:
@@ -112,8 +124,9 @@ async def move_orders(connection: Connection, verdicts: Sequence[Verdict]) -> No
             [verdict.claim.order_id for verdict in moved],
             [verdict.decision.order_becomes for verdict in moved],
             [verdict.decision.final_unit_minor for verdict in moved],
-            [verdict.card_digest for verdict in moved],
+            [None if verdict.card is None else verdict.card.digest for verdict in moved],
             [verdict.decision.decline_reason for verdict in moved],
+            [verdict.card is not None and verdict.card.takes_new_seat for verdict in moved],
         )
 
 

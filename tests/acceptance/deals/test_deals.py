@@ -83,6 +83,7 @@ async def test_a_deal_is_made_and_shown_to_everybody(api: httpx.AsyncClient, mak
         {"headcount": 5, "unit_price": {"amount": 800, "currency": "USD"}},
     ]
     assert (deal["stock"], deal["sold"], deal["lanes"], deal["ends_at"]) == (100, 0, 1, None)
+    assert deal["new_cards_per_group"] is None
 
     shown = await api.get(f"/v1/deals/{deal['id']}")
     assert shown.json() == deal
@@ -126,6 +127,9 @@ async def test_a_deal_that_has_not_changed_is_not_sent_again(
         ({"stock": 10**9 + 1}, ["stock"]),
         ({"stock": 2**70}, ["stock"]),
         ({"per_buyer_units": 0}, ["per_buyer_units"]),
+        ({"new_cards_per_group": -1}, ["new_cards_per_group"]),
+        ({"new_cards_per_group": 100_001}, ["new_cards_per_group"]),
+        ({"new_cards_per_group": "2"}, ["new_cards_per_group"]),
         ({"lanes": 17}, ["lanes"]),
         ({"starts_at": "2030-01-01T12:00:00"}, ["starts_at"]),
         ({"ends_at": "2001-01-01T12:00:00Z"}, ["ends_at"]),
@@ -159,6 +163,21 @@ async def test_all_that_is_wrong_with_a_deal_is_told_at_once(make_deal: MakeDeal
         "lanes",
         "ends_at",
     }
+
+
+@pytest.mark.parametrize("seats", [0, 2, 100_000, None])
+async def test_a_deal_says_how_many_seats_of_a_group_new_cards_may_have(
+    api: httpx.AsyncClient, make_deal: MakeDeal, bearer: Bearer, seats: int | None
+) -> None:
+    deal = (await make_deal(new_cards_per_group=seats)).json()
+    assert deal["new_cards_per_group"] == seats
+    headers = bearer("merchant", "teahouse")
+    renamed = await api.patch(f"/v1/deals/{deal['id']}", json={"title": "Pot"}, headers=headers)
+    assert renamed.json()["new_cards_per_group"] == seats
+    told = await api.get("/v1/merchant/activity", params={"object_id": deal["id"]}, headers=headers)
+    assert told.json()["items"][-1]["changes"].get("new_cards_per_group") == (
+        None if seats is None else {"after": seats}
+    )
 
 
 async def test_a_deal_with_the_largest_numbers_is_accepted(make_deal: MakeDeal) -> None:
@@ -291,6 +310,7 @@ async def test_a_change_keeps_what_it_leaves_out(
         ({"stock": None}, ["stock"]),
         ({"title": None}, ["title"]),
         ({"ladder": []}, ["ladder"]),
+        ({"new_cards_per_group": 2}, ["new_cards_per_group"]),
     ],
 )
 async def test_a_change_that_does_not_fit_is_refused_by_field(

@@ -16,6 +16,7 @@ SMALL_MEMBERS: Final = 3
 LARGE_MEMBERS: Final = 500
 GROWING: Final = frozenset(
     {
+        "archived_orders",
         "deal_buyers",
         "group_progress",
         "groups",
@@ -54,7 +55,7 @@ OFTEN: Final = {
     ],
     "nudges": ["due_nudges", "take_due_nudges", "members_in", "members_released"],
     "orders": ["select_order", "list_orders"],
-    "payments": ["claim_due_operations", "lock_orders", "judge_cards"],
+    "payments": ["claim_due_operations", "lock_orders", "judge_cards", "count_new_cards"],
     "placements": ["orphan_verdicts", "group_verdict", "recorded_request"],
     "receipts": ["select_receipt"],
     "refunds": ["lock_refundable_order", "refunds_so_far"],

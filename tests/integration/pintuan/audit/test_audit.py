@@ -23,6 +23,8 @@ SABOTAGE = {
     "lanes_count_what_is_sold": "UPDATE lanes SET sold_units = sold_units + 1",
     "lanes_add_up_to_the_stock": "UPDATE deals SET stock_units = stock_units + 5",
     "buyers_within_their_limit": "UPDATE deal_buyers SET units = units + 1",
+    "new_cards_within_their_limit": "UPDATE orders SET new_card = true;"
+    " UPDATE deals SET new_cards_per_group = 0",
     "archive_is_whole": "INSERT INTO archived_orders SELECT * FROM orders",
     "requests_lead_to_their_orders": "DELETE FROM idempotency_keys",
     "headcounts_are_authorised_members": "UPDATE group_progress SET headcount = headcount + 1",

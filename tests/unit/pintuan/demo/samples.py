@@ -61,6 +61,7 @@ def deal(title: str = "Kettle", *, list_price: int = 1000) -> Deal:
         stock=50,
         sold=0,
         per_buyer_units=5,
+        new_cards_per_group=None,
         lanes=1,
         nudges=True,
         created_at=NOW,

@@ -62,6 +62,7 @@ DEAL = Deal(
     stock=100,
     sold=1,
     per_buyer_units=1,
+    new_cards_per_group=None,
     lanes=1,
     nudges=True,
     created_at=NOW,

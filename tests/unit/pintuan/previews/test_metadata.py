@@ -61,6 +61,7 @@ DEAL = Deal(
     stock=10,
     sold=3,
     per_buyer_units=5,
+    new_cards_per_group=None,
     lanes=1,
     nudges=True,
     created_at=MOMENT,
