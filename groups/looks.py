@@ -1,13 +1,16 @@
-"""One look-up for everybody who asks the same at the same time, as the first buyers of a sale do."""
+"""Work that several wait for, as the first buyers of a sale do, and that outlives those who give up."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Hashable
 from contextvars import Context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_log = logging.getLogger("groups.looks")
 
 
 class SharedLooks:
@@ -26,4 +29,22 @@ class SharedLooks:
             task = asyncio.create_task(look(), context=Context())
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))
+        return await outlived(task)
+
+
+async def outlived(task: asyncio.Future[T]) -> T:
+    """Returns what the task returns or raises what it raises; a caller that gives up does not end it.
+
+    An error that comes after its caller gave up is logged: `asyncio.shield` alone leaves it to the garbage
+    collector.
+    """
+    try:
         return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_tell_late_error)
+        raise
+
+
+def _tell_late_error(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.warning("what nobody waits for any more failed: %r", error)

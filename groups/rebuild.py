@@ -13,6 +13,7 @@ from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import LaneCold, LaneStore
 from groups.listeners import Listeners
+from groups.looks import outlived
 from sql import load_queries
 
 QUERIES = load_queries("lanes")
@@ -70,8 +71,8 @@ class Rebuilder:
                     if epoch > distrusted_epoch and await self._store.is_warm(lane, epoch):
                         self._locked_out_since_s.pop(lane, None)
                         return epoch
-                    # Shielded: a rebuild outlives its impatient caller, and the next one finds the lane warm.
-                    if not await asyncio.shield(self._rebuild_task(lane, distrusted_epoch)):
+                    # A rebuild outlives its impatient caller, and the next one finds the lane warm.
+                    if not await outlived(self._rebuild_task(lane, distrusted_epoch)):
                         await asyncio.sleep(WARM_POLL_MS * random.uniform(0.5, 1.5) / 1000)  # noqa: S311 - jitter
         except TimeoutError as error:
             raise Overloaded("the deal is being made ready, try again") from error

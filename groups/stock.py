@@ -20,6 +20,7 @@ from groups.cache import BoundedCache
 from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import LaneStore
+from groups.looks import outlived
 from groups.setbacks import STORE_AWAY, Setbacks
 from groups.transfers import Carrier
 from sql import load_queries
@@ -212,7 +213,8 @@ class StockMover:
                 yield connection
             finally:
                 try:
-                    await asyncio.shield(connection.execute(TRANSFERS["release_stock_lock"], deal_id))
+                    release = connection.execute(TRANSFERS["release_stock_lock"], deal_id)
+                    await outlived(asyncio.ensure_future(release))
                 except BaseException:
                     # The lock ends with its session, and must not go back to the pool with it.
                     connection.terminate()

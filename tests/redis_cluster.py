@@ -104,6 +104,21 @@ class Cluster:
                     return next(known for known in self.servers if known.port == primary[1])
         raise AssertionError(f"nobody holds slot {slot}")
 
+    async def slots_of(self, server: ClusterServer) -> set[tuple[int, int]]:
+        """The ranges of slots that a server says are its own."""
+        return await self._ranges(server, server)
+
+    async def all_agree(self, holder: ClusterServer, slots: set[tuple[int, int]]) -> bool:
+        """Whether every server that runs says that these slots are the holder's."""
+        for server in self.servers:
+            if server.returncode is None and not slots <= await self._ranges(server, holder):
+                return False
+        return True
+
+    async def _ranges(self, asked: ClusterServer, holder: ClusterServer) -> set[tuple[int, int]]:
+        answer = await asked.call("CLUSTER", "SLOTS")
+        return {(first, last) for first, last, primary, *_ in answer if primary[1] == holder.port}
+
     async def move_slot(
         self, slot: int, target: ClusterServer, *, halfway: Callable[[], Awaitable[None]] | None = None
     ) -> None:

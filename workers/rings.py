@@ -112,8 +112,8 @@ class Rings:
         except Exception as error:  # noqa: BLE001 - the sweeps repeat what this did not do.
             report_failure(doorbell, error)
 
-    def _worker(self) -> Worker:
-        return Worker(
+    def _worker(self) -> _RingWorker:
+        return _RingWorker(
             functions=[self._function(doorbell) for doorbell in self._answers],
             queue_name=QUEUE_NAME,
             redis_pool=self._queue,
@@ -167,9 +167,38 @@ class Rings:
         return jittered(delay_s)
 
 
-async def _let_go(worker: Worker) -> None:
+class _RingWorker(Worker):
+    """Knows which of its jobs are being ended: arq shields that, and forgets it once cancelled."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.endings: set[asyncio.Task[Any]] = set()
+
+    async def finish_job(self, *arguments: Any, **options: Any) -> None:
+        self._keep_ending()
+        await super().finish_job(*arguments, **options)
+
+    async def finish_failed_job(self, *arguments: Any, **options: Any) -> None:
+        self._keep_ending()
+        await super().finish_failed_job(*arguments, **options)
+
+    def _keep_ending(self) -> None:
+        if task := asyncio.current_task():
+            self.endings.add(task)
+            task.add_done_callback(self._forget_ending)
+
+    def _forget_ending(self, task: asyncio.Task[Any]) -> None:
+        self.endings.discard(task)
+        # Its job raises the error too, unless it was cancelled; then nobody else would ask for it.
+        if not task.cancelled():
+            task.exception()
+
+
+async def _let_go(worker: _RingWorker) -> None:
     """Ends the answers under way, which have begun no work yet; arq's own `close` would close the queue."""
     for task in worker.tasks.values():
         task.cancel()
-    # Their errors come from the queue that failed, which is being told already.
+    # Their errors come from the queue that failed, which is being told already. An ending waits
+    # no longer than the queue's connections do.
     await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+    await asyncio.gather(*worker.endings, return_exceptions=True)

@@ -16,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from groups.errors import Overloaded
+from groups.looks import outlived
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -97,7 +98,7 @@ class KeySet:
             self._asked_s = self._monotonic_s()
             self._fetching = asyncio.create_task(self._fetch(), name=f"keys of {self._issuer.name}")
             self._fetching.add_done_callback(self._fetch_ended)
-        await asyncio.shield(self._fetching)
+        await outlived(self._fetching)
 
     @asynccontextmanager
     async def kept_current(self) -> AsyncIterator[None]:

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from groups.ids import new_id
+from groups.looks import outlived
 from pintuan.activity.changes import made
 from pintuan.activity.log import note
 from pintuan.catalog import feed_store, limits
@@ -98,7 +99,7 @@ class FeedImport:
     async def _next(self, batches: Iterator[_Batch]) -> _Batch | None:
         reading = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
         try:
-            return await asyncio.shield(reading)
+            return await outlived(reading)
         except asyncio.CancelledError:
             self.halt.tell()
             await asyncio.wait({reading})

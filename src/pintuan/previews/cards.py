@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from groups.looks import outlived
 from pintuan.locales import money, span, translations_for
 from pintuan.previews.card import CardState
 
@@ -51,7 +52,7 @@ class Cards:
             drawing = asyncio.create_task(self._drawn(state), name="card")
             self._under_way[state] = drawing
         # Whoever hangs up must not end it for the others.
-        return await asyncio.shield(drawing)
+        return await outlived(drawing)
 
     async def plain_card(self) -> bytes:
         """Returns a card that says nothing of any group; it is drawn once."""

@@ -203,7 +203,7 @@ async def test_a_promoted_replica_takes_over_and_its_lanes_are_rebuilt(
     await victim.start()
     await victim.wait_ready()
     await until(own_cluster.is_whole)
-    await promote(victim, replica)
+    await promote(own_cluster, victim, replica)
     assert isinstance(await insist(engine, market.wish("late", deal=deal)), Recorded)
     assert await own_cluster.holder_of(slot_of(Lane(deal, 0))) is victim
     await assert_sound(pool, own_cluster.url)
@@ -218,12 +218,15 @@ async def deal_on(cluster: Cluster, market: Market, server: ClusterServer) -> st
     raise AssertionError("no deal falls to this server")
 
 
-async def promote(server: ClusterServer, former: ClusterServer) -> None:
+async def promote(cluster: Cluster, server: ClusterServer, former: ClusterServer) -> None:
     """Makes a replica the primary while both run, as for maintenance."""
+
+    slots = await cluster.slots_of(former)
 
     async def leads() -> bool:
         roles = [(await known.call("INFO", "replication"))["role"] for known in (server, former)]
-        return roles == ["master", "slave"]
+        # Whoever asks for the slots may ask any server, and news travels from one to the next.
+        return roles == ["master", "slave"] and await cluster.all_agree(server, slots)
 
     # Nobody votes twice within two seconds, and a promotion that gets no votes is given up after five.
     for _ in range(PROMOTIONS_MAX):
@@ -290,11 +293,11 @@ async def test_a_server_that_leads_again_does_not_believe_in_its_lanes_of_before
     await engine.place(market.wish("ann", deal=deal))
     async with lane_store(own_cluster.url) as store:
         await follow_history(pool, store)
-        await promote(replica, former)
+        await promote(own_cluster, replica, former)
         await follow_history(pool, store)
         # Whatever the lane missed meanwhile: its token is still the former's.
         await store.execute("HSET", LaneKeys.of(Lane(deal, 0)).meta, "units_left", 0)
-        await promote(former, replica)
+        await promote(own_cluster, former, replica)
         epoch = await pool.fetchval("SELECT epoch FROM lanes WHERE deal_id = $1", deal)
         assert await store.is_warm(Lane(deal, 0), epoch)
 

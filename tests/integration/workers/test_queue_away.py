@@ -18,7 +18,7 @@ from pintuan import doorbells
 from pintuan.doorbells import QUEUE_NAME, Doorbells, open_queue
 from pintuan.embedded import EmbeddedRedis
 from pintuan.settings import Settings
-from tests.queue_troubles import TROUBLES, Trouble, answer_again, refuse
+from tests.queue_troubles import TROUBLES, Trouble, answer_again, go_on, hang, refuse
 from tests.rows import Rows
 from tests.waiting import until
 from workers import rings
@@ -126,6 +126,32 @@ async def test_a_worker_that_starts_without_a_queue_works(
         await until(lambda: is_captured(rows, order))
         await answer_again(own_redis)
         await until(lambda: is_answered(settings))
+
+
+async def test_who_stops_listening_to_a_hung_queue_leaves_nothing_behind(
+    settings: Settings, own_redis: EmbeddedRedis
+) -> None:
+    rung = asyncio.Event()
+
+    async def hang_while_the_ring_is_being_ended() -> None:
+        await hang(own_redis)
+        rung.set()
+
+    async with open_queue(settings) as queue:
+        before = asyncio.all_tasks()
+        listening = asyncio.create_task(
+            rings.Rings(queue, {"payments": hang_while_the_ring_is_being_ended}).listen()
+        )
+        assert await Doorbells(queue).send("payments")
+        await rung.wait()
+        # The ending of the ring has been sent once the worker had its turn.
+        await asyncio.sleep(0)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        left = asyncio.all_tasks() - before
+        await go_on(own_redis)
+
+    assert left == set()
 
 
 async def test_an_outage_is_met_with_pauses_that_grow(
