@@ -278,7 +278,10 @@ class LaneRunner:
             self._tools.listeners.on_changed([group_id for group_id in groups if group_id is not None])
 
     async def _tell_lane(self, verdicts: Verdicts) -> None:
-        """Gives refused seats back and closes closed groups; what Redis misses here, the reconciler mends."""
+        """Gives refused seats back and closes closed groups; what Redis misses here, the reconciler mends.
+
+        A request that Redis had forgotten is remembered from now on.
+        """
         self._confirmed.order_ids += [
             order_id for order_id, recorded in verdicts.recorded.items() if recorded.order_id == order_id
         ]
@@ -286,6 +289,8 @@ class LaneRunner:
             (group.group_id, int(group.deadline.timestamp() * 1000)) for group in verdicts.groups.values()
         ]
         try:
+            if verdicts.known_requests:
+                await self._tools.store.remember_known(self.lane, verdicts.known_requests)
             if verdicts.released:
                 items = [
                     ("abandon", seat.order_id, seat.placement.request_id.hex()) for seat in verdicts.released

@@ -188,9 +188,19 @@ class PlacementDesk:
         raise Overloaded("others take the last units as they are found, try again")
 
     async def _lane_that_remembers(self, placement: Placement, lanes: list[Lane]) -> Lane | None:
-        """Finds the request in lanes not asked yet, where it may have gone when stock was short."""
+        """Finds the request in lanes not asked yet, where it may have gone when stock was short.
+
+        A lane that Redis lost is rebuilt first, once for all who ask: it forgot its requests, too.
+        """
+        request_id = placement.request_id.hex()
         for lane in lanes:
-            if await self._tools.store.remembers(lane, placement.request_id.hex()):
+            found = await self._tools.store.remembers(lane, request_id)
+            if found is None:
+                await self._looks.share(("warm", lane), partial(self._rebuilder.warm, lane))
+                found = await self._tools.store.remembers(lane, request_id)
+            if found is None:
+                raise Overloaded("the deal is being made ready, try again")
+            if found:
                 return lane
         return None
 

@@ -7,7 +7,7 @@ token answers `cold` and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -189,9 +189,26 @@ class LaneStore:
         call = ScriptCall(CONFIRM, epoch, names, (_encode(confirmed),))
         await self._carry(call, items=len(confirmed.order_ids))
 
-    async def remembers(self, lane: Lane, request_id: str) -> bool:
-        """Whether the lane has ever seated the request; raises Overloaded when Redis does not answer."""
-        return bool(await self.execute("EXISTS", LaneKeys.of(lane).request(request_id)))
+    async def remembers(self, lane: Lane, request_id: str) -> bool | None:
+        """Whether the lane has seated the request, at whatever epoch; None where Redis cannot know.
+
+        It cannot where it has lost the lane or never held it. Raises Overloaded when Redis does not answer.
+        """
+        keys = LaneKeys.of(lane)
+        commands = [("EXISTS", keys.request(request_id)), ("HGET", keys.meta, "token")]
+
+        async def ask(lent: Lent) -> bool | None:
+            answers = await lent.call_all(commands)
+            for answer in answers:
+                if isinstance(answer, ResponseError):
+                    raise answer
+            found, token = answers
+            if found:
+                return True
+            is_held = token is not None and token.decode().endswith(f":{lent.run_id}")
+            return False if is_held else None
+
+        return await self.connections.run(keys.meta, ask)
 
     async def orphans(self, lane: Lane, epoch: int, *, age_ms: int) -> list[tuple[str, str, str]]:
         """Returns up to `ORPHANS_LISTED_MAX` (order id, request id, group id) older than `age_ms`."""
@@ -287,6 +304,17 @@ class LaneStore:
                 for request_id, order_id, ttl_ms in requests[start : start + STAGING_CHUNK]
             ]
             await self.connections.run(keys.meta, partial(_all_done, commands=commands))
+
+    async def remember_known(self, lane: Lane, known: Iterable[tuple[str, str, int]]) -> None:
+        """Does so for (request id, order id, ms since it was recorded), for as long as Postgres will."""
+        await self.remember_requests(
+            lane,
+            [
+                (request_id, order_id, self.request_ttl_ms - age_ms)
+                for request_id, order_id, age_ms in known
+                if age_ms < self.request_ttl_ms
+            ],
+        )
 
     async def install(
         self, lane: Lane, epoch: int, meta: dict[str, str | int], staged_sizes: Sequence[int]

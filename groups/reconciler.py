@@ -162,8 +162,17 @@ class Reconciler:
             orphans = await self._store.orphans(lane, epoch, age_ms=self._orphan_age_ms)
             if not orphans:
                 return 0
-            recorded = await self._verdicts(orphans)
+            rows = await self._verdicts(orphans)
+            recorded = {row["order_id"] for row in rows if row["recorded"]}
             await self._store.confirm(lane, epoch, Confirmations(order_ids=sorted(recorded)))
+            # An orphan may be a second seat of a request that another order was recorded for.
+            known = [
+                (row["request_id"], row["recorded_order_id"], row["recorded_ms_ago"])
+                for row in rows
+                if row["recorded_order_id"] not in (None, row["order_id"])
+            ]
+            if known:
+                await self._store.remember_known(lane, known)
             abandoned = [orphan for orphan in orphans if orphan[0] not in recorded]
             if abandoned:
                 await self._store.leave(
@@ -184,15 +193,14 @@ class Reconciler:
         async with self._pool.acquire() as connection, connection.transaction():
             await pass_lead(connection, [order_id for order_id, _ in led], [group_id for _, group_id in led])
 
-    async def _verdicts(self, orphans: list[tuple[str, str, str]]) -> set[str]:
-        """Writes the tombstones, and only then looks: returns the orders that were recorded after all."""
+    async def _verdicts(self, orphans: list[tuple[str, str, str]]) -> list[asyncpg.Record]:
+        """Writes the tombstones, and only then looks which orders were recorded after all."""
         columns: tuple[list[Any], list[Any]] = (
             [bytes.fromhex(request_id) for _, request_id, _ in orphans],
             [order_id for order_id, _, _ in orphans],
         )
         await self._pool.execute(PLACEMENTS["abandon_requests"], *columns)
-        rows = await self._pool.fetch(PLACEMENTS["orphan_verdicts"], *columns)
-        return {row["order_id"] for row in rows if row["recorded"]}
+        return await self._pool.fetch(PLACEMENTS["orphan_verdicts"], *columns)
 
     async def purge_expired_keys(self, limit: int) -> int:
         """Forgets up to `limit` requests that are no longer promised to be remembered; returns how many."""

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
 
@@ -44,6 +45,14 @@ ROUNDS_TIMEOUT_S = 1.5
 _log = logging.getLogger("groups.record")
 
 
+class KnownRequest(NamedTuple):
+    """A request that Postgres remembers: in hexadecimal digits, the order it made, and how long ago."""
+
+    request_id: str
+    order_id: str
+    age_ms: int
+
+
 class LaneLied(Exception):
     """A constraint refused what Redis should have foreseen; its state of the lane cannot be trusted."""
 
@@ -61,6 +70,10 @@ class Verdicts:
     unused_keys: list[tuple[bytes, str]] = field(default_factory=list)
     # Refused for good, or recorded under another order: the seat goes back to the lane.
     released: list[Seat] = field(default_factory=list)
+    # Refused, once it is certain that no other call of the request records the seat; by order id.
+    doomed: dict[str, GroupsError | asyncpg.DataError] = field(default_factory=dict)
+    # Requests that an earlier call recorded in a seat of its own.
+    known_requests: list[KnownRequest] = field(default_factory=list)
     groups: dict[str, CommittedGroup] = field(default_factory=dict)
     closed_groups: dict[str, str] = field(default_factory=dict)
 
@@ -108,8 +121,8 @@ class Recorder:
                 await asyncio.sleep(wait_ms * random.uniform(0.5, 1.0) / 1000)  # noqa: S311 - jitter only
             try:
                 lost = await self._record_round(open_seats, epoch, verdicts)
-                if open_seats:
-                    await self._classify(open_seats, verdicts, lost=lost)
+                await self._classify(open_seats, verdicts, lost=lost)
+                await self._refuse_doomed(open_seats, verdicts)
             except (LaneCold, LaneLied):
                 if not verdicts.recorded:
                     raise
@@ -158,7 +171,7 @@ class Recorder:
         """Narrows down the seat that holds what Postgres cannot store, so that it alone fails."""
         seats = list(open_seats.values())
         if len(seats) == 1:
-            verdicts.settle(open_seats.popitem()[1], error, release=True)
+            verdicts.doomed[seats[0].order_id] = error
             return False
         lost = False
         for half in (seats[: len(seats) // 2], seats[len(seats) // 2 :]):
@@ -170,8 +183,10 @@ class Recorder:
         return lost
 
     async def _classify(self, open_seats: dict[str, Seat], verdicts: Verdicts, *, lost: bool) -> None:
-        """Decides what it can about the seats left in `open_seats` and takes those out."""
-        seats = list(open_seats.values())
+        """Decides what it can about the seats in `open_seats`; takes out those that are not doomed."""
+        seats = [seat for seat in open_seats.values() if seat.order_id not in verdicts.doomed]
+        if not seats:
+            return
         wishes = [seat.placement for seat in seats]
         try:
             rows = await self._pool.fetch(
@@ -193,6 +208,32 @@ class Recorder:
             for seat in open_seats.values():
                 verdicts.settle(seat, Overloaded(f"the order store did not answer: {error}"), release=False)
             open_seats.clear()
+            verdicts.doomed.clear()
+
+    async def _refuse_doomed(self, open_seats: dict[str, Seat], verdicts: Verdicts) -> None:
+        """Refuses the doomed seats that get a tombstone; the others are worth another round.
+
+        Redis gives every call of a request the same seat, and what stood in its way may have gone since. So
+        another call may record a seat that this one is about to take out of the lane, with its request. The
+        tombstone waits for such a call, and lets no later one record the seat.
+        """
+        doomed, verdicts.doomed = verdicts.doomed, {}
+        if not doomed:
+            return
+        columns = ([open_seats[order_id].placement.request_id for order_id in doomed], list(doomed))
+        try:
+            rows = await self._pool.fetch(QUERIES["abandon_requests"], *columns, timeout=RECORD_TIMEOUT_S)
+        except GAVE_WAY as error:
+            _log.info("%d seats are not refused yet: %s", len(doomed), error)
+            return
+        except OUTCOME_UNKNOWN as error:
+            for order_id in doomed:
+                outcome = Overloaded(f"the order store did not answer: {error}")
+                verdicts.settle(open_seats.pop(order_id), outcome, release=False)
+            return
+        for row in rows:
+            order_id = row["order_id"]
+            verdicts.settle(open_seats.pop(order_id), doomed[order_id], release=True)
 
     async def _drop_unused_keys(self, verdicts: Verdicts) -> None:
         """Takes back keys that stand without an order; one that stays is met again by its own retry."""
@@ -259,7 +300,7 @@ def _placed(row: asyncpg.Record, seat: Seat, group: PlacedGroup | None) -> Place
 
 
 def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -> bool:
-    """Returns whether the seat's fate is known; otherwise the statement is worth another round.
+    """Returns whether the seat's fate is known; otherwise it is doomed or worth another round.
 
     While the statement's outcome is unknown (`lost`), no seat is released that it may yet record.
     """
@@ -273,6 +314,9 @@ def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -
             # Written by this very statement, whose answer was lost; otherwise an earlier one wrote it.
             verdicts.written_count += lost
             verdicts.know_group(seat, row["deadline"])
+        else:
+            request_id = seat.placement.request_id.hex()
+            verdicts.known_requests.append(KnownRequest(request_id, recorded_as, row["recorded_ms_ago"]))
         verdicts.settle(seat, outcome, release=not mine)
         return True
     if mine and row["abandoned"]:
@@ -282,14 +326,16 @@ def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -
         # A key without its order: the statement that wrote it found the buyer's units counted elsewhere.
         verdicts.unused_keys.append((seat.placement.request_id, recorded_as))
         if mine:
-            refusal: GroupsError = LimitReached("another order reached the buyer's limit first")
-            verdicts.settle(seat, refusal, release=True)
-            return True
+            verdicts.doomed[seat.order_id] = LimitReached("another order reached the buyer's limit first")
+            return False
     else:
         found = _refusal_of(seat, row, verdicts)
-        if found is not None:
-            verdicts.settle(seat, found, release=not lost)
+        if found is not None and lost:
+            verdicts.settle(seat, found, release=False)
             return True
+        if found is not None:
+            verdicts.doomed[seat.order_id] = found
+            return False
     if lost:
         verdicts.settle(seat, _undecided(seat), release=False)
     return lost

@@ -1,6 +1,7 @@
 -- Takes orders out of a lane's memory: `free` gives back seat and units, `abandon` forgets the request as well (it was
 -- never recorded), `retire` gives nothing back (it was paid for). An order that is not there, or whose seat was
--- placed by another request, is left alone, so that a late or repeated release changes nothing.
+-- placed by another request, is left alone, so that a late or repeated release changes nothing. So is a request that is
+-- remembered by another order by now.
 --
 -- KEYS[1] meta hash
 -- KEYS[2] groups hash
@@ -66,7 +67,10 @@ local function leave(mode, order_id, request_id, request_key)
   if seat[1] ~= '' then give_back_seat(mode, seat[1], seat[2]) end
   forget_order(seat[3], order_id, seat[4])
   redis.call('HINCRBY', KEYS[1], 'units_left', seat[4])
-  if mode == 'abandon' then redis.call('DEL', request_key) end
+  if mode == 'abandon' then
+    local request = redis.call('GET', request_key)
+    if request and request:match('|(.+)$') == order_id then redis.call('DEL', request_key) end
+  end
   return 'left'
 end
 

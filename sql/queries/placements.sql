@@ -150,6 +150,7 @@ FROM joinable j;
 SELECT
     i.order_id,
     k.order_id AS recorded_order_id,
+    (extract(epoch FROM app_now() - k.created_at) * 1000)::bigint AS recorded_ms_ago,
     k.body_digest IS NOT DISTINCT FROM i.body_digest AS same_body,
     coalesce(k.abandoned, false) AS abandoned,
     o.id IS NOT NULL AS order_exists,
@@ -206,20 +207,28 @@ DELETE FROM groups WHERE id IN (SELECT group_id FROM unfounded);
 SELECT k.order_id, k.body_digest, k.abandoned FROM idempotency_keys k WHERE k.request_id = $1;
 
 -- name: abandon_requests
--- Writes a tombstone for each orphan seat whose request never was recorded, so that its late insert must fail.
+-- Writes a tombstone for each seat whose request never was recorded, so that its late insert must fail; returns those.
 INSERT INTO idempotency_keys AS k (request_id, body_digest, order_id, abandoned)
 SELECT i.request_id, '\x', i.order_id, true
 FROM unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
 ORDER BY i.request_id
 -- A request whose retry was orphaned too: the newer seat is the one that may still be on its way.
 ON CONFLICT (request_id) DO UPDATE SET order_id = excluded.order_id, created_at = excluded.created_at
-WHERE k.abandoned;
+WHERE k.abandoned
+RETURNING k.order_id;
 
 -- name: orphan_verdicts
--- Says for each watched seat whether its order is recorded, after the tombstones were written.
-SELECT i.order_id, o.id IS NOT NULL AS recorded
+-- Says for each watched seat whether its order is recorded, after the tombstones were written; and which order its
+-- request is remembered by, and how long ago that was.
+SELECT
+    i.order_id, o.id IS NOT NULL AS recorded, encode(i.request_id, 'hex') AS request_id,
+    k.order_id AS recorded_order_id, (extract(epoch FROM app_now() - k.created_at) * 1000)::bigint AS recorded_ms_ago
 FROM unnest($1::bytea[], $2::text[]) AS i (request_id, order_id)
-LEFT JOIN orders o ON o.id = i.order_id;
+LEFT JOIN orders o ON o.id = i.order_id
+-- By the key, however few keys there were when the plan was made.
+LEFT JOIN LATERAL (
+    SELECT * FROM idempotency_keys WHERE request_id = i.request_id AND NOT abandoned LIMIT 1
+) k ON true;
 
 -- name: expired_keys
 -- Lists up to $2 keys older than $1 milliseconds, in hexadecimal digits.

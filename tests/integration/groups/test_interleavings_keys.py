@@ -171,7 +171,7 @@ async def test_a_key_that_a_crash_left_without_its_order_is_taken_back(
     await sound()
 
 
-async def test_a_limit_reached_meanwhile_in_another_lane_leaves_no_key_and_no_seat(
+async def test_a_limit_reached_meanwhile_in_another_lane_leaves_a_tombstone_and_no_seat(
     engine: GroupEngine, market: Market, database_url: str, pool: asyncpg.Pool, sound: Sound
 ) -> None:
     deal = await market.deal(lanes=2, per_buyer=1)
@@ -188,10 +188,8 @@ async def test_a_limit_reached_meanwhile_in_another_lane_leaves_no_key_and_no_se
         await bought
         with pytest.raises(LimitReached):
             await joined
-    known = await pool.fetchval(
-        "SELECT count(*) FROM idempotency_keys WHERE request_id = $1", joins.request_id
-    )
-    assert known == 0
+    known = await pool.fetch("SELECT abandoned FROM idempotency_keys WHERE request_id = $1", joins.request_id)
+    assert [key["abandoned"] for key in known] == [True]
     await sound()
 
 

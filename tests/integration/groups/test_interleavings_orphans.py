@@ -163,7 +163,10 @@ async def test_a_refused_seat_is_given_back_at_once_and_its_request_forgotten(
     assert len(await memory.seats()) == 1
     assert await memory.units_left() == 99
     assert not await redis.exists(memory.keys.request(wish.request_id.hex()))
-    assert await pool.fetchval("SELECT count(*) FROM idempotency_keys") == 1
+    keys = await pool.fetch(
+        "SELECT abandoned FROM idempotency_keys ORDER BY request_id = $1", wish.request_id
+    )
+    assert [key["abandoned"] for key in keys] == [False, True]
 
 
 async def test_a_statement_of_unknown_outcome_gives_no_seat_back(
