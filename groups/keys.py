@@ -69,6 +69,10 @@ class LaneKeys:
         """The memory of one idempotent request; a string with a time to live."""
         return f"{self._base}:request:{request_id}"
 
+    def began(self, epoch: int) -> str:
+        """Names the Redis, by its run id, in which a rebuild at `epoch` began to write."""
+        return f"{self._base}:staged:{epoch}:began"
+
     def staged(self, epoch: int) -> tuple[str, str, str, str, str]:
         """Where a rebuild at `epoch` gathers groups, open, seats, freed and buyers before it is installed."""
         base = f"{self._base}:staged:{epoch}"

@@ -270,6 +270,15 @@ class LaneStore:
         answer = await self._call(CONFIGURE, epoch - 1, [keys.meta, keys.pending], [epoch, terms])
         return bool(answer[0] == "configured")
 
+    async def begin_staging(self, lane: Lane, epoch: int) -> None:
+        """Marks where a rebuild begins: a Redis that loses what is written later loses the mark, too."""
+        key = LaneKeys.of(lane).began(epoch)
+
+        async def mark(lent: Lent) -> None:
+            await lent.call("SET", key, lent.run_id, "PX", STAGING_TTL_MS)
+
+        await self.connections.run(key, mark)
+
     async def stage(
         self, lane: Lane, epoch: int, position: int, values: dict[str, Any], *, ranked: bool
     ) -> None:
@@ -321,13 +330,17 @@ class LaneStore:
     ) -> int | None:
         """Makes the staged state the lane's own; returns the newer epoch that was already there, or None.
 
-        `staged_sizes` count what was staged under each key. Raises Overloaded when not all of it is there.
+        `staged_sizes` count what was staged under each key. Raises Overloaded when not all of it is there, or
+        the mark that was made before all of it is not.
         """
         keys = LaneKeys.of(lane)
         names = keys.state
         flat = [str(part) for pair in meta.items() for part in pair]
         answer = await self._call(
-            INSTALL, epoch, [*names, *keys.staged(epoch)], [_encode(flat), _encode(staged_sizes)]
+            INSTALL,
+            epoch,
+            [*names, *keys.staged(epoch), keys.began(epoch)],
+            [_encode(flat), _encode(staged_sizes)],
         )
         if answer[0] == "incomplete":
             raise Overloaded("the placement store lost a part of the lane on its way, try again")

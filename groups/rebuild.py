@@ -159,6 +159,7 @@ class Rebuilder:
 
     async def _stage(self, lane: Lane, epoch: int, state: LaneState) -> list[int]:
         """Stages what is to be installed; returns how much there is of each part."""
+        await self._store.begin_staging(lane, epoch)
         parts = (state.groups, state.open, state.seats, state.freed, state.buyers)
         for position, part in enumerate(parts):
             await self._store.stage(

@@ -12,6 +12,7 @@
 -- KEYS[10] staged seats
 -- KEYS[11] staged freed
 -- KEYS[12] staged buyers
+-- KEYS[13] staged began: run id of the Redis in which the rebuild began to write, requests among it
 -- ARGV[1] token of the rebuilt state, `epoch:run_id`
 -- ARGV[2] fields and values of the meta hash, msgpack {field, value, …}
 -- ARGV[3] sizes of what was staged, msgpack {groups, open, seats, freed, buyers}
@@ -25,6 +26,8 @@ if held then
   end
 end
 
+-- Requests are not counted. A Redis that lost them was flushed, and the mark with them, or bears another run id.
+if redis.call('GET', KEYS[13]) ~= ARGV[1]:match(':(.*)$') then return cmsgpack.pack({'incomplete'}) end
 for index, size in ipairs(cmsgpack.unpack(ARGV[3])) do
   local staged_key = KEYS[7 + index]
   local count = redis.call('TYPE', staged_key).ok == 'zset' and 'ZCARD' or 'HLEN'
@@ -38,5 +41,6 @@ for offset = 0, 4 do
     redis.call('PERSIST', KEYS[2 + offset])
   end
 end
+redis.call('UNLINK', KEYS[13])
 redis.call('HSET', KEYS[1], 'token', ARGV[1], unpack(cmsgpack.unpack(ARGV[2])))
 return cmsgpack.pack({'installed'})

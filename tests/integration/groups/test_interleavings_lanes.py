@@ -105,6 +105,28 @@ async def test_a_rebuild_that_comes_late_leaves_the_newer_one_in_place(
     await sound()
 
 
+async def test_a_rebuild_whose_requests_got_lost_is_not_put_in_place(
+    engine: GroupEngine, market: Market, pool: asyncpg.Pool, redis: Redis, redis_url: str, sound: Sound
+) -> None:
+    deal = await market.deal()
+    wish = market.wish("ann", deal=deal, verb="solo")
+    placed = await engine.place(wish)
+    # Then a request is all that the lane has to remember.
+    await market.end("declined", placed.order_id)
+    await engine.apply_seat_releases(10)
+    slow = SlowStore(redis_url)
+    rebuild = asyncio.create_task(Rebuilder(pool, slow, Listeners()).warm(Lane(deal, 0), distrusted_epoch=2))
+    await slow.reached.wait()
+    await redis.flushall()
+    slow.go_on.set()
+    with pytest.raises(Overloaded):
+        await rebuild
+    await slow.close()
+    await market.change_deal(deal, status="ended")
+    assert (await engine.place(wish)).order_id == placed.order_id
+    await sound()
+
+
 async def test_a_rebuild_of_which_a_part_got_lost_is_not_put_in_place(
     engine: GroupEngine, market: Market, pool: asyncpg.Pool, redis: Redis, redis_url: str, sound: Sound
 ) -> None:

@@ -13,7 +13,7 @@ OTHERS = [Lane("deal_1", 4), Lane("deal_2", 3), Lane("deal_1:3", 0), Lane("deal_
 def all_keys(lane: Lane) -> list[str]:
     keys = LaneKeys.of(lane)
     named = [getattr(keys, field.name) for field in fields(LaneKeys) if not field.name.startswith("_")]
-    return [*named, keys.request("r"), *keys.staged(7)]
+    return [*named, keys.request("r"), *keys.staged(7), keys.began(7)]
 
 
 def hash_tag(key: str) -> str:
