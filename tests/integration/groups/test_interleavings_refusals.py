@@ -143,7 +143,7 @@ async def test_a_request_of_another_lane_is_known_though_redis_lost_that_lane(
         memory = [LaneMemory.of(redis, deal, lane_no) for lane_no in range(2)]
         await redis.delete(memory[1].keys.request(wish.request_id.hex()))
         for lane in memory:
-            await redis.hset(lane.keys.meta, "token", "9:of-another-run")
+            await lane.client.hset(lane.keys.meta, "token", "9:of-another-run")
     await pool.execute("UPDATE deals SET status = 'ended' WHERE id = $1", deal)
     await pool.execute("UPDATE lanes SET epoch = epoch + 1 WHERE deal_id = $1", deal)
     assert (await engine.place(wish)).order_id == placed.order_id
