@@ -332,8 +332,14 @@ async def _full(redis: EmbeddedRedis, fault: Fault) -> None:
 
 @asynccontextmanager
 async def _psql(site: Site) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of an operator; a Postgres that ends or hangs meanwhile ends what is done over it."""
-    connection = await site.connect()
+    """A connection of an operator; a Postgres that ends or hangs meanwhile ends what is done over it.
+
+    Raises Skipped where Postgres takes no connection, as after a full disk ended it.
+    """
+    try:
+        connection = await site.connect()
+    except (asyncpg.PostgresError, OSError) as error:
+        raise Skipped(f"Postgres took no connection: {error}") from error
     try:
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             yield connection
