@@ -66,8 +66,8 @@ messages: install ## Bring the translations' files up to date with the messages 
 		--project=pintuan --version=0 -o build/messages.pot src/pintuan
 	@for language in $(LANGUAGES); do \
 		$(BIN)/pybabel -q update --no-wrap --ignore-obsolete --no-fuzzy-matching --ignore-pot-creation-date \
-			-i build/messages.pot -d src/pintuan/locales -l $$language || exit 1; done
-	@echo "Translate what is empty in src/pintuan/locales/*/LC_MESSAGES/messages.po."
+			-i build/messages.pot -d src/pintuan/base/locales -l $$language || exit 1; done
+	@echo "Translate what is empty in src/pintuan/base/locales/*/LC_MESSAGES/messages.po."
 
 docs: install ## Build the documentation site into build/site
 	@rm -rf build/site

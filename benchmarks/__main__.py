@@ -35,9 +35,9 @@ from benchmarks.scenario import (
 )
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.table import print_table
-from pintuan.embedded import EmbeddedError
-from pintuan.embedded.process import log_tail
-from pintuan.supervisor.readiness import NeverReadyError
+from pintuan.base.stores.embedded import EmbeddedError
+from pintuan.base.stores.embedded.process import log_tail
+from pintuan.running.supervisor.readiness import NeverReadyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from benchmarks.baselines import HANDLERS, PREFIX
 from pintuan.app import ROUTES
-from pintuan.fair_share import layer
-from pintuan.fair_share.call_class import CallClass, class_of
-from pintuan.supervisor.api_process import main
+from pintuan.http.fair_share import layer
+from pintuan.http.fair_share.call_class import CallClass, class_of
+from pintuan.running.supervisor.api_process import main
 
 
 def _class_of(method: str, path: str, query: bytes = b"") -> CallClass:

@@ -23,14 +23,14 @@ from redis.exceptions import NoScriptError
 
 from benchmarks.statements import kit_statements
 from groups.ids import new_id
-from pintuan.auth import requires_role
-from pintuan.bodies import ApiRequest
-from pintuan.created import created
-from pintuan.groups.schemas import Group, GroupTier, Order, Payment
-from pintuan.money import Money
-from pintuan.orders.placing import buyer_of
-from pintuan.orders.schemas import NewOrder
-from pintuan.parameters import IdempotencyKeyHeader, InjectedResources, require_idempotency_key
+from pintuan.base.auth import requires_role
+from pintuan.base.wire.money import Money
+from pintuan.buying.groups.schemas import Group, GroupTier, Order, Payment
+from pintuan.buying.orders.placing import buyer_of
+from pintuan.buying.orders.schemas import NewOrder
+from pintuan.http.bodies import ApiRequest
+from pintuan.http.created import created
+from pintuan.http.parameters import IdempotencyKeyHeader, InjectedResources, require_idempotency_key
 
 if TYPE_CHECKING:
     from pintuan.bootstrap import Resources

@@ -24,12 +24,12 @@ from benchmarks.cpu import Cpu, cpu_s
 from benchmarks.load_process import loaded
 from benchmarks.result import Audit
 from benchmarks.statements import kit_statements
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
-from pintuan.embedded.process import ChildCommand
-from pintuan.settings import Settings, load_settings
-from pintuan.supervisor.children import API_STOP_STEPS, WORKER_STOP_STEPS, PythonProcess
-from pintuan.supervisor.environment import child_environment
-from pintuan.supervisor.listener import listen
+from pintuan.base.settings.settings import Settings, load_settings
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.embedded.process import ChildCommand
+from pintuan.running.supervisor.children import API_STOP_STEPS, WORKER_STOP_STEPS, PythonProcess
+from pintuan.running.supervisor.environment import child_environment
+from pintuan.running.supervisor.listener import listen
 from sql import migrate
 
 if TYPE_CHECKING:

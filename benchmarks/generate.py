@@ -28,7 +28,7 @@ import msgspec
 import uvloop
 
 from benchmarks.histogram import Latencies
-from pintuan.supervisor.descriptors import allow_many_descriptors
+from pintuan.running.supervisor.descriptors import allow_many_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

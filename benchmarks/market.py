@@ -10,8 +10,8 @@ from uuid import uuid4
 import httpx
 
 from benchmarks.baselines import GROUP_SEATS, HELLO_PATH, NAIVE_PATH, STOCK_UNITS
-from pintuan.auth.keyring import Keyring
-from pintuan.auth.tokens import TokenIssuer
+from pintuan.base.auth.tokens import TokenIssuer
+from pintuan.base.keyring import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

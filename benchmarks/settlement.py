@@ -24,18 +24,18 @@ import uvloop
 
 from groups.engine import GroupEngine, open_engine
 from groups.placement import Placement
-from pintuan.auth import Principal
-from pintuan.catalog.schemas import ListPrice, NewProduct, NewVariant
-from pintuan.catalog.service import create_product
-from pintuan.database import open_pool
-from pintuan.deals.schemas import NewDeal, NewTier
-from pintuan.deals.service import create_deal
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
-from pintuan.payments.operations import PaymentExecutor
-from pintuan.payments.sandbox import SandboxGateway
-from pintuan.payments.sandbox_methods import SANDBOX_RULES
-from pintuan.payments.store import count_open
-from pintuan.settings import Settings
+from pintuan.base.auth import Principal
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.postgres import open_pool
+from pintuan.money.payments.operations import PaymentExecutor
+from pintuan.money.payments.sandbox.gateway import SandboxGateway
+from pintuan.money.payments.sandbox.methods import SANDBOX_RULES
+from pintuan.money.payments.store import count_open
+from pintuan.shop.catalog.schemas import ListPrice, NewProduct, NewVariant
+from pintuan.shop.catalog.service import create_product
+from pintuan.shop.deals.schemas import NewDeal, NewTier
+from pintuan.shop.deals.service import create_deal
 from sql import migrate
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from pintuan.payments.gateway import (
+    from pintuan.money.payments.gateway import (
         Answer,
         AuthoriseCall,
         CaptureCall,

@@ -19,7 +19,7 @@ from typing import Final, cast
 import msgspec
 import uvloop
 
-from pintuan.supervisor.descriptors import allow_many_descriptors
+from pintuan.running.supervisor.descriptors import allow_many_descriptors
 
 SIZE_BYTES: Final = 8
 # Fewer than wait in the queue of a listening socket.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pintuan.app import create_app
-from pintuan.settings import Settings
+from pintuan.base.settings.settings import Settings
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

@@ -14,7 +14,7 @@
         ├── RateLimited
         └── Overloaded
 
-No class here knows a status code: `pintuan.problems` maps them in one table.
+No class here knows a status code: `pintuan.http.problems` maps them in one table.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from pintuan.audit.service import Report, audit
+from pintuan.running.audit.service import Report, audit
 from tests.interleaving import lane_store
 
 

@@ -33,7 +33,7 @@ from hypothesis import settings
 from redis.asyncio import Redis
 
 from groups.engine import GroupEngine, open_engine
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
 from tests.databases import COMMAND_TIMEOUT_S, Databases
 from tests.market import Market

@@ -14,7 +14,7 @@ from uuid import uuid4
 import asyncpg
 
 if TYPE_CHECKING:
-    from pintuan.embedded import EmbeddedPostgres
+    from pintuan.base.stores.embedded import EmbeddedPostgres
 
 COMMAND_TIMEOUT_S: Final = 10.0
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from groups.ids import new_id
-from pintuan.auth.keyring import Keyring
-from pintuan.identity.contacts import Contact
-from pintuan.identity.erasures import insert_erasure
-from pintuan.invites.recipients import seal_contact
-from pintuan.notifications.message import Message
-from pintuan.notifications.service import enqueue
-from pintuan.webhooks import service as webhooks
-from pintuan.webhooks.schemas import NewWebhookEndpoint
+from pintuan.base.keyring import Keyring
+from pintuan.people.contacts.contacts import Contact
+from pintuan.people.contacts.sealed import seal_contact
+from pintuan.people.notifications.message import Message
+from pintuan.people.notifications.service import enqueue
+from pintuan.people.personal.erasures import insert_erasure
+from pintuan.selling.webhooks import service as webhooks
+from pintuan.selling.webhooks.schemas import NewWebhookEndpoint
 from tests.interleaving import place_and_die
 from tests.market import digest
 from tests.poison_world import FORMER, KEYRING, ROTATED, Row, World

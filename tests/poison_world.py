@@ -12,15 +12,15 @@ from typing import Any, cast
 import asyncpg
 
 from groups.engine import GroupEngine
-from pintuan.auth.keyring import Keyring
+from pintuan.base.keyring import Keyring
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.postgres import open_pool
 from pintuan.bootstrap import Resources
-from pintuan.database import open_pool
-from pintuan.identity.erasures import Eraser
-from pintuan.notifications.courier import Courier
-from pintuan.notifications.message import Message
-from pintuan.nudges.service import Nudger
-from pintuan.payments.sandbox import SandboxGateway
-from pintuan.settings import Settings
+from pintuan.money.payments.sandbox.gateway import SandboxGateway
+from pintuan.people.notifications.courier import Courier
+from pintuan.people.notifications.message import Message
+from pintuan.people.personal.erasures import Eraser
+from pintuan.reach.nudges.service import Nudger
 from tests.market import Market
 from tests.receiver import HOST, Names, Receiver, receiving
 from tests.rows import Rows

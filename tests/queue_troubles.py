@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from pintuan.embedded import EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedRedis
 
 CALL_TIMEOUT_S = 5.0
 PASSWORD = "another"

@@ -13,7 +13,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from pintuan.webhooks.addresses import Address
+from pintuan.base.outgoing.addresses import Address
 
 HOST = "127.0.0.1"
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import RedisError
 
-from pintuan.embedded import EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedRedis
 from tests.waiting import until
 
 HOST = "127.0.0.1"

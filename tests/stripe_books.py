@@ -1,7 +1,8 @@
 """The books of one pretended account of Stripe: PaymentIntents and refunds as its API shows and changes them.
 
 Shapes and codes follow docs.stripe.com/api (PaymentIntents, Refunds, Errors, Events) at the version that
-`pintuan.payments.stripe_gateway` pins. What a card does, its payment method says, by Stripe's own test names.
+`pintuan.money.payments.stripe.gateway` pins. What a card does,
+its payment method says, by Stripe's own test names.
 """
 
 from __future__ import annotations

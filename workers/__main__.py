@@ -12,10 +12,10 @@ import structlog
 import uvloop
 from redis.exceptions import RedisError
 
-from pintuan import logs
-from pintuan.settings import SettingsError, load_settings
-from pintuan.supervisor.backoff import STORE_AWAY_STATUS
-from pintuan.supervisor.readiness import tell_ready
+from pintuan.base.settings.settings import SettingsError, load_settings
+from pintuan.base.telemetry import logs
+from pintuan.running.supervisor.backoff import STORE_AWAY_STATUS
+from pintuan.running.supervisor.readiness import tell_ready
 from workers.process import run
 
 _logger = structlog.get_logger("pintuan.workers")

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from pintuan.metrics import JOB_FAILURES
-from workers.failures import report_failure
+from pintuan.base.jobs.failures import report_failure
+from pintuan.base.telemetry.metrics import JOB_FAILURES
 
 Job: TypeAlias = Callable[[], Awaitable[object]]
 

@@ -13,13 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from groups.setbacks import SecondTries, count_setbacks
-from pintuan.archive.service import Archivist
-from pintuan.gateway_events.store import purge
-from pintuan.metrics import note_sweep, show_setbacks
-from pintuan.payments.operations import CALLS_IN_FLIGHT_MAX, PaymentExecutor
+from pintuan.base.jobs.failures import report_failure
+from pintuan.base.jobs.passes import Passes
+from pintuan.base.telemetry.metrics import note_sweep, show_setbacks
+from pintuan.buying.archive.service import Archivist
+from pintuan.money.gateway_events.store import purge
+from pintuan.money.payments.operations import CALLS_IN_FLIGHT_MAX, PaymentExecutor
 from sql import load_queries
-from workers.failures import report_failure
-from workers.passes import Passes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import asyncpg
 
     from groups.setbacks import Work
-    from pintuan.payments.gateway import Gateway
-    from pintuan.payments.recording import Recorded
+    from pintuan.money.payments.gateway import Gateway
+    from pintuan.money.payments.recording import Recorded
 
 QUERIES: Final = load_queries("sweeps")
 

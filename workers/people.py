@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pintuan.activity.store import forget_addresses
-from pintuan.identity.limits import CLIENT_KNOWN_MS
-from pintuan.identity.store import purge
-from pintuan.invites.store import forget_recipients, settle_waiting
-from pintuan.invites.unsubscribing import reseal
+from pintuan.base.jobs.passes import Passes
+from pintuan.base.limits import CLIENT_KNOWN_MS
+from pintuan.people.activity.store import forget_addresses
+from pintuan.people.consents.service import reseal
+from pintuan.people.identity.store import purge
+from pintuan.reach.invites.store import forget_recipients, settle_waiting
 from workers.jobs import until_nothing_left
-from workers.passes import Passes
 
 if TYPE_CHECKING:
     import asyncpg
 
     from groups.setbacks import Work
-    from pintuan.auth.keyring import Keyring
-    from pintuan.identity.erasures import Eraser
-    from pintuan.notifications.courier import Courier
-    from pintuan.nudges.service import Nudger
+    from pintuan.base.keyring import Keyring
+    from pintuan.people.notifications.courier import Courier
+    from pintuan.people.personal.erasures import Eraser
+    from pintuan.reach.nudges.service import Nudger
 
 MESSAGES_PER_ROUND: Final = 20
 NUDGES_PER_ROUND: Final = 20

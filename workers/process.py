@@ -11,14 +11,14 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from pintuan.base.stores.doorbells import Doorbell, open_queue
 from pintuan.bootstrap import open_resources
-from pintuan.doorbells import Doorbell, open_queue
-from pintuan.identity.erasures import Eraser
-from pintuan.notifications.channels import notifiers_of
-from pintuan.notifications.courier import Courier
-from pintuan.nudges.service import Nudger
-from pintuan.payments.gateways import open_gateway, rules_of
-from pintuan.tracing.gateway import TracedGateway
+from pintuan.money.payments.gateways import open_gateway, rules_of
+from pintuan.money.payments.traced import TracedGateway
+from pintuan.people.notifications.channels import notifiers_of
+from pintuan.people.notifications.courier import Courier
+from pintuan.people.personal.erasures import Eraser
+from pintuan.reach.nudges.service import Nudger
 from workers.clock import Clock, Sweep
 from workers.jobs import Jobs, Stores
 from workers.people import People
@@ -27,8 +27,8 @@ from workers.turns import in_turns
 from workers.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from pintuan.base.settings.settings import Settings
     from pintuan.bootstrap import Resources
-    from pintuan.settings import Settings
     from workers.clock import Job
 
 # Longer than a call to a gateway may take, shorter than a supervisor waits before it kills.

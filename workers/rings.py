@@ -21,15 +21,15 @@ import structlog
 from arq.worker import Function, Worker, func
 from redis.exceptions import RedisError
 
-from pintuan.doorbells import QUEUE_NAME, Doorbell, answer, deserialize_job, serialize_job
-from pintuan.metrics import JOB_FAILURES, QUEUE_AWAY, QUEUE_LAG, QUEUE_OUTAGES
-from pintuan.supervisor.backoff import DELAY_S_MAX, DELAY_S_MIN, jittered
-from workers.failures import report_failure
+from pintuan.base.jobs.failures import report_failure
+from pintuan.base.stores.doorbells import QUEUE_NAME, Doorbell, answer, deserialize_job, serialize_job
+from pintuan.base.telemetry.metrics import JOB_FAILURES, QUEUE_AWAY, QUEUE_LAG, QUEUE_OUTAGES
+from pintuan.running.supervisor.backoff import DELAY_S_MAX, DELAY_S_MIN, jittered
 
 if TYPE_CHECKING:
     from arq.connections import ArqRedis
 
-    from pintuan.tracing.spans import Tracing
+    from pintuan.base.telemetry.tracing.spans import Tracing
 
 Job: TypeAlias = Callable[[], Awaitable[object]]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pintuan.webhooks.courier import EVENTS_PER_ROUND, WebhookCourier
-from pintuan.webhooks.sending import Sender
+from pintuan.base.jobs.passes import Passes
+from pintuan.base.outgoing.sending import Sender
+from pintuan.selling.webhooks.courier import EVENTS_PER_ROUND, WebhookCourier
 from workers.jobs import until_nothing_left
-from workers.passes import Passes
 
 if TYPE_CHECKING:
     from groups.setbacks import Work

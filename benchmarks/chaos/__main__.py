@@ -33,7 +33,7 @@ from benchmarks.chaos.tally import (
     shown,
     write_evidence,
 )
-from pintuan.supervisor.descriptors import allow_many_descriptors
+from pintuan.running.supervisor.descriptors import allow_many_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.chaos.nodes import Node
     from benchmarks.chaos.plan import Fault
     from benchmarks.chaos.site import Site
-    from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+    from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 
 AN_HOUR_MS: Final = 3_600_000
 REDIS_TIMEOUT_S: Final = 5.0

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from benchmarks.chaos.wire import HOST
-from pintuan.embedded.data_directory import DataDirectory
-from pintuan.embedded.process import ChildCommand, ChildProcess
+from pintuan.base.stores.embedded.data_directory import DataDirectory
+from pintuan.base.stores.embedded.process import ChildCommand, ChildProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 START_WAIT_S: Final = 90.0
 START_POLL_S: Final = 0.05
 STOP_STEPS: Final = ((signal.SIGTERM, 60.0),)
-CHILDREN: Final = {"api": "pintuan.supervisor.api_process", "worker": "-m workers"}
+CHILDREN: Final = {"api": "pintuan.running.supervisor.api_process", "worker": "-m workers"}
 
 
 class NodeError(Exception):

@@ -24,7 +24,7 @@ from benchmarks.chaos.nemeses import NEMESES, Skipped
 from benchmarks.chaos.nodes import NodeError
 from benchmarks.chaos.shoppers import Crowd, NeverAnsweredError
 from benchmarks.chaos.site import NotHealedError
-from pintuan.embedded import EmbeddedError
+from pintuan.base.stores.embedded import EmbeddedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator

@@ -15,8 +15,8 @@ import msgspec
 from benchmarks.chaos.caller import CALL_WAIT_S, Caller
 from benchmarks.chaos.history import History
 from benchmarks.chaos.plan import ADDED_STOCK, LIST_PRICE_MINOR
-from pintuan.auth.keyring import Keyring
-from pintuan.auth.tokens import TokenIssuer
+from pintuan.base.auth.tokens import TokenIssuer
+from pintuan.base.keyring import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ from benchmarks.chaos.nodes import Node
 from benchmarks.chaos.plan import NODES
 from benchmarks.chaos.proxy import Link, Upstream, open_link
 from benchmarks.chaos.wire import HOST, Address
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -2,7 +2,7 @@
 -- a shared link is for ever, and a group is one row where its orders are many.
 
 -- Checks are copied, foreign keys and triggers are not: a row comes here as it was, and changes nowhere but in `orders`.
--- Whatever adds a column to one of the first tables adds it to the other (tests/integration/pintuan/archive).
+-- Whatever adds a column to one of the first tables adds it to the other (tests/integration/buying/archive).
 CREATE TABLE archived_orders (LIKE orders INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
 ALTER TABLE archived_orders ADD PRIMARY KEY (id);
 CREATE INDEX archived_orders_of_buyer ON archived_orders (buyer_id, created_at DESC, id DESC);

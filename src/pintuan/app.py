@@ -3,7 +3,7 @@
 A request passes `RequestScope` (id, log line, metrics), `OneSpelling` (its path), `FairShare` (its turn),
 `Methods` (HEAD and OPTIONS), Litestar's router, `AuthMiddleware` (who is calling), `KnownQuery` (query
 parameters), the route's guard (may they), then its handler. Every exception on the way ends in
-`pintuan.problems`.
+`pintuan.http.problems`.
 """
 
 from __future__ import annotations
@@ -19,48 +19,48 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import ASGIRouteHandler
 
-from pintuan import logs
-from pintuan.activity.routes import ROUTES as ACTIVITY_ROUTES
-from pintuan.api_keys.routes import ROUTES as API_KEY_ROUTES
-from pintuan.auth.middleware import AuthMiddleware
-from pintuan.bodies import BODY_SIZE_MAX, ApiRequest
+from pintuan.base.auth.middleware import AuthMiddleware
+from pintuan.base.settings.settings import Settings, load_settings
+from pintuan.base.telemetry import logs
+from pintuan.base.telemetry.request_reports import RequestReports
+from pintuan.base.telemetry.tracing.requests import TracedRequests
 from pintuan.bootstrap import Resources, open_resources
-from pintuan.catalog.routes import ROUTES as CATALOG_ROUTES
-from pintuan.client_address import behind_proxies
-from pintuan.deals.routes import ROUTES as DEAL_ROUTES
-from pintuan.documentation.openapi import build_document
-from pintuan.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
-from pintuan.fair_share.layer import CLASS_KEY, FairShare
-from pintuan.fair_share.limits import PLACES, Share
-from pintuan.gateway_events.routes import ROUTES as GATEWAY_EVENT_ROUTES
-from pintuan.groups.routes import HANDLERS as GROUP_HANDLERS
-from pintuan.health.draining import Draining, drain_on_sigterm
-from pintuan.health.routes import METRICS_ROUTES
-from pintuan.health.routes import ROUTES as HEALTH_ROUTES
-from pintuan.health.service import shared_metrics, shared_readiness
-from pintuan.identity.routes import ROUTES as IDENTITY_ROUTES
-from pintuan.invites.routes import ROUTES as INVITE_ROUTES
-from pintuan.ledger.routes import ROUTES as LEDGER_ROUTES
-from pintuan.live.routes import ROUTES as LIVE_ROUTES
-from pintuan.live.service import open_live
-from pintuan.methods import Methods
-from pintuan.notifications.routes import ROUTES as OUTBOX_ROUTES
-from pintuan.orders.direct import DirectPlacing
-from pintuan.orders.routes import HANDLERS as ORDER_HANDLERS
-from pintuan.pages.routes import ROUTES as PAGE_ROUTES
-from pintuan.pages.strict_transport import demand_tls
-from pintuan.previews.routes import ROUTES as PREVIEW_ROUTES
-from pintuan.problems import handle_exception
-from pintuan.query import KnownQuery, note_parameters
-from pintuan.receipts.routes import HANDLERS as RECEIPT_HANDLERS
-from pintuan.refunds.routes import HANDLERS as REFUND_HANDLERS
-from pintuan.request_reports import RequestReports
-from pintuan.request_scope import RequestScope
-from pintuan.request_target import OneSpelling
-from pintuan.selling.routes import ROUTES as SELLING_ROUTES
-from pintuan.settings import Settings, load_settings
-from pintuan.tracing.requests import TracedRequests
-from pintuan.webhooks.routes import ROUTES as WEBHOOK_ROUTES
+from pintuan.buying.groups.routes import HANDLERS as GROUP_HANDLERS
+from pintuan.buying.live.routes import ROUTES as LIVE_ROUTES
+from pintuan.buying.live.service import open_live
+from pintuan.buying.orders.direct import DirectPlacing
+from pintuan.buying.orders.routes import HANDLERS as ORDER_HANDLERS
+from pintuan.http.bodies import BODY_SIZE_MAX, ApiRequest
+from pintuan.http.client_address import behind_proxies
+from pintuan.http.documentation.openapi import build_document
+from pintuan.http.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
+from pintuan.http.fair_share.layer import CLASS_KEY, FairShare
+from pintuan.http.fair_share.limits import PLACES, Share
+from pintuan.http.health.draining import Draining, drain_on_sigterm
+from pintuan.http.health.routes import METRICS_ROUTES
+from pintuan.http.health.routes import ROUTES as HEALTH_ROUTES
+from pintuan.http.health.service import shared_metrics, shared_readiness
+from pintuan.http.methods import Methods
+from pintuan.http.problems import handle_exception
+from pintuan.http.protocol.request_target import OneSpelling
+from pintuan.http.query import KnownQuery, note_parameters
+from pintuan.http.request_scope import RequestScope
+from pintuan.money.gateway_events.routes import ROUTES as GATEWAY_EVENT_ROUTES
+from pintuan.money.ledger.routes import ROUTES as LEDGER_ROUTES
+from pintuan.money.receipts.routes import HANDLERS as RECEIPT_HANDLERS
+from pintuan.money.refunds.routes import HANDLERS as REFUND_HANDLERS
+from pintuan.people.activity.routes import ROUTES as ACTIVITY_ROUTES
+from pintuan.people.api_keys.routes import ROUTES as API_KEY_ROUTES
+from pintuan.people.identity.routes import ROUTES as IDENTITY_ROUTES
+from pintuan.people.notifications.routes import ROUTES as OUTBOX_ROUTES
+from pintuan.reach.invites.routes import ROUTES as INVITE_ROUTES
+from pintuan.reach.pages.routes import ROUTES as PAGE_ROUTES
+from pintuan.reach.pages.strict_transport import demand_tls
+from pintuan.reach.previews.routes import ROUTES as PREVIEW_ROUTES
+from pintuan.selling.sales.routes import ROUTES as SELLING_ROUTES
+from pintuan.selling.webhooks.routes import ROUTES as WEBHOOK_ROUTES
+from pintuan.shop.catalog.routes import ROUTES as CATALOG_ROUTES
+from pintuan.shop.deals.routes import ROUTES as DEAL_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
     from litestar.types import ControllerRouterHandler, Scope
 
-    from pintuan.fair_share.call_class import CallClass
+    from pintuan.http.fair_share.call_class import CallClass
 
 ROUTES: list[ControllerRouterHandler] = [
     *HEALTH_ROUTES,
@@ -124,7 +124,7 @@ def create_app(
         # Our own log configuration stays in force, and exceptions are logged where they are answered.
         logging_config=None,
         middleware=[AuthMiddleware, KnownQuery],
-        # The document is made from the same routes, by `pintuan.documentation`.
+        # The document is made from the same routes, by `pintuan.http.documentation`.
         openapi_config=None,
         request_class=ApiRequest,
         request_max_body_size=BODY_SIZE_MAX,

@@ -11,25 +11,25 @@ from groups.connections import Connections
 from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
 from groups.listeners import Listeners, Untraced
-from pintuan import metrics
-from pintuan.api_keys.service import KeyLookup
-from pintuan.auth.keyring import Keyring, keyring_of
-from pintuan.auth.tokens import TokenVerifier
-from pintuan.auth.verifier import Verifier
-from pintuan.catalog.uploads import Uploads
-from pintuan.clock import ServerClock, open_clock
-from pintuan.database import open_pool
-from pintuan.doorbells import Doorbells, open_doorbells
-from pintuan.fair_share.connections import open_shares
-from pintuan.fair_share.limits import CONNECTIONS_PER_WORKER, Share
-from pintuan.identity.erasures import recently_erased_subjects
-from pintuan.identity.turns import Turns
-from pintuan.live.signals import ChangeSignals, open_signals
-from pintuan.previews.cards import Cards
-from pintuan.previews.drawer import Drawer
-from pintuan.redis_connection import open_redis, placement_url
-from pintuan.tracing import open_tracing
-from pintuan.webhooks.addresses import Resolver, SystemResolver
+from pintuan.base.auth.tokens import TokenVerifier
+from pintuan.base.auth.verifier import Verifier
+from pintuan.base.clock import ServerClock, open_clock
+from pintuan.base.keyring import Keyring, keyring_of
+from pintuan.base.outgoing.addresses import Resolver, SystemResolver
+from pintuan.base.stores.doorbells import Doorbells, open_doorbells
+from pintuan.base.stores.postgres import open_pool
+from pintuan.base.stores.redis import open_redis, placement_url
+from pintuan.base.stores.signals import ChangeSignals, open_signals
+from pintuan.base.telemetry import metrics
+from pintuan.base.telemetry.tracing import open_tracing
+from pintuan.http.fair_share.connections import open_shares
+from pintuan.http.fair_share.limits import CONNECTIONS_PER_WORKER, Share
+from pintuan.people.api_keys.service import KeyLookup
+from pintuan.people.identity.turns import Turns
+from pintuan.people.personal.erasures import recently_erased_subjects
+from pintuan.reach.previews.cards import Cards
+from pintuan.reach.previews.drawer import Drawer
+from pintuan.shop.feeds.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from pintuan.database import OnStatement
-    from pintuan.settings import Settings
-    from pintuan.tracing.spans import Tracing
+    from pintuan.base.settings.settings import Settings
+    from pintuan.base.stores.postgres import OnStatement
+    from pintuan.base.telemetry.tracing.spans import Tracing
 
 # A process that is started while Postgres recovers waits for it; less than a stop waits before it kills.
 POSTGRES_WAIT_S: Final = 5.0

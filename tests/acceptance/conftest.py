@@ -24,12 +24,12 @@ import uvicorn
 from litestar import Litestar
 
 from pintuan.app import create_app
-from pintuan.auth import Role
-from pintuan.auth.keyring import Keyring
-from pintuan.auth.tokens import TokenIssuer
-from pintuan.settings import Settings
-from pintuan.supervisor.http_protocol import gated
-from pintuan.supervisor.placement_gate import PlacementGate
+from pintuan.base.auth import Role
+from pintuan.base.auth.tokens import TokenIssuer
+from pintuan.base.keyring import Keyring
+from pintuan.base.settings.settings import Settings
+from pintuan.http.protocol.connection import gated
+from pintuan.http.protocol.placement_gate import PlacementGate
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import Bearer, Shoppers
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from pintuan.auth import Role
+from pintuan.base.auth import Role
 
 Bearer = Callable[[Role, str], dict[str, str]]
 ORDER: dict[str, Any] = {"quantity": 1, "payment_method": "pm_ok"}

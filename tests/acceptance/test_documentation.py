@@ -7,7 +7,7 @@ import httpx
 import jsonschema
 import pytest
 
-from pintuan.problems import kinds
+from pintuan.http.problems import kinds
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pintuan.buying.orders.schemas import NewOrder
 from pintuan.client import Pintuan, open_client
-from pintuan.orders.schemas import NewOrder
-from pintuan.problems import kinds
-from pintuan.webhooks.schemas import NewWebhookEndpoint
+from pintuan.http.problems import kinds
+from pintuan.selling.webhooks.schemas import NewWebhookEndpoint
 from pricing.fee import fee_to_return, platform_fee
 from tests.documents import text_of
 from tests.marketplace import Running, Site, free_port, open_deal

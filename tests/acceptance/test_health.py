@@ -8,12 +8,12 @@ import asyncpg
 import httpx
 import pytest
 
-from pintuan import metrics
+from pintuan.base.errors import FieldError
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.embedded import EmbeddedRedis
+from pintuan.base.telemetry import metrics
 from pintuan.bootstrap import Resources
-from pintuan.embedded import EmbeddedRedis
-from pintuan.errors import FieldError
-from pintuan.health import service
-from pintuan.settings import Settings
+from pintuan.http.health import service
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
 

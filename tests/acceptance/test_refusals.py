@@ -10,11 +10,11 @@ import httpx
 import jwt
 import pytest
 
-from pintuan.auth import Role
-from pintuan.auth.keyring import Keyring, keyring_of
-from pintuan.auth.tokens import AUDIENCE, ISSUER, LIFETIME_S, TokenIssuer
-from pintuan.bodies import BODY_SIZE_MAX
-from pintuan.settings import Settings
+from pintuan.base.auth import Role
+from pintuan.base.auth.tokens import AUDIENCE, ISSUER, LIFETIME_S, TokenIssuer
+from pintuan.base.keyring import Keyring, keyring_of
+from pintuan.base.settings.settings import Settings
+from pintuan.http.bodies import BODY_SIZE_MAX
 from tests.acceptance.shoppers import Bearer
 
 pytestmark = pytest.mark.anyio

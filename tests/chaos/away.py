@@ -21,7 +21,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
-from pintuan.embedded import EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedRedis
 from tests.marketplace import Running, Site, open_deal
 from tests.waiting import until
 

@@ -19,13 +19,13 @@ from redis.asyncio import Redis
 from groups.cancellation import Cancellation
 from groups.engine import GroupEngine, open_engine
 from groups.errors import GroupsError
-from pintuan.archive.service import Archivist
-from pintuan.errors import Rejected
-from pintuan.gateway_events.schemas import GatewayEvent, Tells
-from pintuan.gateway_events.service import keep_event
-from pintuan.payments.circuit import Circuit
-from pintuan.payments.escalation import list_escalated, look_again
-from pintuan.payments.gateway import (
+from pintuan.base.errors import Rejected
+from pintuan.buying.archive.service import Archivist
+from pintuan.money.gateway_events.schemas import GatewayEvent, Tells
+from pintuan.money.gateway_events.service import keep_event
+from pintuan.money.payments.circuit import Circuit
+from pintuan.money.payments.escalation import list_escalated, look_again
+from pintuan.money.payments.gateway import (
     Answer,
     AuthoriseCall,
     CaptureCall,
@@ -36,17 +36,17 @@ from pintuan.payments.gateway import (
     RefundCall,
     VoidCall,
 )
-from pintuan.payments.operations import PaymentExecutor
-from pintuan.payments.sandbox import SandboxGateway
-from pintuan.refunds.schemas import NewRefund
-from pintuan.refunds.service import ask_refund
+from pintuan.money.payments.operations import PaymentExecutor
+from pintuan.money.payments.sandbox.gateway import SandboxGateway
+from pintuan.money.refunds.schemas import NewRefund
+from pintuan.money.refunds.service import ask_refund
 from tests.auditing import audited
 from tests.conftest import PostgresFixture, own_database
 from tests.interleaving import LaneMemory
 from tests.market import Market, digest
 
 if TYPE_CHECKING:
-    from pintuan.embedded import EmbeddedPostgres
+    from pintuan.base.stores.embedded import EmbeddedPostgres
 
 TEMPLATE = "pintuan_template"
 LADDER: Final = ((2, 900), (3, 800), (4, 700))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from tests.chaos.crowd import open_crowd
 from tests.marketplace import Running, Site
 

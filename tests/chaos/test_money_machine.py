@@ -22,10 +22,10 @@ from hypothesis.stateful import (
 )
 from structlog.testing import capture_logs
 
-from pintuan.embedded import EmbeddedPostgres
-from pintuan.payments import operations
-from pintuan.payments.escalation import list_escalated
-from pintuan.payments.sandbox_methods import PAYMENT_METHODS
+from pintuan.base.stores.embedded import EmbeddedPostgres
+from pintuan.money.payments import operations
+from pintuan.money.payments.escalation import list_escalated
+from pintuan.money.payments.sandbox.methods import PAYMENT_METHODS
 from pricing.ladder import Ladder
 from tests.chaos.money_world import ESCALATED_MAX, FAULTS, LADDER, LIST_PRICE, Fault, World, open_world
 from tests.conftest import PostgresFixture

@@ -8,7 +8,7 @@ import pytest
 from redis.crc import key_slot
 
 from groups.keys import Lane, LaneKeys
-from pintuan.embedded import EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedRedis
 from tests.chaos.crowd import open_crowd
 from tests.marketplace import Site
 from tests.redis_cluster import Cluster

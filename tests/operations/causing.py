@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from pintuan.embedded import EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedRedis
 from tests.marketplace import Running, Site, free_port, open_deal
 from tests.operations.watching import PROMETHEUS, read_yaml
 from tests.waiting import until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from pintuan.embedded import EmbeddedPostgres
+from pintuan.base.stores.embedded import EmbeddedPostgres
 
 TOOL_S_MAX = 60.0
 

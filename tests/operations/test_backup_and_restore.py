@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from tests.conftest import running
 from tests.marketplace import Running, Site, open_deal
 from tests.operations.restoring import give_to_owner_of, run, tools_of

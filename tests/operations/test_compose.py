@@ -11,9 +11,9 @@ from typing import Any
 import click
 import pytest
 
+from pintuan.base.settings.settings import SETTINGS, load_settings
+from pintuan.base.stores.durability import POSTGRES_REQUIRED
 from pintuan.cli import main
-from pintuan.durability import POSTGRES_REQUIRED
-from pintuan.settings import SETTINGS, load_settings
 from tests.documents import PROJECT
 from tests.marketplace import STOP_S_MAX
 from tests.operations.composition import (

@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from pintuan.durability import check_durability
-from pintuan.embedded import EmbeddedPostgres
-from pintuan.embedded.redis import server_binary
-from pintuan.settings import Settings
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.durability import check_durability
+from pintuan.base.stores.embedded import EmbeddedPostgres
+from pintuan.base.stores.embedded.redis import server_binary
 from tests.conftest import running
 from tests.operations.composition import SECRETS, services
 from tests.waiting import until

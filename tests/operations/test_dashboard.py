@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 from prometheus_client import REGISTRY
 
-import pintuan.metrics  # noqa: F401 - importing it declares what is asked for.
+import pintuan.base.telemetry.metrics  # noqa: F401 - importing it declares what is asked for.
 from tests.operations.composition import services
 from tests.operations.watching import DASHBOARD, GRAFANA, METRIC, panels, queries, read_yaml, rules
 

@@ -18,8 +18,8 @@ import click
 import httpx
 import pytest
 
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.cli import main
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
 from tests.marketplace import READY, START_S_MAX, STOP_S_MAX, Outcome, free_port, open_deal
 from tests.operations.composition import ours
 from tests.operations.image import DOCKERFILE, ENVIRONMENT, build, is_ignored, stages

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
 from tests.documents import text_of
 from tests.marketplace import Site, open_deal

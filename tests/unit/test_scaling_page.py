@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from pintuan.fair_share.limits import (
+from pintuan.http.fair_share.limits import (
     CONNECTIONS,
     CONNECTIONS_PER_API_PROCESS,
     CONNECTIONS_PER_WORKER,

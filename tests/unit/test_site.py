@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pintuan.app import create_app
-from pintuan.settings import Settings
+from pintuan.base.settings.settings import Settings
 from tests.documents import BLOCK, PROJECT
 
 BUILD_TIMEOUT_S = 60

@@ -70,7 +70,7 @@ class PintuanGroup(click.Group):
         """Runs the subcommand; a bad setting exits 1 and Ctrl-C 130, neither with a traceback."""
         _let_every_letter_through()
         # Imported here so that `--version` and `--help` stay instant.
-        from pintuan.settings import SettingsError
+        from pintuan.base.settings.settings import SettingsError
 
         try:
             return super().invoke(ctx)

@@ -11,14 +11,14 @@ import click
 import msgspec
 
 import sql
-from pintuan.activity.store import Wanted, list_activity
-from pintuan.database import open_pool
-from pintuan.services import migrated_database
-from pintuan.settings import load_settings
-from pintuan.times import instant_of
+from pintuan.base.settings.settings import load_settings
+from pintuan.base.stores.postgres import open_pool
+from pintuan.base.stores.running import migrated_database
+from pintuan.base.wire.times import instant_of
+from pintuan.people.activity.store import Wanted, list_activity
 
 if TYPE_CHECKING:
-    from pintuan.activity.store import Entry
+    from pintuan.people.activity.store import Entry
 
 POOL_SIZE_MAX: Final = 1
 LISTED_MAX: Final = 10_000

@@ -15,15 +15,15 @@ from rich.console import Console
 from groups.engine import REQUEST_TTL_MS
 from groups.errors import Overloaded
 from groups.lane_store import LaneStore
-from pintuan.audit.gateway_books import PAYMENTS_MAX, check_gateway_books
-from pintuan.audit.service import Check, Report, audit
-from pintuan.audit.store import OFFENDERS_MAX
-from pintuan.database import open_pool
-from pintuan.payments.gateway import GatewayError
-from pintuan.payments.gateways import open_gateway
-from pintuan.redis_connection import placement_url
-from pintuan.services import running_services
-from pintuan.settings import Settings, SettingsError, load_settings
+from pintuan.base.settings.settings import Settings, SettingsError, load_settings
+from pintuan.base.stores.postgres import open_pool
+from pintuan.base.stores.redis import placement_url
+from pintuan.base.stores.running import running_services
+from pintuan.money.payments.gateway import GatewayError
+from pintuan.money.payments.gateways import open_gateway
+from pintuan.running.audit.gateway_books import PAYMENTS_MAX, check_gateway_books
+from pintuan.running.audit.service import Check, Report, audit
+from pintuan.running.audit.store import OFFENDERS_MAX
 
 POOL_SIZE_MAX = 4
 STORE_TROUBLE: Final = (

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pintuan.demo.errors import DemoError
-from pintuan.demo.show import run_show
-from pintuan.demo.venue import Venue, find_venue
-from pintuan.settings import load_settings
+from pintuan.base.settings.settings import load_settings
+from pintuan.running.demo.errors import DemoError
+from pintuan.running.demo.show import run_show
+from pintuan.running.demo.venue import Venue, find_venue
 
 SEED_MAX = 2**32 - 1
 TERMINATED_EXIT_CODE = 128 + signal.SIGTERM

@@ -7,9 +7,9 @@ import asyncio
 import click
 import msgspec
 
-from pintuan.diagnosis import diagnose, judge_settings
-from pintuan.finding import Finding, Status
-from pintuan.settings import SettingDoc, SettingsError, read_settings
+from pintuan.base.settings.settings import SettingDoc, SettingsError, read_settings
+from pintuan.running.diagnosis import diagnose, judge_settings
+from pintuan.running.finding import Finding, Status
 
 COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "FAIL": "red"}
 SUBJECT_WIDTH = 28

@@ -9,16 +9,16 @@ import asyncpg
 import click
 
 import sql
-from pintuan.activity.acting import acting, operator
-from pintuan.auth.principal import SUBJECT_LENGTH_MAX, is_subject
-from pintuan.database import open_pool
-from pintuan.ledger import service, store
-from pintuan.services import migrated_database
-from pintuan.settings import load_settings
+from pintuan.base.auth.acting import acting, operator
+from pintuan.base.auth.principal import SUBJECT_LENGTH_MAX, is_subject
+from pintuan.base.settings.settings import load_settings
+from pintuan.base.stores.postgres import open_pool
+from pintuan.base.stores.running import migrated_database
+from pintuan.money.ledger import service, store
 from pricing.fee import BASIS_POINTS
 
 if TYPE_CHECKING:
-    from pintuan.settings import Settings
+    from pintuan.base.settings.settings import Settings
 
 POOL_SIZE_MAX = 1
 

@@ -9,17 +9,17 @@ import asyncpg
 import click
 
 import sql
-from pintuan.activity.acting import acting, operator
-from pintuan.auth.principal import ROLES, Role
-from pintuan.database import open_pool
-from pintuan.errors import InvalidInput
-from pintuan.identity.contacts import contact_of
-from pintuan.identity.service import grant
-from pintuan.services import migrated_database
-from pintuan.settings import Settings, load_settings
+from pintuan.base.auth.acting import acting, operator
+from pintuan.base.auth.principal import ROLES, Role
+from pintuan.base.errors import InvalidInput
+from pintuan.base.settings.settings import Settings, load_settings
+from pintuan.base.stores.postgres import open_pool
+from pintuan.base.stores.running import migrated_database
+from pintuan.people.contacts.contacts import contact_of
+from pintuan.people.identity.service import grant
 
 if TYPE_CHECKING:
-    from pintuan.identity.contacts import Contact
+    from pintuan.people.contacts.contacts import Contact
 
 POOL_SIZE_MAX = 1
 

@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 import sql
-from pintuan.activity.acting import acting, operator
-from pintuan.auth.principal import SUBJECT_LENGTH_MAX, is_subject
-from pintuan.catalog.feed_import import FeedImport, ImportReport
-from pintuan.catalog.feeds import HEAD_BYTES, BadRow, FeedError, FeedItem, Halt, read_feed
-from pintuan.database import open_pool
-from pintuan.services import migrated_database
-from pintuan.settings import Settings, load_settings
+from pintuan.base.auth.acting import acting, operator
+from pintuan.base.auth.principal import SUBJECT_LENGTH_MAX, is_subject
+from pintuan.base.settings.settings import Settings, load_settings
+from pintuan.base.stores.postgres import open_pool
+from pintuan.base.stores.running import migrated_database
+from pintuan.shop.feeds.formats import HEAD_BYTES, BadRow, FeedError, FeedItem, Halt, read_feed
+from pintuan.shop.feeds.service import FeedImport, ImportReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,10 +12,10 @@ import asyncpg
 import click
 
 import sql
-from pintuan.embedded.process import try_lock
-from pintuan.pooler import require_own_sessions
-from pintuan.services import running_services
-from pintuan.settings import Settings, SettingsError, load_settings
+from pintuan.base.settings.settings import Settings, SettingsError, load_settings
+from pintuan.base.stores.embedded.process import try_lock
+from pintuan.base.stores.pooler import require_own_sessions
+from pintuan.base.stores.running import running_services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

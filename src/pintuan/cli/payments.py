@@ -11,15 +11,15 @@ import click
 import msgspec
 
 import sql
-from pintuan.activity.acting import acting, operator
-from pintuan.database import open_pool
-from pintuan.payments.escalation import OperationName, list_escalated, look_again, settle_escalated
-from pintuan.payments.gateway import Answer, Declined, Succeeded
-from pintuan.services import migrated_database
-from pintuan.settings import load_settings
+from pintuan.base.auth.acting import acting, operator
+from pintuan.base.settings.settings import load_settings
+from pintuan.base.stores.postgres import open_pool
+from pintuan.base.stores.running import migrated_database
+from pintuan.money.payments.escalation import OperationName, list_escalated, look_again, settle_escalated
+from pintuan.money.payments.gateway import Answer, Declined, Succeeded
 
 if TYPE_CHECKING:
-    from pintuan.payments.escalation import Escalated
+    from pintuan.money.payments.escalation import Escalated
 
 POOL_SIZE_MAX: Final = 1
 LISTED_MAX: Final = 1_000

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 import click
 
-from pintuan.auth.keyring import keyring_of
-from pintuan.auth.principal import ROLES, SUBJECT_LENGTH_MAX, Role, is_own_subject
-from pintuan.auth.tokens import LIFETIME_S, TokenIssuer
-from pintuan.settings import load_settings
+from pintuan.base.auth.principal import ROLES, SUBJECT_LENGTH_MAX, Role, is_own_subject
+from pintuan.base.auth.tokens import LIFETIME_S, TokenIssuer
+from pintuan.base.keyring import keyring_of
+from pintuan.base.settings.settings import load_settings
 
 if TYPE_CHECKING:
-    from pintuan.settings import Settings
+    from pintuan.base.settings.settings import Settings
 
 COUNT_MAX: Final = 100_000
 CLOCK_TIMEOUT_S: Final = 1.0
@@ -80,7 +80,7 @@ async def _server_now_s(settings: Settings) -> float:
 
 
 def _url_of_running(settings: Settings) -> str | None:
-    from pintuan.embedded.data_directory import DataDirectory
+    from pintuan.base.stores.embedded.data_directory import DataDirectory
 
     running = DataDirectory(settings.data_dir).running()
     return running.database_url if running else None

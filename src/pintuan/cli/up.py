@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 import sql
-from pintuan.cautions import of_host, of_node, of_settings, warnings
-from pintuan.embedded import EmbeddedError, MissingServerError
-from pintuan.embedded.data_directory import DataDirectory
-from pintuan.embedded.process import open_log
-from pintuan.settings import SettingsError, read_settings
-from pintuan.supervisor.errors import SupervisorError
-from pintuan.supervisor.marketplace import Marketplace, Plan
+from pintuan.base.settings.settings import SettingsError, read_settings
+from pintuan.base.stores.embedded import EmbeddedError, MissingServerError
+from pintuan.base.stores.embedded.data_directory import DataDirectory
+from pintuan.base.stores.embedded.process import open_log
+from pintuan.running.cautions import of_host, of_node, of_settings, warnings
+from pintuan.running.supervisor.errors import SupervisorError
+from pintuan.running.supervisor.marketplace import Marketplace, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

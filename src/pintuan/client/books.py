@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pintuan.buying.groups.schemas import Order
 from pintuan.client.caller import Caller, new_key
 from pintuan.client.transport import Call, quoted
-from pintuan.groups.schemas import Order
-from pintuan.ledger.schemas import Balance
-from pintuan.refunds.schemas import NewRefund
+from pintuan.money.ledger.schemas import Balance
+from pintuan.money.refunds.schemas import NewRefund
 
 
 class BooksCalls(Caller):

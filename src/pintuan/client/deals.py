@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pintuan.base.wire.page import Page
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, quoted
-from pintuan.deals.schemas import Deal, DealChange, DealSort, DealStatus, NewDeal
-from pintuan.page import Page
+from pintuan.shop.deals.schemas import Deal, DealChange, DealSort, DealStatus, NewDeal
 
 
 class DealCalls(Caller):

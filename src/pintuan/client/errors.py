@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pintuan.errors import FieldError
+    from pintuan.base.errors import FieldError
 
 
 class ClientError(Exception):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from pintuan.base.wire.page import Page
+from pintuan.buying.groups.schemas import Group, JoinableGroup, Order
+from pintuan.buying.orders.schemas import NewOrder
 from pintuan.client import watch
 from pintuan.client.caller import Caller, new_key
 from pintuan.client.transport import Call, quoted
-from pintuan.groups.schemas import Group, JoinableGroup, Order
-from pintuan.orders.schemas import NewOrder
-from pintuan.page import Page
 
 
 class GroupCalls(Caller):

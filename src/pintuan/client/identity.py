@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call
-from pintuan.identity.schemas import (
+from pintuan.people.identity.schemas import (
     CodeGrant,
     CodeRequest,
     CodeSent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, Part, quoted
-from pintuan.invites.schemas import Funnel, Invites, InvitesAccepted, NewInvites, Referrals
+from pintuan.reach.invites.schemas import Funnel, Invites, InvitesAccepted, NewInvites, Referrals
 
 
 class InviteCalls(Caller):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from pintuan.activity.schemas import Activity
-from pintuan.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
-from pintuan.catalog.schemas import ImportResult
+from pintuan.base.wire.page import Page
+from pintuan.buying.groups.schemas import GroupStatus, OrderStatus
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, Part, quoted
-from pintuan.groups.schemas import GroupStatus, OrderStatus
-from pintuan.page import Page
-from pintuan.selling.schemas import Sale, SoldGroup
+from pintuan.people.activity.schemas import Activity
+from pintuan.people.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
+from pintuan.selling.sales.schemas import Sale, SoldGroup
+from pintuan.shop.catalog.schemas import ImportResult
 
 IMPORT_TIMEOUT_S: Final = 600.0
 FeedType: TypeAlias = Literal[

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pintuan.base.wire.page import Page
+from pintuan.buying.groups.schemas import Order, OrderStatus
 from pintuan.client.caller import Caller, new_key
 from pintuan.client.transport import Call, quoted
-from pintuan.groups.schemas import Order, OrderStatus
-from pintuan.page import Page
-from pintuan.receipts.schemas import Receipt
+from pintuan.money.receipts.schemas import Receipt
 
 
 class OrderCalls(Caller):

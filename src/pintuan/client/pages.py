@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from pintuan.base.wire.page import Page
 from pintuan.client.errors import ClientError
-from pintuan.page import Page
 
 PAGE_SIZE: Final = 100
 PAGES_MAX: Final = 10_000

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pintuan.catalog.schemas import NewProduct, Product, ProductChange
+from pintuan.base.wire.page import Page
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, quoted
-from pintuan.page import Page
+from pintuan.shop.catalog.schemas import NewProduct, Product, ProductChange
 
 
 class ProductCalls(Caller):

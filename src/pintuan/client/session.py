@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pintuan.client.errors import ProblemError
 from pintuan.client.transport import Call
-from pintuan.identity.schemas import RefreshGrant, Tokens
+from pintuan.people.identity.schemas import RefreshGrant, Tokens
 
 if TYPE_CHECKING:
     from pintuan.client.transport import Transport

@@ -17,8 +17,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from pintuan.base.errors import FieldError
 from pintuan.client.errors import BadAnswer, NoAnswer, ProblemError
-from pintuan.errors import FieldError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import msgspec
 
+from pintuan.buying.groups.schemas import Group
 from pintuan.client.errors import BadAnswer, NoAnswer, ProblemError
 from pintuan.client.events import EventParser, EventTooLong
 from pintuan.client.transport import PAUSE_S, PAUSE_S_MAX, RETRY_AFTER_S_MAX, problem_of, quoted
-from pintuan.groups.schemas import Group
 
 if TYPE_CHECKING:
     from pintuan.client.session import Session

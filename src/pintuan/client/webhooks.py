@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pintuan.base.wire.page import Page
 from pintuan.client.caller import Caller
 from pintuan.client.transport import Call, quoted
-from pintuan.page import Page
-from pintuan.webhooks.schemas import (
+from pintuan.selling.webhooks.schemas import (
     MadeWebhookEndpoint,
     NewWebhookEndpoint,
     Replay,

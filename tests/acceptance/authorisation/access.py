@@ -118,7 +118,7 @@ ACCESS: Final[dict[str, Access]] = {
 }
 
 UNMADE: Final = {
-    "receive_gateway_event": "only a gateway can sign one; tests/acceptance/gateway_events hold who may",
+    "receive_gateway_event": "only a gateway can sign one: tests/acceptance/money/gateway_events",
 }
 """Operations that nobody here can be served by, and why; they still refuse everybody alike."""
 

@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 
 import jwt
 
-from pintuan.auth import Role
-from pintuan.auth.keyring import Keyring
-from pintuan.auth.tokens import ALGORITHM, AUDIENCE, ISSUER, LEEWAY_S, LIFETIME_S, PURPOSE, TokenIssuer
+from pintuan.base.auth import Role
+from pintuan.base.auth.tokens import ALGORITHM, AUDIENCE, ISSUER, LEEWAY_S, LIFETIME_S, PURPOSE, TokenIssuer
+from pintuan.base.keyring import Keyring
 
 
 class Identity(NamedTuple):

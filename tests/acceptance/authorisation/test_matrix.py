@@ -18,19 +18,12 @@ import pytest
 from litestar.routes import HTTPRoute
 from redis.asyncio import Redis
 
-from pintuan.activity.store import Entry, Wanted, list_activity
 from pintuan.app import ROUTES, create_app
-from pintuan.database import open_pool
-from pintuan.embedded import EmbeddedRedis
-from pintuan.settings import Settings
-from tests.acceptance.authorisation.access import (
-    ACCESS,
-    STATUSES,
-    UNDOCUMENTED,
-    UNMADE,
-    Verdict,
-    expected,
-)
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.embedded import EmbeddedRedis
+from pintuan.base.stores.postgres import open_pool
+from pintuan.people.activity.store import Entry, Wanted, list_activity
+from tests.acceptance.authorisation.access import ACCESS, STATUSES, UNDOCUMENTED, UNMADE, Verdict, expected
 from tests.acceptance.authorisation.calls import LAST, Call, call_of
 from tests.acceptance.authorisation.identities import IDENTITIES, Identity, Tokens
 from tests.acceptance.authorisation.world import KEY_NAME, SHOP, World, furnish

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import httpx
 
-from pintuan.payments.operations import PaymentExecutor
-from pintuan.payments.sandbox import SandboxGateway
+from pintuan.money.payments.operations import PaymentExecutor
+from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from tests.acceptance.authorisation.access import MERCHANT
 from tests.acceptance.authorisation.identities import Tokens
 from tests.acceptance.shoppers import ORDER, placed

@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from pintuan.catalog.schemas import Product
+from pintuan.buying.groups.schemas import Group
+from pintuan.buying.orders.schemas import NewOrder
 from pintuan.client import Pintuan, every, open_client
-from pintuan.deals.schemas import NewDeal, NewTier
-from pintuan.groups.schemas import Group
-from pintuan.orders.schemas import NewOrder
+from pintuan.shop.catalog.schemas import Product
+from pintuan.shop.deals.schemas import NewDeal, NewTier
 from tests.marketplace import Site
 from tests.sample_data import SHOPIFY_FILES, sample
 

@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx
 import pytest
 
-from pintuan.api_keys.schemas import NewApiKey
-from pintuan.catalog.schemas import ListPrice, NewProduct, NewVariant
+from pintuan.buying.groups.schemas import Group, Order
+from pintuan.buying.orders.schemas import NewOrder
 from pintuan.client import Pintuan, ProblemError, every, open_client
-from pintuan.deals.schemas import Deal, NewDeal, NewTier
-from pintuan.groups.schemas import Group, Order
-from pintuan.orders.schemas import NewOrder
+from pintuan.people.api_keys.schemas import NewApiKey
+from pintuan.shop.catalog.schemas import ListPrice, NewProduct, NewVariant
+from pintuan.shop.deals.schemas import Deal, NewDeal, NewTier
 from tests.marketplace import Running, Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

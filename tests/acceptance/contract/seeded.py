@@ -10,15 +10,15 @@ import httpx
 import schemathesis
 from schemathesis import GenerationMode
 
-from pintuan.api_keys.schemas import NewApiKey
-from pintuan.catalog.schemas import ListPrice, NewProduct, NewVariant
+from pintuan.base.wire.page import Page
+from pintuan.buying.groups.schemas import Order
+from pintuan.buying.orders.schemas import NewOrder
 from pintuan.client import Pintuan, open_client
-from pintuan.deals.schemas import Deal, NewDeal, NewTier
-from pintuan.groups.schemas import Order
-from pintuan.invites.schemas import NewInvites, Recipient
-from pintuan.orders.schemas import NewOrder
-from pintuan.page import Page
-from pintuan.webhooks.schemas import NewWebhookEndpoint
+from pintuan.people.api_keys.schemas import NewApiKey
+from pintuan.reach.invites.schemas import NewInvites, Recipient
+from pintuan.selling.webhooks.schemas import NewWebhookEndpoint
+from pintuan.shop.catalog.schemas import ListPrice, NewProduct, NewVariant
+from pintuan.shop.deals.schemas import Deal, NewDeal, NewTier
 from tests.marketplace import Site
 
 PLACEHOLDER: Final = "real"

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from schemathesis.core.parameters import ParameterLocation
 
 from pintuan.app import create_app
-from pintuan.orders.schemas import SHIP_TO_DEPTH_MAX
-from pintuan.settings import Settings
+from pintuan.base.settings.settings import Settings
+from pintuan.buying.orders.schemas import SHIP_TO_DEPTH_MAX
 from tests.acceptance.contract.seeded import ADMIN, PLACEHOLDER, Seeds, operation_of, seed
 from tests.marketplace import Site
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from pintuan.bodies import BODY_SIZE_MAX
-from tests.acceptance.orders.bodies import MISFITS, NO_JSON_OBJECTS
+from pintuan.http.bodies import BODY_SIZE_MAX
+from tests.acceptance.buying.orders.bodies import MISFITS, NO_JSON_OBJECTS
 from tests.acceptance.shoppers import ORDER
 from tests.acceptance.two_ways.asking import Request
 

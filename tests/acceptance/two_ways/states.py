@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from groups.engine import GroupEngine
 from groups.keys import Lane, LaneKeys
-from pintuan.orders.service import hash_request
+from pintuan.buying.orders.service import hash_request
 from tests.acceptance.shoppers import ORDER, Bearer, Shoppers, placed
 from tests.market import Market, buyer_of_lane
 

@@ -21,14 +21,14 @@ from redis.asyncio import Redis
 
 from groups.engine import open_engine
 from pintuan.app import create_app
-from pintuan.auth import Role
-from pintuan.embedded import EmbeddedRedis
-from pintuan.orders import direct_request
-from pintuan.orders.direct import DirectPlacing
-from pintuan.problems import kinds
-from pintuan.settings import Settings
-from pintuan.supervisor import placement_gate
-from pintuan.supervisor.placement_gate import PlacementGate
+from pintuan.base.auth import Role
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.embedded import EmbeddedRedis
+from pintuan.buying.orders import direct_request
+from pintuan.buying.orders.direct import DirectPlacing
+from pintuan.http.problems import kinds
+from pintuan.http.protocol import placement_gate
+from pintuan.http.protocol.placement_gate import PlacementGate
 from tests.acceptance.authorisation.identities import Tokens
 from tests.acceptance.conftest import CALL_TIMEOUT_S, HOST, SECRET_KEY, listening
 from tests.acceptance.contract.documented import Contract

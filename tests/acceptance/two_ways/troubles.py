@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Final
 from unittest.mock import patch
 
-from pintuan.supervisor.placement_gate import PlacementGate
+from pintuan.http.protocol.placement_gate import PlacementGate
 from tests.acceptance.two_ways.states import Sale
 from tests.interleaving import LOCK_LANE, holding
 
@@ -54,8 +54,8 @@ async def a_store_that_takes_too_long(
     async with AsyncExitStack() as stack:
         for sale in sales:
             await stack.enter_async_context(holding(database_url, LOCK_LANE, sale.deal, 0))
-        stack.enter_context(patch("pintuan.orders.direct.PLACE_TIMEOUT_S", TIMEOUT_S))
-        stack.enter_context(patch("pintuan.orders.direct.LOOK_EVERY_S", LOOK_EVERY_S))
+        stack.enter_context(patch("pintuan.buying.orders.direct.PLACE_TIMEOUT_S", TIMEOUT_S))
+        stack.enter_context(patch("pintuan.buying.orders.direct.LOOK_EVERY_S", LOOK_EVERY_S))
         stack.enter_context(patch("groups.desk.PLACE_TIMEOUT_S", TIMEOUT_S))
         yield
 

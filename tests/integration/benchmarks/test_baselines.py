@@ -10,7 +10,7 @@ import pytest
 from benchmarks.environment import open_stores, serving
 from benchmarks.flash import make_naive_table
 from benchmarks.market import BODY, client_of, open_market
-from pintuan.groups.schemas import Order
+from pintuan.buying.groups.schemas import Order
 
 if TYPE_CHECKING:
     from pathlib import Path

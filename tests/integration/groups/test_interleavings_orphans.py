@@ -11,14 +11,7 @@ from groups.errors import GroupClosed, Overloaded
 from groups.keys import Lane
 from groups.record import QUERIES, Recorder
 from tests.integration.groups.conftest import Sound
-from tests.interleaving import (
-    LOCK_GROUP,
-    LaneMemory,
-    TroubledPool,
-    holding,
-    lane_store,
-    place_and_die,
-)
+from tests.interleaving import LOCK_GROUP, LaneMemory, TroubledPool, holding, lane_store, place_and_die
 from tests.market import Market
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from groups.engine import GroupEngine, open_engine
 from groups.errors import AlreadyJoined, GroupClosed, GroupFull, LimitReached, SoldOut
 from groups.listeners import Listeners
 from groups.record import QUERIES
-from pintuan.embedded import EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedRedis
 from tests.integration.groups.conftest import Sound, check_sound
 from tests.interleaving import LaneMemory, TroubledPool, holding, outcomes_of, persist
 from tests.market import Market

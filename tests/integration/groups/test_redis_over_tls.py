@@ -14,9 +14,9 @@ import pytest
 from groups import redis_url as redis_urls
 from groups.connections import CONNECTIONS_MAX, SINGLE, ServerConnections
 from groups.errors import Overloaded
-from pintuan.doorbells import open_queue
-from pintuan.settings import Settings
-from tests.integration.pintuan.webhooks.certificate import contexts_of
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.doorbells import open_queue
+from tests.integration.selling.webhooks.certificate import contexts_of
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from groups import history
 from groups.engine import GroupEngine, open_engine
 from groups.history import follow_history
 from groups.keys import Lane, LaneKeys
-from pintuan.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
 from tests.auditing import audited
 from tests.interleaving import lane_store

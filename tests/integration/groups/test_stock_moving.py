@@ -16,15 +16,7 @@ from groups.transfers import TRANSFERS
 from tests.integration.groups.conftest import Sound
 from tests.interleaving import LaneMemory, place_and_die, processes, warm
 from tests.market import Market, buyer_of_lane
-from tests.transfers import (
-    Died,
-    MortalStore,
-    differences,
-    left_in_redis,
-    open_transfers,
-    stock,
-    warm_deal,
-)
+from tests.transfers import Died, MortalStore, differences, left_in_redis, open_transfers, stock, warm_deal
 
 pytestmark = pytest.mark.anyio
 

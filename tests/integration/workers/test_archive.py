@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from groups.engine import GroupEngine
-from pintuan.payments.sandbox import SandboxGateway
+from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from tests.rows import Rows
 from workers.jobs import Jobs, Stores
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from groups.setbacks import Work
-from pintuan.payments.sandbox import SandboxGateway
+from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from tests.rows import Rows
 from workers.jobs import ROUNDS_MAX, Jobs, Stores
 

@@ -12,11 +12,11 @@ import pytest
 
 from groups.engine import HOLD_MS, GroupEngine
 from groups.lifecycle import CLOSING_GRACE_MS, PAYMENTS_LOOK_MAX_MS, UNTRIED_WATCH_MS
-from pintuan.payments.gateway import GatewayTimeout, GatewayUnavailable
-from pintuan.payments.operations import PaymentExecutor
-from pintuan.payments.sandbox import SandboxGateway
+from pintuan.money.payments.gateway import GatewayTimeout, GatewayUnavailable
+from pintuan.money.payments.operations import PaymentExecutor
+from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from tests.auditing import audited
-from tests.integration.pintuan.payments.watching import WatchedGateway
+from tests.integration.money.payments.watching import WatchedGateway
 from tests.market import Market
 from tests.waiting import until
 from workers.jobs import Jobs, Stores

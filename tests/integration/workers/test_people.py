@@ -9,13 +9,13 @@ import asyncpg
 import pytest
 
 from groups.engine import GroupEngine
-from pintuan.auth.keyring import Keyring
-from pintuan.identity.erasures import ORDERS_PER_STEP, Eraser, insert_erasure
-from pintuan.notifications.courier import Courier
-from pintuan.notifications.message import Message
-from pintuan.notifications.service import enqueue
-from pintuan.nudges.service import Nudger
-from pintuan.settings import Settings
+from pintuan.base.keyring import Keyring
+from pintuan.base.settings.settings import Settings
+from pintuan.people.notifications.courier import Courier
+from pintuan.people.notifications.message import Message
+from pintuan.people.notifications.service import enqueue
+from pintuan.people.personal.erasures import ORDERS_PER_STEP, Eraser, insert_erasure
+from pintuan.reach.nudges.service import Nudger
 from tests.rows import Rows
 from tests.waiting import until
 from workers.people import MESSAGES_PER_ROUND, People

@@ -38,8 +38,8 @@ LIMITS = (
     "workers.webhooks.EVENTS_PER_ROUND",
     "workers.webhooks.ROWS_PER_ROUND",
     "workers.webhooks.SECRETS_PER_ROUND",
-    "pintuan.archive.service.GROUPS_PER_BATCH",
-    "pintuan.archive.service.DEALS_PER_BATCH",
+    "pintuan.buying.archive.service.GROUPS_PER_BATCH",
+    "pintuan.buying.archive.service.DEALS_PER_BATCH",
     "groups.reconciler.LANES_PER_PAGE",
     "groups.stock.DEALS_PER_PAGE",
 )

@@ -13,9 +13,9 @@ import asyncpg
 import msgspec
 import pytest
 
-from pintuan.doorbells import open_doorbells
-from pintuan.embedded import EmbeddedRedis
-from pintuan.settings import Settings
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.doorbells import open_doorbells
+from pintuan.base.stores.embedded import EmbeddedRedis
 from tests.rows import Rows
 from tests.waiting import WAIT_S_MAX, until
 

@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
-from pintuan import doorbells
-from pintuan.doorbells import QUEUE_NAME, Doorbells, open_queue
-from pintuan.embedded import EmbeddedRedis
-from pintuan.settings import Settings
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores import doorbells
+from pintuan.base.stores.doorbells import QUEUE_NAME, Doorbells, open_queue
+from pintuan.base.stores.embedded import EmbeddedRedis
 from tests.queue_troubles import TROUBLES, Trouble, answer_again, go_on, hang, refuse
 from tests.rows import Rows
 from tests.waiting import until

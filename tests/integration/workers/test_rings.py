@@ -10,8 +10,8 @@ from arq.connections import ArqRedis
 from arq.constants import retry_key_prefix
 from prometheus_client import REGISTRY
 
-from pintuan.doorbells import QUEUE_NAME, Doorbells, open_queue
-from pintuan.settings import Settings
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.doorbells import QUEUE_NAME, Doorbells, open_queue
 from tests.waiting import until
 from workers.rings import Rings
 

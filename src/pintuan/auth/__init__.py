@@ -1,6 +1,0 @@
-"""Who is calling: access tokens, the middleware that reads them and the guards that ask for a role."""
-
-from pintuan.auth.guards import SELLERS, admits_api_keys, check_role, refuse_api_key, requires_role
-from pintuan.auth.principal import Principal, Role
-
-__all__ = ["SELLERS", "Principal", "Role", "admits_api_keys", "check_role", "refuse_api_key", "requires_role"]

@@ -1,0 +1,98 @@
+"""What the application itself refuses a request with; the group engine's refusals are in `groups.errors`.
+
+    RequestError
+    ├── ClientGone                        the body did not arrive in full
+    └── Rejected
+        ├── InvalidInput(errors)          a field, a parameter or the whole body does not fit the contract
+        ├── IdempotencyKeyMissing
+        ├── Unauthenticated               no token where one is needed, or a token that does not verify
+        ├── Forbidden                     a valid token of the wrong role
+        ├── NotFound(what)                also somebody else's object
+        ├── UnsupportedMediaType
+        ├── NotRefundable                 the order has nothing to give back
+        └── NotReady(errors)              the readiness check found parts that do not work
+
+No class here knows a status code: `pintuan.http.problems` maps them in one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One field that does not fit, named by its path in the request (`variants[0].list_price.amount`)."""
+
+    field: Annotated[
+        str, msgspec.Meta(description="Path of the field in the request.", examples=["ladder[1].unit_price"])
+    ]
+    message: Annotated[
+        str,
+        msgspec.Meta(
+            description="What is wrong with it.", examples=["must be below the price of the tier before it"]
+        ),
+    ]
+
+
+class RequestError(Exception):
+    """Base of everything the application refuses a request with."""
+
+
+class ClientGone(RequestError):
+    """The client hung up before its body had arrived; whatever is answered, nobody receives it."""
+
+
+class Rejected(RequestError):
+    """The request was refused as it stands."""
+
+
+class InvalidInput(Rejected):
+    """One or more fields do not fit the contract; `errors` names each with what is wrong."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = list(errors)
+
+    @classmethod
+    def of(cls, field: str, message: str) -> InvalidInput:
+        """Returns the refusal of a single field."""
+        return cls([FieldError(field, message)])
+
+
+class IdempotencyKeyMissing(Rejected):
+    """The call changes money or seats and needs an `Idempotency-Key` header."""
+
+
+class Unauthenticated(Rejected):
+    """No token was sent where one is needed, or the token does not verify."""
+
+
+class Forbidden(Rejected):
+    """The caller is known and has the wrong role."""
+
+
+class NotFound(Rejected):
+    """Nothing with this id exists for the caller; `what` is the noun, for the reader of the message."""
+
+    def __init__(self, what: str = "resource") -> None:
+        super().__init__(f"No such {what}.")
+        self.what = what
+
+
+class UnsupportedMediaType(Rejected):
+    """The request carries a body that is not `application/json`."""
+
+
+class NotRefundable(Rejected):
+    """The order has nothing to give back: not captured, or given back already."""
+
+
+class NotReady(Rejected):
+    """This process cannot serve; `errors` names each part that fails with why."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = list(errors)

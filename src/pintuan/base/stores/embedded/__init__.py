@@ -1,0 +1,17 @@
+"""Postgres and Redis out of Python wheels, run as child processes of ours on Unix sockets.
+
+Both servers have one interface: `prepare`, `start`, `wait_ready`, `stop`, `kill`, `wait`, `url`, `pid` and
+`returncode`. A server holds a lock on its directory for as long as any of its processes lives, so a successor
+can wait until a predecessor that was killed has truly gone.
+
+Errors:
+
+    EmbeddedError              the server cannot be prepared or started; its text is one line for the operator
+        MissingServerError     its wheel, part of the extra `embedded`, is not installed
+"""
+
+from pintuan.base.stores.embedded.postgres import EmbeddedPostgres
+from pintuan.base.stores.embedded.process import EmbeddedError, MissingServerError
+from pintuan.base.stores.embedded.redis import EmbeddedRedis
+
+__all__ = ["EmbeddedError", "EmbeddedPostgres", "EmbeddedRedis", "MissingServerError"]

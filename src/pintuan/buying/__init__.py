@@ -1,0 +1,1 @@
+"""Groups, orders, and who watches them."""

@@ -1,0 +1,103 @@
+"""`/v1/groups/{id}`, `/v1/share/{code}` and the joinable groups of a deal: open to everybody."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+from litestar import Response, get
+from litestar.params import FromPath, QueryParameter
+
+from pintuan.buying.groups import service
+from pintuan.buying.groups.schemas import Group, JoinableGroup
+from pintuan.http.bodies import ApiRequest
+from pintuan.http.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
+from pintuan.http.filters import FILTER_CHARS_MAX, FILTER_PATTERN
+from pintuan.http.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, Page
+from pintuan.http.parameters import InjectedResources
+from pintuan.reach.invites.store import note_opened
+
+JoinableParameter = Annotated[
+    Literal["open"], QueryParameter(description="Only groups one can join are listed.")
+]
+
+InviteParameter = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=FILTER_CHARS_MAX,
+        pattern=FILTER_PATTERN,
+        description="The invite code of a personal link.",
+    ),
+]
+
+
+@get(
+    "/v1/groups/{group_id:str}",
+    tags=["groups"],
+    summary="One group",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
+async def get_group(
+    group_id: FromPath[str], request: ApiRequest, resources: InjectedResources
+) -> Response[Group]:
+    """Answers a group with its entity tag; a signed-in member also sees their own order."""
+    return tagged(request, await service.get_group(resources, group_id, request.user))
+
+
+@get(
+    "/v1/share/{share_code:str}",
+    tags=["groups"],
+    summary="The group behind a link",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
+async def get_shared_group(
+    share_code: FromPath[str],
+    request: ApiRequest,
+    resources: InjectedResources,
+    invite: InviteParameter = None,
+) -> Response[Group]:
+    """Answers the group that a share code leads to; of an invitation it is noted that it was opened."""
+    if invite is not None:
+        await note_opened(resources.pool, share_code, invite)
+    return tagged(request, await service.get_shared_group(resources, share_code, request.user))
+
+
+@get(
+    "/v1/deals/{deal_id:str}/groups",
+    tags=["groups"],
+    summary="Groups one can join now",
+    response_headers=ETAG_HEADERS,
+    responses=NOT_MODIFIED,
+)
+async def list_joinable_groups(
+    deal_id: FromPath[str],
+    request: ApiRequest,
+    resources: InjectedResources,
+    limit: LimitParameter = LIMIT_DEFAULT,
+    cursor: CursorParameter = None,
+    status: JoinableParameter = "open",  # noqa: ARG001 - part of the contract; there is one value so far
+) -> Response[Page[JoinableGroup]]:
+    """Answers open groups with room, fullest first, and how many are missing in each for each price.
+
+    There are none before the deal starts or while it is paused.
+    """
+    page = await service.list_joinable(resources, deal_id, cursor=cursor, limit=limit)
+    stable = Page([_without_server_time(group) for group in page.items], page.next_cursor)
+    return conditional(request, page, stable=stable)
+
+
+GroupT = TypeVar("GroupT", bound=Group)
+
+
+def tagged(request: ApiRequest, group: Group) -> Response[Group]:
+    """The tag leaves the server's time out, which changes with every answer."""
+    return conditional(request, group, stable=_without_server_time(group))
+
+
+def _without_server_time(group: GroupT) -> GroupT:
+    return msgspec.structs.replace(group, server_time=group.opened_at)
+
+
+HANDLERS: Final = [get_group, get_shared_group, list_joinable_groups]

@@ -1,0 +1,94 @@
+"""Groups as a viewer sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pintuan.base.errors import NotFound
+from pintuan.buying.groups import store
+from pintuan.buying.groups.tiers import with_tiers
+from pintuan.http.pagination import Page, decode_token, encode_token
+from pintuan.shop.deals.service import get_deal
+
+if TYPE_CHECKING:
+    from pintuan.base.auth import Principal
+    from pintuan.bootstrap import Resources
+    from pintuan.buying.groups.schemas import Group, JoinableGroup
+    from pintuan.shop.deals.schemas import Deal
+
+# How often a page is filled up for groups that have just ended.
+LOOKS_MAX: Final = 3
+
+
+async def get_group(resources: Resources, group_id: str, viewer: Principal | None) -> Group:
+    """Returns the group, with the viewer's own order if there is one; raises NotFound."""
+    groups = await store.select_groups(resources.pool, [group_id], share_base=resources.settings.share_base)
+    if group_id not in groups:
+        raise NotFound("group")
+    group = groups[group_id]
+    if viewer is None or viewer.role != "buyer":
+        return group
+    my_order = await store.select_order_in_group(resources.pool, group_id, viewer.subject)
+    return msgspec.structs.replace(group, my_order=my_order)
+
+
+async def get_shared_group(resources: Resources, share_code: str, viewer: Principal | None) -> Group:
+    """Returns the group behind a shared link; raises NotFound."""
+    group_id = await store.group_of_share_code(resources.pool, share_code)
+    if group_id is None:
+        raise NotFound("group")
+    return await get_group(resources, group_id, viewer)
+
+
+async def list_joinable(
+    resources: Resources, deal_id: str, *, cursor: str | None, limit: int
+) -> Page[JoinableGroup]:
+    """Returns a page of the deal's groups one can join now, fullest first; raises NotFound, InvalidInput."""
+    return await list_joinable_of(
+        resources, await get_deal(resources.pool, deal_id), cursor=cursor, limit=limit
+    )
+
+
+async def list_joinable_of(
+    resources: Resources, deal: Deal, *, cursor: str | None, limit: int
+) -> Page[JoinableGroup]:
+    """Does the same for a deal that is at hand; raises InvalidInput.
+
+    Where many groups are about to be closed, a page may be short and still not the last.
+    """
+    after = None if cursor is None else decode_token(cursor, store.Fullness)
+    shown: list[tuple[store.Fullness, Group]] = []
+    for _ in range(LOOKS_MAX):
+        listed = await resources.engine.joinable_groups(
+            deal.id, after=None if after is None else (after.taken, after.id), count=limit + 1 - len(shown)
+        )
+        groups = await store.select_groups(
+            resources.pool,
+            [group_id for _, group_id in listed.places],
+            share_base=resources.settings.share_base,
+        )
+        shown += [
+            (store.Fullness(taken, group_id), groups[group_id])
+            for taken, group_id in listed.places
+            if group_id in groups and _takes_members(groups[group_id])
+        ]
+        after = None if listed.more_behind is None else store.Fullness(*listed.more_behind)
+        if after is None or len(shown) > limit:
+            break
+    if len(shown) > limit:
+        after = shown[limit - 1][0]
+    return Page(
+        items=[with_tiers(group, deal) for _, group in shown[:limit]],
+        next_cursor=None if after is None else encode_token(after),
+    )
+
+
+def _takes_members(group: Group) -> bool:
+    """Whether a lane's word holds: Redis may learn late of a group's end, and early of its beginning."""
+    return (
+        group.status == "open"
+        and group.deadline > group.server_time
+        and group.headcount + group.held < group.max_headcount
+    )

@@ -1,0 +1,46 @@
+"""What a buyer sends to place an order."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from pintuan.base.wire.patterns import INVITE_CODE_PATTERN
+
+QUANTITY_MAX = 1_000_000
+SHIP_TO_FIELDS_MAX = 20
+SHIP_TO_DEPTH_MAX = 5
+
+# The look-ahead spans the whole text, because `$` would also match before a last line break.
+InviteCode = Annotated[
+    str,
+    Meta(min_length=1, max_length=64, pattern=INVITE_CODE_PATTERN, examples=["k7mq3xw9bd"]),
+]
+
+
+class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A seat in a group, or a solo purchase."""
+
+    quantity: Annotated[
+        int, Meta(ge=1, le=QUANTITY_MAX, description="Units; the deal limits them per buyer.", examples=[1])
+    ] = 1
+    payment_method: Annotated[
+        str, Meta(min_length=1, max_length=128, description="The gateway's method.", examples=["pm_ok"])
+    ]
+    invite_code: Annotated[
+        InviteCode | None,
+        Meta(
+            description="The code of the personal link the buyer came by; one that is unknown, or of "
+            "another group, is ignored."
+        ),
+    ] = None
+    ship_to: Annotated[
+        Annotated[dict[str, Any], Meta(max_length=SHIP_TO_FIELDS_MAX)] | None,
+        Meta(
+            description="Where to send the goods, for the merchant; kept as it is, at most "
+            f"{SHIP_TO_DEPTH_MAX} levels deep.",
+            examples=[{"name": "Ann Lee", "city": "Lyon", "country": "FR"}],
+        ),
+    ] = None

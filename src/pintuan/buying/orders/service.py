@@ -1,0 +1,188 @@
+"""Placing, reading and cancelling orders for a buyer."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from groups.cancellation import Cancellation
+from groups.placement import Placement, Verb
+from pintuan.base.errors import InvalidInput, NotFound
+from pintuan.buying.groups.schemas import Group, Order, Payment
+from pintuan.buying.groups.store import select_groups
+from pintuan.buying.orders import store
+from pintuan.buying.orders.placed import group_of_placed, order_of_placed
+from pintuan.buying.orders.schemas import SHIP_TO_DEPTH_MAX
+from pintuan.money.payments.gateways import rules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from groups.placement import Placed
+    from pintuan.base.settings.settings import Settings
+    from pintuan.bootstrap import Resources
+    from pintuan.buying.groups.schemas import OrderStatus
+    from pintuan.buying.orders.schemas import NewOrder
+    from pintuan.http.pagination import Cursor
+
+REQUEST_ID_BYTES = 16
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+def hash_request(buyer_id: str, method: str, path: str, idempotency_key: str) -> bytes:
+    """Returns what a key is remembered under: principal, call and key, 16 bytes."""
+    scope = "\0".join((buyer_id, method, path, idempotency_key))
+    return blake2b(scope.encode(), digest_size=REQUEST_ID_BYTES).digest()
+
+
+def digest_of(body: msgspec.Struct | None) -> bytes:
+    """Returns what tells two bodies apart, whatever their spacing and order of fields: 16 bytes."""
+    return blake2b(_encode_sorted(body), digest_size=REQUEST_ID_BYTES).digest()
+
+
+async def place(
+    resources: Resources,
+    buyer_id: str,
+    body: NewOrder,
+    *,
+    verb: Verb,
+    request_id: bytes,
+    deal_id: str = "",
+    group_id: str | None = None,
+) -> tuple[Order, bool]:
+    """Places the buyer; returns the order, and whether an earlier call with the key had made it.
+
+    Raises InvalidInput and what `GroupEngine.place` raises.
+    """
+    placement = placement_of(
+        buyer_id,
+        body,
+        resources.settings,
+        verb=verb,
+        request_id=request_id,
+        deal_id=deal_id,
+        group_id=group_id,
+    )
+    recorded = await resources.engine.place(placement)
+    if recorded.placed is not None:
+        return shown_order(recorded.order_id, recorded.placed, resources.settings), False
+    if recorded.replayed:
+        return await get_order(resources, recorded.order_id, buyer_id), True
+    return await read_placed(resources, recorded.order_id, buyer_id), False
+
+
+async def read_placed(resources: Resources, order_id: str, buyer_id: str) -> Order:
+    """Reads an order that the caller placed this moment, and which another statement than its own recorded.
+
+    The answer tells what the call did, and a worker may have authorised the order since.
+    """
+    return msgspec.structs.replace(
+        await get_order(resources, order_id, buyer_id),
+        status="held",
+        payment=Payment("due"),
+        charged_unit_price=None,
+        charged_total=None,
+        refunded_total=None,
+    )
+
+
+def placement_of(
+    buyer_id: str,
+    body: NewOrder,
+    settings: Settings,
+    *,
+    verb: Verb,
+    request_id: bytes,
+    deal_id: str = "",
+    group_id: str | None = None,
+) -> Placement:
+    """Returns what the engine is asked for; raises InvalidInput for what the type of a body cannot say."""
+    _check(body, settings)
+    return Placement(
+        verb=verb,
+        deal_id=deal_id,
+        group_id=group_id,
+        buyer_id=buyer_id,
+        quantity=body.quantity,
+        payment_method=body.payment_method,
+        request_id=request_id,
+        body_digest=digest_of(body),
+        invite_code=body.invite_code,
+        ship_to=body.ship_to,
+    )
+
+
+def shown_order(order_id: str, placed: Placed, settings: Settings) -> Order:
+    """Returns an order that was placed this moment, with its group."""
+    group = None
+    if placed.group is not None:
+        group = group_of_placed(placed.group, server_time=placed.created_at, share_base=settings.share_base)
+    return order_of_placed(order_id, placed, group)
+
+
+async def get_order(resources: Resources, order_id: str, buyer_id: str) -> Order:
+    """Returns the buyer's order with its group; raises NotFound, also for somebody else's."""
+    order = await store.select_order(resources.pool, order_id, buyer_id)
+    if order is None:
+        raise NotFound("order")
+    (shown,) = await _with_groups(resources, [order])
+    return shown
+
+
+async def get_any_order(resources: Resources, order_id: str) -> Order:
+    """Returns anybody's order with its group, for a caller found to be its merchant; raises NotFound."""
+    order = await store.select_any_order(resources.pool, order_id)
+    if order is None:
+        raise NotFound("order")
+    (shown,) = await _with_groups(resources, [order])
+    return shown
+
+
+async def list_orders(
+    resources: Resources, buyer_id: str, *, status: OrderStatus | None, after: Cursor | None, limit: int
+) -> list[Order]:
+    """Returns up to `limit` of the buyer's orders with their groups, newest first; None is any status."""
+    orders = await store.list_orders(resources.pool, buyer_id, status=status, after=after, limit=limit)
+    return await _with_groups(resources, orders)
+
+
+async def cancel(resources: Resources, order_id: str, buyer_id: str, *, request_id: bytes) -> Order:
+    """Cancels the buyer's order and returns it; raises what `GroupEngine.cancel` raises."""
+    await resources.engine.cancel(
+        Cancellation(order_id=order_id, buyer_id=buyer_id, request_id=request_id, body_digest=digest_of(None))
+    )
+    # A void may be due, and the freed seat is for the next buyer to take.
+    resources.doorbells.ring("payments")
+    return await get_order(resources, order_id, buyer_id)
+
+
+def _check(body: NewOrder, settings: Settings) -> None:
+    refusal = rules_of(settings).refuse_method(body.payment_method)
+    if refusal is not None:
+        raise InvalidInput.of("payment_method", refusal)
+    if body.ship_to is None:
+        return
+    level: list[Any] = [body.ship_to]
+    for _ in range(SHIP_TO_DEPTH_MAX):
+        level = [inner for value in level for inner in _parts_of(value)]
+    if any(isinstance(value, dict | list) for value in level):
+        raise InvalidInput.of("ship_to", f"is nested more than {SHIP_TO_DEPTH_MAX} levels deep")
+
+
+def _parts_of(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+async def _with_groups(resources: Resources, orders: list[Order]) -> list[Order]:
+    group_ids = sorted({order.group_id for order in orders if order.group_id is not None})
+    groups: dict[str, Group] = {}
+    if group_ids:
+        groups = await select_groups(resources.pool, group_ids, share_base=resources.settings.share_base)
+    return [
+        order if order.group_id is None else msgspec.structs.replace(order, group=groups[order.group_id])
+        for order in orders
+    ]

@@ -1,0 +1,1 @@
+"""The frame of the HTTP API: protocol, bodies, queries, problems, documentation."""

@@ -1,0 +1,100 @@
+"""How many calls of each class a process works on at once, and how many connections to Postgres each has.
+
+Sums to `CONNECTIONS_PER_API_PROCESS`, which docs/scaling.md multiplies. A place is what one call works in; a
+class has few, because one interpreter works on one call at a time and more only let others wait inside it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from pintuan.http.fair_share.call_class import CallClass
+
+
+class Share(StrEnum):
+    """A pool of connections to Postgres that one kind of work has to itself."""
+
+    RECORDING = "recording"
+    PLACING = "placing"
+    READS = "reads"
+    SEARCH = "search"
+    ACCOUNTS = "accounts"
+    API_KEYS = "api keys"
+    MERCHANTS = "merchants"
+    OPERATOR = "operator"
+
+
+# Recording has as many as statements that record are under way at once (`groups.recording`), so that one that
+# is to record joins never waits for a connection.
+CONNECTIONS: Final[dict[Share, int]] = {
+    Share.RECORDING: 2,
+    Share.PLACING: 4,
+    Share.READS: 3,
+    Share.SEARCH: 1,
+    Share.ACCOUNTS: 2,
+    Share.API_KEYS: 1,
+    Share.MERCHANTS: 2,
+    Share.OPERATOR: 1,
+}
+CONNECTIONS_PER_API_PROCESS: Final = sum(CONNECTIONS.values())
+CONNECTIONS_PER_WORKER: Final = 12
+# Migrations, commands, an operator, and those Postgres keeps for its superuser.
+CONNECTIONS_SPARE: Final = 10
+
+# Anybody may search, and few searches are worth more of a Postgres core.
+SEARCH_TIMEOUT_MS: Final = 1_500
+STATEMENT_TIMEOUTS_MS: Final[dict[Share, int]] = {Share.SEARCH: SEARCH_TIMEOUT_MS}
+
+
+class Places(msgspec.Struct, frozen=True):
+    """What one class has: `count` places, held until the answer begins, or `whole`, until it ends; 0 for any.
+
+    While placing calls are under way a place that was held for a time is out of use for `rest` times as long.
+    """
+
+    count: int
+    share: Share
+    rest: float = 0.0
+    whole: bool = False
+
+
+PLACES: Final[dict[CallClass, Places]] = {
+    CallClass.PLACING: Places(32, Share.PLACING),
+    CallClass.READS: Places(3, Share.READS, rest=1.0),
+    CallClass.SEARCH: Places(1, Share.SEARCH, rest=2.0),
+    CallClass.PAGES: Places(2, Share.READS, rest=1.0),
+    # They wait for the process that draws; those too many get a plain card (`pintuan.reach.previews.cards`).
+    CallClass.CARDS: Places(24, Share.READS),
+    # They wait for a look at their group, up to a quarter of a second; whoever waits meanwhile shares it.
+    CallClass.STREAMS: Places(48, Share.READS),
+    CallClass.ACCOUNTS: Places(4, Share.ACCOUNTS, rest=1.0),
+    CallClass.MERCHANTS: Places(2, Share.MERCHANTS, rest=1.0),
+    CallClass.EXPORTS: Places(2, Share.MERCHANTS, rest=1.0, whole=True),
+    # Imports hold their places for minutes, and `pintuan.shop.feeds.uploads` gives them out.
+    CallClass.IMPORTS: Places(0, Share.MERCHANTS),
+    CallClass.GATEWAY: Places(2, Share.PLACING, rest=1.0),
+    CallClass.OPERATOR: Places(2, Share.OPERATOR, rest=1.0),
+}
+
+WAITING_MAX: Final = 2_000
+"""Of one class. A call that waits costs its connection, a task and little else."""
+WAITING_PER_ADDRESS_MAX: Final = 500
+"""As many people may come from one address, behind a company's or a carrier's translation of addresses."""
+WAIT_S_MAX: Final = 5.0
+RETRY_AFTER_S: Final = 2
+HELD_S_MAX: Final = 30.0
+"""A client that reads its answer slowly gives its place back after this long."""
+REST_S_MAX: Final = 0.5
+
+
+def connections_for(*, api_processes: int, workers: int) -> int:
+    """Returns how many connections Postgres must have for so many processes of all nodes.
+
+    While a node puts new processes in the place of old ones, one of them is there twice.
+    """
+    replaced = max(CONNECTIONS_PER_API_PROCESS, CONNECTIONS_PER_WORKER)
+    running = api_processes * CONNECTIONS_PER_API_PROCESS + workers * CONNECTIONS_PER_WORKER
+    return running + replaced + CONNECTIONS_SPARE

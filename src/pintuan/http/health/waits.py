@@ -1,0 +1,60 @@
+"""How long orders, groups and payments have waited, asked by somebody else than the workers.
+
+Gauges that workers set say nothing about workers that hang. So whoever answers a scrape looks in Postgres,
+with a statement that reads a bounded number of rows, and asks the Redis that places whether it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import redis.exceptions
+
+from pintuan.base.stores.redis import ping
+from pintuan.base.telemetry.metrics import show_store, show_waits
+from sql import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from pintuan.bootstrap import Resources
+
+HEALTH: Final = load_queries("health")
+# Enough to see what waits longest, and a few milliseconds of Postgres' time.
+ROWS_READ_MAX: Final = 1_000
+# Scrapes that come sooner are shown the same.
+WAITS_KEPT_S: Final = 2.0
+# Less than Prometheus waits for its answer.
+LOOK_TIMEOUT_S: Final = 1.5
+
+STORE_AWAY: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    redis.exceptions.RedisError,
+)
+
+
+async def look(resources: Resources) -> None:
+    """Sets the gauges of what waits and of the stores; one that does not answer in time is shown as away."""
+    await asyncio.gather(
+        _show("postgres", _look_in_postgres(resources)), _show("redis", ping(resources.redis))
+    )
+
+
+async def _look_in_postgres(resources: Resources) -> None:
+    for row in await resources.pool.fetch(HEALTH["read_waits"], ROWS_READ_MAX, timeout=LOOK_TIMEOUT_S):
+        show_waits(**row)
+
+
+async def _show(store: str, question: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            await question
+    except STORE_AWAY:
+        show_store(store, answers=False)
+    else:
+        show_store(store, answers=True)

@@ -1,0 +1,1 @@
+"""Merchants, shoppers, and how they are reached."""

@@ -1,0 +1,109 @@
+"""Wanting no more invitations, or no more nudges: one click, no account, and it holds for every sender.
+
+The token in a link is the address itself, encrypted, with what it stops. So there is no row to keep for every
+message that was ever sent, and the link works for as long as the key it was made with is accepted.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from cryptography.fernet import InvalidToken
+
+from groups.setbacks import Setbacks
+from pintuan.base.errors import NotFound
+from pintuan.people.contacts.contacts import Contact, ContactKind
+from pintuan.people.contacts.sealed import open_contact, seal_contact
+from pintuan.people.notifications import store as notifications
+from pintuan.reach.invites import store
+from pintuan.reach.invites.store import Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+    from pintuan.base.keyring import Keyring
+
+PATH: Final = "/v1/unsubscribe/"
+TOKEN_CHARS_MAX: Final = 1_000
+NOTIFICATION_KIND: Final = "invite"
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """What a link says: who wants no messages of a kind. Links of older messages name none."""
+
+    kind: ContactKind
+    address: str
+    topic: Topic = "invite"
+
+    @property
+    def contact(self) -> Contact:
+        """Whom the message went to."""
+        return Contact(self.kind, self.address)
+
+
+def stop_url_of(keyring: Keyring, share_base: str, contact: Contact, topic: Topic = NOTIFICATION_KIND) -> str:
+    """Returns the link by which a recipient gets no more messages of a kind."""
+    stop = Stop(contact.kind, contact.address, topic)
+    token = keyring.fernet("unsubscribe").encrypt(msgspec.json.encode(stop))
+    return f"{share_base.removesuffix('/g/')}{PATH}{token.decode('ascii').rstrip('=')}"
+
+
+def stop_of_token(keyring: Keyring, token: str) -> Stop:
+    """Returns what a link says; raises NotFound for one that is not ours or too old."""
+    if len(token) > TOKEN_CHARS_MAX or not token.isascii():
+        raise NotFound("link")
+    try:
+        # Without its padding, for programs between mail and browser escape it. Links of older mails have it.
+        padded = token + "=" * (-len(token) % 4)
+        return msgspec.json.decode(keyring.fernet("unsubscribe").decrypt(padded.encode()), type=Stop)
+    except InvalidToken:
+        raise NotFound("link") from None
+
+
+async def unsubscribe(pool: asyncpg.Pool, keyring: Keyring, token: str) -> Topic:
+    """Sends the owner of the link no messages of its kind any more, those that wait included; twice is once.
+
+    Returns the kind. Raises NotFound.
+    """
+    stop = stop_of_token(keyring, token)
+    mailbox = stop.contact.mailbox
+    async with pool.acquire() as connection, connection.transaction():
+        await store.unsubscribe(
+            connection,
+            mailbox.digests(keyring)[0],
+            stop.topic,
+            kid=keyring.kid,
+            sealed=seal_contact(keyring, mailbox),
+        )
+        await notifications.supersede(connection, stop.contact.person_digests(keyring), stop.topic)
+    return stop.topic
+
+
+async def reseal(pool: asyncpg.Pool, keyring: Keyring, limit: int) -> int:
+    """Makes up to `limit` hashes again that a former key made; returns how many.
+
+    One whose key is accepted no more is dropped, because nothing can be compared with it again.
+    """
+    names = await store.unsubscribes_to_reseal(pool, keyring.kid, limit=limit)
+    return await Setbacks(pool, "unsubscribes").each(names, partial(_reseal, pool, keyring))
+
+
+async def _reseal(pool: asyncpg.Pool, keyring: Keyring, names: Sequence[str]) -> int:
+    async with pool.acquire() as connection, connection.transaction():
+        stale = await store.stale_unsubscribes(connection, keyring.kid, names)
+        for (digest, topic), sealed in stale.items():
+            await store.drop_unsubscribe(connection, digest, topic)
+            contact = open_contact(keyring, sealed)
+            if contact is not None:
+                await store.unsubscribe(
+                    connection,
+                    contact.digests(keyring)[0],
+                    topic,
+                    kid=keyring.kid,
+                    sealed=seal_contact(keyring, contact),
+                )
+    return len(stale)

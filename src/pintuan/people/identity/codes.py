@@ -1,0 +1,218 @@
+"""Sign-in codes: six digits, sent to a contact, good once and for ten minutes.
+
+Neither the answer nor its time tells whether somebody has an account: nothing here looks at accounts before
+the right code was told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from groups.errors import Overloaded
+from groups.ids import new_id
+from pintuan.base import limits
+from pintuan.base.errors import InvalidInput
+from pintuan.base.locales import DEFAULT_LANGUAGE, translations_for
+from pintuan.people.identity import store
+from pintuan.people.identity.store import Account
+from pintuan.people.notifications.channels import channels_of
+from pintuan.people.notifications.message import Message
+from pintuan.people.notifications.service import enqueue
+from sql.retry import retry_serialization
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pintuan.base.keyring import Keyring
+    from pintuan.base.locales import Language
+    from pintuan.bootstrap import Resources
+    from pintuan.people.contacts.contacts import Contact
+    from pintuan.people.identity.store import AskedCode, Connection
+
+CODE_DIGITS: Final = 6
+CODE_LIFETIME_S: Final = 600
+ATTEMPTS_PER_CODE_MAX: Final = 5
+# Two processes may make the account of one contact at once; each retry finds what the other committed.
+CLAIMS_MAX: Final = 3
+NOTIFICATION_KIND: Final = "sign_in_code"
+_NAMES: Final = {"email": "e-mail", "phone": "text message"}
+
+
+async def send_code(
+    resources: Resources, contact: Contact, *, client_key: str, language: Language = DEFAULT_LANGUAGE
+) -> None:
+    """Makes a new code the only one that this client has for the contact, and has it sent in a language.
+
+    Codes that other clients asked for go on working where they were asked for.
+
+    Raises:
+        InvalidInput: messages of this kind are not delivered here.
+        RateLimited: too many were sent to the contact, or asked for by the client.
+        Overloaded: others take too long to sign in with the contact.
+    """
+    if contact.channel not in channels_of(resources.settings):
+        raise InvalidInput.of(
+            contact.kind, f"signing in by {_NAMES[contact.kind]} is not set up on this server"
+        )
+    code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+    message = message_of(contact, code, language)
+    keyring = resources.keyring
+    contact_digests = contact.digests(keyring)
+    client_digest = client_digest_of(keyring, client_key)
+
+    async def transaction() -> None:
+        async with resources.pool.acquire() as connection, connection.transaction():
+            if resources.settings.rate_limits:
+                mailbox_digest = contact.mailbox.digests(keyring)[0]
+                await _count_code(connection, mailbox_digest, contact_digests, client_digest)
+            await store.put_code(
+                connection,
+                contact_digests,
+                client_digest,
+                code_digests(keyring, contact, code)[0],
+                lifetime_ms=CODE_LIFETIME_S * 1000,
+            )
+            await enqueue(
+                connection,
+                keyring,
+                message,
+                kind=NOTIFICATION_KIND,
+                lifetime_ms=CODE_LIFETIME_S * 1000,
+            )
+
+    async with resources.sign_in_turns.turn(contact_digests[0]):
+        await retry_serialization(transaction)
+    resources.doorbells.ring("notifications")
+
+
+def message_of(contact: Contact, code: str, language: Language) -> Message:
+    """Returns the message that brings a code."""
+    said, minutes = translations_for(language), CODE_LIFETIME_S // 60
+    text = said.ngettext(
+        "%(code)s is your sign-in code for Pintuan. It works once, within %(num)s minute.",
+        "%(code)s is your sign-in code for Pintuan. It works once, within %(num)s minutes.",
+        minutes,
+    ) % {"code": code, "num": minutes}
+    warning = said.gettext("Nobody from Pintuan will ever ask you for it.")
+    return Message(
+        channel=contact.channel,
+        to=contact.address,
+        subject=said.gettext("Your Pintuan sign-in code"),
+        text=f"{text} {warning}",
+        code=code,
+    )
+
+
+async def take_code(
+    connection: Connection, keyring: Keyring, contact: Contact, code: str, *, client_key: str
+) -> bool:
+    """Uses the contact's codes up if `code` is right; a wrong one is counted. Commit either way.
+
+    Right is what was sent when this client asked, whatever others ask for and guess meanwhile; for a client
+    that asked for none it is the newest.
+
+    Raises:
+        RateLimited: clients that asked for none, as this one, tried too many wrong codes for the contact.
+    """
+    contact_digests, client_digest = contact.digests(keyring), client_digest_of(keyring, client_key)
+    asked = await store.lock_asked_codes(connection, contact_digests)
+    own = next((code for code in asked if code.client_digest == client_digest), None)
+    if own is not None:
+        is_right = await _is_own(connection, own, code_digests(keyring, contact, code))
+    else:
+        caller = _caller_digest(contact_digests[0], client_digest)
+        is_right = await _is_newest(connection, contact_digests, caller, code_digests(keyring, contact, code))
+    if is_right:
+        await store.drop_codes(connection, contact_digests)
+        await store.know_client(
+            connection, contact_digests[0], client_digest, others_max=limits.CLIENTS_KNOWN_MAX - 1
+        )
+    return is_right
+
+
+async def _is_own(connection: Connection, own: AskedCode, digests: Sequence[bytes]) -> bool:
+    """Judges the answer of a client that asked for the code itself; no others' answers count against it."""
+    if own.attempts >= ATTEMPTS_PER_CODE_MAX:
+        return False
+    if _matches(own.code_digest, digests):
+        return True
+    await store.count_asked_attempt(connection, own)
+    return False
+
+
+async def _is_newest(
+    connection: Connection, contact_digests: Sequence[bytes], caller: bytes, digests: Sequence[bytes]
+) -> bool:
+    """Judges the answer of a client that asked for no code, such as a phone that has changed its network."""
+    newest = await store.lock_code(connection, contact_digests, attempts_max=ATTEMPTS_PER_CODE_MAX)
+    if newest is None:
+        return False
+    for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
+        await limits.refuse_above(connection, limit, contact_digests[0])
+    await limits.refuse_above(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
+    if _matches(newest.code_digest, digests):
+        return True
+    await store.count_attempt(connection, newest)
+    for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
+        await limits.count_where_room(connection, limit, contact_digests[0])
+    await limits.count_where_room(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
+    return False
+
+
+async def _count_code(
+    connection: Connection, mailbox_digest: bytes, contact_digests: Sequence[bytes], client_digest: bytes
+) -> None:
+    """Counts a code that is asked for, where messages to the contact arrive; raises RateLimited."""
+    for limit in limits.CODES_PER_CALLER:
+        await limits.count(connection, limit, _caller_digest(mailbox_digest, client_digest))
+    known = await store.is_known_client(
+        connection, contact_digests, client_digest, known_ms=limits.CLIENT_KNOWN_MS
+    )
+    if not known:
+        for limit in limits.CODES_FOR_STRANGERS:
+            await limits.count(connection, limit, mailbox_digest)
+    await limits.count(connection, limits.CODES_PER_CLIENT, client_digest)
+
+
+def client_digest_of(keyring: Keyring, client_key: str) -> bytes:
+    """Returns the keyed hash under which a client's address is kept."""
+    return hmac.digest(keyring.subkey("contact"), f"client:{client_key}".encode(), hashlib.sha256)
+
+
+def _caller_digest(contact_digest: bytes, client_digest: bytes) -> bytes:
+    """Returns what is counted under for one client and one contact together."""
+    return hashlib.sha256(contact_digest + client_digest).digest()
+
+
+def _matches(digest: bytes, digests: Sequence[bytes]) -> bool:
+    """Compares with all of them, so that the time tells nothing."""
+    matches = [hmac.compare_digest(one, digest) for one in digests]
+    return any(matches)
+
+
+async def account_of(connection: Connection, contact: Contact) -> Account:
+    """Returns the contact's account, made now where it has none; it stays until the transaction ends.
+
+    Raises:
+        Overloaded: others made and erased the account again and again meanwhile.
+    """
+    for _ in range(CLAIMS_MAX):
+        known = await store.account_of_contact(connection, contact)
+        if known is not None:
+            return known
+        made = Account(new_id("usr"), "buyer")
+        await store.insert_account(connection, made)
+        if await store.claim_contact(connection, contact, made.id) == made.id:
+            return made
+        # Somebody else was faster; what they committed is there to be found now.
+        await store.drop_account(connection, made.id)
+    raise Overloaded("the account is being changed, try again")
+
+
+def code_digests(keyring: Keyring, contact: Contact, code: str) -> list[bytes]:
+    """Returns the keyed hashes a code may be kept under, the current one first."""
+    text = f"{contact.kind}:{contact.address}:{code}".encode()
+    return [hmac.digest(key, text, hashlib.sha256) for key in keyring.subkeys("otp").values()]

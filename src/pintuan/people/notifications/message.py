@@ -1,0 +1,42 @@
+"""What is told to somebody, and how it is found again without keeping the address readable."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pintuan.base.keyring import Keyring
+
+Channel: TypeAlias = Literal["email", "sms", "push"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One message; `to` is an e-mail address, an E.164 number or, for `push`, whom an access token names.
+
+    `subject` is for e-mail and pushes. A push has its link in `url`, the others in the text. `instead` is for
+    whom a push service does not know. `id` and `kind` are set when the message leaves; the id is the same at
+    every attempt. `code` repeats a sign-in code that is in the text, for the outbox of a developer.
+    `unsubscribe_url` takes a POST by which the recipient gets no more of the kind (RFC 8058); mail programs
+    show a button for it.
+    """
+
+    channel: Channel
+    to: str
+    subject: str
+    text: str
+    code: str | None = None
+    unsubscribe_url: str | None = None
+    url: str | None = None
+    kind: str = ""
+    id: str = ""
+    instead: Message | None = None
+
+
+def recipient_digests(keyring: Keyring, channel: Channel, address: str) -> list[bytes]:
+    """Returns the keyed hashes (HMAC-SHA-256) an address may be kept under, the current one first."""
+    text = f"{channel}:{address}".encode()
+    return [hmac.digest(key, text, hashlib.sha256) for key in keyring.subkeys("contact").values()]

@@ -1,0 +1,1 @@
+"""How people come: invitations, nudges, pages, previews."""

@@ -1,0 +1,1 @@
+"""Processes, audit, demo, diagnosis."""

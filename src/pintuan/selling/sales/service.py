@@ -1,0 +1,107 @@
+"""A merchant's sales, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pintuan.base.errors import Forbidden, InvalidInput, NotFound
+from pintuan.base.wire.money import Money
+from pintuan.base.wire.page import Page
+from pintuan.buying.groups.store import select_groups
+from pintuan.http.pagination import encode_cursor
+from pintuan.selling.sales import store
+from pintuan.selling.sales.schemas import Sale, SoldGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
+    from pintuan.base.auth import Principal
+    from pintuan.bootstrap import Resources
+    from pintuan.buying.groups.schemas import Group, GroupStatus
+    from pintuan.http.pagination import Cursor
+    from pintuan.selling.sales.store import GroupSums, SalesFilter
+
+_NOTHING_SOLD = store.GroupSums(orders_by_status={}, units=0, captured_minor=0, refunded_minor=0)
+
+
+def merchant_of(seller: Principal, merchant_id: str | None) -> str:
+    """Returns whose sales are meant: a merchant's own, or those of the merchant an admin names.
+
+    Raises Forbidden when a merchant names another one, InvalidInput when an admin names none.
+    """
+    if seller.role == "merchant":
+        if merchant_id not in (None, seller.subject):
+            raise Forbidden("Only an admin may look at another merchant's sales.")
+        return seller.subject
+    if merchant_id is None:
+        raise InvalidInput.of("merchant_id", "is required of an admin")
+    return merchant_id
+
+
+async def list_sales(
+    resources: Resources, merchant_id: str, wanted: SalesFilter, *, after: Cursor | None, limit: int
+) -> Page[Sale]:
+    """Returns a page of the merchant's orders, newest first."""
+    places = await store.page_of_sales(resources.pool, merchant_id, wanted, after=after, limit=limit + 1)
+    shown = places[:limit]
+    sales = await store.select_sales(resources.pool, [id_ for id_, _ in shown], merchant_id)
+    return Page([sales[id_] for id_, _ in shown], _next_cursor(places, limit))
+
+
+async def get_sale(resources: Resources, seller: Principal, order_id: str) -> Sale:
+    """Returns one of the merchant's orders, for an admin anybody's; raises NotFound."""
+    merchant_id = None if seller.role == "admin" else seller.subject
+    sale = (await store.select_sales(resources.pool, [order_id], merchant_id)).get(order_id)
+    if sale is None:
+        raise NotFound("order")
+    return sale
+
+
+async def list_groups(
+    resources: Resources,
+    merchant_id: str,
+    *,
+    deal_id: str | None,
+    status: GroupStatus | None,
+    after: Cursor | None,
+    limit: int,
+) -> Page[SoldGroup]:
+    """Returns a page of the groups of the merchant's deals with what was sold in them, newest first."""
+    places = await store.page_of_groups(
+        resources.pool, merchant_id, deal_id=deal_id, status=status, after=after, limit=limit + 1
+    )
+    ids = [id_ for id_, _ in places[:limit]]
+    sold = await read_sold_groups(resources.pool, ids, share_base=resources.settings.share_base)
+    return Page([sold[id_] for id_ in ids], _next_cursor(places, limit))
+
+
+async def read_sold_groups(
+    pool: asyncpg.Pool, group_ids: Sequence[str], *, share_base: str
+) -> dict[str, SoldGroup]:
+    """Returns those of the groups that exist with what was sold in them, by id."""
+    groups = await select_groups(pool, group_ids, share_base=share_base)
+    sums = await store.sum_groups(pool, group_ids)
+    return {id_: _sold(group, sums.get(id_, _NOTHING_SOLD)) for id_, group in groups.items()}
+
+
+def _sold(group: Group, sums: GroupSums) -> SoldGroup:
+    currency = group.unit_price.currency
+    return SoldGroup(
+        **msgspec.structs.asdict(group),
+        units=sums.units,
+        orders_by_status=sums.orders_by_status,
+        revenue=Money(sums.captured_minor, currency),
+        refunded=Money(sums.refunded_minor, currency),
+        net_revenue=Money(sums.captured_minor - sums.refunded_minor, currency),
+    )
+
+
+def _next_cursor(places: list[store.Place], limit: int) -> str | None:
+    if len(places) <= limit:
+        return None
+    id_, created_at = places[limit - 1]
+    return encode_cursor(created_at, id_)

@@ -1,0 +1,110 @@
+"""Items by the names of Google's and Meta's product specifications, from a table or from elements.
+
+Sources: Google Merchant Center "Product data specification" (support.google.com/merchants/answer/7052112) and
+Meta "Supported fields for products" (facebook.com/business/help/120325381656392). Sale prices are not read:
+on a deal the ladder is the discount.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from pintuan.shop.catalog import limits
+from pintuan.shop.feeds.formats.items import (
+    UNREADABLE,
+    BadRow,
+    FeedItem,
+    RowRefused,
+    amount_of,
+    attributes_of,
+    images_of,
+    reason_of,
+    text_of,
+)
+from pintuan.shop.feeds.formats.tables import Table
+
+REQUIRED_COLUMNS = ("id", "title", "price")
+ATTRIBUTE_COLUMNS = (
+    "brand",
+    "gtin",
+    "mpn",
+    "color",
+    "size",
+    "material",
+    "pattern",
+    "link",
+    "availability",
+    "product_type",
+    "google_product_category",
+)
+# The columns that tell the variants of a product apart, in the order they are named to shoppers.
+_OPTION_COLUMNS = {"color": "Color", "size": "Size", "material": "Material", "pattern": "Pattern"}
+_REPEATABLE_COLUMNS = frozenset({"additional_image_link"})
+_ONCE = (*ATTRIBUTE_COLUMNS, "description", "image_link", "item_group_id")
+
+# Meta's `status` and `visibility` with its older values, and what other software writes into them.
+_STATE_COLUMNS = ("status", "visibility")
+_HIDDEN_STATES = frozenset(("archived", "draft", "hidden", "staging"))
+
+_PRICE = re.compile(r"([0-9.,]+)\s*([A-Za-z]{3})")
+
+
+def read_google_table(table: Table) -> Iterator[FeedItem | BadRow]:
+    """Yields the items and bad rows of a table; raises `FeedError` for columns that are missing."""
+    table.require(REQUIRED_COLUMNS, once=_ONCE)
+    for row in table.rows(repeatable=_REPEATABLE_COLUMNS):
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        # A comma inside an address must be written %2C (Google, additional_image_link).
+        more_images = row.cells.get("additional_image_link", "").split(",")
+        try:
+            yield google_item(row.line, row.cells, more_images)
+        except UNREADABLE as error:
+            yield BadRow(row.line, reason_of(error))
+
+
+def google_item(line: int, cells: Mapping[str, str], more_images: Iterable[str]) -> FeedItem:
+    """Returns the item that cells by column name describe; raises `RowRefused`."""
+    item_ref = text_of(cells, "id", limits.SKU_CHARS_MAX)
+    title = text_of(cells, "title", limits.TITLE_CHARS_MAX)
+    description = cells.get("description", "")
+    if len(description) > limits.DESCRIPTION_CHARS_MAX:
+        raise RowRefused(f"has a description longer than {limits.DESCRIPTION_CHARS_MAX} characters")
+    group_ref = text_of(cells, "item_group_id", limits.SKU_CHARS_MAX) if cells.get("item_group_id") else ""
+    list_price_minor, currency = _price(cells.get("price", ""))
+    options = tuple(
+        (name, text_of(cells, column, limits.OPTION_VALUE_CHARS_MAX))
+        for column, name in _OPTION_COLUMNS.items()
+        if cells.get(column)
+    )
+    images = images_of([cells.get("image_link", ""), *more_images])
+    return FeedItem(
+        line=line,
+        item_ref=item_ref,
+        # The two kinds of reference share a column, and a shop may number items and groups alike.
+        group_ref=f"group:{group_ref}" if group_ref else f"item:{item_ref}",
+        sku=item_ref,
+        title=title,
+        variant_title=(" / ".join(value for _, value in options) or title)[: limits.TITLE_CHARS_MAX],
+        description=description,
+        images=images,
+        variant_images=images,
+        options=options,
+        list_price_minor=list_price_minor,
+        currency=currency,
+        currency_assumed=False,
+        attributes=attributes_of(cells, {column: column for column in ATTRIBUTE_COLUMNS}),
+        is_hidden=any(cells.get(column, "").lower() in _HIDDEN_STATES for column in _STATE_COLUMNS),
+    )
+
+
+def _price(text: str) -> tuple[int, str]:
+    match = _PRICE.fullmatch(text)
+    if match is None:
+        raise RowRefused(
+            f"has price {text[:40]!r}, which must be like '19.99 USD'" if text else "has no price"
+        )
+    currency = match[2].upper()
+    return amount_of(match[1], currency, shown=text), currency

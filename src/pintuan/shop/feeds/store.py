@@ -1,0 +1,126 @@
+"""A feed's products and variants in Postgres, written in batches, one typed function per statement.
+
+A product is known by (merchant, reference of its group in the feed), a variant by (merchant, reference of its
+item), so that importing a feed again changes only what the feed changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
+
+from pintuan.shop.catalog.schemas import Visibility
+from sql import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = PoolConnectionProxy
+
+PRODUCTS = load_queries("products")
+
+
+class FeedProduct(msgspec.Struct, frozen=True):
+    """A product as a batch writes it; `id` counts only if the product is new."""
+
+    id: str
+    feed_ref: str
+    title: str
+    description: str
+    images: list[str]
+    visibility: Visibility
+
+
+class FeedVariant(msgspec.Struct, frozen=True):
+    """A variant as a batch writes it, the price in minor units; `id` counts only if the variant is new."""
+
+    id: str
+    product_id: str
+    feed_ref: str
+    sku: str
+    title: str
+    list_price_minor: int
+    currency: str
+    options: tuple[tuple[str, str], ...]
+    images: tuple[str, ...]
+    attributes: dict[str, str]
+    ordinal: int
+
+
+class FeedSku(msgspec.Struct, frozen=True):
+    """A SKU that a batch is going to write, and for what."""
+
+    group_ref: str
+    feed_ref: str
+    sku: str
+
+
+class Written(NamedTuple):
+    """How many rows of a batch were new and how many differed; the others were there already."""
+
+    added: int
+    changed: int
+
+
+class StoredProduct(NamedTuple):
+    """A product's id, and how many variants it has that are not in the batch."""
+
+    id: str
+    other_variants: int
+
+
+async def insert_merchant(pool: asyncpg.Pool, merchant_id: str) -> None:
+    """Adds the merchant unless it is known."""
+    await pool.execute(PRODUCTS["insert_merchant"], merchant_id)
+
+
+async def lock_merchant(connection: Connection, merchant_id: str) -> None:
+    """Waits until no other import of this merchant is writing."""
+    await connection.execute(PRODUCTS["lock_merchant"], merchant_id)
+
+
+async def upsert_products(
+    connection: Connection, merchant_id: str, products: Sequence[FeedProduct]
+) -> Written:
+    """Adds or updates the products; their references must differ."""
+    rows = await connection.fetch(PRODUCTS["upsert_feed_products"], merchant_id, products)
+    return _written(rows)
+
+
+async def settle_skus(connection: Connection, merchant_id: str, skus: Sequence[FeedSku]) -> None:
+    """Makes each SKU free for its item, where a variant of the product has it that is not in the batch.
+
+    If the item is new, that variant becomes it: its options were renamed. Otherwise it gets another SKU.
+    """
+    await connection.execute(PRODUCTS["adopt_feed_variants"], merchant_id, skus)
+    await connection.execute(PRODUCTS["free_feed_skus"], merchant_id, skus)
+
+
+async def count_variants(
+    connection: Connection, merchant_id: str, group_refs: Sequence[str], item_refs: Sequence[str]
+) -> dict[str, StoredProduct]:
+    """Returns the products by their references, with the room that variants outside the batch take."""
+    rows = await connection.fetch(PRODUCTS["count_feed_variants"], merchant_id, group_refs, item_refs)
+    return {row["feed_ref"]: StoredProduct(row["id"], row["others"]) for row in rows}
+
+
+async def upsert_variants(
+    connection: Connection, merchant_id: str, variants: Sequence[FeedVariant]
+) -> Written:
+    """Adds or updates the variants; their references must differ."""
+    rows = await connection.fetch(PRODUCTS["upsert_feed_variants"], merchant_id, variants)
+    return _written(rows)
+
+
+async def delete_emptied_products(pool: asyncpg.Pool, merchant_id: str) -> None:
+    """Removes the merchant's imported products that no variant is left of and no deal offers."""
+    await pool.execute(PRODUCTS["delete_emptied_feed_products"], merchant_id)
+
+
+def _written(rows: Sequence[asyncpg.Record]) -> Written:
+    added = sum(row["added"] for row in rows)
+    return Written(added, len(rows) - added)

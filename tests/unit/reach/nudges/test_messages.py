@@ -1,0 +1,58 @@
+"""Each nudge says what it is about, in each language, whatever the product is called."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pintuan.base.locales import LANGUAGES
+from pintuan.people.contacts.contacts import Contact
+from pintuan.reach.nudges.messages import message_of, text_of
+from pintuan.reach.nudges.store import Member
+from tests.unit.reach.nudges.test_timing import nudge
+
+MEMBER = Member(
+    group_id="grp_1",
+    buyer_id="ann",
+    quantity=2,
+    final_unit_minor=800,
+    language=None,
+    email="ann@example.com",
+    phone=None,
+)
+KINDS = ["tier_near", "hour_left", "succeeded", "failed"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_nudge_reads_differently_in_each_language(kind: str) -> None:
+    due = nudge(kind, left=timedelta(hours=1))
+    texts = [text_of(due, MEMBER, language) for language in LANGUAGES]
+    assert len({text.subject for text in texts}) == len(LANGUAGES)
+    assert len({text.body for text in texts}) == len(LANGUAGES)
+    assert not any("%" in text.subject + text.body for text in texts)
+
+
+def test_what_a_member_pays_is_told_with_the_final_price() -> None:
+    text = text_of(nudge("succeeded"), MEMBER, "en")
+    assert text.subject == "It worked: “Tea” for $8.00"
+    assert "you pay $16.00 in all" in text.body
+
+
+def test_the_last_hour_says_how_many_are_missing_though_they_are_many() -> None:
+    due = nudge("hour_left", min_headcount=5, headcount=1, left=timedelta(hours=1))
+    assert "4 more are needed." in text_of(due, MEMBER, "en").body
+    due = nudge("hour_left", headcount=10, left=timedelta(hours=1))
+    assert text_of(due, MEMBER, "en").body == "Your group for “Tea” closes in one hour. Pass the link on."
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_title_cannot_end_a_header_or_the_sentence(kind: str) -> None:
+    due = nudge(kind, title="100 %(price)s\r\nBcc: all@example.com " + "x" * 100)
+    message = message_of(
+        due, MEMBER, Contact("email", "ann@example.com"), "fr", url="https://u", stop_url="https://s"
+    )
+    assert "\n" not in message.subject
+    assert len(message.subject) < 160
+    assert message.text.endswith("https://s")
+    assert message.unsubscribe_url == "https://s"

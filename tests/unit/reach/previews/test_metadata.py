@@ -1,0 +1,137 @@
+"""What machines read of a page."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from pintuan.base.locales import LANGUAGES, Language
+from pintuan.base.wire.money import Money
+from pintuan.buying.groups.schemas import Group
+from pintuan.reach.previews.metadata import head_of, meta_of
+from pintuan.shop.catalog.schemas import Product
+from pintuan.shop.deals.schemas import Deal, DealProduct, DealVariant, Tier
+
+MOMENT = datetime(2030, 1, 2, 12, tzinfo=UTC)
+TITLE = "Kettle </script><b>"
+
+PRODUCT = Product("prd_1", "acme", TITLE, "Boils <fast>.", ["https://img.example/k.jpg"], [], [], MOMENT)
+GROUP = Group(
+    id="grp_1",
+    deal_id="deal_1",
+    share_code="k7mq3xw9bd",
+    share_url="https://shop.example/g/k7mq3xw9bd",
+    status="open",
+    headcount=3,
+    held=0,
+    max_headcount=10,
+    min_headcount=3,
+    unit_price=Money(1550, "USD"),
+    next_tier=None,
+    deadline=MOMENT,
+    opened_at=MOMENT,
+    settled_at=None,
+    final_unit_price=None,
+    server_time=MOMENT - timedelta(hours=2),
+    my_order=None,
+)
+DEAL = Deal(
+    id="deal_1",
+    merchant_id="acme",
+    product_id="prd_1",
+    variant_id="var_1",
+    title=TITLE,
+    status="active",
+    currency="USD",
+    product=DealProduct(title=TITLE, images=[]),
+    variant=DealVariant(sku="K-1", title="Red", options={}, images=[]),
+    list_price=Money(1999, "USD"),
+    starting_price=Money(1750, "USD"),
+    lowest_price=Money(1350, "USD"),
+    ladder=[Tier(2, Money(1750, "USD"))],
+    min_headcount=3,
+    max_headcount=10,
+    group_ttl_seconds=600,
+    starts_at=MOMENT,
+    ends_at=None,
+    stock=10,
+    sold=3,
+    per_buyer_units=5,
+    new_cards_per_group=None,
+    lanes=1,
+    nudges=True,
+    created_at=MOMENT,
+)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_is_described_in_the_readers_language(language: Language) -> None:
+    meta = meta_of(GROUP, DEAL, PRODUCT, language)
+
+    assert TITLE in meta.description
+    assert "{" not in meta.description
+    found = {tag.name: tag.content for tag in meta.tags}
+    assert found["og:locale"].startswith(language)
+    assert found["og:url"] == GROUP.share_url
+    assert found["og:image"] == f"{GROUP.share_url}/card.png?lang={language}"
+    assert found["product:price:amount"] == "15.50"
+    assert found["twitter:card"] == "summary_large_image"
+
+
+def test_every_language_has_words_of_its_own() -> None:
+    assert len({meta_of(GROUP, DEAL, PRODUCT, language).description for language in LANGUAGES}) == len(
+        LANGUAGES
+    )
+
+
+def test_structured_data_cannot_end_its_script_and_says_what_is_on_offer() -> None:
+    text = meta_of(GROUP, DEAL, PRODUCT, "en").json_ld
+
+    assert "<" not in text
+    described = json.loads(text)
+    assert described["name"] == TITLE
+    assert described["image"] == ["https://img.example/k.jpg"]
+    assert described["offers"] == {
+        "@type": "Offer",
+        "url": GROUP.share_url,
+        "price": "15.50",
+        "priceCurrency": "USD",
+        "availability": "https://schema.org/InStock",
+        "priceValidUntil": "2030-01-02",
+    }
+
+
+def test_the_head_of_a_page_escapes_what_a_merchant_wrote() -> None:
+    head = head_of(meta_of(GROUP, DEAL, PRODUCT, "en"))
+
+    assert '<meta property="og:title" content="Kettle &lt;/script&gt;&lt;b&gt;">' in head
+    assert "<b>" not in head
+    assert head.count("</script>") == 1
+
+
+@pytest.mark.parametrize(
+    ("group", "deal"),
+    [
+        ({"headcount": GROUP.max_headcount - 1, "held": 1}, {}),
+        ({"server_time": GROUP.deadline}, {}),
+        ({}, {"status": "paused"}),
+        ({}, {"sold": DEAL.stock}),
+    ],
+    ids=["full", "over", "paused", "sold out"],
+)
+def test_a_group_that_takes_nobody_is_not_in_stock(group: dict[str, Any], deal: dict[str, Any]) -> None:
+    changed = msgspec.structs.replace(GROUP, **group), msgspec.structs.replace(DEAL, **deal)
+    text = meta_of(*changed, PRODUCT, "en").json_ld
+    assert json.loads(text)["offers"]["availability"] == "https://schema.org/SoldOut"
+
+
+def test_a_group_that_ended_offers_nothing() -> None:
+    over = msgspec.structs.replace(GROUP, status="failed")
+    meta = meta_of(over, DEAL, PRODUCT, "en")
+
+    assert "closed" in meta.description
+    assert json.loads(meta.json_ld)["offers"]["availability"] == "https://schema.org/SoldOut"
