@@ -33,7 +33,7 @@ from pintuan.http.created import created
 from pintuan.http.parameters import IdempotencyKeyHeader, InjectedResources, require_idempotency_key
 
 if TYPE_CHECKING:
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
 
 PREFIX: Final = "/bench/"
 HELLO_PATH: Final = f"{PREFIX}hello"

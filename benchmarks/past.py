@@ -6,17 +6,15 @@ them as its own. Their statements are in `grow.sql`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.statements import kit_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
+    from sql import Connection
 
-Connection: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
 
 SQL: Final = kit_statements("grow")
 GROUP_MEMBERS: Final = 100

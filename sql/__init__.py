@@ -4,11 +4,13 @@
 holds the schema's history; `migrate` applies what a database lacks.
 """
 
+from sql.connection import Connection
 from sql.loader import Queries, QueryFileError, UnknownNounError, UnknownStatementError, load_queries
 from sql.migration_errors import MigrationError
 from sql.runner import beside, migrate
 
 __all__ = [
+    "Connection",
     "MigrationError",
     "Queries",
     "QueryFileError",

@@ -13,9 +13,9 @@ import asyncpg
 
 from groups.engine import GroupEngine
 from pintuan.base.keyring import Keyring
+from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.postgres import open_pool
-from pintuan.bootstrap import Resources
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from pintuan.people.notifications.courier import Courier
 from pintuan.people.notifications.message import Message

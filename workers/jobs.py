@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from groups.setbacks import SecondTries, count_setbacks
 from pintuan.base.jobs.failures import report_failure
-from pintuan.base.jobs.passes import Passes
+from pintuan.base.jobs.passes import Passes, until_nothing_left
 from pintuan.base.telemetry.metrics import note_sweep, show_setbacks
 from pintuan.buying.archive.service import Archivist
 from pintuan.money.gateway_events.store import purge
@@ -22,7 +22,7 @@ from pintuan.money.payments.operations import CALLS_IN_FLIGHT_MAX, PaymentExecut
 from sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import asyncpg
 
@@ -38,7 +38,6 @@ SEATS_PER_ROUND: Final = 500
 KEYS_PER_ROUND: Final = 10_000
 ARCHIVED_PER_ROUND: Final = 1_000
 SECOND_TRIES_PER_PASS: Final = 64
-ROUNDS_MAX: Final = 50
 # A drain bounds itself far below; one that hangs is given up, and its leases run out.
 DRAIN_GIVEN_UP_S: Final = 60
 # A gateway repeats an event for days; with room for an operator who looks back at what happened.
@@ -222,17 +221,3 @@ class Jobs:
 
     async def _purge_gateway_events(self, limit: int) -> int:
         return await purge(self._pool, age_ms=EVENT_AGE_MS, limit=limit)
-
-
-async def until_nothing_left(work: Callable[[int], Awaitable[int]], limit: int) -> int:
-    """Repeats `work` until it handles nothing; returns how many rows it handled.
-
-    After `ROUNDS_MAX` rounds the rest is left to the next sweep.
-    """
-    total = 0
-    for _ in range(ROUNDS_MAX):
-        count = await work(limit)
-        total += count
-        if count == 0:
-            break
-    return total

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pintuan.base.jobs.passes import Passes
-from pintuan.base.limits import CLIENT_KNOWN_MS
+from pintuan.base.jobs.passes import Passes, until_nothing_left
 from pintuan.people.activity.store import forget_addresses
 from pintuan.people.consents.service import reseal
+from pintuan.people.identity.limits import CLIENT_KNOWN_MS
 from pintuan.people.identity.store import purge
 from pintuan.reach.invites.store import forget_recipients, settle_waiting
-from workers.jobs import until_nothing_left
 
 if TYPE_CHECKING:
     import asyncpg

@@ -27,8 +27,8 @@ from workers.turns import in_turns
 from workers.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from pintuan.base.process import Resources
     from pintuan.base.settings.settings import Settings
-    from pintuan.bootstrap import Resources
     from workers.clock import Job
 
 # Longer than a call to a gateway may take, shorter than a supervisor waits before it kills.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pintuan.base.jobs.passes import Passes
+from pintuan.base.jobs.passes import Passes, until_nothing_left
 from pintuan.base.outgoing.sending import Sender
 from pintuan.selling.webhooks.courier import EVENTS_PER_ROUND, WebhookCourier
-from workers.jobs import until_nothing_left
 
 if TYPE_CHECKING:
     from groups.setbacks import Work
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
 
 ROWS_PER_ROUND: Final = 1_000
 SECRETS_PER_ROUND: Final = 100

@@ -1,9 +1,5 @@
 -- Merchants' API keys.
 
--- name: lock_merchant
--- Makes one merchant's changes of its keys follow each other, so that counting them decides something.
-SELECT id FROM merchants WHERE id = $1 FOR NO KEY UPDATE;
-
 -- name: count_keys
 -- Counts the keys a merchant has, expired ones included.
 SELECT count(*) FROM api_keys WHERE merchant_id = $1;

@@ -63,14 +63,6 @@ FROM jsonb_to_recordset($2::jsonb) AS c (
 )
 WHERE v.product_id = $1 AND v.id = c.id;
 
--- name: insert_merchant
--- Adds a merchant unless it is known.
-INSERT INTO merchants (id) VALUES ($1) ON CONFLICT (id) DO NOTHING;
-
--- name: lock_merchant
--- Lets one import or change at a time write a merchant's products.
-SELECT id FROM merchants WHERE id = $1 FOR NO KEY UPDATE;
-
 -- name: upsert_feed_products
 -- Adds a batch of a feed's products and updates those that changed; answers a row for each of both.
 INSERT INTO products AS p (id, merchant_id, feed_ref, title, description, images, visibility)

@@ -20,11 +20,12 @@ from litestar.di import Provide
 from litestar.handlers import ASGIRouteHandler
 
 from pintuan.base.auth.middleware import AuthMiddleware
+from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings, load_settings
 from pintuan.base.telemetry import logs
 from pintuan.base.telemetry.request_reports import RequestReports
 from pintuan.base.telemetry.tracing.requests import TracedRequests
-from pintuan.bootstrap import Resources, open_resources
+from pintuan.bootstrap import open_resources
 from pintuan.buying.groups.routes import HANDLERS as GROUP_HANDLERS
 from pintuan.buying.live.routes import ROUTES as LIVE_ROUTES
 from pintuan.buying.live.service import open_live
@@ -51,16 +52,20 @@ from pintuan.money.receipts.routes import HANDLERS as RECEIPT_HANDLERS
 from pintuan.money.refunds.routes import HANDLERS as REFUND_HANDLERS
 from pintuan.people.activity.routes import ROUTES as ACTIVITY_ROUTES
 from pintuan.people.api_keys.routes import ROUTES as API_KEY_ROUTES
-from pintuan.people.identity.routes import ROUTES as IDENTITY_ROUTES
+from pintuan.people.identity.routes import HANDLERS as IDENTITY_HANDLERS
 from pintuan.people.notifications.routes import ROUTES as OUTBOX_ROUTES
+from pintuan.people.personal.routes import HANDLERS as PERSONAL_HANDLERS
 from pintuan.reach.invites.routes import ROUTES as INVITE_ROUTES
+from pintuan.reach.links.routes import HANDLERS as LINK_HANDLERS
 from pintuan.reach.pages.routes import ROUTES as PAGE_ROUTES
 from pintuan.reach.pages.strict_transport import demand_tls
 from pintuan.reach.previews.routes import ROUTES as PREVIEW_ROUTES
 from pintuan.selling.sales.routes import ROUTES as SELLING_ROUTES
+from pintuan.selling.webhooks.contract import describe_webhooks
 from pintuan.selling.webhooks.routes import ROUTES as WEBHOOK_ROUTES
 from pintuan.shop.catalog.routes import ROUTES as CATALOG_ROUTES
 from pintuan.shop.deals.routes import ROUTES as DEAL_ROUTES
+from pintuan.shop.feeds.routes import ROUTES as FEED_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -75,11 +80,13 @@ ROUTES: list[ControllerRouterHandler] = [
     *METRICS_ROUTES,
     *DOCUMENTATION_ROUTES,
     *CATALOG_ROUTES,
+    *FEED_ROUTES,
     *DEAL_ROUTES,
     *API_KEY_ROUTES,
     *ACTIVITY_ROUTES,
     # One router for all: a path may not be registered from two, and some have calls on the same paths.
     Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *RECEIPT_HANDLERS, *REFUND_HANDLERS]),
+    Router("/", route_handlers=LINK_HANDLERS),
     *INVITE_ROUTES,
     *PREVIEW_ROUTES,
     *LEDGER_ROUTES,
@@ -87,11 +94,9 @@ ROUTES: list[ControllerRouterHandler] = [
     *LIVE_ROUTES,
     *SELLING_ROUTES,
     *WEBHOOK_ROUTES,
-    *IDENTITY_ROUTES,
+    Router("/", route_handlers=[*IDENTITY_HANDLERS, *PERSONAL_HANDLERS]),
     *PAGE_ROUTES,
 ]
-# Handlers that only describe, in the OpenAPI document, what a bare ASGI handler of `ROUTES` answers.
-DOCUMENTED: list[ControllerRouterHandler] = []
 # Pages for developers, which no other environment has.
 DEV_ROUTES: list[ControllerRouterHandler] = [*OUTBOX_ROUTES]
 # What a process answers that an operator alone can reach.
@@ -164,7 +169,12 @@ def _document(settings: Settings, dependencies: dict[str, Provide]) -> bytes:
     """Returns the OpenAPI document, encoded; it is made when somebody first asks."""
     described = [route for route in ROUTES if not isinstance(route, ASGIRouteHandler)]
     return msgspec.json.encode(
-        build_document([*described, *DOCUMENTED], dependencies=dependencies, public_url=settings.public_url)
+        build_document(
+            described,
+            dependencies=dependencies,
+            public_url=settings.public_url,
+            webhooks=describe_webhooks(),
+        )
     )
 
 

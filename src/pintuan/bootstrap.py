@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from groups.connections import Connections
 from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
 from groups.listeners import Listeners, Untraced
@@ -15,7 +13,8 @@ from pintuan.base.auth.tokens import TokenVerifier
 from pintuan.base.auth.verifier import Verifier
 from pintuan.base.clock import ServerClock, open_clock
 from pintuan.base.keyring import Keyring, keyring_of
-from pintuan.base.outgoing.addresses import Resolver, SystemResolver
+from pintuan.base.outgoing.addresses import SystemResolver
+from pintuan.base.process import Resources
 from pintuan.base.stores.doorbells import Doorbells, open_doorbells
 from pintuan.base.stores.postgres import open_pool
 from pintuan.base.stores.redis import open_redis, placement_url
@@ -24,9 +23,10 @@ from pintuan.base.telemetry import metrics
 from pintuan.base.telemetry.tracing import open_tracing
 from pintuan.http.fair_share.connections import open_shares
 from pintuan.http.fair_share.limits import CONNECTIONS_PER_WORKER, Share
+from pintuan.money.payments.gateways import rules_of
 from pintuan.people.api_keys.service import KeyLookup
+from pintuan.people.identity.erased import recently_erased_subjects
 from pintuan.people.identity.turns import Turns
-from pintuan.people.personal.erasures import recently_erased_subjects
 from pintuan.reach.previews.cards import Cards
 from pintuan.reach.previews.drawer import Drawer
 from pintuan.shop.feeds.uploads import Uploads
@@ -43,34 +43,6 @@ if TYPE_CHECKING:
 
 # A process that is started while Postgres recovers waits for it; less than a stop waits before it kills.
 POSTGRES_WAIT_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """Everything a request handler may need, opened once per process.
-
-    `pool` is for whoever was given this object: handlers get it with the connections of their calls' class.
-    """
-
-    settings: Settings
-    pool: asyncpg.Pool
-    pools: Mapping[Share, asyncpg.Pool]
-    redis: Connections
-    engine: GroupEngine
-    doorbells: Doorbells
-    signals: ChangeSignals
-    clock: ServerClock
-    keyring: Keyring
-    tracing: Tracing | None
-    verifier: Verifier
-    resolver: Resolver
-    cards: Cards
-    uploads: Uploads = field(default_factory=Uploads)
-    sign_in_turns: Turns = field(default_factory=Turns)
-
-    def with_share(self, share: Share) -> Resources:
-        """Returns the same with the connections of a share."""
-        return replace(self, pool=self.pools[share])
 
 
 @asynccontextmanager
@@ -121,7 +93,10 @@ async def open_resources(
             tracing=tracing,
             verifier=_verifier(settings, keyring, pools, clock),
             resolver=resolver,
+            gateway_rules=rules_of(settings),
             cards=Cards(drawer.draw),
+            uploads=Uploads(),
+            sign_in_turns=Turns(),
         )
 
 

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from pintuan.base.errors import FieldError
+from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.embedded import EmbeddedRedis
 from pintuan.base.telemetry import metrics
-from pintuan.bootstrap import Resources
 from pintuan.http.health import service
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract

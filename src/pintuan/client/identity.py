@@ -8,12 +8,12 @@ from pintuan.people.identity.schemas import (
     CodeGrant,
     CodeRequest,
     CodeSent,
-    Export,
     Me,
     RefreshGrant,
     Revocation,
     Tokens,
 )
+from pintuan.people.personal.schemas import Export
 
 
 class IdentityCalls(Caller):

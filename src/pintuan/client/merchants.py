@@ -12,7 +12,7 @@ from pintuan.client.transport import Call, Part, quoted
 from pintuan.people.activity.schemas import Activity
 from pintuan.people.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
 from pintuan.selling.sales.schemas import Sale, SoldGroup
-from pintuan.shop.catalog.schemas import ImportResult
+from pintuan.shop.feeds.schemas import ImportResult
 
 IMPORT_TIMEOUT_S: Final = 600.0
 FeedType: TypeAlias = Literal[

@@ -16,8 +16,9 @@ import msgspec
 from litestar.params import QueryParameter
 
 from pintuan.base.errors import InvalidInput
+from pintuan.base.wire.cursors import Cursor, KeyCursor
 from pintuan.base.wire.page import Page as Page
-from pintuan.base.wire.times import Instant, has_utc
+from pintuan.base.wire.times import has_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,25 +36,9 @@ CursorParameter: TypeAlias = Annotated[
     str | None, QueryParameter(description="`next_cursor` of the page before; absent for the first page.")
 ]
 
-CursorId: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern="^[!-~]+$")]
 
 T = TypeVar("T")
 Row = TypeVar("Row")
-
-
-class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Where a page ended: the last row's time of creation, then its id, as the lists are ordered."""
-
-    created_at: Instant
-    id: CursorId
-
-
-class KeyCursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Where a page of a keyed list ended; `scope` tells which list, with which filters and in which order."""
-
-    scope: Annotated[str, msgspec.Meta(max_length=32)]
-    key: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-    id: CursorId
 
 
 def encode_token(place: msgspec.Struct) -> str:

@@ -9,7 +9,7 @@ from litestar.di import Dependency
 from litestar.params import HeaderParameter, SkipValidationMarker
 
 from pintuan.base.errors import IdempotencyKeyMissing, InvalidInput
-from pintuan.bootstrap import Resources
+from pintuan.base.process import Resources
 
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
 # The printable characters that a header can hold (ISO 8859-1), with spaces inside only.

@@ -8,9 +8,10 @@ import asyncpg
 import pytest
 
 from groups.setbacks import Work
+from pintuan.base.jobs.passes import ROUNDS_MAX
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from tests.rows import Rows
-from workers.jobs import ROUNDS_MAX, Jobs, Stores
+from workers.jobs import Jobs, Stores
 
 pytestmark = pytest.mark.anyio
 

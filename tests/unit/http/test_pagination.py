@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pintuan.base.errors import InvalidInput
+from pintuan.base.wire.cursors import Cursor, KeyCursor
 from pintuan.http.pagination import (
     CURSOR_LENGTH_MAX,
-    Cursor,
-    KeyCursor,
     decode_cursor,
     decode_key_cursor,
     encode_cursor,

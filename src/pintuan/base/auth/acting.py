@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
-from pintuan.people.activity.schemas import ActorRole, Credential
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pintuan.base.auth.principal import Principal
+    from pintuan.base.auth.principal import ActorRole, Credential, Principal
 
 UNNAMED: Final = "unknown"
 """An operator whose account the system has no name for, as in most containers."""

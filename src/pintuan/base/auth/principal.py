@@ -8,6 +8,9 @@ import msgspec
 
 Role: TypeAlias = Literal["buyer", "merchant", "admin"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
+# Who may be found in the activity log, and what they came with.
+ActorRole: TypeAlias = Literal["merchant", "admin", "operator"]
+Credential: TypeAlias = Literal["token", "api_key", "command"]
 SUBJECT_LENGTH_MAX: Final = 128
 # Stands between an issuer's name and its subject, and in no subject of ours, so that the two never collide.
 ISSUER_SEPARATOR: Final = "|"

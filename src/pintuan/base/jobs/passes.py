@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from pintuan.base.jobs.failures import report_failure
 from pintuan.base.telemetry.metrics import note_sweep
@@ -80,3 +84,20 @@ class Passes:
             await self.run()
         except Exception as error:  # noqa: BLE001 - nobody awaits a pass in the background, so it ends here.
             report_failure(self._name, error)
+
+
+ROUNDS_MAX: Final = 50
+
+
+async def until_nothing_left(work: Callable[[int], Awaitable[int]], limit: int) -> int:
+    """Repeats `work` until it handles nothing; returns how many rows it handled.
+
+    After `ROUNDS_MAX` rounds the rest is left to the next sweep.
+    """
+    total = 0
+    for _ in range(ROUNDS_MAX):
+        count = await work(limit)
+        total += count
+        if count == 0:
+            break
+    return total

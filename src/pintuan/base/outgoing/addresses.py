@@ -21,13 +21,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
-from pintuan.selling.webhooks.limits import URL_CHARS_MAX
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
+URL_CHARS_MAX: Final = 2000
 RESOLVE_TIMEOUT_S: Final = 3.0
 # The C library's resolver blocks a thread, for longer than we wait; these are all it can have.
 RESOLVING_THREADS_MAX: Final = 64

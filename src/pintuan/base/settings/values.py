@@ -11,13 +11,14 @@ from base64 import b64decode
 from collections.abc import Callable
 from email.utils import parseaddr
 from ipaddress import ip_network
+from typing import Final
 from urllib.parse import urlsplit
 
 from pintuan.base.outgoing.addresses import DestinationRefused, destination_of
 from pintuan.base.outgoing.signing import SECRET_PREFIX
-from pintuan.people.notifications.quiet_hours import NEVER
 from pricing.currency import exponent
 
+NO_HOURS: Final = "off"
 MASK = "***"
 # The specification's bounds of a signing secret.
 SIGNING_BYTES_MIN = 24
@@ -72,7 +73,7 @@ def hours(text: str) -> str:
     """Takes two hours of the day, as in 21-9, or `off`."""
     match = re.fullmatch(r"([0-9]{1,2})-([0-9]{1,2})", text)
     apart = match is not None and int(match[1]) < 24 and int(match[2]) < 24 and int(match[1]) != int(match[2])
-    if text != NEVER and not apart:
+    if text != NO_HOURS and not apart:
         raise ValueError(f"must be two hours from 0 to 23, such as 21-9, or off, not {text!r}")
     return text
 

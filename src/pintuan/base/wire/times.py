@@ -11,6 +11,11 @@ import msgspec
 Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True, examples=["2026-05-01T18:30:00Z"])]
 
 
+def moment(description: str) -> msgspec.Meta:
+    """Returns what the document says of a field that is a time."""
+    return msgspec.Meta(description=description, examples=["2030-01-01T12:00:00Z"])
+
+
 def in_utc(time: datetime) -> datetime:
     """Returns the same instant in UTC, which msgspec writes with a `Z`.
 

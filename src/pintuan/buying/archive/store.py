@@ -5,7 +5,7 @@ The functions run inside the caller's transaction, and lock groups before orders
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from sql import load_queries
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
-    Connection: TypeAlias = PoolConnectionProxy
+    from sql import Connection
+
 
 QUERIES: Final = load_queries("archive")
 

@@ -12,22 +12,11 @@ from pintuan.buying.groups import service
 from pintuan.buying.groups.schemas import Group, JoinableGroup
 from pintuan.http.bodies import ApiRequest
 from pintuan.http.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
-from pintuan.http.filters import FILTER_CHARS_MAX, FILTER_PATTERN
 from pintuan.http.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, Page
 from pintuan.http.parameters import InjectedResources
-from pintuan.reach.invites.store import note_opened
 
 JoinableParameter = Annotated[
     Literal["open"], QueryParameter(description="Only groups one can join are listed.")
-]
-
-InviteParameter = Annotated[
-    str | None,
-    QueryParameter(
-        max_length=FILTER_CHARS_MAX,
-        pattern=FILTER_PATTERN,
-        description="The invite code of a personal link.",
-    ),
 ]
 
 
@@ -43,25 +32,6 @@ async def get_group(
 ) -> Response[Group]:
     """Answers a group with its entity tag; a signed-in member also sees their own order."""
     return tagged(request, await service.get_group(resources, group_id, request.user))
-
-
-@get(
-    "/v1/share/{share_code:str}",
-    tags=["groups"],
-    summary="The group behind a link",
-    response_headers=ETAG_HEADERS,
-    responses=NOT_MODIFIED,
-)
-async def get_shared_group(
-    share_code: FromPath[str],
-    request: ApiRequest,
-    resources: InjectedResources,
-    invite: InviteParameter = None,
-) -> Response[Group]:
-    """Answers the group that a share code leads to; of an invitation it is noted that it was opened."""
-    if invite is not None:
-        await note_opened(resources.pool, share_code, invite)
-    return tagged(request, await service.get_shared_group(resources, share_code, request.user))
 
 
 @get(
@@ -100,4 +70,4 @@ def _without_server_time(group: GroupT) -> GroupT:
     return msgspec.structs.replace(group, server_time=group.opened_at)
 
 
-HANDLERS: Final = [get_group, get_shared_group, list_joinable_groups]
+HANDLERS: Final = [get_group, list_joinable_groups]

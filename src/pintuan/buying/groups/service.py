@@ -14,7 +14,7 @@ from pintuan.shop.deals.service import get_deal
 
 if TYPE_CHECKING:
     from pintuan.base.auth import Principal
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.buying.groups.schemas import Group, JoinableGroup
     from pintuan.shop.deals.schemas import Deal
 

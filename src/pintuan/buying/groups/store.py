@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
+from pintuan.base.wire.cursors import CursorId
 from pintuan.base.wire.money import Money
 from pintuan.buying.groups.schemas import (
     Group,
@@ -19,7 +20,6 @@ from pintuan.buying.groups.schemas import (
     Refund,
     RefundStatus,
 )
-from pintuan.http.pagination import CursorId
 from pricing.ladder import HEADCOUNT_MAX, Ladder
 from sql import load_queries
 

@@ -18,7 +18,7 @@ from pintuan.buying.live.hub import Hub, Pace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.http.health.draining import Draining
 
 PACE: Final = Pace()

@@ -35,8 +35,8 @@ from pintuan.http.problems import problem_answer
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
 
+    from pintuan.base.process import Resources
     from pintuan.base.telemetry.request_reports import RequestReports
-    from pintuan.bootstrap import Resources
     from pintuan.buying.groups.schemas import Order
     from pintuan.buying.orders.direct_request import DirectRequest
 

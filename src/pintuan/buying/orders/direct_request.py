@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from groups.placement import Placement, Verb
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
 
 # More of them are nothing that a client of the API sends.
 HEADERS_MAX: Final = 64
@@ -85,7 +85,7 @@ def read_request(
         placement = placement_of(
             buyer_id,
             decode_body(body, NewOrder),
-            resources.settings,
+            resources.gateway_rules,
             verb=kind.verb,
             request_id=hash_request(buyer_id, "POST", target.decode("ascii"), key),
             deal_id="" if in_group else named,

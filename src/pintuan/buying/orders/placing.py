@@ -15,7 +15,7 @@ from pintuan.http.parameters import require_idempotency_key
 
 if TYPE_CHECKING:
     from groups.placement import Verb
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.buying.orders.schemas import NewOrder
     from pintuan.http.bodies import ApiRequest
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.base.wire.patterns import INVITE_CODE_PATTERN
+from pintuan.buying.groups.schemas import Order
 
 QUANTITY_MAX = 1_000_000
 SHIP_TO_FIELDS_MAX = 20
@@ -44,3 +45,14 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             examples=[{"name": "Ann Lee", "city": "Lyon", "country": "FR"}],
         ),
     ] = None
+
+
+class ExportedOrder(Order, frozen=True, kw_only=True):
+    """An order with what the buyer told about it; `group` is left out."""
+
+    ship_to: Annotated[
+        dict[str, Any] | None,
+        Meta(description="Where the goods go, as the buyer sent it.", examples=[{"name": "Ann Lee"}]),
+    ]
+    invite_code: Annotated[str | None, Meta(description="Who invited the buyer.", examples=["k7mq3xw9bd"])]
+    payment_method: Annotated[str, Meta(description="The gateway's method.", examples=["pm_ok"])]

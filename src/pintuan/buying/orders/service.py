@@ -15,17 +15,17 @@ from pintuan.buying.groups.store import select_groups
 from pintuan.buying.orders import store
 from pintuan.buying.orders.placed import group_of_placed, order_of_placed
 from pintuan.buying.orders.schemas import SHIP_TO_DEPTH_MAX
-from pintuan.money.payments.gateways import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from groups.placement import Placed
+    from pintuan.base.process import Resources
     from pintuan.base.settings.settings import Settings
-    from pintuan.bootstrap import Resources
+    from pintuan.base.wire.cursors import Cursor
     from pintuan.buying.groups.schemas import OrderStatus
     from pintuan.buying.orders.schemas import NewOrder
-    from pintuan.http.pagination import Cursor
+    from pintuan.shop.deals.charging import GatewayRules
 
 REQUEST_ID_BYTES = 16
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
@@ -59,7 +59,7 @@ async def place(
     placement = placement_of(
         buyer_id,
         body,
-        resources.settings,
+        resources.gateway_rules,
         verb=verb,
         request_id=request_id,
         deal_id=deal_id,
@@ -91,7 +91,7 @@ async def read_placed(resources: Resources, order_id: str, buyer_id: str) -> Ord
 def placement_of(
     buyer_id: str,
     body: NewOrder,
-    settings: Settings,
+    rules: GatewayRules,
     *,
     verb: Verb,
     request_id: bytes,
@@ -99,7 +99,7 @@ def placement_of(
     group_id: str | None = None,
 ) -> Placement:
     """Returns what the engine is asked for; raises InvalidInput for what the type of a body cannot say."""
-    _check(body, settings)
+    _check(body, rules)
     return Placement(
         verb=verb,
         deal_id=deal_id,
@@ -158,8 +158,8 @@ async def cancel(resources: Resources, order_id: str, buyer_id: str, *, request_
     return await get_order(resources, order_id, buyer_id)
 
 
-def _check(body: NewOrder, settings: Settings) -> None:
-    refusal = rules_of(settings).refuse_method(body.payment_method)
+def _check(body: NewOrder, rules: GatewayRules) -> None:
+    refusal = rules.refuse_method(body.payment_method)
     if refusal is not None:
         raise InvalidInput.of("payment_method", refusal)
     if body.ship_to is None:

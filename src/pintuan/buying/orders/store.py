@@ -11,8 +11,8 @@ from sql import load_queries
 if TYPE_CHECKING:
     import asyncpg
 
+    from pintuan.base.wire.cursors import Cursor
     from pintuan.buying.groups.schemas import OrderStatus
-    from pintuan.http.pagination import Cursor
 
 ORDERS = load_queries("orders")
 

@@ -1,7 +1,6 @@
 """Makes the OpenAPI document from the routes themselves, then adds what routes have in common.
 
-The document is made from an application of its own, which never serves a request: so a noun can describe a
-call that the real application answers with a bare ASGI handler (`DOCUMENTED`), and the serving application
+The document is made from an application of its own, which never serves a request: so the serving application
 carries none of the framework's own pages, which load scripts from other hosts.
 """
 
@@ -23,7 +22,6 @@ from pintuan.http.documentation.bodies import REF, describe_bodies
 from pintuan.http.documentation.codes import codes_of
 from pintuan.http.documentation.parameters import HEADERS, describe_headers, describe_parameters
 from pintuan.http.problems import MEDIA_TYPE, TYPE_PREFIX, Kind, Problem, kinds
-from pintuan.selling.webhooks.contract import describe_webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,8 +71,12 @@ def build_document(
     *,
     dependencies: Mapping[str, Provide | AnyCallable],
     public_url: str | None,
+    webhooks: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Returns the whole contract as plain JSON values; takes a moment, so keep the result."""
+    """Returns the whole contract as plain JSON values; takes a moment, so keep the result.
+
+    `webhooks` are the document's own: what we send and others receive.
+    """
     app = Litestar(
         route_handlers=list(routes),
         dependencies=dict(dependencies),
@@ -108,7 +110,7 @@ def build_document(
     document["components"] |= {"schemas": dict(sorted(schemas.items())), "headers": HEADERS}
     for handler, operation in operations:
         _complete(operation, handler)
-    document["webhooks"] = describe_webhooks()
+    document["webhooks"] = webhooks
     return document
 
 

@@ -20,7 +20,7 @@ from sql.migration_files import read_migrations
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
 
 HEALTH: Final = load_queries("health")
 MIGRATIONS: Final = load_queries("migrations")

@@ -19,7 +19,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
 
 HEALTH: Final = load_queries("health")
 # Enough to see what waits longest, and a few milliseconds of Postgres' time.

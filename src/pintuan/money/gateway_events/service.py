@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.money.gateway_events.schemas import GatewayEvent
     from pintuan.money.gateway_events.store import Operations
 

@@ -10,11 +10,10 @@ from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
     from pintuan.money.gateway_events.schemas import GatewayEvent
+    from sql import Connection
 
-    Connection: TypeAlias = PoolConnectionProxy
 
 # (kind, number) → state of everything we asked the gateway about one order.
 Operations: TypeAlias = dict[tuple[str, int], str]

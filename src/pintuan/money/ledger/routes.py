@@ -16,7 +16,7 @@ from pintuan.http.filters import TIME, SellerParameter, time_of
 from pintuan.http.parameters import InjectedResources
 from pintuan.money.ledger import service, store
 from pintuan.money.ledger.schemas import Balance
-from pintuan.selling.sales.service import merchant_of
+from pintuan.people.merchants.service import merchant_of
 
 PERIOD_DAYS_MAX: Final = 366
 

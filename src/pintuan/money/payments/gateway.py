@@ -15,7 +15,6 @@ Errors:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -125,22 +124,6 @@ class Payment:
     currency: str
     refunds: frozenset[str] = frozenset()
     card: str | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayRules:
-    """What a gateway takes and for how long, known without asking it.
-
-    `refuse_method` says why a payment method is none of its own, None when it may be one. `price_step_minor`
-    is what every amount of a currency must be a multiple of, None for a currency that it cannot charge.
-    `calls_at_once_max` is how many calls one process may have on their way.
-    """
-
-    name: str
-    authorisation_lifetime_ms: int
-    calls_at_once_max: int
-    refuse_method: Callable[[str], str | None]
-    price_step_minor: Callable[[str], int | None]
 
 
 class Gateway(Protocol):

@@ -27,6 +27,7 @@ from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
     from pintuan.money.payments.decision import LockedOrder
+    from sql import Connection
 
 FIRST_RETRY_MS: Final = 300
 RETRY_MS_MAX: Final = 20_000
@@ -175,7 +176,7 @@ async def _write(
     return verdicts, orders
 
 
-async def _judge(connection: store.Connection, cards: Mapping[str, str | None]) -> dict[str, JudgedCard]:
+async def _judge(connection: Connection, cards: Mapping[str, str | None]) -> dict[str, JudgedCard]:
     """Judges cards by order id; only where a deal limits new ones is anything locked for it, and counted."""
     judged = await store.judge_cards(connection, cards)
     limited = {card.group_id for card in judged.values() if card.takes_new_seat and card.group_id is not None}
@@ -184,7 +185,7 @@ async def _judge(connection: store.Connection, cards: Mapping[str, str | None]) 
     return limit_new_cards(judged, await store.count_new_cards(connection, list(limited)))
 
 
-async def _note(connection: store.Connection, one: Finished) -> None:
+async def _note(connection: Connection, one: Finished) -> None:
     """Tells the log what an operator said became of an operation, together with what follows from it."""
     claim = one.claim
     name = idempotency_key_of(claim.order_id, claim.kind, claim.operation_no)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from pintuan.money.payments.decision import Claim, Decision, JudgedCard, LockedOrder
 from sql import load_queries
@@ -12,11 +12,11 @@ from sql import load_queries
 if TYPE_CHECKING:
     import asyncpg
 
+    from sql import Connection
+
 QUERIES: Final = load_queries("payments")
 # For so long a card whose capture failed takes no seat in a group, unless another capture of it succeeds.
 FAILED_CARD_MS: Final = 30 * 24 * 3_600_000
-
-Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from sql import load_queries
 
 if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
+    from sql import Connection
 
-    Connection: TypeAlias = PoolConnectionProxy
 
 REFUNDS = load_queries("refunds")
 

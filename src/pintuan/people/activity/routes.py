@@ -21,7 +21,7 @@ from pintuan.http.pagination import (
 from pintuan.http.parameters import InjectedResources
 from pintuan.people.activity import store
 from pintuan.people.activity.schemas import ActedBy, Activity, Change
-from pintuan.selling.sales.service import merchant_of
+from pintuan.people.merchants.service import merchant_of
 
 ActionParameter: TypeAlias = Annotated[
     str | None,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-ActorRole: TypeAlias = Literal["merchant", "admin", "operator"]
-Credential: TypeAlias = Literal["token", "api_key", "command"]
+from pintuan.base.auth.principal import ActorRole, Credential
 
 
 class ActedBy(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pintuan.people.activity.schemas import ActorRole, Credential
+from pintuan.base.auth.principal import ActorRole, Credential
 from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
-    from pintuan.http.pagination import Cursor
+    from pintuan.base.wire.cursors import Cursor
 
 QUERIES: Final = load_queries("activity")
 ADDRESSES_KEPT_MS: Final = 90 * 24 * 3_600_000

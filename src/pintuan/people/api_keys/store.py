@@ -15,17 +15,10 @@ if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
-    from pintuan.http.pagination import Cursor
+    from pintuan.base.wire.cursors import Cursor
     from pintuan.people.api_keys.key_text import Claimed
 
 API_KEYS = load_queries("api_keys")
-PRODUCTS = load_queries("products")
-
-
-async def lock_merchant(connection: PoolConnectionProxy, merchant_id: str) -> None:
-    """Locks the merchant's row, which is made for one that is new."""
-    await connection.execute(PRODUCTS["insert_merchant"], merchant_id)
-    await connection.execute(API_KEYS["lock_merchant"], merchant_id)
 
 
 async def count_keys(connection: PoolConnectionProxy, merchant_id: str) -> int:

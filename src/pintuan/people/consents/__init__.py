@@ -1,1 +1,1 @@
-"""Consents."""
+"""Who wants no messages of a kind any more."""

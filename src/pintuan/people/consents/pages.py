@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pintuan.base.locales import Translations
-    from pintuan.reach.invites.store import Topic
+    from pintuan.people.consents.store import Topic
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

@@ -14,11 +14,11 @@ from cryptography.fernet import InvalidToken
 
 from groups.setbacks import Setbacks
 from pintuan.base.errors import NotFound
+from pintuan.people.consents import store
+from pintuan.people.consents.store import Topic
 from pintuan.people.contacts.contacts import Contact, ContactKind
 from pintuan.people.contacts.sealed import open_contact, seal_contact
 from pintuan.people.notifications import store as notifications
-from pintuan.reach.invites import store
-from pintuan.reach.invites.store import Topic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

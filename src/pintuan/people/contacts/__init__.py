@@ -1,1 +1,1 @@
-"""Contacts."""
+"""Addresses of people: read, compared by hashes, and kept encrypted."""

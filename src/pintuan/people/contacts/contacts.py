@@ -10,8 +10,9 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from pintuan.base.errors import FieldError, InvalidInput
-from pintuan.people.identity.schemas import EMAIL_LENGTH_MAX, PHONE_LENGTH_MAX
-from pintuan.people.notifications.message import Channel, recipient_digests
+from pintuan.people.contacts.channels import Channel
+from pintuan.people.contacts.digests import recipient_digests
+from pintuan.people.contacts.limits import EMAIL_LENGTH_MAX, PHONE_LENGTH_MAX
 
 if TYPE_CHECKING:
     from pintuan.base.keyring import Keyring

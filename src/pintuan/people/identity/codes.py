@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from groups.errors import Overloaded
 from groups.ids import new_id
-from pintuan.base import limits
 from pintuan.base.errors import InvalidInput
+from pintuan.base.limits import count, count_where_room, refuse_above
 from pintuan.base.locales import DEFAULT_LANGUAGE, translations_for
-from pintuan.people.identity import store
+from pintuan.people.identity import limits, store
 from pintuan.people.identity.store import Account
 from pintuan.people.notifications.channels import channels_of
 from pintuan.people.notifications.message import Message
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from pintuan.base.keyring import Keyring
     from pintuan.base.locales import Language
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.people.contacts.contacts import Contact
-    from pintuan.people.identity.store import AskedCode, Connection
+    from pintuan.people.identity.store import AskedCode
+    from sql import Connection
 
 CODE_DIGITS: Final = 6
 CODE_LIFETIME_S: Final = 600
@@ -151,14 +152,14 @@ async def _is_newest(
     if newest is None:
         return False
     for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
-        await limits.refuse_above(connection, limit, contact_digests[0])
-    await limits.refuse_above(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
+        await refuse_above(connection, limit, contact_digests[0])
+    await refuse_above(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
     if _matches(newest.code_digest, digests):
         return True
     await store.count_attempt(connection, newest)
     for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
-        await limits.count_where_room(connection, limit, contact_digests[0])
-    await limits.count_where_room(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
+        await count_where_room(connection, limit, contact_digests[0])
+    await count_where_room(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
     return False
 
 
@@ -167,14 +168,14 @@ async def _count_code(
 ) -> None:
     """Counts a code that is asked for, where messages to the contact arrive; raises RateLimited."""
     for limit in limits.CODES_PER_CALLER:
-        await limits.count(connection, limit, _caller_digest(mailbox_digest, client_digest))
+        await count(connection, limit, _caller_digest(mailbox_digest, client_digest))
     known = await store.is_known_client(
         connection, contact_digests, client_digest, known_ms=limits.CLIENT_KNOWN_MS
     )
     if not known:
         for limit in limits.CODES_FOR_STRANGERS:
-            await limits.count(connection, limit, mailbox_digest)
-    await limits.count(connection, limits.CODES_PER_CLIENT, client_digest)
+            await count(connection, limit, mailbox_digest)
+    await count(connection, limits.CODES_PER_CLIENT, client_digest)
 
 
 def client_digest_of(keyring: Keyring, client_key: str) -> bytes:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from litestar import MediaType, Router, delete, get, post
-from litestar.openapi import ResponseSpec
+from litestar import get, post
 from litestar.params import JSONBody
-from litestar.response import Stream
 
 from pintuan.base.auth import Principal, check_role, requires_role
 from pintuan.base.auth.middleware import PUBLIC_OPTION
@@ -22,7 +20,6 @@ from pintuan.people.identity.schemas import (
     CodeGrant,
     CodeRequest,
     CodeSent,
-    Export,
     Me,
     RefreshGrant,
     Revocation,
@@ -96,35 +93,11 @@ async def revoke_session(data: JSONBody[Revocation], resources: InjectedResource
 @get("/v1/me", tags=["identity"], guards=[requires_role("buyer")], summary="Who I am")
 async def get_me(request: ApiRequest, resources: InjectedResources) -> Me:
     """Answers the caller's account and contacts."""
-    return await service.get_me(resources, _caller(request))
+    return await service.get_me(resources, caller_of(request))
 
 
-@get(
-    "/v1/me/export",
-    tags=["identity"],
-    guards=[requires_role("buyer")],
-    summary="Everything kept about me",
-    media_type=MediaType.JSON,
-    responses={
-        200: ResponseSpec(Export, description="One document, sent as it is read.", generate_examples=False)
-    },
-)
-async def export_me(request: ApiRequest, resources: InjectedResources) -> Stream:
-    """Answers one document with everything that is kept about the caller."""
-    parts = await service.export(resources, _caller(request))
-    return Stream(parts, media_type=MediaType.JSON, headers={"cache-control": "no-store"})
-
-
-@delete("/v1/me", tags=["identity"], guards=[requires_role("buyer")], summary="Forget me")
-async def erase_me(request: ApiRequest, resources: InjectedResources) -> None:
-    """Erases the caller: account, contacts, sessions and messages now, orders that run when they have ended.
-
-    Orders are kept without a name, because sums are made of them. The access token stops working.
-    """
-    await service.erase(resources, _caller(request))
-
-
-def _caller(request: ApiRequest) -> Principal:
+def caller_of(request: ApiRequest) -> Principal:
+    """Returns the buyer who calls."""
     return check_role(request.user, BUYERS)
 
 
@@ -132,6 +105,4 @@ def _contact_of(data: CodeRequest | CodeGrant, resources: InjectedResources) -> 
     return contact_of(data.email, data.phone, fictional=resources.settings.env == "dev")
 
 
-ROUTES: Final = [
-    Router("/", route_handlers=[send_code, issue_tokens, revoke_session, get_me, export_me, erase_me])
-]
+HANDLERS: Final = [send_code, issue_tokens, revoke_session, get_me]

@@ -26,9 +26,10 @@ from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
     from pintuan.base.locales import Language
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.people.contacts.contacts import Contact
-    from pintuan.people.identity.store import Account, Connection
+    from pintuan.people.identity.store import Account
+    from sql import Connection
 
 TOKEN_PREFIX: Final = "ptr_"  # noqa: S105 - this begins every token and is no secret.
 FAMILY_BYTES: Final = 16

@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
     from pintuan.base.locales import Language
     from pintuan.people.contacts.contacts import Contact
+    from sql import Connection
 
-    Connection: TypeAlias = PoolConnectionProxy
     # A row's time of creation and its id.
     Place: TypeAlias = tuple[datetime, str]
 
@@ -76,31 +75,6 @@ class Session(msgspec.Struct, frozen=True):
     refreshed_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
-
-
-async def lock_window(connection: Connection, scope: str, key_digest: bytes) -> None:
-    """Locks one key of a limit until the transaction ends."""
-    await connection.execute(IDENTITY["lock_window"], scope, key_digest)
-
-
-async def count_in_window(
-    connection: Connection, scope: str, key_digest: bytes, *, window_ms: int, count_max: int, times: int
-) -> bool:
-    """Counts `times` more if there is room for all; the key must be locked. Returns whether there was."""
-    counted = await connection.fetchval(
-        IDENTITY["count_in_window"], scope, key_digest, window_ms, count_max, times
-    )
-    return counted is not None
-
-
-async def window_wait_ms(
-    connection: Connection, scope: str, key_digest: bytes, *, window_ms: int, count_max: int
-) -> int | None:
-    """Returns in how many ms there is room again; None when there is now."""
-    wait_ms: int | None = await connection.fetchval(
-        IDENTITY["window_wait_ms"], scope, key_digest, window_ms, count_max
-    )
-    return wait_ms
 
 
 async def put_code(
@@ -256,13 +230,6 @@ async def list_sessions(connection: Connection, account_id: str, *, limit: int) 
     """Returns an account's newest sessions."""
     rows = await connection.fetch(IDENTITY["list_sessions"], account_id, limit)
     return [Session(**row) for row in rows]
-
-
-async def export_orders(
-    pool: asyncpg.Pool, buyer_id: str, *, after: Place | None, limit: int
-) -> list[asyncpg.Record]:
-    """Returns a page of a buyer's orders as rows of `orders_shown` with what the buyer told about them."""
-    return await pool.fetch(IDENTITY["export_orders"], buyer_id, *(after or (None, None)), limit)
 
 
 async def purge(pool: asyncpg.Pool, *, session_age_ms: int, known_ms: int, limit: int) -> int:

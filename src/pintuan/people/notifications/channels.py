@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from pintuan.base.outgoing.addresses import Resolver
     from pintuan.base.settings.settings import Settings
-    from pintuan.people.notifications.message import Channel, Message
+    from pintuan.people.contacts.channels import Channel
+    from pintuan.people.notifications.message import Message
 
 # Shorter than a stopping worker waits for its jobs.
 DELIVERY_TIMEOUT_S: Final = 6.0

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.base.keyring import Keyring
+    from pintuan.people.contacts.channels import Channel
     from pintuan.people.notifications.channels import Notifier
-    from pintuan.people.notifications.message import Channel, Message
+    from pintuan.people.notifications.message import Message
     from pintuan.people.notifications.store import Ending, Taken
 
 ATTEMPTS_MAX: Final = 6

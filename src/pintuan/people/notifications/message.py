@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
 import msgspec
 
-if TYPE_CHECKING:
-    from pintuan.base.keyring import Keyring
-
-Channel: TypeAlias = Literal["email", "sms", "push"]
+from pintuan.people.contacts.channels import Channel
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,9 +27,3 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     id: str = ""
     instead: Message | None = None
-
-
-def recipient_digests(keyring: Keyring, channel: Channel, address: str) -> list[bytes]:
-    """Returns the keyed hashes (HMAC-SHA-256) an address may be kept under, the current one first."""
-    text = f"{channel}:{address}".encode()
-    return [hmac.digest(key, text, hashlib.sha256) for key in keyring.subkeys("contact").values()]

@@ -14,6 +14,8 @@ import msgspec
 import phonenumbers
 from phonenumbers import timezone
 
+from pintuan.base.settings.values import NO_HOURS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -28,7 +30,6 @@ _ZONES: Final[dict[Language, str]] = {
     "fr": "Europe/Paris",
 }
 _UNKNOWN: Final = "Etc/Unknown"
-NEVER: Final = "off"
 IN_PRODUCTION: Final = "21-9"
 
 
@@ -64,8 +65,8 @@ class QuietHours(msgspec.Struct, frozen=True):
 
 def quiet_hours_of(settings: Settings) -> QuietHours | None:
     """Returns when messages that can wait do: as set, else in production 21 to 9, and never in dev."""
-    text = settings.quiet_hours or (IN_PRODUCTION if settings.env == "production" else NEVER)
-    return None if text == NEVER else QuietHours(*map(int, text.split("-")))
+    text = settings.quiet_hours or (IN_PRODUCTION if settings.env == "production" else NO_HOURS)
+    return None if text == NO_HOURS else QuietHours(*map(int, text.split("-")))
 
 
 def zones_of(contact: Contact, language: Language) -> tuple[str, ...]:

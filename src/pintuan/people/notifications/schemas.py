@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from pintuan.people.notifications.message import Channel
+from pintuan.base.wire.times import moment
+from pintuan.people.contacts.channels import Channel
 
 
 class OutboxItem(msgspec.Struct, frozen=True):
@@ -41,3 +44,19 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     timestamp: datetime
     data: Push
+
+
+class ExportedNotification(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that was sent; what it said is not kept."""
+
+    id: Annotated[str, Meta(description="Names the message.", examples=["ntf_0192f0c1a2b3"])]
+    kind: Annotated[str, Meta(description="What it was about.", examples=["sign_in_code"])]
+    channel: Annotated[
+        Literal["email", "sms", "push"], Meta(description="How it was sent.", examples=["email"])
+    ]
+    state: Annotated[
+        Literal["due", "in_flight", "sent", "failed", "expired"],
+        Meta(description="What became of it.", examples=["sent"]),
+    ]
+    created_at: Annotated[datetime, moment("When it was written.")]
+    ended_at: Annotated[datetime | None, moment("When it was delivered or given up.")]

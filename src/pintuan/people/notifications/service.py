@@ -13,15 +13,17 @@ import msgspec
 from cryptography.fernet import InvalidToken
 
 from groups.ids import new_id
+from pintuan.people.contacts.digests import recipient_digests
 from pintuan.people.notifications import store
-from pintuan.people.notifications.message import Message, recipient_digests
+from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.schemas import OutboxItem
 
 if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.base.keyring import Keyring
-    from pintuan.people.notifications.store import Connection, Taken
+    from pintuan.people.notifications.store import Taken
+from sql import Connection
 
 OUTBOX_SIZE_MAX: Final = 200
 _NO_DIGITS: Final = re.compile(r"[^0-9]+")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from groups.setbacks import Broom
-from pintuan.people.notifications.message import Channel
+from pintuan.people.contacts.channels import Channel
 from sql import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
-    Connection: TypeAlias = PoolConnectionProxy
+    from sql import Connection
+
 
 NOTIFICATIONS = load_queries("notifications")
 

@@ -1,1 +1,1 @@
-"""Personal."""
+"""What is kept about a person: given to them as one document, and forgotten when they ask for it."""

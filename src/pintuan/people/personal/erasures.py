@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
-import msgspec
 import structlog
 
 from groups.setbacks import Setbacks
-from pintuan.base.auth.verifier import REFUSED_HERE_S
-from pintuan.base.errors import Unauthenticated
 from pintuan.buying.archive.store import bring_back_of_erased
+from pintuan.buying.orders.personal import Step, scrub_orders
+from pintuan.people.identity.erased import TOKENS_MS
 from pintuan.shop.deals.service import tell_lanes
 from sql import load_queries
 from sql.retry import retry_serialization
@@ -33,14 +31,9 @@ if TYPE_CHECKING:
 
     from groups.engine import GroupEngine
     from groups.setbacks import Work
-    from pintuan.people.identity.store import Connection
+    from sql import Connection
 
-ERASURES = load_queries("erasures")
-IDENTITY = load_queries("identity")
-REFUNDS = load_queries("refunds")
 
-# No access token that was issued before an erasure is alive this long after it.
-TOKENS_MS: Final = round(REFUSED_HERE_S * 1000)
 ALIAS_BYTES: Final = 12
 ORDERS_PER_STEP: Final = 200
 DEALS_TOLD_AT_ONCE_MAX: Final = 8
@@ -55,29 +48,8 @@ STORE_TROUBLE: Final = (
     OSError,
 )
 
-_logger = structlog.get_logger("pintuan.people.identity")
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What one transaction took a person out of."""
-
-    orders: int
-    deal_ids: list[str]
-
-
-async def recently_erased_subjects(pool: asyncpg.Pool) -> list[str]:
-    """Returns the subjects whose access tokens must be refused, though they have not expired."""
-    rows = await pool.fetch(IDENTITY["recently_erased_subjects"], TOKENS_MS)
-    return [row["subject"] for row in rows]
-
-
-async def require_not_erased(pool: asyncpg.Pool, subject: str) -> None:
-    """Raises Unauthenticated for a token that is older than the erasure of its subject.
-
-    The verifier does so too, in every process within seconds; here it holds at once.
-    """
-    if await pool.fetchval(ERASURES["is_erased"], subject, TOKENS_MS):
-        raise Unauthenticated("The account this token was issued to is gone.")
+ERASURES: Final = load_queries("erasures")
+_logger = structlog.get_logger("pintuan.people.personal")
 
 
 async def insert_erasure(connection: Connection, subject: str) -> None:
@@ -138,30 +110,10 @@ class Eraser:
                 return Step(0, [])
             await bring_back_of_erased(connection, subject, tokens_ms=TOKENS_MS, limit=orders_max)
             ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, orders_max)
-            step = await _scrub_orders(connection, subject, erasure["alias"], [row["id"] for row in ended])
+            step = await scrub_orders(connection, subject, erasure["alias"], [row["id"] for row in ended])
             await connection.execute(ERASURES["finish_erasure"], subject, TOKENS_MS)
             if step.orders < orders_max:
                 await connection.execute(ERASURES["look_later"], subject, LOOK_MIN_MS, LOOK_MAX_MS)
         if step.orders:
             _logger.info("orders scrubbed", orders=step.orders, deals=len(step.deal_ids))
         return step
-
-
-async def _scrub_orders(connection: Connection, subject: str, alias: str, order_ids: list[str]) -> Step:
-    """Moves locked orders to the alias, and with them the units that limits and lanes count."""
-    if not order_ids:
-        return Step(0, [])
-    rows = await connection.fetch(ERASURES["scrub_orders"], order_ids, alias)
-    await connection.execute(REFUNDS["forget_reasons"], order_ids, alias)
-    units: Counter[str] = Counter()
-    for row in rows:
-        units[row["deal_id"]] += row["units"]
-    deal_ids = sorted(units)
-    moved = [units[deal_id] for deal_id in deal_ids]
-    await connection.fetch(ERASURES["lock_buyers"], deal_ids, subject, alias)
-    await connection.execute(ERASURES["add_units"], alias, deal_ids, moved)
-    await connection.execute(ERASURES["take_units"], subject, deal_ids, moved)
-    await connection.execute(ERASURES["drop_buyers"], subject, deal_ids)
-    for deal_id in deal_ids:
-        await connection.execute(ERASURES["raise_forgetful_lanes"], deal_id)
-    return Step(len(rows), deal_ids)

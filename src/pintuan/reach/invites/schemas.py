@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.base.wire.patterns import TEXT_PATTERN
+from pintuan.base.wire.times import moment
 from pintuan.buying.groups.schemas import OrderStatus
 from pintuan.people.identity.schemas import EmailText, PhoneText
 
@@ -187,3 +188,21 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
 
     deal_id: Annotated[str, Meta(description="The deal.", examples=["deal_0192f0c1a2b3"])]
     channels: Annotated[list[FunnelChannel], Meta(description="One for each way.")]
+
+
+class ExportedInvite(msgspec.Struct, frozen=True, kw_only=True):
+    """An invitation the person sent."""
+
+    group_id: Annotated[str, Meta(description="To which group.", examples=["grp_0192f0c1a2b3"])]
+    channel: Annotated[
+        Literal["email", "sms", "push"], Meta(description="How it was sent.", examples=["email"])
+    ]
+    recipient: Annotated[
+        str | None,
+        Meta(
+            description="Whom it went to, in part; null some days after the group's deadline.",
+            examples=["b…@example.com"],
+        ),
+    ]
+    created_at: Annotated[datetime, moment("When it was asked for.")]
+    opened_at: Annotated[datetime | None, moment("When its link was first followed.")]

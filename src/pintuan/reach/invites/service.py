@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Final
 from groups.errors import GroupClosed, RateLimited
 from pintuan.base import limits as windows
 from pintuan.base.errors import FieldError, Forbidden, InvalidInput, NotFound
+from pintuan.base.limits_store import lock_window
 from pintuan.base.locales import money
 from pintuan.base.wire.money import Money
 from pintuan.people.consents.service import NOTIFICATION_KIND, stop_url_of
+from pintuan.people.consents.store import unsubscribed
 from pintuan.people.contacts.contacts import Contact, contact_of
+from pintuan.people.contacts.digests import recipient_digests
 from pintuan.people.contacts.sealed import mask, open_contact, seal_contact
-from pintuan.people.identity.store import lock_window
+from pintuan.people.identity.erased import require_not_erased
 from pintuan.people.notifications.channels import channels_of
-from pintuan.people.notifications.message import recipient_digests
 from pintuan.people.notifications.quiet_hours import quiet_hours_of, zones_of
 from pintuan.people.notifications.service import enqueue
-from pintuan.people.personal.erasures import require_not_erased
 from pintuan.reach.invites import limits, store
 from pintuan.reach.invites.messages import message_of
 from pintuan.reach.invites.schemas import Invite, InviteCounts, InviteOutcome, Invites, InviteState
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pintuan.base.locales import Language
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.reach.invites.schemas import NewInvites, Recipient
-    from pintuan.reach.invites.store import Connection, InvitedGroup, SentInvite
+    from pintuan.reach.invites.store import InvitedGroup, SentInvite
+from sql import Connection
 
 CODE_BYTES: Final = 12
 
@@ -130,7 +132,7 @@ class _Inviting:
             await lock_window(self._connection, limits.INVITES_PER_RECIPIENT.scope, digest)
         candidates = [digest for some in digests.values() for digest in some]
         known = await store.known_recipients(self._connection, self._group_id, self._inviter_id, candidates)
-        unwilling = await store.unsubscribed(self._connection, candidates, NOTIFICATION_KIND)
+        unwilling = await unsubscribed(self._connection, candidates, NOTIFICATION_KIND)
         mine = {
             contact.mailbox for contact, some in digests.items() if any(known.get(digest) for digest in some)
         }

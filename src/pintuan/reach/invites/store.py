@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from groups.setbacks import Broom
-from pintuan.people.notifications.message import Channel
+from pintuan.people.contacts.channels import Channel
+from pintuan.people.merchants.references import reference_of
 from pintuan.reach.invites.schemas import Referral
-from pintuan.selling.sales.store import reference_of
 from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
-    from pintuan.http.pagination import Cursor
+    from pintuan.base.wire.cursors import Cursor
+    from sql import Connection
 
-    Connection: TypeAlias = PoolConnectionProxy
 
 INVITES = load_queries("invites")
-
-Topic: TypeAlias = Literal["invite", "nudge"]
-"""What somebody can want no more of; messages have it as their kind."""
 
 
 class InvitedGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,16 +52,6 @@ class SentInvite(msgspec.Struct, frozen=True, kw_only=True):
     notification_state: Literal["due", "in_flight", "sent", "failed", "expired"] | None
     joined: bool
     authorised: bool
-
-
-class ExportedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An invitation as its sender may take it away; `sealed` is whom it went to."""
-
-    group_id: str
-    channel: Channel
-    sealed: bytes | None
-    created_at: datetime
-    opened_at: datetime | None
 
 
 class ChannelSums(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,12 +90,6 @@ async def known_recipients(
     """Returns those invited to the group before, each with whether it was by this inviter."""
     rows = await connection.fetch(INVITES["known_recipients"], group_id, inviter_id, digests)
     return {row["recipient_digest"]: row["mine"] for row in rows}
-
-
-async def unsubscribed(connection: Connection, digests: Sequence[bytes], topic: Topic) -> set[bytes]:
-    """Returns those of the hashes whose owners want no messages of a kind."""
-    rows = await connection.fetch(INVITES["unsubscribed"], digests, topic)
-    return {row["recipient_digest"] for row in rows}
 
 
 async def insert_invite(
@@ -157,52 +137,10 @@ async def list_invites(pool: asyncpg.Pool, group_id: str, inviter_id: str, *, li
     return [SentInvite(**row) for row in rows]
 
 
-async def export_invites(connection: Connection, inviter_id: str, *, limit: int) -> list[ExportedRow]:
-    """Returns the newest invitations a person sent, to any group."""
-    rows = await connection.fetch(INVITES["export_invites"], inviter_id, limit)
-    return [ExportedRow(**row) for row in rows]
-
-
-async def note_opened(pool: asyncpg.Pool, share_code: str, code: str) -> None:
-    """Notes that a personal link was followed; one that was before, or leads nowhere, changes nothing."""
-    await pool.execute(INVITES["note_opened"], share_code, code)
-
-
-async def unsubscribe(
-    connection: Connection, recipient_digest: bytes, topic: Topic, *, kid: str, sealed: bytes
-) -> None:
-    """Notes that somebody wants no messages of a kind; twice is once."""
-    await connection.execute(INVITES["unsubscribe"], recipient_digest, topic, kid, sealed)
-
-
-async def unsubscribes_to_reseal(pool: asyncpg.Pool, kid: str, *, limit: int) -> list[str]:
-    """Returns what names up to `limit` whose hash another key than `kid` made."""
-    return [row["id"] for row in await pool.fetch(INVITES["unsubscribes_to_reseal"], kid, limit)]
-
-
-async def stale_unsubscribes(
-    connection: Connection, kid: str, names: Sequence[str]
-) -> dict[tuple[bytes, Topic], bytes]:
-    """Locks those whose hash another key than `kid` made; returns what is sealed, for each."""
-    rows = await connection.fetch(INVITES["stale_unsubscribes"], kid, names)
-    return {(row["recipient_digest"], row["kind"]): row["sealed"] for row in rows}
-
-
-async def drop_unsubscribe(connection: Connection, recipient_digest: bytes, topic: Topic) -> None:
-    """Takes back one hash."""
-    await connection.execute(INVITES["drop_unsubscribe"], recipient_digest, topic)
-
-
 async def forget_recipients(pool: asyncpg.Pool, limit: int) -> int:
     """Forgets up to `limit` recipients whose time is over; returns how many."""
     broom = Broom(pool, "recipients", due=INVITES["recipients_to_forget"], drop=INVITES["forget_recipients"])
     return await broom.sweep(limit)
-
-
-async def drop_person(connection: Connection, person_id: str, digests: Sequence[bytes]) -> None:
-    """Forgets the invitations a person sent or was sent, and takes back what was not sent yet."""
-    await connection.execute(INVITES["drop_messages_of_inviter"], person_id)
-    await connection.execute(INVITES["drop_invites"], person_id, digests)
 
 
 async def members_by_inviter(

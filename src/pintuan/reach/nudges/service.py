@@ -14,11 +14,11 @@ import msgspec
 from groups.setbacks import Setbacks
 from pintuan.base.locales import DEFAULT_LANGUAGE, language_of
 from pintuan.people.consents.service import stop_url_of
+from pintuan.people.consents.store import unsubscribed
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.notifications.channels import channels_of
 from pintuan.people.notifications.quiet_hours import quiet_hours_of, zones_of
 from pintuan.people.notifications.service import enqueue
-from pintuan.reach.invites.store import unsubscribed
 from pintuan.reach.nudges import store
 from pintuan.reach.nudges.messages import message_of
 from pintuan.reach.nudges.timing import LATE_MAX, OUTCOME_LATE_MAX, near_of, verdict_of
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from pintuan.base.locales import Language
     from pintuan.base.settings.settings import Settings
     from pintuan.people.notifications.message import Message
-    from pintuan.reach.nudges.store import Connection, DueNudge, Member, Place
+    from pintuan.reach.nudges.store import DueNudge, Member, Place
+from sql import Connection
 
 MEMBERS_PER_ROUND: Final = 100
 """Of each nudge."""

@@ -12,9 +12,9 @@ from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
-    Connection: TypeAlias = PoolConnectionProxy
+    from sql import Connection
+
 
 NUDGES = load_queries("nudges")
 

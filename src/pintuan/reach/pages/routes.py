@@ -17,7 +17,7 @@ from pintuan.http.client_address import limit_key_of
 from pintuan.http.parameters import InjectedResources, require_idempotency_key
 from pintuan.http.problems import problem_of
 from pintuan.people.identity import codes, sessions
-from pintuan.reach.invites.store import note_opened
+from pintuan.reach.links.store import note_opened
 from pintuan.reach.pages import service, wording
 from pintuan.reach.pages.forms import contact_in, order_in, read_form
 from pintuan.reach.pages.rendering import ASSETS, asset, redirect, render
@@ -26,7 +26,7 @@ from pintuan.reach.pages.visitor import check_form, new_visitor, set_cookie
 
 if TYPE_CHECKING:
     from groups.placement import Verb
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.people.contacts.contacts import Contact
     from pintuan.reach.pages.view import GroupView
     from pintuan.reach.pages.visitor import Visitor

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pintuan.base.auth import Principal
     from pintuan.base.locales import Translations
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
     from pintuan.buying.groups.schemas import JoinableGroup
     from pintuan.http.bodies import ApiRequest
 

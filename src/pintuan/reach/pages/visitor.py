@@ -23,8 +23,8 @@ from pintuan.reach.pages.store import account_of_session
 if TYPE_CHECKING:
     from pintuan.base.auth import Principal
     from pintuan.base.keyring import Keyring
+    from pintuan.base.process import Resources
     from pintuan.base.settings.settings import Settings
-    from pintuan.bootstrap import Resources
     from pintuan.http.bodies import ApiRequest
 
 COOKIE_LENGTH_MAX: Final = 2048

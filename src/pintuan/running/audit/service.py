@@ -16,8 +16,8 @@ from groups.lane_store import LaneStore
 from groups.reconciler import LANES_PER_PAGE, ORPHAN_AGE_MS
 from groups.settlement import decide
 from pintuan.running.audit import store
-from pintuan.running.audit.store import CHECKS, NOTICES, OFFENDERS_MAX, Connection, Offender
-from sql import load_queries
+from pintuan.running.audit.store import CHECKS, NOTICES, OFFENDERS_MAX, Offender
+from sql import Connection, load_queries
 
 LANES: Final = load_queries("lanes")
 # A seat becomes an orphan after the first, and a sweep frees it within the second.

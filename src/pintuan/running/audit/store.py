@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 
-from sql import load_queries
+from sql import Connection, load_queries
 
 AUDIT = load_queries("audit")
-Connection: TypeAlias = "PoolConnectionProxy"
 
 # More offenders than a person reads at once; the count says when there may be more.
 OFFENDERS_MAX: Final = 100

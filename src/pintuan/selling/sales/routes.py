@@ -17,6 +17,7 @@ from pintuan.http.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.http.filters import FILTER_CHARS_MAX, FILTER_PATTERN, TIME, SellerParameter, time_of
 from pintuan.http.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, decode_cursor
 from pintuan.http.parameters import InjectedResources
+from pintuan.people.merchants.service import merchant_of
 from pintuan.selling.sales import service
 from pintuan.selling.sales.schemas import Sale, SoldGroup
 from pintuan.selling.sales.sheet import sheet_of
@@ -70,7 +71,7 @@ async def list_sales(
     cursor: CursorParameter = None,
 ) -> Response[Page[Sale]]:
     """Answers a page of orders with what fulfilment needs; the address comes with the payment."""
-    seller = service.merchant_of(check_role(request.user, SELLERS), merchant_id)
+    seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     wanted = _wanted(deal_id, group_id, status, created_from, created_to)
     page = await service.list_sales(resources, seller, wanted, after=decode_cursor(cursor), limit=limit)
     return conditional(request, page)
@@ -93,7 +94,7 @@ async def export_sales(
 
     Where there are more, the `Link` header names the next part with `rel="next"` (RFC 8288).
     """
-    seller = service.merchant_of(check_role(request.user, SELLERS), merchant_id)
+    seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     wanted = _wanted(deal_id, group_id, status, created_from, created_to)
     page = await service.list_sales(resources, seller, wanted, after=decode_cursor(cursor), limit=limit)
     headers = {"content-disposition": 'attachment; filename="orders.csv"', "cache-control": "no-store"}
@@ -134,7 +135,7 @@ async def list_sold_groups(
     cursor: CursorParameter = None,
 ) -> Response[Page[SoldGroup]]:
     """Answers a page of groups with their units, orders by status, and revenue so far."""
-    seller = service.merchant_of(check_role(request.user, SELLERS), merchant_id)
+    seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     page = await service.list_groups(
         resources, seller, deal_id=deal_id, status=status, after=decode_cursor(cursor), limit=limit
     )

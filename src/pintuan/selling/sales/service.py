@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pintuan.base.errors import Forbidden, InvalidInput, NotFound
+from pintuan.base.errors import NotFound
 from pintuan.base.wire.money import Money
 from pintuan.base.wire.page import Page
 from pintuan.buying.groups.store import select_groups
@@ -20,26 +20,12 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.base.auth import Principal
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
+    from pintuan.base.wire.cursors import Cursor
     from pintuan.buying.groups.schemas import Group, GroupStatus
-    from pintuan.http.pagination import Cursor
     from pintuan.selling.sales.store import GroupSums, SalesFilter
 
 _NOTHING_SOLD = store.GroupSums(orders_by_status={}, units=0, captured_minor=0, refunded_minor=0)
-
-
-def merchant_of(seller: Principal, merchant_id: str | None) -> str:
-    """Returns whose sales are meant: a merchant's own, or those of the merchant an admin names.
-
-    Raises Forbidden when a merchant names another one, InvalidInput when an admin names none.
-    """
-    if seller.role == "merchant":
-        if merchant_id not in (None, seller.subject):
-            raise Forbidden("Only an admin may look at another merchant's sales.")
-        return seller.subject
-    if merchant_id is None:
-        raise InvalidInput.of("merchant_id", "is required of an admin")
-    return merchant_id
 
 
 async def list_sales(

@@ -11,13 +11,14 @@ import msgspec
 
 from pintuan.buying.groups.schemas import GroupStatus, OrderStatus
 from pintuan.buying.groups.store import CHARGED, order_of
+from pintuan.people.merchants.references import REFERENCE_BYTES, reference_of
 from pintuan.selling.sales.schemas import Sale
 from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from pintuan.http.pagination import Cursor
+    from pintuan.base.wire.cursors import Cursor
 
 QUERIES: Final = load_queries("selling")
 ORDER_STATUSES: Final[tuple[OrderStatus, ...]] = get_args(OrderStatus)
@@ -25,7 +26,6 @@ GROUP_STATUSES: Final[tuple[GroupStatus, ...]] = get_args(GroupStatus)
 ENDED: Final[frozenset[OrderStatus]] = frozenset(
     {"declined", "expired", "cancelled", "released", "payment_failed"}
 )
-REFERENCE_BYTES: Final = 16
 _EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 Place: TypeAlias = tuple[str, datetime]
@@ -106,12 +106,6 @@ async def sum_groups(pool: asyncpg.Pool, group_ids: Sequence[str]) -> dict[str, 
     return {
         group_id: _sums_of([row for row in rows if row["group_id"] == group_id]) for group_id in group_ids
     }
-
-
-def reference_of(key: bytes, buyer_id: str) -> str:
-    """Returns what a merchant whose key this is knows the buyer by."""
-    digest = hmac.digest(key, buyer_id.encode(), "sha256")
-    return f"byr_{digest[:REFERENCE_BYTES].hex()}"
 
 
 def card_reference_of(key: bytes, card_digest: bytes) -> str:

@@ -3,7 +3,6 @@
 from typing import Final
 
 ENDPOINTS_PER_MERCHANT_MAX: Final = 10
-URL_CHARS_MAX: Final = 2000
 DESCRIPTION_CHARS_MAX: Final = 200
 # How long a secret that was replaced goes on signing beside its successor.
 FORMER_SECRET_MS: Final = 24 * 3_600_000

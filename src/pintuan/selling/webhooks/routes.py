@@ -32,7 +32,7 @@ from pintuan.selling.webhooks.schemas import (
 )
 
 if TYPE_CHECKING:
-    from pintuan.bootstrap import Resources
+    from pintuan.base.process import Resources
 
 ACCEPTED: Final = 202
 

@@ -8,10 +8,11 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from pintuan.base.outgoing.addresses import URL_CHARS_MAX
 from pintuan.base.wire.patterns import LINE_OR_NOTHING_PATTERN
 from pintuan.base.wire.times import Instant
 from pintuan.selling.sales.schemas import Sale, SoldGroup
-from pintuan.selling.webhooks.limits import DESCRIPTION_CHARS_MAX, REPLAYED_PER_CALL_MAX, URL_CHARS_MAX
+from pintuan.selling.webhooks.limits import DESCRIPTION_CHARS_MAX, REPLAYED_PER_CALL_MAX
 
 # The triggers of migration 0015 write these; `ping` is written for a test.
 EventType = Literal[

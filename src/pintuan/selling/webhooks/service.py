@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
@@ -22,7 +22,7 @@ from pintuan.base.outgoing.signing import new_secret, seal
 from pintuan.base.wire.times import has_utc
 from pintuan.people.activity.changes import changed, host_of, made, removed
 from pintuan.people.activity.log import note
-from pintuan.people.api_keys.store import lock_merchant
+from pintuan.people.merchants.store import insert_merchant, lock_merchant
 from pintuan.selling.webhooks import store
 from pintuan.selling.webhooks.limits import (
     ENDPOINTS_PER_MERCHANT_MAX,
@@ -54,13 +54,11 @@ from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
     from pintuan.base.keyring import Keyring
-    from pintuan.http.pagination import Cursor
+    from pintuan.base.wire.cursors import Cursor
     from pintuan.people.activity.changes import Changes
-
-    Connection: TypeAlias = PoolConnectionProxy
+    from sql import Connection
 
 
 async def count_change(pool: asyncpg.Pool, merchant_id: str) -> None:
@@ -101,6 +99,7 @@ async def create_endpoint(
 
     async def transaction() -> WebhookEndpoint:
         async with pool.acquire() as connection, connection.transaction():
+            await insert_merchant(connection, merchant_id)
             await lock_merchant(connection, merchant_id)
             if await store.count_endpoints(connection, merchant_id) >= ENDPOINTS_PER_MERCHANT_MAX:
                 raise LimitReached(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import msgspec
@@ -23,11 +23,9 @@ from sql import load_queries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncpg.pool import PoolConnectionProxy
+    from pintuan.base.wire.cursors import Cursor
+    from sql import Connection
 
-    from pintuan.http.pagination import Cursor
-
-    Connection: TypeAlias = PoolConnectionProxy
 
 WEBHOOKS: Final = load_queries("webhooks")
 

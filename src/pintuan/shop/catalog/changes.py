@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from pintuan.base.errors import FieldError, InvalidInput, NotFound
 from pintuan.people.activity.changes import changed, made
 from pintuan.people.activity.log import note
+from pintuan.people.merchants.store import lock_merchant
 from pintuan.shop.catalog import store
 from pintuan.shop.catalog.limits import VARIANTS_MAX
 from pintuan.shop.catalog.schemas import ListPrice, Product, ProductChange, Variant, VariantChange
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from pintuan.base.auth import Principal
     from pintuan.people.activity.changes import Changes
+    from sql import Connection
 
 T = TypeVar("T")
 
@@ -43,7 +45,7 @@ async def change_product(
 
     async def transaction() -> None:
         async with pool.acquire() as connection, connection.transaction():
-            await store.lock_merchant(connection, product.merchant_id)
+            await lock_merchant(connection, product.merchant_id)
             now = await store.select_product(connection, product_id)
             if now is None:
                 raise NotFound("product")
@@ -79,7 +81,7 @@ def _noted(now: Product, change: ProductChange) -> Changes:
     return changes | (made(variants=[new.sku for new in change.new_variants]) if change.new_variants else {})
 
 
-async def _write(connection: store.Connection, product: Product, change: ProductChange) -> None:
+async def _write(connection: Connection, product: Product, change: ProductChange) -> None:
     if (change.title, change.description, change.images) != (UNSET, UNSET, UNSET):
         await store.update_product(
             connection,

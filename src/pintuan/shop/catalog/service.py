@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.base.auth import Principal
-    from pintuan.http.pagination import KeyCursor
+    from pintuan.base.wire.cursors import KeyCursor
     from pintuan.shop.catalog.schemas import ProductFilter
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
-    from pintuan.http.pagination import KeyCursor
+    from pintuan.base.wire.cursors import KeyCursor
     from pintuan.shop.catalog.schemas import ProductFilter
+    from sql import Connection
 
-    Connection: TypeAlias = PoolConnectionProxy
 
 PRODUCTS = load_queries("products")
 
@@ -83,11 +82,6 @@ async def select_product(connection: asyncpg.Pool | Connection, product_id: str)
     """Returns the product, or None when no product has this id."""
     row = await connection.fetchrow(PRODUCTS["select_product"], product_id)
     return None if row is None else _product_of(row)
-
-
-async def lock_merchant(connection: Connection, merchant_id: str) -> None:
-    """Waits until no import and no other change of this merchant is writing."""
-    await connection.execute(PRODUCTS["lock_merchant"], merchant_id)
 
 
 async def update_product(

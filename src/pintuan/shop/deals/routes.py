@@ -8,7 +8,7 @@ from litestar import Response, Router, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from pintuan.base.auth import SELLERS, check_role, requires_role
-from pintuan.bootstrap import Resources
+from pintuan.base.process import Resources
 from pintuan.http.bodies import ApiRequest
 from pintuan.http.created import LOCATION_HEADERS, created
 from pintuan.http.documentation.codes import problem_codes
@@ -31,7 +31,6 @@ from pintuan.http.pagination import (
     scope_of,
 )
 from pintuan.http.parameters import InjectedResources
-from pintuan.money.payments.gateways import rules_of
 from pintuan.shop.deals import service
 from pintuan.shop.deals.schemas import Deal, DealChange, DealFilter, DealSort, DealStatus, NewDeal
 
@@ -60,7 +59,7 @@ async def create_deal(
         resources.pool,
         check_role(request.user, SELLERS),
         data,
-        rules=rules_of(resources.settings),
+        rules=resources.gateway_rules,
     )
     return created(deal, f"/v1/deals/{deal.id}")
 

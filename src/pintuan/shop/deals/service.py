@@ -41,9 +41,10 @@ if TYPE_CHECKING:
 
     from groups.engine import GroupEngine
     from pintuan.base.auth import Principal
-    from pintuan.http.pagination import KeyCursor
-    from pintuan.money.payments.gateway import GatewayRules
+    from pintuan.base.wire.cursors import KeyCursor
     from pintuan.people.activity.changes import Changes
+    from pintuan.shop.deals.charging import GatewayRules
+    from sql import Connection
 
 StatusSet = Literal["active", "paused", "ended"]
 
@@ -119,7 +120,7 @@ async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, ch
     `InvalidInput` when the end is past, or the stock would shrink or come to more than can be summed.
     """
 
-    async def decide(connection: store.Connection, deal: store.LockedDeal) -> store.LockedDeal:
+    async def decide(connection: Connection, deal: store.LockedDeal) -> store.LockedDeal:
         if deal.status == "ended":
             raise DealNotActive("The deal has ended.")
         errors = list(_change_problems(change, deal))
@@ -154,7 +155,7 @@ async def set_deal_status(
     paused or resumed.
     """
 
-    async def decide(_: store.Connection, deal: store.LockedDeal) -> store.LockedDeal:
+    async def decide(_: Connection, deal: store.LockedDeal) -> store.LockedDeal:
         if deal.status == "ended" and status_set != "ended":
             raise DealNotActive("The deal has ended.")
         return deal if deal.status == status_set else msgspec.structs.replace(deal, status_set=status_set)
@@ -166,7 +167,7 @@ async def _change(
     pool: asyncpg.Pool,
     principal: Principal,
     deal_id: str,
-    decide: Callable[[store.Connection, store.LockedDeal], Awaitable[store.LockedDeal]],
+    decide: Callable[[Connection, store.LockedDeal], Awaitable[store.LockedDeal]],
 ) -> Deal:
     async def transaction() -> None:
         async with pool.acquire() as connection, connection.transaction():
@@ -261,7 +262,7 @@ def _order_problems(per_buyer_units: int, list_price_minor: int) -> Iterator[Fie
 
 
 async def _stock_problems(
-    connection: store.Connection,
+    connection: Connection,
     merchant_id: str,
     currency: str,
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,11 +14,10 @@ from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
-    from pintuan.http.pagination import KeyCursor
+    from pintuan.base.wire.cursors import KeyCursor
+    from sql import Connection
 
-    Connection: TypeAlias = PoolConnectionProxy
 
 DEALS = load_queries("deals")
 

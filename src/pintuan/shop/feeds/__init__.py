@@ -1,1 +1,1 @@
-"""Feeds."""
+"""Product feeds of other systems, imported into the catalogue."""

@@ -14,6 +14,7 @@ from groups.ids import new_id
 from groups.looks import outlived
 from pintuan.people.activity.changes import made
 from pintuan.people.activity.log import note
+from pintuan.people.merchants.store import insert_merchant, lock_merchant
 from pintuan.shop.catalog import limits
 from pintuan.shop.feeds import store as feed_store
 from pintuan.shop.feeds.formats import BadRow, FeedError, FeedItem, Halt
@@ -22,6 +23,8 @@ from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sql import Connection
 
 BATCH_ITEMS_MAX = 500
 """A batch ends here, or a little later with the product whose rows it is in."""
@@ -86,7 +89,7 @@ class FeedImport:
         Raises `FeedError` as the reader of the rows does, after the rows before it were written, and what
         asyncpg raises; the batches before stay.
         """
-        await feed_store.insert_merchant(self.pool, self.merchant_id)
+        await insert_merchant(self.pool, self.merchant_id)
         batches = _batches(self._items(rows))
         error: FeedError | None = None
         while batch := await self._next(batches):
@@ -140,7 +143,7 @@ class FeedImport:
 
         async def transaction() -> tuple[feed_store.Written, feed_store.Written, list[FeedItem], int]:
             async with self.pool.acquire() as connection, connection.transaction():
-                await feed_store.lock_merchant(connection, self.merchant_id)
+                await lock_merchant(connection, self.merchant_id)
                 written = await feed_store.upsert_products(connection, self.merchant_id, products)
                 await feed_store.settle_skus(connection, self.merchant_id, skus)
                 stored = await feed_store.count_variants(connection, self.merchant_id, group_refs, item_refs)
@@ -163,7 +166,7 @@ class FeedImport:
             )
 
     async def _note(
-        self, connection: feed_store.Connection, products: feed_store.Written, variants: feed_store.Written
+        self, connection: Connection, products: feed_store.Written, variants: feed_store.Written
     ) -> None:
         """Tells the log what a batch changed; one that found everything as the feed has it tells nothing."""
         counts = {

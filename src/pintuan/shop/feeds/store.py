@@ -6,7 +6,7 @@ item), so that importing a feed again changes only what the feed changed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
-    Connection: TypeAlias = PoolConnectionProxy
+    from sql import Connection
+
 
 PRODUCTS = load_queries("products")
 
@@ -71,16 +71,6 @@ class StoredProduct(NamedTuple):
 
     id: str
     other_variants: int
-
-
-async def insert_merchant(pool: asyncpg.Pool, merchant_id: str) -> None:
-    """Adds the merchant unless it is known."""
-    await pool.execute(PRODUCTS["insert_merchant"], merchant_id)
-
-
-async def lock_merchant(connection: Connection, merchant_id: str) -> None:
-    """Waits until no other import of this merchant is writing."""
-    await connection.execute(PRODUCTS["lock_merchant"], merchant_id)
 
 
 async def upsert_products(

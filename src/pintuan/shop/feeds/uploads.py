@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from groups.errors import Overloaded, RateLimited
 from pintuan.base.errors import ClientGone, InvalidInput, UnsupportedMediaType
-from pintuan.shop.catalog.schemas import ImportResult, RefusedRow
 from pintuan.shop.feeds.formats import HEAD_BYTES, BadRow, FeedError, Halt, read_feed
+from pintuan.shop.feeds.schemas import ImportResult, RefusedRow
 from pintuan.shop.feeds.service import FeedImport
 from pricing.currency import UnknownCurrency, exponent
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from pintuan.app import create_app
-from pintuan.bootstrap import Resources
+from pintuan.base.process import Resources
 from pintuan.http.fair_share.limits import CONNECTIONS, CONNECTIONS_PER_API_PROCESS, Share
 from tests.acceptance.conftest import serving_app
 from tests.acceptance.shoppers import Shoppers, placed

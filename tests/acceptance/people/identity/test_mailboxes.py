@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from pintuan.base.limits import CODES_PER_CALLER
+from pintuan.people.identity.limits import CODES_PER_CALLER
 from tests.acceptance.shoppers import refused
 
 pytestmark = pytest.mark.anyio

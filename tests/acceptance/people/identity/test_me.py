@@ -10,8 +10,9 @@ import pytest
 
 from groups.engine import GroupEngine
 from groups.keys import Lane
-from pintuan.people.identity.service import ORDERS_PER_PAGE
-from pintuan.people.personal.erasures import ORDERS_PER_STEP, TOKENS_MS, Eraser
+from pintuan.buying.orders.personal import ORDERS_PER_PAGE
+from pintuan.people.identity.erased import TOKENS_MS
+from pintuan.people.personal.erasures import ORDERS_PER_STEP, Eraser
 from tests.acceptance.shoppers import ORDER, Bearer, Shoppers, placed, refused
 from tests.acceptance.signing_in import header_of, refresh, sign_in
 from tests.auditing import audited

@@ -9,15 +9,15 @@ import httpx
 import msgspec
 import pytest
 
-from pintuan.base.limits import (
+from pintuan.base.settings.settings import Settings
+from pintuan.people.identity import codes
+from pintuan.people.identity.codes import ATTEMPTS_PER_CODE_MAX
+from pintuan.people.identity.limits import (
     CODES_FOR_STRANGERS,
     CODES_PER_CALLER,
     WRONG_ANSWERS_OF_STRANGERS,
     WRONG_ANSWERS_PER_STRANGER,
 )
-from pintuan.base.settings.settings import Settings
-from pintuan.people.identity import codes
-from pintuan.people.identity.codes import ATTEMPTS_PER_CODE_MAX
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import refused

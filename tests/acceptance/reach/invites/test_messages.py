@@ -18,9 +18,9 @@ from pintuan.base.keyring import keyring_of
 from pintuan.base.locales import LANGUAGES
 from pintuan.base.outgoing.signing import new_secret
 from pintuan.base.settings.settings import Settings
+from pintuan.people.contacts.channels import Channel
 from pintuan.people.notifications.channels import Notifier, SmtpNotifier, WebhookNotifier, notifiers_of
 from pintuan.people.notifications.courier import Courier
-from pintuan.people.notifications.message import Channel
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused

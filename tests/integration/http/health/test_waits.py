@@ -10,9 +10,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from groups.engine import GroupEngine
+from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
-from pintuan.bootstrap import Resources, open_resources
+from pintuan.bootstrap import open_resources
 from pintuan.http.health import service, waits
 from sql import migrate
 from tests.market import Market

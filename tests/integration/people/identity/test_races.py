@@ -10,13 +10,15 @@ import pytest
 
 from pintuan.base.auth import Principal
 from pintuan.base.errors import Unauthenticated
+from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings
-from pintuan.bootstrap import Resources, open_resources
+from pintuan.bootstrap import open_resources
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.identity import codes, service, sessions
 from pintuan.people.identity.schemas import Tokens
 from pintuan.people.identity.store import purge
 from pintuan.people.notifications.service import read_outbox
+from pintuan.people.personal.service import erase
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +74,7 @@ async def test_a_session_that_is_refreshed_while_its_owner_is_erased_ends(
         principal = Principal(await subject_of(resources), "buyer")
 
         erased, refreshed = await asyncio.gather(
-            service.erase(resources, principal),
+            erase(resources, principal),
             sessions.refresh(resources, tokens.refresh_token),
             return_exceptions=True,
         )
@@ -94,7 +96,7 @@ async def test_who_signs_in_while_being_erased_is_somebody_new_or_nobody(
         code = await ask_for_code(resources)
 
         erased, signed_in = await asyncio.gather(
-            service.erase(resources, Principal(old, "buyer")),
+            erase(resources, Principal(old, "buyer")),
             sessions.sign_in(resources, ANN, code, client_key="test"),
             return_exceptions=True,
         )

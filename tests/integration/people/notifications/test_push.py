@@ -11,10 +11,11 @@ import pytest
 from pintuan.base.keyring import Keyring
 from pintuan.base.outgoing.sending import Sender
 from pintuan.base.outgoing.signing import new_secret
+from pintuan.people.contacts.channels import Channel
 from pintuan.people.notifications import channels, store
 from pintuan.people.notifications.channels import DeliveryFailed, Notifier, PushNotifier, UnknownRecipient
 from pintuan.people.notifications.courier import Courier
-from pintuan.people.notifications.message import Channel, Message
+from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.service import enqueue, replace
 from tests.receiver import HOST, Names, never, receiving
 

@@ -8,6 +8,7 @@ import pytest
 from pintuan.base.errors import NotFound
 from pintuan.base.keyring import Keyring
 from pintuan.people.consents.service import PATH, reseal, stop_of_token, stop_url_of, unsubscribe
+from pintuan.people.consents.store import unsubscribed
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.contacts.sealed import seal_contact
 from pintuan.reach.invites import store
@@ -27,7 +28,7 @@ def token_of(keyring: Keyring) -> str:
 
 async def is_unwilling(pool: asyncpg.Pool, keyring: Keyring) -> bool:
     async with pool.acquire() as connection:
-        return bool(await store.unsubscribed(connection, BEA.digests(keyring), "invite"))
+        return bool(await unsubscribed(connection, BEA.digests(keyring), "invite"))
 
 
 async def test_a_recipient_is_forgotten_some_days_after_the_deadline(pool: asyncpg.Pool) -> None:

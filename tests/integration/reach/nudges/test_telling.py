@@ -16,10 +16,10 @@ from pintuan.base.keyring import Keyring
 from pintuan.base.outgoing.signing import new_secret
 from pintuan.base.settings.settings import Settings
 from pintuan.people.consents.service import PATH, stop_url_of, unsubscribe
+from pintuan.people.consents.store import Topic
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.service import unseal
-from pintuan.reach.invites.store import Topic
 from pintuan.reach.nudges import service
 from pintuan.reach.nudges.service import Nudger
 from tests.market import Market

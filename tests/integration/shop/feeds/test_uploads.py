@@ -15,9 +15,9 @@ from groups.errors import Overloaded, RateLimited
 from pintuan.base.errors import ClientGone, InvalidInput
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.postgres import open_pool
-from pintuan.shop.catalog.schemas import ImportResult
 from pintuan.shop.feeds import uploads as module
 from pintuan.shop.feeds.formats import Halt
+from pintuan.shop.feeds.schemas import ImportResult
 from pintuan.shop.feeds.uploads import UPLOADS_MAX, Uploads
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,77 @@
+"""What people are told of their orders, and how they are taken out of those that are over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pintuan.buying.groups.store import order_of
+from pintuan.buying.orders.schemas import ExportedOrder
+from sql import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
+
+    import asyncpg
+
+    from sql import Connection
+
+ORDERS_PER_PAGE: Final = 500
+# Far more than anybody orders; the export ends all the same if pages never do.
+PAGES_MAX: Final = 10_000
+
+IDENTITY: Final = load_queries("identity")
+ERASURES: Final = load_queries("erasures")
+REFUNDS: Final = load_queries("refunds")
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What one transaction took a person out of."""
+
+    orders: int
+    deal_ids: list[str]
+
+
+async def exported_orders(pool: asyncpg.Pool, buyer_id: str) -> AsyncIterator[list[ExportedOrder]]:
+    """Yields pages that have at least one order, the newest first."""
+    after: tuple[datetime, str] | tuple[None, None] = (None, None)
+    for _ in range(PAGES_MAX):
+        rows = await pool.fetch(IDENTITY["export_orders"], buyer_id, *after, ORDERS_PER_PAGE)
+        if rows:
+            yield [_exported(row) for row in rows]
+        if len(rows) < ORDERS_PER_PAGE:
+            return
+        after = (rows[-1]["created_at"], rows[-1]["id"])
+
+
+def _exported(row: asyncpg.Record) -> ExportedOrder:
+    order = order_of(row)
+    return ExportedOrder(
+        **{field: getattr(order, field) for field in order.__struct_fields__},
+        ship_to=row["ship_to"],
+        invite_code=row["invite_code"],
+        payment_method=row["payment_method"],
+    )
+
+
+async def scrub_orders(connection: Connection, subject: str, alias: str, order_ids: Sequence[str]) -> Step:
+    """Moves locked orders to the alias, and with them the units that limits and lanes count."""
+    if not order_ids:
+        return Step(0, [])
+    rows = await connection.fetch(ERASURES["scrub_orders"], order_ids, alias)
+    await connection.execute(REFUNDS["forget_reasons"], order_ids, alias)
+    units: Counter[str] = Counter()
+    for row in rows:
+        units[row["deal_id"]] += row["units"]
+    deal_ids = sorted(units)
+    moved = [units[deal_id] for deal_id in deal_ids]
+    await connection.fetch(ERASURES["lock_buyers"], deal_ids, subject, alias)
+    await connection.execute(ERASURES["add_units"], alias, deal_ids, moved)
+    await connection.execute(ERASURES["take_units"], subject, deal_ids, moved)
+    await connection.execute(ERASURES["drop_buyers"], subject, deal_ids)
+    for deal_id in deal_ids:
+        await connection.execute(ERASURES["raise_forgetful_lanes"], deal_id)
+    return Step(len(rows), deal_ids)

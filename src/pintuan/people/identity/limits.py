@@ -1,0 +1,35 @@
+"""How often codes may be asked for, and how often they may be guessed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pintuan.base.limits import Limit
+
+_MINUTE_MS: Final = 60_000
+_DAY_MS: Final = 24 * 60 * _MINUTE_MS
+_TOO_MANY_CODES: Final = "Too many codes were sent to this address; use the last one."
+# What one client may have sent to one contact.
+CODES_PER_CALLER: Final = (
+    Limit("codes of caller", 5, 15 * _MINUTE_MS, _TOO_MANY_CODES),
+    Limit("codes of caller, daily", 20, _DAY_MS, _TOO_MANY_CODES),
+)
+# What may be sent to one contact for all clients together from which nobody signed in with it. It takes three
+# of them to use that up, and those who signed in before still have their own.
+CODES_FOR_STRANGERS: Final = (
+    Limit("codes for strangers", 15, 15 * _MINUTE_MS, _TOO_MANY_CODES),
+    Limit("codes for strangers, daily", 60, _DAY_MS, _TOO_MANY_CODES),
+)
+CLIENT_KNOWN_MS: Final = 90 * _DAY_MS
+CLIENTS_KNOWN_MAX: Final = 5
+CODES_PER_CLIENT: Final = Limit(
+    "codes of client", 200, 60 * _MINUTE_MS, "Too many codes were asked for from this network."
+)
+# Whoever asked for a code has five answers to it, so that what is sent bounds what is guessed. These are the
+# answers of clients that asked for none, all together and each (docs/decisions/0009 counts what it comes to).
+_TOO_MANY_ANSWERS: Final = "Too many wrong codes were tried for this address."
+WRONG_ANSWERS_OF_STRANGERS: Final = (
+    Limit("wrong answers of contact", 20, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS),
+    Limit("wrong answers of contact, daily", 100, _DAY_MS, _TOO_MANY_ANSWERS),
+)
+WRONG_ANSWERS_PER_STRANGER: Final = Limit("wrong answers of stranger", 5, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS)

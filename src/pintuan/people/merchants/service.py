@@ -1,0 +1,24 @@
+"""Whose affairs a call is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pintuan.base.errors import Forbidden, InvalidInput
+
+if TYPE_CHECKING:
+    from pintuan.base.auth import Principal
+
+
+def merchant_of(seller: Principal, merchant_id: str | None) -> str:
+    """Returns whose sales are meant: a merchant's own, or those of the merchant an admin names.
+
+    Raises Forbidden when a merchant names another one, InvalidInput when an admin names none.
+    """
+    if seller.role == "merchant":
+        if merchant_id not in (None, seller.subject):
+            raise Forbidden("Only an admin may look at another merchant's sales.")
+        return seller.subject
+    if merchant_id is None:
+        raise InvalidInput.of("merchant_id", "is required of an admin")
+    return merchant_id
