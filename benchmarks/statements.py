@@ -14,5 +14,6 @@ def kit_statements(noun: str) -> Queries:
 
     Raises FileNotFoundError and QueryFileError.
     """
+    file = f"benchmarks/{noun}.sql"
     text = files("benchmarks").joinpath(f"{noun}.sql").read_text(encoding="utf-8")
-    return Queries(noun, parse_statements(noun, text))
+    return Queries(file, parse_statements(noun, text, file=file))

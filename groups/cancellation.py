@@ -12,7 +12,7 @@ from groups.requests import is_first
 from sql import load_queries
 from sql.retry import retry_serialization
 
-LIFECYCLE = load_queries("lifecycle")
+LIFECYCLE = load_queries("groups.queries", "lifecycle")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ from groups.record import Recorder
 from groups.stock import StockMover
 from sql import load_queries
 
-LANES = load_queries("lanes")
-PLACEMENTS = load_queries("placements")
+LANES = load_queries("groups.queries", "lanes")
+PLACEMENTS = load_queries("groups.queries", "placements")
 DEALS_CACHED_MAX = 10_000
 GROUPS_CACHED_MAX = 100_000
 RUNNERS_MAX = 10_000

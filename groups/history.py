@@ -28,11 +28,11 @@ from groups.connections import Connections, Home, Lent
 from groups.errors import Overloaded
 from groups.keys import ALL_KEYS, EVERY_META, HISTORY, history_key
 from groups.lane_store import LaneStore
+from groups.long_reads import allow_long_reads
 from sql import load_queries
 from sql.retry import retry_serialization
 
-HISTORIES = load_queries("history")
-LANES = load_queries("lanes")
+HISTORIES = load_queries("groups.queries", "history")
 SCAN_COUNT = 1_000
 # At a thousand keys each, far more than a Redis holds.
 SCANS_MAX = 1_000_000
@@ -43,7 +43,7 @@ BEACON_EVERY_S = 4.0
 # More than a day of them. Redis remembers the last it was told, however long ago that was; only a server of a
 # cluster that was away for so long, while others were told of new ones, is taken to know too much.
 BEACONS_KEPT = 30_000
-RAISE_STATEMENT_TIMEOUT = "25s"
+RAISE_STATEMENT_TIMEOUT_S = 25.0
 RAISE_TIMEOUT_S = 30.0
 BEACON_BYTES = 16
 _EVICTED = re.compile(rb"^evicted_keys:(\d+)", re.MULTILINE)
@@ -239,5 +239,5 @@ async def _unlink_there(keys: Sequence[bytes], lent: Lent) -> None:
 
 async def _raise_epochs(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(LANES["allow_long_reads"], RAISE_STATEMENT_TIMEOUT)
+        await allow_long_reads(connection, RAISE_STATEMENT_TIMEOUT_S)
         await connection.execute(HISTORIES["raise_all_epochs"], timeout=RAISE_TIMEOUT_S)

@@ -12,7 +12,7 @@ from groups.lane_store import LaneStore
 from groups.rebuild import LaneState, read_lane
 from sql import load_queries
 
-LANES = load_queries("lanes")
+LANES = load_queries("groups.queries", "lanes")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,8 +10,8 @@ import asyncpg
 from sql import load_queries
 from sql.retry import retry_serialization
 
-LIFECYCLE = load_queries("lifecycle")
-PLACEMENTS = load_queries("placements")
+LIFECYCLE = load_queries("groups.queries", "lifecycle")
+PLACEMENTS = load_queries("groups.queries", "placements")
 
 
 async def pass_lead(connection: Any, order_ids: list[str], group_ids: list[str]) -> None:

@@ -19,8 +19,8 @@ from groups.settlement import decide
 from sql import load_queries
 from sql.retry import retry_serialization
 
-QUERIES = load_queries("lifecycle")
-LANES = load_queries("lanes")
+QUERIES = load_queries("groups.queries", "lifecycle")
+LANES = load_queries("groups.queries", "lanes")
 # Held seats may resolve for this long after a group closed, and after the first attempt at their payment.
 CLOSING_GRACE_MS = 10_000
 # A closing group is watched for this long, by workers that look, until attempts at its held seats are made.

@@ -20,7 +20,7 @@ from groups.lane_store import LaneCold, LaneStore
 from pricing.ladder import HEADCOUNT_MAX
 from sql import load_queries
 
-GROUPS = load_queries("groups")
+QUERIES = load_queries("groups.queries", "listing")
 # Of one lane at a time; groups past their deadline stay ranked until a worker or a join comes by.
 LOOKS_MAX = 400
 # Of each cold lane of a deal.
@@ -54,7 +54,7 @@ class GroupList:
         There may be fewer although more are behind them. Raises asyncpg.PostgresError and OSError.
         """
         start = after or BEFORE_ALL
-        lanes = await self._pool.fetch(GROUPS["listed_lanes"], deal_id)
+        lanes = await self._pool.fetch(QUERIES["listed_lanes"], deal_id)
         found = await asyncio.gather(
             *(self._ranked(Lane(deal_id, row["lane_no"]), row["epoch"], start, count) for row in lanes)
         )
@@ -79,7 +79,7 @@ class GroupList:
 
     async def _read(self, deal_id: str, lane_nos: Sequence[int], start: Place, count: int) -> Listed:
         rows = await self._pool.fetch(
-            GROUPS["groups_of_cold_lanes"], deal_id, lane_nos, *start, count, COLD_GROUPS_MAX
+            QUERIES["groups_of_cold_lanes"], deal_id, lane_nos, *start, count, COLD_GROUPS_MAX
         )
         places: list[Place] = [(row["taken"], row["id"]) for row in rows]
         return Listed(places, places[-1] if len(places) == count else None)

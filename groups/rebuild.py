@@ -13,16 +13,17 @@ from groups.errors import Overloaded
 from groups.keys import Lane
 from groups.lane_store import LaneCold, LaneStore
 from groups.listeners import Listeners
+from groups.long_reads import allow_long_reads
 from groups.looks import outlived
 from sql import load_queries
 
-QUERIES = load_queries("lanes")
-TRANSFERS = load_queries("transfers")
+QUERIES = load_queries("groups.queries", "lanes")
+TRANSFERS = load_queries("groups.queries", "transfers")
 # How long callers wait for a lane to be warm before they are told to come back.
 WARM_WAIT_S = 5.0
 WARM_POLL_MS = 25
 REBUILD_TIMEOUT_S = 30.0
-REBUILD_STATEMENT_TIMEOUT = "25s"
+REBUILD_STATEMENT_TIMEOUT_S = 25.0
 INSTALLS_MAX = 3
 # Whoever holds the lock for longer than a rebuild may take has hung; the lane must not hang with it.
 LOCK_PATIENCE_S = REBUILD_TIMEOUT_S
@@ -173,7 +174,7 @@ async def read_lane(connection: Any, lane: Lane, *, request_ttl_ms: int) -> Lane
     """Reads a lane from Postgres in one snapshot; requests older than `request_ttl_ms` are left out."""
     key = (lane.deal_id, lane.lane_no)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        await connection.execute(QUERIES["allow_long_reads"], REBUILD_STATEMENT_TIMEOUT)
+        await allow_long_reads(connection, REBUILD_STATEMENT_TIMEOUT_S)
         terms = await connection.fetchrow(QUERIES["rebuild_terms"], *key)
         groups = await connection.fetch(QUERIES["rebuild_groups"], *key)
         seats = await connection.fetch(QUERIES["rebuild_seats"], *key)

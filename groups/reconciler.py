@@ -21,9 +21,9 @@ from groups.setbacks import STORE_AWAY, Setbacks
 from sql import load_queries
 from sql.retry import retry_serialization
 
-LANES = load_queries("lanes")
-LIFECYCLE = load_queries("lifecycle")
-PLACEMENTS = load_queries("placements")
+LANES = load_queries("groups.queries", "lanes")
+LIFECYCLE = load_queries("groups.queries", "lifecycle")
+PLACEMENTS = load_queries("groups.queries", "placements")
 # Longer than any batch takes, so that only seats whose process died or gave up are looked at.
 ORPHAN_AGE_MS = 10_000
 # A release that no warm lane took for this long is older than any rebuild that could have missed it.

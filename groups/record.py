@@ -35,7 +35,7 @@ from groups.recording import (
 )
 from sql import load_queries
 
-QUERIES = load_queries("placements")
+QUERIES = load_queries("groups.queries", "placements")
 # A seat whose group another process is just writing is worth a short wait; in all about two seconds.
 ROUND_WAITS_MS = (0, 10, 40, 150, 400, 600, 800)
 # Rounds that wait for locks are long, and behind them a whole lane waits. Another begins only before this,

@@ -18,7 +18,7 @@ from groups.placement import Seat
 from sql import load_queries
 from sql.retry import retry_serialization
 
-QUERIES = load_queries("placements")
+QUERIES = load_queries("groups.queries", "placements")
 EPOCH_STALE = "PT001"
 RECORD_TIMEOUT_S = 3.0
 SEATS_MAX = 256

@@ -7,8 +7,8 @@ from typing import Any
 from groups.errors import IdempotencyKeyReused
 from sql import load_queries
 
-LIFECYCLE = load_queries("lifecycle")
-PLACEMENTS = load_queries("placements")
+LIFECYCLE = load_queries("groups.queries", "lifecycle")
+PLACEMENTS = load_queries("groups.queries", "placements")
 
 
 async def is_first(connection: Any, *, request_id: bytes, body_digest: bytes, order_id: str) -> bool:

@@ -20,7 +20,7 @@ import asyncpg
 
 from sql import load_queries
 
-QUERIES = load_queries("setbacks")
+QUERIES = load_queries("groups.queries", "setbacks")
 FIRST_PAUSE_MS: Final = 500
 PAUSE_MS_MAX: Final = 60_000
 # With the pauses between them, about a quarter of an hour of trying.

@@ -25,7 +25,7 @@ from groups.setbacks import STORE_AWAY, Setbacks
 from groups.transfers import Carrier
 from sql import load_queries
 
-TRANSFERS = load_queries("transfers")
+TRANSFERS = load_queries("groups.queries", "transfers")
 DEALS_CACHED_MAX = 10_000
 # A deal that is sold out is asked about by everybody; for this long one answer serves all.
 LEFT_KNOWN_S = 0.025

@@ -28,8 +28,8 @@ from groups.lane_store import LaneCold, LaneStore
 from sql import load_queries
 from sql.retry import retry_serialization
 
-LANES = load_queries("lanes")
-TRANSFERS = load_queries("transfers")
+LANES = load_queries("groups.queries", "lanes")
+TRANSFERS = load_queries("groups.queries", "transfers")
 # A lane that does not answer or stays cold for this long learns of the transfer by a rebuild.
 OUTLIVED_MS = 60_000
 

@@ -1,11 +1,11 @@
 """Everything written in SQL, and the two ways to use it: statements by name, and migrations.
 
-`queries/<noun>.sql` holds the statements of one noun; `load_queries` reads them. `migrations/NNNN_what.sql`
-holds the schema's history; `migrate` applies what a database lacks.
+Statements lie in files beside the modules that use them; `load_queries` reads them. Files
+`migrations/NNNN_what.sql` hold the schema's history; `migrate` applies what a database lacks.
 """
 
 from sql.connection import Connection
-from sql.loader import Queries, QueryFileError, UnknownNounError, UnknownStatementError, load_queries
+from sql.loader import Queries, QueryFileError, UnknownQueryFileError, UnknownStatementError, load_queries
 from sql.migration_errors import MigrationError
 from sql.runner import beside, migrate
 
@@ -14,7 +14,7 @@ __all__ = [
     "MigrationError",
     "Queries",
     "QueryFileError",
-    "UnknownNounError",
+    "UnknownQueryFileError",
     "UnknownStatementError",
     "beside",
     "load_queries",

@@ -1,4 +1,7 @@
-"""Loads named SQL statements from `sql/queries/<noun>.sql`.
+"""Loads named SQL statements from the file that lies beside the modules that use them.
+
+A package keeps its statements in `queries.sql`, and its modules read them with `load_queries(__package__)`. A
+file of another name is asked for by that name: `load_queries("groups.queries", "lanes")`.
 
 Each statement starts with two comment lines, its name and a sentence saying what it does:
 
@@ -9,10 +12,13 @@ Each statement starts with two comment lines, its name and a sentence saying wha
 Comments before the first statement describe the file. The parser is strict, because a header with a typing
 mistake would otherwise become a silent comment inside the statement above it.
 
+A statement's label is `noun.name`. The noun is the last part of the package, or the file's name where it is
+not `queries.sql`.
+
 Errors:
 
     QueryFileError          a file does not keep the format; names file and line
-    UnknownNounError        there is no such file (a KeyError)
+    UnknownQueryFileError   the package has no such file (a KeyError)
     UnknownStatementError   the file has no such statement (a KeyError)
 """
 
@@ -23,7 +29,9 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+QUERIES = "queries"
+"""The name, without its ending, of the file that a package keeps its statements in."""
+
 _HEADER = re.compile(r"-- name: (?P<name>[a-z][a-z0-9_]*)")
 _HEADER_MEANT = re.compile(r"\s*--+\s*name\b\s*:?\s*\w*\s*$", re.IGNORECASE)
 _DESCRIPTION = re.compile(r"-- (?P<text>\S.*)")
@@ -39,31 +47,30 @@ class QueryFileError(ValueError):
         self.reason = reason
 
 
-class UnknownNounError(KeyError):
-    """No file of queries has this name; `known` lists those there are."""
+class UnknownQueryFileError(KeyError):
+    """A package has no file of queries of this name; `known` lists those it has."""
 
-    def __init__(self, noun: str, known: list[str]) -> None:
-        super().__init__(noun)
-        self.noun = noun
+    def __init__(self, package: str, file_name: str, known: list[str]) -> None:
+        super().__init__(package, file_name)
+        self.package = package
+        self.file_name = file_name
         self.known = known
 
     def __str__(self) -> str:
-        return f"no queries for {self.noun!r}; there are: {', '.join(self.known) or 'none'}"
+        return f"package {self.package!r} has no {self.file_name}; it has: {', '.join(self.known) or 'none'}"
 
 
 class UnknownStatementError(KeyError):
-    """The noun's file has no statement of this name; `known` lists those it has."""
+    """A file has no statement of this name; `known` lists those it has."""
 
-    def __init__(self, noun: str, statement: str, known: list[str]) -> None:
+    def __init__(self, file: str, statement: str, known: list[str]) -> None:
         super().__init__(statement)
-        self.noun = noun
+        self.file = file
         self.statement = statement
         self.known = known
 
     def __str__(self) -> str:
-        return (
-            f"{self.noun}.sql has no statement {self.statement!r}; it has: {', '.join(self.known) or 'none'}"
-        )
+        return f"{self.file} has no statement {self.statement!r}; it has: {', '.join(self.known) or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +83,17 @@ class Statement:
 
 
 class Queries(Mapping[str, str]):
-    """The statements of one noun by name; a name it lacks raises UnknownStatementError."""
+    """The statements of one file by name; a name it lacks raises UnknownStatementError."""
 
-    def __init__(self, noun: str, statements: list[Statement]) -> None:
-        self.noun = noun
+    def __init__(self, file: str, statements: list[Statement]) -> None:
+        self.file = file
         self.statements = {statement.name: statement for statement in statements}
 
     def __getitem__(self, name: str) -> str:
         try:
             return self.statements[name].sql
         except KeyError:
-            raise UnknownStatementError(self.noun, name, sorted(self.statements)) from None
+            raise UnknownStatementError(self.file, name, sorted(self.statements)) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.statements)
@@ -95,35 +102,40 @@ class Queries(Mapping[str, str]):
         return len(self.statements)
 
     def __repr__(self) -> str:
-        return f"<queries of {self.noun}: {', '.join(self.statements)}>"
-
-
-def known_nouns() -> list[str]:
-    """The nouns that have a file of queries, sorted."""
-    return sorted(
-        entry.name.removesuffix(".sql") for entry in _folder().iterdir() if entry.name.endswith(".sql")
-    )
+        return f"<queries of {self.file}: {', '.join(self.statements)}>"
 
 
 @cache
-def load_queries(noun: str) -> Queries:
-    """Reads the statements of one noun, once per process.
+def load_queries(package: str, name: str = QUERIES) -> Queries:
+    """Reads the statements of `<name>.sql` in a package, once per process.
 
-    Raises UnknownNounError when there is no such file, QueryFileError when it does not keep the format.
+    Raises UnknownQueryFileError when there is no such file, QueryFileError when it does not keep the format.
     """
-    if _NAME.fullmatch(noun) is None or noun not in known_nouns():
-        raise UnknownNounError(noun, known_nouns())
-    text = _folder().joinpath(f"{noun}.sql").read_text(encoding="utf-8")
-    return Queries(noun, parse_statements(noun, text))
+    # Files that have not been moved to their package yet.
+    old = files("sql").joinpath("queries", f"{package}.sql")
+    if name == QUERIES and old.is_file():
+        file = f"sql/queries/{package}.sql"
+        return Queries(file, parse_statements(package, old.read_text(encoding="utf-8"), file=file))
+    texts = _texts_of(package)
+    file_name = f"{name}.sql"
+    if file_name not in texts:
+        raise UnknownQueryFileError(package, file_name, sorted(texts))
+    file = f"{package.replace('.', '/')}/{file_name}"
+    text = texts[file_name].read_text(encoding="utf-8")
+    return Queries(file, parse_statements(noun_of(package, name), text, file=file))
 
 
-def parse_statements(noun: str, text: str) -> list[Statement]:
-    """Splits the text of `<noun>.sql` into its statements, in order.
+def noun_of(package: str, name: str = QUERIES) -> str:
+    """Returns what the labels of a file's statements begin with."""
+    return package.rpartition(".")[2] if name == QUERIES else name
+
+
+def parse_statements(noun: str, text: str, *, file: str) -> list[Statement]:
+    """Splits a file's text into its statements, in order.
 
     Each statement's SQL begins with a comment `noun.name`, so that it can be told apart in Postgres' logs and
-    in pg_stat_activity. Raises QueryFileError.
+    in pg_stat_activity. Raises QueryFileError, which says `file`.
     """
-    file = f"{noun}.sql"
     lines = text.splitlines()
     starts = [index for index, line in enumerate(lines) if _is_header(file, index, line)]
     if not starts:
@@ -141,8 +153,14 @@ def parse_statements(noun: str, text: str) -> list[Statement]:
     return statements
 
 
-def _folder() -> Traversable:
-    return files("sql").joinpath("queries")
+def _texts_of(package: str) -> dict[str, Traversable]:
+    try:
+        entries = list(files(package).iterdir())
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
+            raise
+        return {}
+    return {entry.name: entry for entry in entries if entry.name.endswith(".sql")}
 
 
 def _is_header(file: str, index: int, line: str) -> bool:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
-MIGRATIONS = load_queries("migrations")
+MIGRATIONS = load_queries(__package__, "migrations")
 # Any fixed number serves, as long as nothing else in the database takes the same one.
 TURN_LOCK_KEY = 7_046_029_254_386_353_131
 
@@ -124,6 +124,18 @@ async def _connect(dsn: str, limits: Limits) -> asyncpg.Connection:
         raise DatabaseUnreachableError(_server(dsn), _reason(error)) from error
 
 
+async def applied_migrations(
+    connection: asyncpg.Connection | asyncpg.Pool, *, timeout_s: float | None = None
+) -> list[asyncpg.Record] | None:
+    """Returns number, name, sha256 and need of what a database has, oldest first; None if it has no record.
+
+    Each of the two statements has `timeout_s`. Raises what asyncpg raises.
+    """
+    if not await connection.fetchval(MIGRATIONS["has_table"], timeout=timeout_s):
+        return None
+    return await connection.fetch(MIGRATIONS["list_applied"], timeout=timeout_s)
+
+
 async def _close(connection: asyncpg.Connection, limits: Limits) -> None:
     """Ends the session, which gives the turn back."""
     # asyncpg aborts the connection when a polite close takes too long, which ends the session as well.
@@ -135,9 +147,9 @@ async def _compare(
     connection: asyncpg.Connection, known: list[Migration]
 ) -> tuple[list[Migration], list[str]]:
     """Returns what the database lacks, and the names of newer migrations that it has and we run beside."""
-    if not await connection.fetchval(MIGRATIONS["has_table"]):
+    rows = await applied_migrations(connection)
+    if rows is None:
         return known, []
-    rows = await connection.fetch(MIGRATIONS["list_applied"])
     applied = {row["number"]: row for row in rows}
     newer = _newer(rows, known)
     for migration in known:

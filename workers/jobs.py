@@ -13,13 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from groups.setbacks import SecondTries, count_setbacks
+from groups.sweeps import next_group_check_ms
 from pintuan.base.jobs.failures import report_failure
 from pintuan.base.jobs.passes import Passes, until_nothing_left
 from pintuan.base.telemetry.metrics import note_sweep, show_setbacks
 from pintuan.buying.archive.service import Archivist
 from pintuan.money.gateway_events.store import purge
 from pintuan.money.payments.operations import CALLS_IN_FLIGHT_MAX, PaymentExecutor
-from sql import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from groups.setbacks import Work
     from pintuan.money.payments.gateway import Gateway
     from pintuan.money.payments.recording import Recorded
-
-QUERIES: Final = load_queries("sweeps")
 
 GROUPS_PER_ROUND: Final = 200
 ORDERS_PER_ROUND: Final = 500
@@ -174,7 +172,7 @@ class Jobs:
             if advanced:
                 self._ask_for_payments()
                 self.seats.ask()
-        wait_ms: int | None = await self._pool.fetchval(QUERIES["next_group_check_ms"], LOOK_AHEAD_MS)
+        wait_ms = await next_group_check_ms(self._pool, within_ms=LOOK_AHEAD_MS)
         if wait_ms is not None:
             self.lifecycle.ask_in(wait_ms / 1000)
 

@@ -12,14 +12,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from sql import load_queries
+from groups.sweeps import take_turn
 
 if TYPE_CHECKING:
     import asyncpg
 
     from workers.clock import Sweep
 
-QUERIES: Final = load_queries("sweeps")
 # Of a sweep's period, so that workers whose clocks strike at different moments leave out none.
 SHARE_OF_PERIOD: Final = 0.5
 
@@ -33,5 +32,5 @@ def in_turns(pool: asyncpg.Pool, sweeps: Iterable[Sweep]) -> list[Sweep]:
 
 
 async def _take_turn(pool: asyncpg.Pool, sweep: Sweep) -> None:
-    if await pool.fetchval(QUERIES["take_turn"], sweep.name, round(sweep.every_s * SHARE_OF_PERIOD * 1_000)):
+    if await take_turn(pool, sweep.name, turn_ms=round(sweep.every_s * SHARE_OF_PERIOD * 1_000)):
         await sweep.job()

@@ -21,9 +21,11 @@ from sql import load_queries
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from asyncpg.pool import PoolConnectionProxy
+
     from pintuan.base.settings.settings import Settings
 
-HEALTH: Final = load_queries("health")
+QUERIES: Final = load_queries(__package__, "clock")
 
 SAMPLE_INTERVAL_S: Final = 30.0
 SAMPLE_TIMEOUT_S: Final = 2.0
@@ -35,6 +37,18 @@ _logger = structlog.get_logger("pintuan.base.clock")
 def process_now(settings: Settings) -> datetime:
     """Returns this process' own idea of the time, offset included; good for log lines only."""
     return datetime.now(UTC) + timedelta(milliseconds=settings.clock_offset_ms)
+
+
+async def read_server_time(
+    connection: asyncpg.Pool | asyncpg.Connection | PoolConnectionProxy, *, timeout_s: float | None = None
+) -> float:
+    """Returns Postgres' real time in Unix seconds.
+
+    Raises:
+        TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Postgres did not answer.
+    """
+    now_s: float = await connection.fetchval(QUERIES["read_server_time"], timeout=timeout_s)
+    return now_s
 
 
 class ServerClock:
@@ -63,7 +77,7 @@ class ServerClock:
         asked_s = time.monotonic()
         async with self._pool.acquire(timeout=SAMPLE_TIMEOUT_S) as connection:
             asked_s = time.monotonic()
-            server_s: float = await connection.fetchval(HEALTH["read_server_time"], timeout=SAMPLE_TIMEOUT_S)
+            server_s = await read_server_time(connection, timeout_s=SAMPLE_TIMEOUT_S)
         answered_s = time.monotonic()
         difference_s = server_s - (asked_s + answered_s) / 2
         known_s = self._server_minus_monotonic_s

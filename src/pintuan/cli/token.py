@@ -64,13 +64,13 @@ async def _server_now_s(settings: Settings) -> float:
     # Imported only when there is a server to ask.
     import asyncpg
 
-    from sql import load_queries
+    from pintuan.base.clock import read_server_time
 
     try:
         async with asyncio.timeout(CLOCK_TIMEOUT_S):
             connection = await asyncpg.connect(url, timeout=CLOCK_TIMEOUT_S)
             try:
-                now_s: float = await connection.fetchval(load_queries("health")["read_server_time"])
+                now_s = await read_server_time(connection)
             finally:
                 connection.terminate()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

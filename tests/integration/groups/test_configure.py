@@ -24,7 +24,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-DEALS = load_queries("deals")
+DEALS = load_queries("pintuan.shop.deals")
 SEATS_MAX = 10
 
 

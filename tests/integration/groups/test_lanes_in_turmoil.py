@@ -23,7 +23,7 @@ from tests.transfers import Died
 
 pytestmark = pytest.mark.anyio
 
-DEALS = load_queries("deals")
+DEALS = load_queries("pintuan.shop.deals")
 LANES = 4
 STOCK = 400
 ADDED_UNITS = 20

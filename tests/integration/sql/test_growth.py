@@ -6,11 +6,12 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from sql import load_queries
 from tests.market import Market
+from tests.query_files import query_files
 
 pytestmark = pytest.mark.anyio
 
+QUERIES: Final = {file.noun: file.queries for file in query_files()}
 GROUPS: Final = 300
 SMALL_MEMBERS: Final = 3
 LARGE_MEMBERS: Final = 500
@@ -33,7 +34,7 @@ GROWING: Final = frozenset(
 PASSING: Final = frozenset({"group_progress_due", "orders_unpaid", "payment_operations_due"})
 OFTEN: Final = {
     "erasures": ["lock_ended_orders", "due_erasures", "finish_erasure"],
-    "gateway_events": ["find_gateway_payment", "find_order_of_event", "read_operation_states"],
+    "gateway_events": ["find_order_of_event", "read_operation_states"],
     "groups": ["select_groups", "group_of_share_code", "select_order_in_group"],
     "identity": ["export_orders"],
     "invites": ["invited_group", "list_invites", "count_invites"],
@@ -60,6 +61,7 @@ OFTEN: Final = {
     "receipts": ["select_receipt"],
     "refunds": ["lock_refundable_order", "refunds_so_far"],
     "selling": ["page_of_sales", "page_of_group_sales", "page_of_groups", "select_sales", "sum_groups"],
+    "stripe": ["find_gateway_payment"],
     "sweeps": ["next_group_check_ms"],
 }
 
@@ -72,7 +74,7 @@ async def test_statements_that_run_often_find_their_rows_by_an_index(
         await _fill(connection, await market.deal(max_headcount=SMALL_MEMBERS + LARGE_MEMBERS))
         for noun, names in OFTEN.items():
             for name in names:
-                plan = await _plan(connection, load_queries(noun)[name])
+                plan = await _plan(connection, QUERIES[noun][name])
                 if any(_reads_everything(node) for node in _nodes(plan)):
                     reading_everything.append(f"{noun}.{name}")
 
@@ -85,20 +87,20 @@ async def test_whether_a_member_may_leave_is_read_off_the_lowest_promise(
     """It is the end of an index, so that those who stay need not be looked at one by one."""
     async with pool.acquire() as connection:
         await _fill(connection, await market.deal(max_headcount=SMALL_MEMBERS + LARGE_MEMBERS))
-        plan = await _plan(connection, load_queries("lifecycle")["cancel_verdict"])
+        plan = await _plan(connection, QUERIES["lifecycle"]["cancel_verdict"])
 
     (pending,) = [node for node in _nodes(plan) if node.get("Index Name") == "orders_pending_of_group"]
     assert "promised_unit_minor <" in pending["Index Cond"]
 
 
-@pytest.mark.parametrize("name", ["select_groups", "groups_of_cold_lanes"])
+@pytest.mark.parametrize(("noun", "name"), [("groups", "select_groups"), ("listing", "groups_of_cold_lanes")])
 async def test_held_seats_are_counted_without_those_of_other_groups(
-    pool: asyncpg.Pool, market: Market, name: str
+    pool: asyncpg.Pool, market: Market, noun: str, name: str
 ) -> None:
     """In a flash sale most are held in one group, after statistics were made that know of none."""
     async with pool.acquire() as connection:
         await _fill(connection, await market.deal(max_headcount=SMALL_MEMBERS + LARGE_MEMBERS))
-        plan = await _plan(connection, load_queries("groups")[name])
+        plan = await _plan(connection, QUERIES[noun][name])
 
     used = {node["Index Name"] for node in _nodes(plan) if node.get("Index Name", "").startswith("orders_")}
     assert used == {"orders_pending_of_group"}
@@ -112,7 +114,7 @@ async def test_unpaid_seats_are_found_by_when_their_time_ran_out_however_many_th
         await _fill(connection, await market.deal(max_headcount=SMALL_MEMBERS + LARGE_MEMBERS))
         await connection.execute("ALTER TABLE orders DISABLE TRIGGER USER; UPDATE orders SET status = 'held'")
         await connection.execute("ANALYZE orders")
-        plan = await _plan(connection, load_queries("lifecycle")["due_unpaid"])
+        plan = await _plan(connection, QUERIES["lifecycle"]["due_unpaid"])
 
     (unpaid,) = [node for node in _nodes(plan) if node.get("Index Name") == "orders_unpaid"]
     assert "hold_until <=" in unpaid["Index Cond"]

@@ -3,20 +3,19 @@
 import asyncpg
 import pytest
 
-from sql import load_queries
-from sql.loader import known_nouns
+from tests.query_files import query_files
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_postgres_prepares_every_statement(pool: asyncpg.Pool) -> None:
     refused = []
-    for noun in known_nouns():
-        for name, statement in load_queries(noun).items():
+    for file in query_files():
+        for name, statement in file.queries.items():
             try:
                 async with pool.acquire() as connection:
                     await connection.prepare(statement)
             except asyncpg.PostgresError as error:
-                refused.append(f"{noun}.{name}: {error}")
+                refused.append(f"{file.noun}.{name}: {error}")
 
     assert refused == []

@@ -14,7 +14,7 @@ from pintuan.base.stores.pooler import HANDED_AROUND, POOLER_REMEDY, hands_sessi
 from pintuan.base.stores.redis import placement_url
 from sql import load_queries
 
-SERVERS = load_queries("servers")
+SERVERS = load_queries(__package__, "servers")
 
 CALL_TIMEOUT_S = 5.0
 SINGLE_NAME: Final = "redis"

@@ -16,7 +16,7 @@ import asyncpg
 from pintuan.base.settings.settings import SettingsError
 from sql import load_queries
 
-SERVERS: Final = load_queries("servers")
+SERVERS: Final = load_queries(__package__, "servers")
 CALL_TIMEOUT_S: Final = 5.0
 # Others may use the pooler meanwhile, and each round that meets them says nothing.
 ROUNDS: Final = 3

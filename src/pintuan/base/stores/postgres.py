@@ -39,7 +39,7 @@ OPEN_RETRY_S: Final = 0.1
 Prepare: TypeAlias = "Callable[[asyncpg.Connection], Coroutine[Any, Any, None]]"
 OnStatement: TypeAlias = "Callable[[LoggedQuery], None]"
 
-SERVERS: Final = load_queries("servers")
+SERVERS: Final = load_queries(__package__, "servers")
 
 _JSONB_VERSION: Final = b"\x01"
 _logger = structlog.get_logger("pintuan.base.stores.postgres")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-QUERIES: Final = load_queries("archive")
+QUERIES: Final = load_queries(__package__)
 
 
 async def is_known_everywhere(pool: asyncpg.Pool, *, release_ms: int) -> bool:

@@ -26,7 +26,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     import asyncpg
 
-GROUPS = load_queries("groups")
+GROUPS = load_queries(__package__)
 
 _PAYMENTS: Final[dict[tuple[str, str], PaymentStatus]] = {
     ("authorise", "due"): "due",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pintuan.base.wire.cursors import Cursor
     from pintuan.buying.groups.schemas import OrderStatus
 
-ORDERS = load_queries("orders")
+ORDERS = load_queries(__package__)
 
 
 async def select_order(pool: asyncpg.Pool, order_id: str, buyer_id: str) -> Order | None:

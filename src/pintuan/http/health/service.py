@@ -8,22 +8,20 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from pintuan.base.clock import read_server_time
 from pintuan.base.errors import FieldError
 from pintuan.base.stores.redis import ping
 from pintuan.base.telemetry import metrics
 from pintuan.http.health import waits
 from pintuan.http.health.shared_answer import METRICS_KEPT_S, READINESS_KEPT_S, SharedAnswer
 from pintuan.http.health.waits import STORE_AWAY
-from sql import load_queries
 from sql.migration_files import read_migrations
+from sql.runner import applied_migrations
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from pintuan.base.process import Resources
-
-HEALTH: Final = load_queries("health")
-MIGRATIONS: Final = load_queries("migrations")
 
 CHECK_TIMEOUT_S: Final = 1.0
 # A worker comes to the end of several sweeps a second.
@@ -81,7 +79,7 @@ async def _within_deadline(part: str, check: Awaitable[str | None]) -> FieldErro
 
 
 async def _check_postgres(resources: Resources) -> None:
-    await resources.pool.fetchval(HEALTH["read_server_time"], timeout=CHECK_TIMEOUT_S)
+    await read_server_time(resources.pool, timeout_s=CHECK_TIMEOUT_S)
 
 
 async def _check_redis(resources: Resources) -> None:
@@ -98,9 +96,9 @@ async def _check_workers() -> str | None:
 
 
 async def _check_migrations(resources: Resources) -> str | None:
-    if not await resources.pool.fetchval(MIGRATIONS["has_table"], timeout=CHECK_TIMEOUT_S):
+    rows = await applied_migrations(resources.pool, timeout_s=CHECK_TIMEOUT_S)
+    if rows is None:
         return "none applied; run `pintuan migrate`"
-    rows = await resources.pool.fetch(MIGRATIONS["list_applied"], timeout=CHECK_TIMEOUT_S)
     applied = {row["name"] for row in rows}
     missing = [name for name in _known_migrations() if name not in applied]
     return f"{len(missing)} not applied, first {missing[0]}; run `pintuan migrate`" if missing else None

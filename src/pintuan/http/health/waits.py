@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pintuan.base.process import Resources
 
-HEALTH: Final = load_queries("health")
+HEALTH: Final = load_queries(__package__)
 # Enough to see what waits longest, and a few milliseconds of Postgres' time.
 ROWS_READ_MAX: Final = 1_000
 # Scrapes that come sooner are shown the same.

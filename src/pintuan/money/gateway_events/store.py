@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # (kind, number) → state of everything we asked the gateway about one order.
 Operations: TypeAlias = dict[tuple[str, int], str]
 
-QUERIES: Final = load_queries("gateway_events")
+QUERIES: Final = load_queries(__package__)
 
 
 async def find_order(connection: Connection, event: GatewayEvent) -> str | None:

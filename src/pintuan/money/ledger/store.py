@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
-LEDGER = load_queries("ledger")
+LEDGER = load_queries(__package__)
 
 
 class Place(NamedTuple):

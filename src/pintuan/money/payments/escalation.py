@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pintuan.money.payments.gateway import Answer
 
-QUERIES: Final = load_queries("payments")
+QUERIES: Final = load_queries(__package__)
 _NAME: Final = re.compile(
     r"(?P<order>[^:\s]+):(?:(?P<kind>authorise|capture|void)|refund:(?P<number>[1-9]\d{0,5}))"
 )

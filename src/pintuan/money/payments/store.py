@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sql import Connection
 
-QUERIES: Final = load_queries("payments")
+QUERIES: Final = load_queries(__package__)
 # For so long a card whose capture failed takes no seat in a group, unless another capture of it succeeds.
 FAILED_CARD_MS: Final = 30 * 24 * 3_600_000
 

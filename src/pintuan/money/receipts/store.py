@@ -22,7 +22,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     import asyncpg
 
-RECEIPTS = load_queries("receipts")
+RECEIPTS = load_queries(__package__)
 
 
 async def select_receipt(pool: asyncpg.Pool, order_id: str, buyer_id: str) -> Receipt | None:

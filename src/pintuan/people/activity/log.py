@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pintuan.people.activity.changes import Changes
 
-QUERIES: Final = load_queries("activity")
+QUERIES: Final = load_queries(__package__)
 
 
 async def note(

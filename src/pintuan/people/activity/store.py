@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pintuan.base.wire.cursors import Cursor
 
-QUERIES: Final = load_queries("activity")
+QUERIES: Final = load_queries(__package__)
 ADDRESSES_KEPT_MS: Final = 90 * 24 * 3_600_000
 """Long enough to follow up what somebody noticed a quarter of a year later."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-NOTIFICATIONS = load_queries("notifications")
+NOTIFICATIONS = load_queries(__package__)
 
 Ending = Literal["sent", "failed", "expired"]
 State = Literal["due", "in_flight", "sent", "failed", "expired"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-INVITES = load_queries("invites")
+INVITES = load_queries(__package__)
 
 
 class InvitedGroup(msgspec.Struct, frozen=True, kw_only=True):

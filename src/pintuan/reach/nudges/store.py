@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-NUDGES = load_queries("nudges")
+NUDGES = load_queries(__package__)
 
 NudgeKind: TypeAlias = Literal["tier_near", "hour_left", "succeeded", "failed"]
 Place: TypeAlias = tuple[str, NudgeKind]

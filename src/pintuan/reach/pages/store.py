@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pintuan.people.identity.sessions import RefreshToken
 
-BROWSER_SESSIONS = load_queries("browser_sessions")
+BROWSER_SESSIONS = load_queries(__package__, "browser_sessions")
 
 
 async def account_of_session(pool: asyncpg.Pool, token: RefreshToken) -> Principal | None:

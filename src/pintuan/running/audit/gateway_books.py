@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pintuan.money.payments.gateway import Gateway, Payment
 
-AUDIT: Final = load_queries("audit")
+AUDIT: Final = load_queries(__package__)
 
 GATEWAY_CHECK: Final = "gateway_books_agree"
 PAYMENTS_MAX: Final = 10_000

@@ -13,15 +13,16 @@ import msgspec
 from groups.inspection import Difference, differences_of_lane
 from groups.keys import Lane
 from groups.lane_store import LaneStore
+from groups.long_reads import allow_long_reads
 from groups.reconciler import LANES_PER_PAGE, ORPHAN_AGE_MS
 from groups.settlement import decide
 from pintuan.running.audit import store
 from pintuan.running.audit.store import CHECKS, NOTICES, OFFENDERS_MAX, Offender
-from sql import Connection, load_queries
+from sql import Connection
 
-LANES: Final = load_queries("lanes")
 # A seat becomes an orphan after the first, and a sweep frees it within the second.
 SECOND_LOOK_S: Final = ORPHAN_AGE_MS / 1000 + 6
+BEFORE_ALL: Final = Lane("", -1)
 REDIS_CHECK: Final = "redis_agrees_with_postgres"
 PRICE_CHECK: Final = "settled_prices_follow_the_ladder"
 
@@ -65,7 +66,7 @@ async def audit(
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        await connection.execute(LANES["allow_long_reads"], f"{store.AUDIT_STATEMENT_TIMEOUT_S:.0f}s")
+        await allow_long_reads(connection, store.AUDIT_STATEMENT_TIMEOUT_S)
         for names, results in ((CHECKS, checks), (NOTICES, notices)):
             for name, about in names.items():
                 on_check(name)
@@ -138,11 +139,11 @@ async def _check_redis(pool: asyncpg.Pool, lane_store: LaneStore, second_look_s:
 
 
 async def _lanes(pool: asyncpg.Pool) -> AsyncIterator[Lane]:
-    after = ("", -1)
+    after = BEFORE_ALL
     while True:
-        rows = await pool.fetch(LANES["watched_lanes"], *after, LANES_PER_PAGE)
-        for row in rows:
-            yield Lane(row["deal_id"], row["lane_no"])
-        if len(rows) < LANES_PER_PAGE:
+        lanes = await store.watched_lanes(pool, after, limit=LANES_PER_PAGE)
+        for lane in lanes:
+            yield lane
+        if len(lanes) < LANES_PER_PAGE:
             return
-        after = (rows[-1]["deal_id"], rows[-1]["lane_no"])
+        after = lanes[-1]

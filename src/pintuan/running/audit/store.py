@@ -1,15 +1,17 @@
-"""The checks that one statement decides, named as in `sql/queries/audit.sql`."""
+"""The checks that one statement decides, named as in `queries.sql`."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Final
 
+import asyncpg
 import msgspec
 
+from groups.keys import Lane
 from sql import Connection, load_queries
 
-AUDIT = load_queries("audit")
+AUDIT: Final = load_queries(__package__)
 
 # More offenders than a person reads at once; the count says when there may be more.
 OFFENDERS_MAX: Final = 100
@@ -83,3 +85,9 @@ async def settled_groups(connection: Connection) -> AsyncIterator[SettledGroup]:
         if len(rows) < SETTLED_PAGE:
             return
         after = rows[-1]["id"]
+
+
+async def watched_lanes(pool: asyncpg.Pool, after: Lane, *, limit: int) -> list[Lane]:
+    """Returns up to `limit` lanes whose seats may need a look, in order, from just behind `after`."""
+    rows = await pool.fetch(AUDIT["watched_lanes"], after.deal_id, after.lane_no, limit)
+    return [Lane(row["deal_id"], row["lane_no"]) for row in rows]

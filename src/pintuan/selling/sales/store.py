@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pintuan.base.wire.cursors import Cursor
 
-QUERIES: Final = load_queries("selling")
+QUERIES: Final = load_queries(__package__, "selling")
 ORDER_STATUSES: Final[tuple[OrderStatus, ...]] = get_args(OrderStatus)
 GROUP_STATUSES: Final[tuple[GroupStatus, ...]] = get_args(GroupStatus)
 ENDED: Final[frozenset[OrderStatus]] = frozenset(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-WEBHOOKS: Final = load_queries("webhooks")
+WEBHOOKS: Final = load_queries(__package__)
 
 
 class LockedEndpoint(msgspec.Struct, frozen=True, kw_only=True):

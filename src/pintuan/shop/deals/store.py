@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-DEALS = load_queries("deals")
+DEALS = load_queries(__package__)
 
 
 class VariantOnOffer(msgspec.Struct, frozen=True):

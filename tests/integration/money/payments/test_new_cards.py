@@ -244,7 +244,7 @@ async def test_deals_without_the_term_look_up_no_payment_and_count_nothing(
 ) -> None:
     rows = await Rows.open(pool)
     order = await rows.order(group=await rows.group())
-    statement = load_queries("payments")["judge_cards"]
+    statement = load_queries("pintuan.money.payments")["judge_cards"]
     assert await lookups(pool, statement, order) == 0
     await pool.execute("UPDATE deals SET new_cards_per_group = 1")
     assert await lookups(pool, statement, order) > 0

@@ -23,7 +23,7 @@ from pintuan.base.stores.embedded.process import (
 from pintuan.base.stores.embedded.server import READY_POLL_S, READY_WAIT_S_MAX, EmbeddedServer
 from sql import load_queries
 
-SERVERS = load_queries("servers")
+QUERIES = load_queries(__package__)
 
 DATABASE = "pintuan"
 CONNECT_TIMEOUT_S = 5.0
@@ -139,8 +139,8 @@ class EmbeddedPostgres(EmbeddedServer):
                 self.url_of("postgres"), timeout=CONNECT_TIMEOUT_S, command_timeout=CONNECT_TIMEOUT_S
             )
             try:
-                if not await connection.fetchval(SERVERS["database_exists"], DATABASE):
-                    await connection.execute(SERVERS["create_embedded_database"])
+                if not await connection.fetchval(QUERIES["database_exists"], DATABASE):
+                    await connection.execute(QUERIES["create_embedded_database"])
             finally:
                 connection.terminate()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from pintuan.money.payments.gateway import OperationKind
 
-QUERIES: Final = load_queries("sandbox")
+QUERIES: Final = load_queries(__package__)
 
 _Movement: TypeAlias = CaptureCall | VoidCall | RefundCall
 _C = TypeVar("_C", bound=AuthoriseCall | _Movement)

@@ -50,7 +50,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-QUERIES: Final = load_queries("gateway_events")
+QUERIES: Final = load_queries(__package__)
 
 API_VERSION: Final = "2026-10-28.endive"
 """Pinned, so that no upgrade of account or library changes an answer; docs.stripe.com/api/versioning."""

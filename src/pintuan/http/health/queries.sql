@@ -1,9 +1,5 @@
 -- Statements that tell an operator, and the process itself, how the database is.
 
--- name: read_server_time
--- Answers the server's real time in Unix seconds; a simulated offset must not reach tokens.
-SELECT extract(epoch FROM clock_timestamp())::float8 AS now_s;
-
 -- name: read_waits
 -- Says for how many seconds what waits longest has waited: for the first attempt at a held order's payment, for the end
 -- of a held order since that attempt, for a look at a group, and for a payment operation that is due. Null when

@@ -102,18 +102,6 @@ WHERE (l.deal_id, l.lane_no) > ($1, $2)
 ORDER BY l.deal_id, l.lane_no
 LIMIT $3;
 
--- name: watched_lanes
--- Pages through the lanes whose seats may need a look: their deal runs, did so an hour ago, or has open groups.
-SELECT l.deal_id, l.lane_no, l.epoch
-FROM lanes l JOIN deals d ON d.id = l.deal_id
-WHERE (l.deal_id, l.lane_no) > ($1, $2)
-    AND (
-        (d.status <> 'ended' AND coalesce(d.ends_at > app_now() - interval '1 hour', true))
-        OR EXISTS (SELECT FROM groups g WHERE g.deal_id = l.deal_id AND g.status = 'open')
-    )
-ORDER BY l.deal_id, l.lane_no
-LIMIT $3;
-
 -- name: allow_long_reads
 -- Lets the statements of this transaction run for $1, because a whole lane is read at once.
 SELECT set_config('statement_timeout', $1, true);

@@ -1,0 +1,1 @@
+"""The engine's statements, a file for each of its concerns."""
