@@ -111,11 +111,6 @@ def load_queries(package: str, name: str = QUERIES) -> Queries:
 
     Raises UnknownQueryFileError when there is no such file, QueryFileError when it does not keep the format.
     """
-    # Files that have not been moved to their package yet.
-    old = files("sql").joinpath("queries", f"{package}.sql")
-    if name == QUERIES and old.is_file():
-        file = f"sql/queries/{package}.sql"
-        return Queries(file, parse_statements(package, old.read_text(encoding="utf-8"), file=file))
     texts = _texts_of(package)
     file_name = f"{name}.sql"
     if file_name not in texts:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sql.loader import QUERIES, Queries, load_queries, noun_of
+from sql.loader import Queries, load_queries, noun_of
 
 PROJECT = Path(__file__).parents[1]
 PACKAGES = ("src/pintuan", "groups", "workers", "sql")
@@ -34,14 +34,7 @@ class QueryFile(NamedTuple):
 
 def query_files() -> list[QueryFile]:
     """Returns every file of statements, in order; Postgres knows only `noun`, which no two have in common."""
-    return sorted(_file_at(path) for path in query_paths())
-
-
-def _file_at(path: Path) -> QueryFile:
-    if path.parent == PROJECT / "sql" / "queries":
-        # Those that have not been moved to their package yet.
-        return QueryFile(path.stem, QUERIES)
-    return QueryFile(package_of(path), path.stem)
+    return sorted(QueryFile(package_of(path), path.stem) for path in query_paths())
 
 
 def query_paths() -> Iterator[Path]:

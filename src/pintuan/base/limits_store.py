@@ -9,7 +9,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     from sql import Connection
 
-LIMITS: Final = load_queries("identity")
+LIMITS: Final = load_queries(__package__, "limits")
 
 
 async def lock_window(connection: Connection, scope: str, key_digest: bytes) -> None:

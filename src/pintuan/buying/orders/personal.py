@@ -23,9 +23,7 @@ ORDERS_PER_PAGE: Final = 500
 # Far more than anybody orders; the export ends all the same if pages never do.
 PAGES_MAX: Final = 10_000
 
-IDENTITY: Final = load_queries("identity")
-ERASURES: Final = load_queries("erasures")
-REFUNDS: Final = load_queries("refunds")
+ORDERS: Final = load_queries(__package__)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -39,7 +37,7 @@ async def exported_orders(pool: asyncpg.Pool, buyer_id: str) -> AsyncIterator[li
     """Yields pages that have at least one order, the newest first."""
     after: tuple[datetime, str] | tuple[None, None] = (None, None)
     for _ in range(PAGES_MAX):
-        rows = await pool.fetch(IDENTITY["export_orders"], buyer_id, *after, ORDERS_PER_PAGE)
+        rows = await pool.fetch(ORDERS["export_orders"], buyer_id, *after, ORDERS_PER_PAGE)
         if rows:
             yield [_exported(row) for row in rows]
         if len(rows) < ORDERS_PER_PAGE:
@@ -61,17 +59,17 @@ async def scrub_orders(connection: Connection, subject: str, alias: str, order_i
     """Moves locked orders to the alias, and with them the units that limits and lanes count."""
     if not order_ids:
         return Step(0, [])
-    rows = await connection.fetch(ERASURES["scrub_orders"], order_ids, alias)
-    await connection.execute(REFUNDS["forget_reasons"], order_ids, alias)
+    rows = await connection.fetch(ORDERS["scrub_orders"], order_ids, alias)
+    await connection.execute(ORDERS["forget_reasons"], order_ids, alias)
     units: Counter[str] = Counter()
     for row in rows:
         units[row["deal_id"]] += row["units"]
     deal_ids = sorted(units)
     moved = [units[deal_id] for deal_id in deal_ids]
-    await connection.fetch(ERASURES["lock_buyers"], deal_ids, subject, alias)
-    await connection.execute(ERASURES["add_units"], alias, deal_ids, moved)
-    await connection.execute(ERASURES["take_units"], subject, deal_ids, moved)
-    await connection.execute(ERASURES["drop_buyers"], subject, deal_ids)
+    await connection.fetch(ORDERS["lock_buyers"], deal_ids, subject, alias)
+    await connection.execute(ORDERS["add_units"], alias, deal_ids, moved)
+    await connection.execute(ORDERS["take_units"], subject, deal_ids, moved)
+    await connection.execute(ORDERS["drop_buyers"], subject, deal_ids)
     for deal_id in deal_ids:
-        await connection.execute(ERASURES["raise_forgetful_lanes"], deal_id)
+        await connection.execute(ORDERS["raise_forgetful_lanes"], deal_id)
     return Step(len(rows), deal_ids)

@@ -1,4 +1,5 @@
--- What the API shows of orders.
+-- What the API shows of orders, and how a buyer who is forgotten is taken out of them. Locks: orders, then deal_buyers,
+-- then lanes, as everywhere.
 
 -- name: select_order
 -- Reads one order of a buyer.
@@ -14,4 +15,57 @@ SELECT * FROM orders_shown
 WHERE buyer_id = $1 AND status = coalesce($5, status)
     AND (created_at, id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
 ORDER BY created_at DESC, id DESC
+LIMIT $4;
+
+-- name: scrub_orders
+-- Takes the person out of those locked orders that are over, and answers the units each still counts for.
+UPDATE orders o
+SET buyer_id = $2, ship_to = NULL, invite_code = NULL, payment_method = 'erased', card_digest = NULL
+WHERE o.id = ANY($1::text[]) AND o.status NOT IN ('held', 'authorised')
+    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL))
+RETURNING o.deal_id, CASE WHEN order_is_live(o.status) THEN o.quantity ELSE 0 END AS units;
+
+-- name: lock_buyers
+-- Locks what the subject and its alias have bought of some deals, in order.
+SELECT deal_id FROM deal_buyers
+WHERE deal_id = ANY($1::text[]) AND buyer_id IN ($2, $3)
+ORDER BY deal_id, buyer_id
+FOR UPDATE;
+
+-- name: add_units
+-- Counts units of some deals for the alias.
+INSERT INTO deal_buyers AS b (deal_id, buyer_id, units)
+SELECT u.deal_id, $1, u.units
+FROM unnest($2::text[], $3::integer[]) AS u (deal_id, units)
+WHERE u.units > 0
+ORDER BY u.deal_id
+ON CONFLICT (deal_id, buyer_id) DO UPDATE SET units = b.units + excluded.units;
+
+-- name: take_units
+-- Counts them for the subject no more.
+UPDATE deal_buyers b SET units = b.units - u.units
+FROM unnest($2::text[], $3::integer[]) AS u (deal_id, units)
+WHERE b.deal_id = u.deal_id AND b.buyer_id = $1;
+
+-- name: drop_buyers
+-- Forgets that the subject ever bought of deals it has no live units of.
+DELETE FROM deal_buyers WHERE buyer_id = $1 AND deal_id = ANY($2::text[]) AND units = 0;
+
+-- name: raise_forgetful_lanes
+-- Raises the epoch of all lanes of a deal and names no change of its terms, so that Redis reads its buyers anew.
+UPDATE lanes SET epoch = epoch + 1 WHERE deal_id = $1;
+
+-- name: forget_reasons
+-- Takes the merchant's words, which may name the buyer, out of those orders of $1 that alias $2 has by now.
+UPDATE refunds r SET reason = 'erased'
+FROM orders o
+WHERE r.order_id = ANY($1::text[]) AND o.id = r.order_id AND o.buyer_id = $2;
+
+-- name: export_orders
+-- Reads a page of a buyer's orders with all the buyer told about them, newest first, from just behind ($2, $3).
+SELECT s.*, o.ship_to, o.invite_code, o.payment_method
+FROM orders_shown s JOIN every_order o ON o.id = s.id
+WHERE s.buyer_id = $1
+    AND (s.created_at, s.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
+ORDER BY s.created_at DESC, s.id DESC
 LIMIT $4;

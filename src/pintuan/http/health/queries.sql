@@ -1,4 +1,4 @@
--- Statements that tell an operator, and the process itself, how the database is.
+-- What tells an operator how work stands that the workers should do.
 
 -- name: read_waits
 -- Says for how many seconds what waits longest has waited: for the first attempt at a held order's payment, for the end

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-REFUNDS = load_queries("refunds")
+REFUNDS = load_queries(__package__)
 
 
 class RefundableOrder(msgspec.Struct, frozen=True):

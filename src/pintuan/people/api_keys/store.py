@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pintuan.base.wire.cursors import Cursor
     from pintuan.people.api_keys.key_text import Claimed
 
-API_KEYS = load_queries("api_keys")
+API_KEYS = load_queries(__package__)
 
 
 async def count_keys(connection: PoolConnectionProxy, merchant_id: str) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sql import Connection
 
-CONSENTS: Final = load_queries("invites")
+CONSENTS: Final = load_queries(__package__)
 
 Topic: TypeAlias = Literal["invite", "nudge"]
 """What somebody can want no more of; messages have it as their kind."""

@@ -11,8 +11,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     import asyncpg
 
-IDENTITY: Final = load_queries("identity")
-ERASURES: Final = load_queries("erasures")
+IDENTITY: Final = load_queries(__package__)
 
 
 # No access token that was issued before an erasure is alive this long after it.
@@ -30,5 +29,5 @@ async def require_not_erased(pool: asyncpg.Pool, subject: str) -> None:
 
     The verifier does so too, in every process within seconds; here it holds at once.
     """
-    if await pool.fetchval(ERASURES["is_erased"], subject, TOKENS_MS):
+    if await pool.fetchval(IDENTITY["is_erased"], subject, TOKENS_MS):
         raise Unauthenticated("The account this token was issued to is gone.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # A row's time of creation and its id.
     Place: TypeAlias = tuple[datetime, str]
 
-IDENTITY = load_queries("identity")
+IDENTITY = load_queries(__package__)
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sql import Connection
 
-MERCHANTS: Final = load_queries("merchants")
+MERCHANTS: Final = load_queries(__package__)
 
 
 async def insert_merchant(connection: asyncpg.Pool | Connection, merchant_id: str) -> None:

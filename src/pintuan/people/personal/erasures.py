@@ -48,7 +48,7 @@ STORE_TROUBLE: Final = (
     OSError,
 )
 
-ERASURES: Final = load_queries("erasures")
+ERASURES: Final = load_queries(__package__, "erasures")
 _logger = structlog.get_logger("pintuan.people.personal")
 
 

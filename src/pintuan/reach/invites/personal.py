@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INVITES_EXPORTED_MAX: Final = 1_000
 
-INVITES: Final = load_queries("invites")
+INVITES: Final = load_queries(__package__)
 
 
 class ExportedRow(msgspec.Struct, frozen=True, kw_only=True):

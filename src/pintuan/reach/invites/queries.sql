@@ -1,4 +1,4 @@
--- Invitations, what became of them, and who does not want any more.
+-- Invitations and what became of them.
 
 -- name: invited_group
 -- Reads the group a caller invites to, with what the message says, and how the caller stands in it.
@@ -29,10 +29,6 @@ SELECT i.recipient_digest, bool_or(i.inviter_id = $2) AS mine
 FROM invites i
 WHERE i.group_id = $1 AND i.recipient_digest = ANY($3::bytea[])
 GROUP BY i.recipient_digest;
-
--- name: unsubscribed
--- Lists those of the hashes whose owners want no messages of a kind.
-SELECT recipient_digest FROM unsubscribes WHERE recipient_digest = ANY($1::bytea[]) AND kind = $2;
 
 -- name: insert_invite
 -- Adds an invitation whose message goes out in $7 ms, if $10 is still a paying order, and whose recipient is forgotten $8 ms after the deadline.
@@ -98,33 +94,6 @@ CROSS JOIN LATERAL (
 WHERE i.group_id = $1 AND i.inviter_id = $2
 ORDER BY i.created_at DESC, i.code
 LIMIT $3;
-
--- name: note_opened
--- Notes that somebody followed a personal link for the first time.
-UPDATE invites i SET opened_at = app_now()
-FROM groups g
-WHERE i.code = $2 AND i.opened_at IS NULL AND g.id = i.group_id AND g.share_code = $1;
-
--- name: unsubscribe
--- Notes that somebody wants no messages of a kind any more.
-INSERT INTO unsubscribes (recipient_digest, kind, kid, sealed) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING;
-
--- name: unsubscribes_to_reseal
--- Lists up to $2 of those whose hash was not made with the current key.
-SELECT u.kind || ' ' || encode(u.recipient_digest, 'hex') AS id FROM unsubscribes u
-WHERE u.kid <> $1
-    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'unsubscribes' AND s.row_id = u.kind || ' ' || encode(u.recipient_digest, 'hex') AND s.look_at > app_now())
-LIMIT $2;
-
--- name: stale_unsubscribes
--- Locks those of $2 whose hash was not made with the current key.
-SELECT u.recipient_digest, u.kind, u.sealed FROM unsubscribes u
-WHERE u.kid <> $1 AND u.kind || ' ' || encode(u.recipient_digest, 'hex') = ANY($2::text[])
-FOR UPDATE SKIP LOCKED;
-
--- name: drop_unsubscribe
--- Takes one back, to be written again under another hash.
-DELETE FROM unsubscribes WHERE recipient_digest = $1 AND kind = $2;
 
 -- name: recipients_to_forget
 -- Lists up to $1 invitations to groups whose deadline is long past, whose recipients are known.

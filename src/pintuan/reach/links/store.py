@@ -9,7 +9,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     import asyncpg
 
-LINKS: Final = load_queries("invites")
+LINKS: Final = load_queries(__package__)
 
 
 async def note_opened(pool: asyncpg.Pool, share_code: str, code: str) -> None:

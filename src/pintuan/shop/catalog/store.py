@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-PRODUCTS = load_queries("products")
+PRODUCTS = load_queries(__package__, "products")
 
 
 class VariantRow(msgspec.Struct, frozen=True):

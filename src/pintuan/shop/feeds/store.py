@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sql import Connection
 
 
-PRODUCTS = load_queries("products")
+FEEDS = load_queries(__package__)
 
 
 class FeedProduct(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ async def upsert_products(
     connection: Connection, merchant_id: str, products: Sequence[FeedProduct]
 ) -> Written:
     """Adds or updates the products; their references must differ."""
-    rows = await connection.fetch(PRODUCTS["upsert_feed_products"], merchant_id, products)
+    rows = await connection.fetch(FEEDS["upsert_feed_products"], merchant_id, products)
     return _written(rows)
 
 
@@ -86,15 +86,15 @@ async def settle_skus(connection: Connection, merchant_id: str, skus: Sequence[F
 
     If the item is new, that variant becomes it: its options were renamed. Otherwise it gets another SKU.
     """
-    await connection.execute(PRODUCTS["adopt_feed_variants"], merchant_id, skus)
-    await connection.execute(PRODUCTS["free_feed_skus"], merchant_id, skus)
+    await connection.execute(FEEDS["adopt_feed_variants"], merchant_id, skus)
+    await connection.execute(FEEDS["free_feed_skus"], merchant_id, skus)
 
 
 async def count_variants(
     connection: Connection, merchant_id: str, group_refs: Sequence[str], item_refs: Sequence[str]
 ) -> dict[str, StoredProduct]:
     """Returns the products by their references, with the room that variants outside the batch take."""
-    rows = await connection.fetch(PRODUCTS["count_feed_variants"], merchant_id, group_refs, item_refs)
+    rows = await connection.fetch(FEEDS["count_feed_variants"], merchant_id, group_refs, item_refs)
     return {row["feed_ref"]: StoredProduct(row["id"], row["others"]) for row in rows}
 
 
@@ -102,13 +102,13 @@ async def upsert_variants(
     connection: Connection, merchant_id: str, variants: Sequence[FeedVariant]
 ) -> Written:
     """Adds or updates the variants; their references must differ."""
-    rows = await connection.fetch(PRODUCTS["upsert_feed_variants"], merchant_id, variants)
+    rows = await connection.fetch(FEEDS["upsert_feed_variants"], merchant_id, variants)
     return _written(rows)
 
 
 async def delete_emptied_products(pool: asyncpg.Pool, merchant_id: str) -> None:
     """Removes the merchant's imported products that no variant is left of and no deal offers."""
-    await pool.execute(PRODUCTS["delete_emptied_feed_products"], merchant_id)
+    await pool.execute(FEEDS["delete_emptied_feed_products"], merchant_id)
 
 
 def _written(rows: Sequence[asyncpg.Record]) -> Written:

@@ -44,9 +44,3 @@ CROSS JOIN LATERAL (
         (4, 'merchant_payable', -$5::bigint)
 ) AS l (line_no, account, amount_minor)
 WHERE l.amount_minor <> 0;
-
--- name: forget_reasons
--- Takes the merchant's words, which may name the buyer, out of those orders of $1 that alias $2 has by now.
-UPDATE refunds r SET reason = 'erased'
-FROM orders o
-WHERE r.order_id = ANY($1::text[]) AND o.id = r.order_id AND o.buyer_id = $2;
