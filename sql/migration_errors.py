@@ -3,6 +3,8 @@
 MigrationError
 ├── MigrationFileError          the files themselves are wrong: name, number, marking, encoding
 ├── MigrationChangedError       an applied file was edited afterwards
+├── DefinitionChangedError      an applied definition was edited and kept its version
+├── DatabaseUnreleasedError     the database was made before the first release
 ├── MigrationOutOfOrderError    an unapplied file is numbered below an applied one
 ├── DatabaseNewerError          the database has migrations this version cannot run beside
 ├── DatabaseUnreachableError    no connection within the deadline
@@ -31,6 +33,26 @@ class MigrationChangedError(MigrationError):
             f"{file} was edited after it was applied; restore it and add a new migration instead"
         )
         self.file = file
+
+
+class DefinitionChangedError(MigrationError):
+    """The text of an applied definition was edited and its version stayed; `file` names it."""
+
+    def __init__(self, file: str, version: int) -> None:
+        super().__init__(
+            f"{file} differs from version {version} of it, which is applied; give it a higher version"
+        )
+        self.file = file
+
+
+class DatabaseUnreleasedError(MigrationError):
+    """The database has the migrations of a time before the first release, which no version goes on with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database was made by a version before the first release, and no later one can go on with it;"
+            " begin with a new data directory, or with an empty database"
+        )
 
 
 class MigrationOutOfOrderError(MigrationError):

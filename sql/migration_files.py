@@ -1,9 +1,10 @@
 """The files in `sql/migrations`: what their names and their first lines say.
 
-A file is `NNNN_what.sql`. Two markings may stand in the comment it begins with, each in a line of its own:
+A file is `NNNN_what.sql`. Three markings may stand in the comment it begins with, each in a line of its own:
 
     -- no-transaction       the file holds one statement that Postgres refuses inside a transaction
     -- needs: NNNN          versions that do not know migration NNNN cannot run once this file is applied
+    -- uses: clock, deals   definitions whose functions the file's tables and triggers stand on
 
 A file without `needs` only adds: every version before it runs on. One that takes something away names the
 migration since which nothing uses what it takes, or itself where no version before it can run.
@@ -16,6 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sql.definition_files import USES_MARKER, read_uses
 from sql.migration_errors import MigrationFileError
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ class Migration:
     """One file: `name` without its suffix, and the SHA-256 of its text with line ends as LF.
 
     `needs` is the number of the migration that a version must know to run once this one is applied; None
-    where every version before runs on.
+    where every version before runs on. `uses` has the keys of definitions that must be there before the file
+    is applied.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Migration:
     text: str
     sha256: str
     needs: int | None = None
+    uses: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -69,13 +73,19 @@ def read_migrations(directory: Path | Traversable) -> list[Migration]:
         if number in migrations:
             raise MigrationFileError(entry.name, f"its number is taken by {migrations[number].file}")
         text = entry.read_text(encoding="utf-8")
-        migrations[number] = Migration(
+        migration = Migration(
             number=number,
             name=entry.name.removesuffix(".sql"),
             text=text,
             sha256=hashlib.sha256(text.encode()).hexdigest(),
             needs=_needs(entry.name, number, text),
+            uses=read_uses(entry.name, text),
         )
+        if migration.uses and not migration.transactional:
+            raise MigrationFileError(
+                entry.name, f"outside a transaction it can use nothing; leave {USES_MARKER} out"
+            )
+        migrations[number] = migration
     return list(migrations.values())
 
 

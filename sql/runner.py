@@ -1,9 +1,9 @@
-"""Applies the migrations a database lacks, safely from many processes at once.
+"""Applies the migrations and definitions a database lacks, safely from many processes at once.
 
-Each is applied in one transaction together with its row in `schema_migrations`, so that a failed one leaves
-nothing behind. A file whose first line is `-- no-transaction` holds one statement that Postgres refuses
-inside a transaction, such as CREATE INDEX CONCURRENTLY; write it with IF NOT EXISTS, because a crash can come
-between the statement and its record.
+Each migration is applied in one transaction together with its row in `schema_migrations`, so that a failed
+one leaves nothing behind. A file whose first line is `-- no-transaction` holds one statement that Postgres
+refuses inside a transaction, such as CREATE INDEX CONCURRENTLY; write it with IF NOT EXISTS, because a crash
+can come between the statement and its record.
 
 Processes take turns with a session advisory lock, so the URL must lead to Postgres itself and not to a pooler
 that hands sessions around. The lock is polled: a session blocked on it would hold a snapshot, and CREATE
@@ -14,6 +14,11 @@ A version also runs beside newer migrations than it knows, so that a release can
 container that restarts during one comes up again. The record of a file that takes something away says which
 migration a version must know, and only a version that does not refuses (`sql.migration_files`).
 
+Definitions come after the migrations: those of a higher version than the database's, in one transaction
+with their rows in `schema_definitions`. A migration that stands on some (`-- uses:`) has them first, in its
+own transaction and unrecorded, so that all of them are checked and recorded at the end. A definition that a
+later version applied is left alone (`sql.schema`).
+
 Raised are the errors drawn in `sql.migration_errors`.
 """
 
@@ -23,28 +28,27 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import asyncpg
 
+from sql.definition_files import Definition, used_by
 from sql.loader import load_queries
 from sql.migration_errors import (
-    DatabaseNewerError,
     DatabaseUnreachableError,
     MigrationBusyError,
-    MigrationChangedError,
     MigrationError,
     MigrationFailedError,
-    MigrationOutOfOrderError,
 )
-from sql.migration_files import Migration, read_migrations
+from sql.schema import compare, read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.resources.abc import Traversable
     from pathlib import Path
+
+    from sql.migration_files import Migration
 
 MIGRATIONS = load_queries(__package__, "migrations")
 # Any fixed number serves, as long as nothing else in the database takes the same one.
@@ -75,34 +79,38 @@ async def migrate(
     on_event: Callable[[str], None] | None = None,
     on_newer: Callable[[list[str]], None] | None = None,
     directory: Path | Traversable | None = None,
+    definitions: Path | Traversable | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> list[str]:
-    """Applies what the database lacks, in order, and returns the names applied.
+    """Applies what the database lacks, in order, and returns the names applied, such as `definitions/clock`.
 
     A dry run returns what would be applied and changes nothing. `on_event` gets one line per step. `on_newer`
-    gets the names of migrations this version does not know and runs beside, where there are any. `directory`
-    replaces the package's own migrations. Raises the errors drawn in `sql.migration_errors`.
+    gets the names of a later version's migrations and definitions, which this version runs beside, where
+    there are any. `directory` and `definitions` replace the package's own files. Raises the errors drawn in
+    `sql.migration_errors`.
     """
     tell = on_event or _tell_nobody
-    known = read_migrations(directory or files("sql").joinpath("migrations"))
+    known = read_schema(directory, definitions)
     connection = await _connect(dsn, limits)
     try:
-        pending, newer = await _compare(connection, known)
-        if newer and on_newer:
-            on_newer(newer)
-        if dry_run or not pending:
-            return [migration.name for migration in pending]
+        difference = await compare(connection, known)
+        if difference.newer and on_newer:
+            on_newer(difference.newer)
+        if dry_run or not difference.lacking:
+            return difference.lacking
         await _take_turn(connection, limits, tell)
         await connection.execute(MIGRATIONS["create_table"])
-        await connection.execute(MIGRATIONS["add_needs"])
+        await connection.execute(MIGRATIONS["create_definitions_table"])
         # Whoever had the turn before may have done the work meanwhile.
-        pending, _ = await _compare(connection, known)
-        for migration in pending:
+        difference = await compare(connection, known)
+        for migration in difference.migrations:
             tell(f"applying {migration.name}")
-            await _apply(connection, migration, limits)
-        return [migration.name for migration in pending]
+            await _apply(connection, migration, used_by(migration.uses, difference.definitions), limits)
+        await _define(connection, difference.definitions, limits, tell)
     except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError) as error:
         raise MigrationError(f"the migration stopped: {_reason(error)}") from error
+    else:
+        return difference.lacking
     finally:
         await _close(connection, limits)
 
@@ -124,58 +132,11 @@ async def _connect(dsn: str, limits: Limits) -> asyncpg.Connection:
         raise DatabaseUnreachableError(_server(dsn), _reason(error)) from error
 
 
-async def applied_migrations(
-    connection: asyncpg.Connection | asyncpg.Pool, *, timeout_s: float | None = None
-) -> list[asyncpg.Record] | None:
-    """Returns number, name, sha256 and need of what a database has, oldest first; None if it has no record.
-
-    Each of the two statements has `timeout_s`. Raises what asyncpg raises.
-    """
-    if not await connection.fetchval(MIGRATIONS["has_table"], timeout=timeout_s):
-        return None
-    return await connection.fetch(MIGRATIONS["list_applied"], timeout=timeout_s)
-
-
 async def _close(connection: asyncpg.Connection, limits: Limits) -> None:
     """Ends the session, which gives the turn back."""
     # asyncpg aborts the connection when a polite close takes too long, which ends the session as well.
     with suppress(TimeoutError):
         await connection.close(timeout=limits.command_timeout_s)
-
-
-async def _compare(
-    connection: asyncpg.Connection, known: list[Migration]
-) -> tuple[list[Migration], list[str]]:
-    """Returns what the database lacks, and the names of newer migrations that it has and we run beside."""
-    rows = await applied_migrations(connection)
-    if rows is None:
-        return known, []
-    applied = {row["number"]: row for row in rows}
-    newer = _newer(rows, known)
-    for migration in known:
-        row = applied.get(migration.number)
-        if row is not None and row["sha256"] != migration.sha256:
-            raise MigrationChangedError(migration.file)
-    pending = [migration for migration in known if migration.number not in applied]
-    if pending and applied and pending[0].number < max(applied):
-        raise MigrationOutOfOrderError(pending[0].file, applied[max(applied)]["name"])
-    return pending, newer
-
-
-def _newer(applied: list[asyncpg.Record], known: list[Migration]) -> list[str]:
-    """Returns the names of newer migrations; raises DatabaseNewerError where we cannot run beside them."""
-    numbers = {migration.number for migration in known}
-    newest = max(numbers, default=0)
-    newer = [row for row in applied if row["number"] not in numbers]
-    # One below our newest is no later version's but another line's, and nobody promised anything about it.
-    breaking = [
-        row["name"]
-        for row in newer
-        if row["number"] < newest or (row["needs"] is not None and row["needs"] > newest)
-    ]
-    if breaking:
-        raise DatabaseNewerError(breaking)
-    return [row["name"] for row in newer]
 
 
 async def _take_turn(connection: asyncpg.Connection, limits: Limits, tell: Callable[[str], None]) -> None:
@@ -190,31 +151,79 @@ async def _take_turn(connection: asyncpg.Connection, limits: Limits, tell: Calla
         await asyncio.sleep(limits.turn_poll_s)
 
 
-async def _apply(connection: asyncpg.Connection, migration: Migration, limits: Limits) -> None:
+async def _apply(
+    connection: asyncpg.Connection, migration: Migration, uses: list[Definition], limits: Limits
+) -> None:
     try:
         if not migration.transactional:
             await _run(connection, migration, limits)
             return
         async with connection.transaction():
+            await _prepare(connection, uses, limits)
             await _run(connection, migration, limits)
     except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError) as error:
-        raise MigrationFailedError(_place(migration, error), _failure(migration, error, limits)) from error
+        raise _failed(migration, error, limits) from error
 
 
 async def _run(connection: asyncpg.Connection, migration: Migration, limits: Limits) -> None:
-    await connection.execute(
-        MIGRATIONS["bound_waits"],
-        str(limits.lock_timeout_ms),
-        str(limits.statement_timeout_ms),
-        migration.transactional,
-    )
+    await _bound_waits(connection, limits, in_transaction=migration.transactional)
     await connection.execute(migration.text, timeout=limits.file_timeout_s)
     await connection.execute(
         MIGRATIONS["record_applied"], migration.number, migration.name, migration.sha256, migration.needs
     )
 
 
-def _failure(migration: Migration, error: Exception, limits: Limits) -> str:
+async def _prepare(connection: asyncpg.Connection, uses: list[Definition], limits: Limits) -> None:
+    """Makes the functions that a migration stands on; tables that they read may still be to come."""
+    if not uses:
+        return
+    await _bound_waits(connection, limits, in_transaction=True)
+    await connection.execute(MIGRATIONS["check_bodies"], "off")
+    for definition in uses:
+        await _run_definition(connection, definition, limits)
+    await connection.execute(MIGRATIONS["check_bodies"], "on")
+
+
+async def _define(
+    connection: asyncpg.Connection,
+    definitions: list[Definition],
+    limits: Limits,
+    tell: Callable[[str], None],
+) -> None:
+    """Applies definitions in one transaction, so that nobody sees some of them new and others old."""
+    if not definitions:
+        return
+    async with connection.transaction():
+        await _bound_waits(connection, limits, in_transaction=True)
+        for definition in definitions:
+            tell(f"applying {definition.name}")
+            await _run_definition(connection, definition, limits)
+            await connection.execute(
+                MIGRATIONS["record_definition"], definition.key, definition.version, definition.sha256
+            )
+
+
+async def _run_definition(connection: asyncpg.Connection, definition: Definition, limits: Limits) -> None:
+    try:
+        await connection.execute(definition.text, timeout=limits.file_timeout_s)
+    except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError) as error:
+        raise _failed(definition, error, limits) from error
+
+
+async def _bound_waits(connection: asyncpg.Connection, limits: Limits, *, in_transaction: bool) -> None:
+    await connection.execute(
+        MIGRATIONS["bound_waits"],
+        str(limits.lock_timeout_ms),
+        str(limits.statement_timeout_ms),
+        in_transaction,
+    )
+
+
+def _failed(part: Migration | Definition, error: Exception, limits: Limits) -> MigrationFailedError:
+    return MigrationFailedError(_place(part, error), _failure(part, error, limits))
+
+
+def _failure(part: Migration | Definition, error: Exception, limits: Limits) -> str:
     if isinstance(error, asyncpg.LockNotAvailableError):
         reason = f"waited {limits.lock_timeout_ms} ms for a lock that another session holds; try again later"
     elif isinstance(error, asyncpg.QueryCanceledError):
@@ -223,17 +232,17 @@ def _failure(migration: Migration, error: Exception, limits: Limits) -> str:
         reason = f"the file ran for longer than {limits.file_timeout_s:g} s"
     else:
         reason = _reason(error)
-    if migration.transactional:
+    if isinstance(part, Definition) or part.transactional:
         return reason
     return f"{reason}; it ran outside a transaction, so look for an invalid index to drop before trying again"
 
 
-def _place(migration: Migration, error: Exception) -> str:
+def _place(part: Migration | Definition, error: Exception) -> str:
     position = getattr(error, "position", None)
     if not position:
-        return migration.file
-    line_number = migration.text.count("\n", 0, int(position) - 1) + 1
-    return f"{migration.file}:{line_number}"
+        return part.file
+    line_number = part.text.count("\n", 0, int(position) - 1) + 1
+    return f"{part.file}:{line_number}"
 
 
 def _reason(error: Exception) -> str:

@@ -43,14 +43,15 @@ _FINGERPRINT: Final = (
     )
     + " UNION ALL SELECT 'options:' || string_agg(relname || reloptions::text, ',' ORDER BY relname)"
     " FROM pg_class WHERE reloptions IS NOT NULL"
-    " UNION ALL SELECT 'migrations:' || string_agg(m::text, ',' ORDER BY m::text)"
-    " FROM schema_migrations m) parts"
+    " UNION ALL SELECT 'migrations:' || string_agg(m::text, ',' ORDER BY m::text) FROM schema_migrations m"
+    " UNION ALL SELECT 'definitions:' || string_agg(d::text, ',' ORDER BY d::text)"
+    " FROM schema_definitions d) parts"
 )
 _TABLES: Final = (
     "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
     " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
     # What migrations put there and nothing else may.
-    " AND tablename NOT IN ('schema_migrations', 'card_keys')"
+    " AND tablename NOT IN ('schema_migrations', 'schema_definitions', 'card_keys')"
 )
 _END_OTHERS: Final = (
     "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"

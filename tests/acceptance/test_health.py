@@ -55,12 +55,20 @@ class TestWithoutRedis:
         assert back.status_code == 200
 
 
-async def test_a_database_that_lacks_a_migration_is_not_ready(
-    api: httpx.AsyncClient, settings: Settings
+@pytest.mark.parametrize(
+    ("lost", "named"),
+    [
+        ("DELETE FROM schema_migrations WHERE number = 1", "1 not applied, first 0001_base"),
+        ("DELETE FROM schema_definitions WHERE name = 'deals'", "1 not applied, first definitions/deals"),
+        ("UPDATE schema_definitions SET version = 0", "first definitions/"),
+    ],
+)
+async def test_a_database_that_lacks_a_migration_or_a_definition_is_not_ready(
+    api: httpx.AsyncClient, settings: Settings, lost: str, named: str
 ) -> None:
     connection = await asyncpg.connect(settings.database_url)
     try:
-        await connection.execute("DELETE FROM schema_migrations WHERE number = 1")
+        await connection.execute(lost)
     finally:
         await connection.close()
 
@@ -68,7 +76,19 @@ async def test_a_database_that_lacks_a_migration_is_not_ready(
 
     assert response.status_code == 503
     assert [error["field"] for error in response.json()["errors"]] == ["migrations"]
-    assert "0001_catalog" in response.json()["errors"][0]["message"]
+    assert named in response.json()["errors"][0]["message"]
+
+
+async def test_a_database_with_a_later_definition_is_ready(
+    api: httpx.AsyncClient, settings: Settings
+) -> None:
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        await connection.execute("UPDATE schema_definitions SET version = version + 1, sha256 = 'later'")
+    finally:
+        await connection.close()
+
+    assert (await api.get("/health/ready")).status_code == 200
 
 
 async def test_one_look_serves_all_who_ask_for_readiness_or_metrics(

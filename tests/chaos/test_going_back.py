@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
@@ -22,13 +24,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("src", "groups", "pricing", "sql", "workers")
 SHOPPERS = 150
 ORDERS_BEFORE = 20
+NEW_COMMENT = "-- Of the later version."
 ADDING = "CREATE TABLE later (id bigint);\nALTER TABLE orders ADD COLUMN later text;\n"
 BREAKING = "-- needs: 9002\nDROP TABLE later;\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """This tree as it may be one release later: the same code, and migrations that this one does not know."""
+    """This tree as it may be one release later: the same code, and a schema that this one does not know."""
 
     tree: Path
 
@@ -40,6 +43,14 @@ class Later:
 
     def add(self, name: str, text: str) -> None:
         (self.tree / "sql" / "migrations" / name).write_text(text)
+
+    def redefine(self, key: str) -> None:
+        """Changes the functions of a definition as a release may: the version before calls them too."""
+        file = self.tree / "sql" / "definitions" / f"{key}.sql"
+        version = re.search(r"^-- version: (\d+)$", text := file.read_text(), re.MULTILINE)
+        assert version is not None
+        raised = text.replace(version[0], f"-- version: {int(version[1]) + 1}")
+        file.write_text(raised.replace("\nBEGIN\n", f"\nBEGIN\n    {NEW_COMMENT}\n"))
 
     @property
     def environ(self) -> dict[str, str]:
@@ -59,17 +70,28 @@ async def shopping(site: Site, node: Running) -> AsyncIterator[None]:
         await crowd.assert_nothing_lost(client)
 
 
+async def body_of(function: str, url: str) -> str:
+    """The text of a function as Postgres has it."""
+    connection = await asyncpg.connect(url, command_timeout=10)
+    try:
+        return str(await connection.fetchval("SELECT prosrc FROM pg_proc WHERE proname = $1", function))
+    finally:
+        await connection.close()
+
+
 async def test_a_release_that_is_taken_back_loses_nothing(
     site: Site, own_directory: Path, own_postgres: EmbeddedPostgres, own_redis: EmbeddedRedis
 ) -> None:
     stores = {"PINTUAN_DATABASE_URL": own_postgres.url, "PINTUAN_REDIS_URL": own_redis.url}
     later, new_site = Later.of(own_directory / "later"), Site(own_directory / "new")
     later.add("9001_adding.sql", ADDING)
+    later.redefine("orders")
     node = await site.up(**stores)
     try:
         async with shopping(site, node):
             migrated = await new_site.run("migrate", **stores, **later.environ)
-            assert migrated.output.splitlines() == ["applying 9001_adding", "applied 1"], migrated.errors
+            steps = ["applying 9001_adding", "applying definitions/orders", "applied 2"]
+            assert migrated.output.splitlines() == steps, migrated.errors
             new_node = await new_site.up(**stores, **later.environ)
         # A container of the old version that restarts meanwhile comes up again, beside one of the new.
         async with shopping(site, node):
@@ -79,8 +101,11 @@ async def test_a_release_that_is_taken_back_loses_nothing(
             assert await new_node.terminate() == 0
     finally:
         await new_site.close()
-    beside = "the database is newer than this version, which runs beside 9001_adding"
+    beside = "the database is newer than this version, which runs beside 9001_adding, definitions/orders"
     assert site.log.read_text().count(f"pintuan: {beside}\n") == 1
+    assert NEW_COMMENT in await body_of("orders_changed", own_postgres.url), (
+        "the old version put nothing back"
+    )
     await site.assert_sound(**stores)
     assert await node.terminate() == 0
 

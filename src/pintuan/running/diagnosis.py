@@ -223,6 +223,9 @@ async def _migrations(url: str) -> Finding:
     newer: list[str] = []
     try:
         pending = await sql.migrate(url, dry_run=True, on_newer=newer.extend)
+    except sql.DatabaseUnreleasedError as error:
+        remedy = "name another --data-dir, or an empty database in PINTUAN_DATABASE_URL"
+        return Finding("migrations", "FAIL", str(error), remedy)
     except sql.MigrationError as error:
         return Finding(
             "migrations", "FAIL", str(error), "run the version of Pintuan this database belongs to"

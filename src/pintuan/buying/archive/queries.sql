@@ -4,7 +4,7 @@
 -- Says whether the archive has been there for $1 ms, so that no process is left that reads orders without it.
 SELECT EXISTS (
     SELECT FROM schema_migrations
-    WHERE name = '0023_archive' AND applied_at < app_now() - $1::bigint * interval '1 millisecond'
+    WHERE name = '0004_buying' AND applied_at < app_now() - $1::bigint * interval '1 millisecond'
 );
 
 -- name: groups_to_archive

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import cache, partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from pintuan.base.clock import read_server_time
@@ -15,8 +14,7 @@ from pintuan.base.telemetry import metrics
 from pintuan.http.health import waits
 from pintuan.http.health.shared_answer import METRICS_KEPT_S, READINESS_KEPT_S, SharedAnswer
 from pintuan.http.health.waits import STORE_AWAY
-from sql.migration_files import read_migrations
-from sql.runner import applied_migrations
+from sql.schema import Schema, missing_from, read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -96,15 +94,13 @@ async def _check_workers() -> str | None:
 
 
 async def _check_migrations(resources: Resources) -> str | None:
-    rows = await applied_migrations(resources.pool, timeout_s=CHECK_TIMEOUT_S)
-    if rows is None:
+    missing = await missing_from(resources.pool, _known_schema(), timeout_s=CHECK_TIMEOUT_S)
+    if missing is None:
         return "none applied; run `pintuan migrate`"
-    applied = {row["name"] for row in rows}
-    missing = [name for name in _known_migrations() if name not in applied]
     return f"{len(missing)} not applied, first {missing[0]}; run `pintuan migrate`" if missing else None
 
 
 @cache
-def _known_migrations() -> list[str]:
-    # Those this process was built for, whatever a later version puts into the directory meanwhile.
-    return [migration.name for migration in read_migrations(files("sql").joinpath("migrations"))]
+def _known_schema() -> Schema:
+    # The files this process was built for, whatever a later version puts into the directories meanwhile.
+    return read_schema()

@@ -14,7 +14,7 @@ from pintuan.base.wire.times import Instant
 from pintuan.selling.sales.schemas import Sale, SoldGroup
 from pintuan.selling.webhooks.limits import DESCRIPTION_CHARS_MAX, REPLAYED_PER_CALL_MAX
 
-# The triggers of migration 0015 write these; `ping` is written for a test.
+# The triggers of sql/definitions/webhooks.sql write these; `ping` is written for a test.
 EventType = Literal[
     "group.opened",
     "group.succeeded",

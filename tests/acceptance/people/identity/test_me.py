@@ -39,7 +39,8 @@ async def traces(pool: asyncpg.Pool, *words: str) -> list[str]:
     """The tables in which any row holds one of the words, whatever its column."""
     tables = await pool.fetch(
         "SELECT table_name FROM information_schema.tables"
-        " WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> 'schema_migrations'"
+        " WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+        " AND table_name NOT IN ('schema_migrations', 'schema_definitions')"
     )
     found = []
     for (table,) in tables:

@@ -27,7 +27,7 @@ async def _product(pool: asyncpg.Pool) -> None:
 
 async def found(pool: asyncpg.Pool, query: str) -> list[str]:
     rows = await pool.fetch(
-        "SELECT id FROM products_page($1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 10)", query
+        "SELECT id FROM products_page($1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 10, false)", query
     )
     return [row["id"] for row in rows]
 
@@ -64,7 +64,8 @@ async def test_more_products_than_are_fetched_at_once_are_found_newest_first(poo
     assert await found(pool, "comm") == [f"prd_many_{n}" for n in range(1, 11)]
     assert await found(pool, "kettle") == ["prd_1"]
     deals = await pool.fetch(
-        "SELECT id FROM deals_page('comm', NULL, NULL, NULL, NULL, NULL, NULL, 'newest', NULL, NULL, 10)"
+        "SELECT id FROM deals_page('comm', NULL, NULL, NULL, NULL, NULL, NULL, 'newest', NULL, NULL, 10,"
+        " false)"
     )
     assert deals == []
     await pool.execute(
@@ -75,7 +76,8 @@ async def test_more_products_than_are_fetched_at_once_are_found_newest_first(poo
     )
     for query in ("comm", "offer"):
         deals = await pool.fetch(
-            "SELECT id FROM deals_page($1, NULL, NULL, NULL, NULL, NULL, NULL, 'newest', NULL, NULL, 10)",
+            "SELECT id FROM deals_page($1, NULL, NULL, NULL, NULL, NULL, NULL, 'newest', NULL, NULL, 10,"
+            " false)",
             query,
         )
         assert [deal["id"] for deal in deals] == ["deal_1"]
