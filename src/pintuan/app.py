@@ -14,11 +14,12 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import ASGIRouteHandler
 
+from pintuan import nouns
 from pintuan.base.auth.middleware import AuthMiddleware
 from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings, load_settings
@@ -26,11 +27,8 @@ from pintuan.base.telemetry import logs
 from pintuan.base.telemetry.request_reports import RequestReports
 from pintuan.base.telemetry.tracing.requests import TracedRequests
 from pintuan.bootstrap import open_resources
-from pintuan.buying.groups.routes import HANDLERS as GROUP_HANDLERS
-from pintuan.buying.live.routes import ROUTES as LIVE_ROUTES
 from pintuan.buying.live.service import open_live
 from pintuan.buying.orders.direct import DirectPlacing
-from pintuan.buying.orders.routes import HANDLERS as ORDER_HANDLERS
 from pintuan.http.bodies import BODY_SIZE_MAX, ApiRequest
 from pintuan.http.client_address import behind_proxies
 from pintuan.http.documentation.openapi import build_document
@@ -46,26 +44,8 @@ from pintuan.http.problems import handle_exception
 from pintuan.http.protocol.request_target import OneSpelling
 from pintuan.http.query import KnownQuery, note_parameters
 from pintuan.http.request_scope import RequestScope
-from pintuan.money.gateway_events.routes import ROUTES as GATEWAY_EVENT_ROUTES
-from pintuan.money.ledger.routes import ROUTES as LEDGER_ROUTES
-from pintuan.money.receipts.routes import HANDLERS as RECEIPT_HANDLERS
-from pintuan.money.refunds.routes import HANDLERS as REFUND_HANDLERS
-from pintuan.people.activity.routes import ROUTES as ACTIVITY_ROUTES
-from pintuan.people.api_keys.routes import ROUTES as API_KEY_ROUTES
-from pintuan.people.identity.routes import HANDLERS as IDENTITY_HANDLERS
-from pintuan.people.notifications.routes import ROUTES as OUTBOX_ROUTES
-from pintuan.people.personal.routes import HANDLERS as PERSONAL_HANDLERS
-from pintuan.reach.invites.routes import ROUTES as INVITE_ROUTES
-from pintuan.reach.links.routes import HANDLERS as LINK_HANDLERS
-from pintuan.reach.pages.routes import ROUTES as PAGE_ROUTES
 from pintuan.reach.pages.strict_transport import demand_tls
-from pintuan.reach.previews.routes import ROUTES as PREVIEW_ROUTES
-from pintuan.selling.sales.routes import ROUTES as SELLING_ROUTES
 from pintuan.selling.webhooks.contract import describe_webhooks
-from pintuan.selling.webhooks.routes import ROUTES as WEBHOOK_ROUTES
-from pintuan.shop.catalog.routes import ROUTES as CATALOG_ROUTES
-from pintuan.shop.deals.routes import ROUTES as DEAL_ROUTES
-from pintuan.shop.feeds.routes import ROUTES as FEED_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -79,26 +59,10 @@ ROUTES: list[ControllerRouterHandler] = [
     *HEALTH_ROUTES,
     *METRICS_ROUTES,
     *DOCUMENTATION_ROUTES,
-    *CATALOG_ROUTES,
-    *FEED_ROUTES,
-    *DEAL_ROUTES,
-    *API_KEY_ROUTES,
-    *ACTIVITY_ROUTES,
-    # One router for all: a path may not be registered from two, and some have calls on the same paths.
-    Router("/", route_handlers=[*GROUP_HANDLERS, *ORDER_HANDLERS, *RECEIPT_HANDLERS, *REFUND_HANDLERS]),
-    Router("/", route_handlers=LINK_HANDLERS),
-    *INVITE_ROUTES,
-    *PREVIEW_ROUTES,
-    *LEDGER_ROUTES,
-    *GATEWAY_EVENT_ROUTES,
-    *LIVE_ROUTES,
-    *SELLING_ROUTES,
-    *WEBHOOK_ROUTES,
-    Router("/", route_handlers=[*IDENTITY_HANDLERS, *PERSONAL_HANDLERS]),
-    *PAGE_ROUTES,
+    *nouns.handlers(),
 ]
 # Pages for developers, which no other environment has.
-DEV_ROUTES: list[ControllerRouterHandler] = [*OUTBOX_ROUTES]
+DEV_ROUTES: list[ControllerRouterHandler] = nouns.dev_handlers()
 # What a process answers that an operator alone can reach.
 OPERATOR_ROUTES: list[ControllerRouterHandler] = [*HEALTH_ROUTES, *METRICS_ROUTES]
 

@@ -13,6 +13,10 @@ from pintuan.http.pagination import Page, decode_token, encode_token
 from pintuan.shop.deals.service import get_deal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import asyncpg
+
     from pintuan.base.auth import Principal
     from pintuan.base.process import Resources
     from pintuan.buying.groups.schemas import Group, JoinableGroup
@@ -32,6 +36,11 @@ async def get_group(resources: Resources, group_id: str, viewer: Principal | Non
         return group
     my_order = await store.select_order_in_group(resources.pool, group_id, viewer.subject)
     return msgspec.structs.replace(group, my_order=my_order)
+
+
+async def read_groups(pool: asyncpg.Pool, group_ids: Sequence[str], *, share_base: str) -> dict[str, Group]:
+    """Returns the groups that exist, by id. `share_base` is the URL that a share code is appended to."""
+    return await store.select_groups(pool, group_ids, share_base=share_base)
 
 
 async def get_shared_group(resources: Resources, share_code: str, viewer: Principal | None) -> Group:

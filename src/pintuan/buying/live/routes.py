@@ -104,4 +104,4 @@ async def watch_group(group_id: FromPath[str], last_event_id: LastEventIdParamet
     return GroupEvents(FollowedGroup(group_id, last_event_id))
 
 
-ROUTES: Final = [watch_group]
+HANDLERS: Final = [watch_group]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from pintuan.base.stores.signals import listen
-from pintuan.buying.groups.store import select_groups
+from pintuan.buying.groups.service import read_groups
 from pintuan.buying.live.admission import Admission
 from pintuan.buying.live.hub import Hub, Pace
 
@@ -40,7 +40,7 @@ class Live:
 async def open_live(resources: Resources, draining: Draining) -> AsyncIterator[Live]:
     """Shows groups for the life of the block; streams end when it does, or when draining begins."""
     settings = resources.settings
-    read = partial(select_groups, resources.pool, share_base=settings.share_base)
+    read = partial(read_groups, resources.pool, share_base=settings.share_base)
     hub = Hub(read, pace=PACE)
     tasks = [
         _start(hub.look_in_rounds(), "live rounds"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pintuan.buying.groups.store import order_of
+from pintuan.buying.groups.shown import order_of
 from pintuan.buying.orders.schemas import ExportedOrder
 from sql import load_queries
 

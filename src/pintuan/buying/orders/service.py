@@ -11,7 +11,7 @@ from groups.cancellation import Cancellation
 from groups.placement import Placement, Verb
 from pintuan.base.errors import InvalidInput, NotFound
 from pintuan.buying.groups.schemas import Group, Order, Payment
-from pintuan.buying.groups.store import select_groups
+from pintuan.buying.groups.service import read_groups
 from pintuan.buying.orders import store
 from pintuan.buying.orders.placed import group_of_placed, order_of_placed
 from pintuan.buying.orders.schemas import SHIP_TO_DEPTH_MAX
@@ -181,7 +181,7 @@ async def _with_groups(resources: Resources, orders: list[Order]) -> list[Order]
     group_ids = sorted({order.group_id for order in orders if order.group_id is not None})
     groups: dict[str, Group] = {}
     if group_ids:
-        groups = await select_groups(resources.pool, group_ids, share_base=resources.settings.share_base)
+        groups = await read_groups(resources.pool, group_ids, share_base=resources.settings.share_base)
     return [
         order if order.group_id is None else msgspec.structs.replace(order, group=groups[order.group_id])
         for order in orders

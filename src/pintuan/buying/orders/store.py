@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pintuan.buying.groups.schemas import Order
-from pintuan.buying.groups.store import order_of
+from pintuan.buying.groups.shown import order_of
 from sql import load_queries
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ async def receive_gateway_event(
     await service.take_event(resources, gateway, request.headers, await request.body())
 
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/v1/payments/webhooks",
         route_handlers=[receive_gateway_event],

@@ -67,4 +67,4 @@ async def get_statement(
     )
 
 
-ROUTES: Final = [Router("/v1/merchant", route_handlers=[get_balance, get_statement], tags=["merchants"])]
+HANDLERS: Final = [Router("/v1/merchant", route_handlers=[get_balance, get_statement], tags=["merchants"])]

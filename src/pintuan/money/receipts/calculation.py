@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pintuan.buying.groups.store import CHARGED
+from pintuan.buying.groups.shown import CHARGED
 
 if TYPE_CHECKING:
     from pintuan.buying.groups.schemas import OrderStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pintuan.base.wire.money import Money
-from pintuan.buying.groups.store import order_of
+from pintuan.buying.groups.shown import order_of
 from pintuan.money.receipts.calculation import calculation_of
 from pintuan.money.receipts.schemas import (
     Receipt,

@@ -70,4 +70,4 @@ def _shown(entry: store.Entry) -> Activity:
     )
 
 
-ROUTES: Final = [Router("/v1/merchant", route_handlers=[list_activity], tags=["merchants"])]
+HANDLERS: Final = [Router("/v1/merchant", route_handlers=[list_activity], tags=["merchants"])]

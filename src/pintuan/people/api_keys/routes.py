@@ -70,7 +70,7 @@ async def delete_api_key(key_id: FromPath[str], request: ApiRequest, resources: 
     resources.verifier.forget()
 
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/v1/merchant/api-keys",
         route_handlers=[create_api_key, list_api_keys, delete_api_key],

@@ -23,7 +23,7 @@ from pintuan.people.api_keys.limits import (
     REFUSED_REMEMBERED_S,
 )
 from pintuan.people.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
-from pintuan.people.merchants.store import insert_merchant, lock_merchant
+from pintuan.people.merchants.service import lock_merchant
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ async def create_key(pool: asyncpg.Pool, merchant_id: str, key: NewApiKey) -> Ma
 
     async def transaction() -> datetime:
         async with pool.acquire() as connection, connection.transaction():
-            await insert_merchant(connection, merchant_id)
             await lock_merchant(connection, merchant_id)
             if await store.count_keys(connection, merchant_id) >= KEYS_PER_MERCHANT_MAX:
                 raise LimitReached(f"A merchant has at most {KEYS_PER_MERCHANT_MAX} keys; delete one first.")

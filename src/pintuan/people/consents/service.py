@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.base.keyring import Keyring
+    from sql import Connection
 
 PATH: Final = "/v1/unsubscribe/"
 TOKEN_CHARS_MAX: Final = 1_000
@@ -62,6 +63,11 @@ def stop_of_token(keyring: Keyring, token: str) -> Stop:
         return msgspec.json.decode(keyring.fernet("unsubscribe").decrypt(padded.encode()), type=Stop)
     except InvalidToken:
         raise NotFound("link") from None
+
+
+async def unsubscribed(connection: Connection, digests: Sequence[bytes], topic: Topic) -> set[bytes]:
+    """Returns those of the hashes whose owners want no messages of a kind."""
+    return await store.unsubscribed(connection, digests, topic)
 
 
 async def unsubscribe(pool: asyncpg.Pool, keyring: Keyring, token: str) -> Topic:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pintuan.base.errors import Forbidden, InvalidInput
+from pintuan.people.merchants import store
 
 if TYPE_CHECKING:
     from pintuan.base.auth import Principal
+    from sql import Connection
 
 
 def merchant_of(seller: Principal, merchant_id: str | None) -> str:
@@ -22,3 +24,12 @@ def merchant_of(seller: Principal, merchant_id: str | None) -> str:
     if merchant_id is None:
         raise InvalidInput.of("merchant_id", "is required of an admin")
     return merchant_id
+
+
+async def lock_merchant(connection: Connection, merchant_id: str) -> None:
+    """Makes changes of one merchant follow each other: until the commit, others wait here.
+
+    A merchant that nothing is known of yet is added, so that there is something to lock.
+    """
+    await store.insert_merchant(connection, merchant_id)
+    await store.lock_merchant(connection, merchant_id)

@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING, Final
 from sql import load_queries
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from sql import Connection
 
 MERCHANTS: Final = load_queries(__package__)
 
 
-async def insert_merchant(connection: asyncpg.Pool | Connection, merchant_id: str) -> None:
+async def insert_merchant(connection: Connection, merchant_id: str) -> None:
     """Adds the merchant unless it is known."""
     await connection.execute(MERCHANTS["insert_merchant"], merchant_id)
 
 
 async def lock_merchant(connection: Connection, merchant_id: str) -> None:
-    """Waits until no other change of this merchant is under way, and keeps others waiting until it commits.
-
-    A merchant that nothing is known of yet has no row to lock: `insert_merchant` makes it.
-    """
+    """Locks the merchant's row until the transaction ends."""
     await connection.execute(MERCHANTS["lock_merchant"], merchant_id)

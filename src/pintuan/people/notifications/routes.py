@@ -74,6 +74,7 @@ def _row_of(item: OutboxItem) -> str:
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
-ROUTES: Final = [
+HANDLERS: Final = ()
+DEV_HANDLERS: Final = [
     Router("/", route_handlers=[read_dev_outbox], include_in_schema=False, opt={PUBLIC_OPTION: True})
 ]

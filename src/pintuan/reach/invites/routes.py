@@ -159,7 +159,7 @@ async def ask_to_unsubscribe(token: FromPath[str], resources: InjectedResources)
     return Response(asking(stop.topic), media_type=MediaType.HTML, headers=PAGE_HEADERS)
 
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/",
         route_handlers=[

@@ -15,8 +15,7 @@ from pintuan.base.errors import FieldError, Forbidden, InvalidInput, NotFound
 from pintuan.base.limits_store import lock_window
 from pintuan.base.locales import money
 from pintuan.base.wire.money import Money
-from pintuan.people.consents.service import NOTIFICATION_KIND, stop_url_of
-from pintuan.people.consents.store import unsubscribed
+from pintuan.people.consents.service import NOTIFICATION_KIND, stop_url_of, unsubscribed
 from pintuan.people.contacts.contacts import Contact, contact_of
 from pintuan.people.contacts.digests import recipient_digests
 from pintuan.people.contacts.sealed import mask, open_contact, seal_contact

@@ -14,7 +14,7 @@ from pintuan.http.bodies import ApiRequest
 from pintuan.http.etag import ETAG_HEADERS, NOT_MODIFIED
 from pintuan.http.filters import FILTER_CHARS_MAX, FILTER_PATTERN
 from pintuan.http.parameters import InjectedResources
-from pintuan.reach.links.store import note_opened
+from pintuan.reach.links.service import note_opened
 
 InviteParameter = Annotated[
     str | None,

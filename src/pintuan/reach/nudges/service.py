@@ -13,8 +13,7 @@ import msgspec
 
 from groups.setbacks import Setbacks
 from pintuan.base.locales import DEFAULT_LANGUAGE, language_of
-from pintuan.people.consents.service import stop_url_of
-from pintuan.people.consents.store import unsubscribed
+from pintuan.people.consents.service import stop_url_of, unsubscribed
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.notifications.channels import channels_of
 from pintuan.people.notifications.quiet_hours import quiet_hours_of, zones_of

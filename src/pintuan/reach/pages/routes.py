@@ -17,7 +17,7 @@ from pintuan.http.client_address import limit_key_of
 from pintuan.http.parameters import InjectedResources, require_idempotency_key
 from pintuan.http.problems import problem_of
 from pintuan.people.identity import codes, sessions
-from pintuan.reach.links.store import note_opened
+from pintuan.reach.links.service import note_opened
 from pintuan.reach.pages import service, wording
 from pintuan.reach.pages.forms import contact_in, order_in, read_form
 from pintuan.reach.pages.rendering import ASSETS, asset, redirect, render
@@ -237,7 +237,7 @@ _CONFLICT: Final = 409
 _AMOUNT_DIGITS_MAX: Final = 15
 _TYPED_LENGTH_MAX: Final = 320
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/",
         route_handlers=[show_group, send_code, sign_in, sign_out, join, open_another, read_page_asset],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pintuan.base.wire.money import Money
-from pintuan.buying.groups.store import CHARGED
+from pintuan.buying.groups.shown import CHARGED
 from pintuan.buying.groups.tiers import tiers_of
 from pricing.ladder import Ladder
 

@@ -93,7 +93,7 @@ def qr_code(text: str) -> bytes:
     return drawn.getvalue()
 
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/",
         route_handlers=[read_card, read_qr_code, read_apple_links, read_google_links],

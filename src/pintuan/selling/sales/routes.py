@@ -162,7 +162,7 @@ def _wanted(
     )
 
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/v1/merchant",
         route_handlers=[list_sales, export_sales, get_sale, list_sold_groups],

@@ -9,7 +9,7 @@ import msgspec
 from pintuan.base.errors import NotFound
 from pintuan.base.wire.money import Money
 from pintuan.base.wire.page import Page
-from pintuan.buying.groups.store import select_groups
+from pintuan.buying.groups.service import read_groups
 from pintuan.http.pagination import encode_cursor
 from pintuan.selling.sales import store
 from pintuan.selling.sales.schemas import Sale, SoldGroup
@@ -69,7 +69,7 @@ async def read_sold_groups(
     pool: asyncpg.Pool, group_ids: Sequence[str], *, share_base: str
 ) -> dict[str, SoldGroup]:
     """Returns those of the groups that exist with what was sold in them, by id."""
-    groups = await select_groups(pool, group_ids, share_base=share_base)
+    groups = await read_groups(pool, group_ids, share_base=share_base)
     sums = await store.sum_groups(pool, group_ids)
     return {id_: _sold(group, sums.get(id_, _NOTHING_SOLD)) for id_, group in groups.items()}
 

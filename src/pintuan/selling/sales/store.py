@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 import msgspec
 
 from pintuan.buying.groups.schemas import GroupStatus, OrderStatus
-from pintuan.buying.groups.store import CHARGED, order_of
+from pintuan.buying.groups.shown import CHARGED, order_of
 from pintuan.people.merchants.references import REFERENCE_BYTES, reference_of
 from pintuan.selling.sales.schemas import Sale
 from sql import load_queries

@@ -175,7 +175,7 @@ async def _check_url(resources: Resources, url: str) -> None:
     await service.check_url(url, resources.resolver, allows_loopback=resources.settings.env == "dev")
 
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/v1/webhook-endpoints",
         route_handlers=[

@@ -22,7 +22,7 @@ from pintuan.base.outgoing.signing import new_secret, seal
 from pintuan.base.wire.times import has_utc
 from pintuan.people.activity.changes import changed, host_of, made, removed
 from pintuan.people.activity.log import note
-from pintuan.people.merchants.store import insert_merchant, lock_merchant
+from pintuan.people.merchants.service import lock_merchant
 from pintuan.selling.webhooks import store
 from pintuan.selling.webhooks.limits import (
     ENDPOINTS_PER_MERCHANT_MAX,
@@ -99,7 +99,6 @@ async def create_endpoint(
 
     async def transaction() -> WebhookEndpoint:
         async with pool.acquire() as connection, connection.transaction():
-            await insert_merchant(connection, merchant_id)
             await lock_merchant(connection, merchant_id)
             if await store.count_endpoints(connection, merchant_id) >= ENDPOINTS_PER_MERCHANT_MAX:
                 raise LimitReached(

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from pintuan.base.errors import FieldError, InvalidInput, NotFound
 from pintuan.people.activity.changes import changed, made
 from pintuan.people.activity.log import note
-from pintuan.people.merchants.store import lock_merchant
+from pintuan.people.merchants.service import lock_merchant
 from pintuan.shop.catalog import store
 from pintuan.shop.catalog.limits import VARIANTS_MAX
 from pintuan.shop.catalog.schemas import ListPrice, Product, ProductChange, Variant, VariantChange

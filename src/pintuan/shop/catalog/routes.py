@@ -108,7 +108,7 @@ async def change_product(
     return await changes.change_product(resources.pool, check_role(request.user, SELLERS), product_id, data)
 
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/v1/products",
         route_handlers=[create_product, list_products, get_product, change_product],

@@ -177,7 +177,7 @@ async def _set_status(
     return deal
 
 
-ROUTES: Final = [
+HANDLERS: Final = [
     Router(
         "/v1/deals",
         route_handlers=[create_deal, list_deals, get_deal, change_deal, pause_deal, resume_deal, end_deal],

@@ -87,4 +87,4 @@ async def _until_gone(request: ApiRequest) -> None:
         pass
 
 
-ROUTES: Final = [Router("/v1/merchant/imports", route_handlers=[import_feed], tags=["merchants"])]
+HANDLERS: Final = [Router("/v1/merchant/imports", route_handlers=[import_feed], tags=["merchants"])]

@@ -14,7 +14,7 @@ from groups.ids import new_id
 from groups.looks import outlived
 from pintuan.people.activity.changes import made
 from pintuan.people.activity.log import note
-from pintuan.people.merchants.store import insert_merchant, lock_merchant
+from pintuan.people.merchants.service import lock_merchant
 from pintuan.shop.catalog import limits
 from pintuan.shop.feeds import store as feed_store
 from pintuan.shop.feeds.formats import BadRow, FeedError, FeedItem, Halt
@@ -89,7 +89,9 @@ class FeedImport:
         Raises `FeedError` as the reader of the rows does, after the rows before it were written, and what
         asyncpg raises; the batches before stay.
         """
-        await insert_merchant(self.pool, self.merchant_id)
+        # A database that cannot take anything says so before the first row is read.
+        async with self.pool.acquire() as connection, connection.transaction():
+            await lock_merchant(connection, self.merchant_id)
         batches = _batches(self._items(rows))
         error: FeedError | None = None
         while batch := await self._next(batches):

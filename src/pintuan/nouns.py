@@ -1,0 +1,73 @@
+"""The nouns of the marketplace, and what each of them brings.
+
+A noun is a folder on a shelf, and each of its parts is a file with a name of its own (`PARTS`). A file that
+is there is registered: whoever needs all parts of a kind asks here, and nothing else lists nouns. Parts are
+loaded when somebody asks for their kind, so a worker loads no routes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from litestar.types import ControllerRouterHandler
+
+# In the order in which they stand on each other: a noun imports from those above it alone.
+NOUNS: Final = (
+    "people.contacts",
+    "people.merchants",
+    "people.activity",
+    "people.notifications",
+    "people.api_keys",
+    "people.consents",
+    "people.identity",
+    "people.personal",
+    "shop.catalog",
+    "shop.deals",
+    "shop.feeds",
+    "buying.archive",
+    "buying.groups",
+    "buying.orders",
+    "buying.live",
+    "money.ledger",
+    "money.payments",
+    "money.gateway_events",
+    "money.receipts",
+    "money.refunds",
+    "selling.sales",
+    "selling.webhooks",
+    "reach.links",
+    "reach.previews",
+    "reach.invites",
+    "reach.nudges",
+    "reach.pages",
+)
+# The parts that are registered: a file of this name, and what it must define.
+PARTS: Final = {"routes": "HANDLERS"}
+
+
+def handlers() -> list[ControllerRouterHandler]:
+    """Returns what the API answers, noun by noun."""
+    found = [handler for _, module in _parts("routes") for handler in module.HANDLERS]
+    routers = [handler for handler in found if isinstance(handler, Router)]
+    # A path may not be registered from two routers, and some nouns answer on the same paths.
+    shared = Router("/", route_handlers=[handler for handler in found if not isinstance(handler, Router)])
+    return [shared, *routers]
+
+
+def dev_handlers() -> list[ControllerRouterHandler]:
+    """Returns the pages for developers, which no other environment has."""
+    return [handler for _, module in _parts("routes") for handler in getattr(module, "DEV_HANDLERS", ())]
+
+
+def _parts(name: str) -> Iterator[tuple[str, Any]]:
+    for noun in NOUNS:
+        module = f"pintuan.{noun}.{name}"
+        if find_spec(module) is not None:
+            yield noun, import_module(module)

@@ -1,0 +1,96 @@
+"""Nouns: each is in the list, has parts that are registered, and stands on those above it alone."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+import grimp
+import pytest
+
+from pintuan.nouns import NOUNS, PARTS
+
+SOURCES = Path(__file__).parents[2] / "src" / "pintuan"
+SHELVES = sorted({noun.partition(".")[0] for noun in NOUNS})
+# One document has everything that is kept about a person, whichever noun keeps it.
+STANDS_ON_ALL = "people.personal"
+# Who reads another noun's rows without asking its service. The list only gets shorter.
+REACHES = {
+    "pintuan.cli.activity -> pintuan.people.activity.store",
+    "pintuan.cli.fee -> pintuan.money.ledger.store",
+    "pintuan.money.refunds.service -> pintuan.buying.archive.store",
+    "pintuan.people.consents.service -> pintuan.people.notifications.store",
+    "pintuan.people.personal.erasures -> pintuan.buying.archive.store",
+    "pintuan.people.personal.service -> pintuan.people.identity.store",
+    "pintuan.people.personal.service -> pintuan.people.notifications.store",
+    "pintuan.reach.pages.service -> pintuan.money.receipts.store",
+    "pintuan.selling.webhooks.courier -> pintuan.selling.sales.store",
+}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    """Who imports whom in the application, for type checkers as well."""
+    return grimp.build_graph("pintuan")
+
+
+def noun_of(module: str) -> str | None:
+    """The noun a module belongs to; None for what is no noun."""
+    noun = ".".join(module.split(".")[1:3])
+    return noun if noun in NOUNS else None
+
+
+def test_every_folder_of_a_shelf_of_nouns_is_in_the_list() -> None:
+    folders = {
+        f"{shelf}.{folder.name}"
+        for shelf in SHELVES
+        for folder in (SOURCES / shelf).iterdir()
+        if (folder / "__init__.py").exists()
+    }
+
+    assert folders == set(NOUNS), "nouns.py lists each folder of a shelf once, below those it stands on"
+
+
+def test_no_noun_is_listed_twice() -> None:
+    assert len(NOUNS) == len(set(NOUNS))
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_every_part_defines_what_is_registered(noun: str) -> None:
+    for part, defined in PARTS.items():
+        if (SOURCES / noun.replace(".", "/") / f"{part}.py").exists():
+            module = import_module(f"pintuan.{noun}.{part}")
+            assert hasattr(module, defined), f"{part}.py of {noun} must define {defined}"
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_no_file_is_meant_for_a_part_and_misnamed(noun: str) -> None:
+    stems = {path.stem for path in (SOURCES / noun.replace(".", "/")).glob("*.py")} - set(PARTS)
+    meant = {stem: close for stem in stems if (close := get_close_matches(stem, PARTS, n=1, cutoff=0.8))}
+
+    assert meant == {}, f"a file of {noun} is registered under its exact name alone"
+
+
+def test_every_noun_stands_on_those_above_it_alone(graph: grimp.ImportGraph) -> None:
+    places = {noun: place for place, noun in enumerate(NOUNS)}
+    upwards = [
+        f"{importer} -> {imported}"
+        for importer in graph.modules
+        if (noun := noun_of(importer)) is not None and noun != STANDS_ON_ALL
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if (other := noun_of(imported)) is not None and places[other] > places[noun]
+    ]
+
+    assert upwards == []
+
+
+def test_nobody_reaches_into_another_nouns_store(graph: grimp.ImportGraph) -> None:
+    reaches = {
+        f"{importer} -> {imported}"
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if imported.endswith(".store") and (noun := noun_of(imported)) and noun != noun_of(importer)
+    }
+
+    assert reaches == REACHES
