@@ -15,6 +15,10 @@ LANGUAGES := zh ko vi uk fr es
 SOAK_SECONDS ?= 1800
 SEED ?= 1
 
+# `make test ONLY=refunds` runs the tests of one noun, or of whatever else has a folder of that name.
+ONLY ?=
+TESTS = $(if $(ONLY),$(or $(wildcard tests/$(ONLY) tests/*/$(ONLY) tests/*/*/$(ONLY)),$(error No folder of tests is called $(ONLY))),-n auto --maxprocesses 8)
+
 # pytest's code for "no tests collected".
 NO_TESTS := 5
 
@@ -38,8 +42,8 @@ $(STAMP): pyproject.toml constraints.txt
 run: install ## Start the marketplace with live demo shoppers
 	@$(BIN)/pintuan up --demo
 
-test: install ## Run the test suite
-	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 8
+test: install ## Run the test suite; ONLY=refunds runs the tests of that noun
+	@$(BIN)/python -m pytest -m "not slow" $(TESTS)
 
 test-all: install ## Run the tests that take longer, on top of make test
 	@$(BIN)/python -m pytest -m slow || { code=$$?; \

@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 EXPECTED = {
     "install",
@@ -73,3 +75,17 @@ def test_the_constraints_name_packages_and_versions_only() -> None:
 
 def test_the_build_backend_is_pinned() -> None:
     assert re.search(r"^hatchling==", (PROJECT / "constraints.txt").read_text(), re.MULTILINE)
+
+
+def test_the_tests_of_one_noun_can_be_run_alone() -> None:
+    command = make("--dry-run", "test", "ONLY=refunds").splitlines()[-1]
+
+    folders = set(command.split()) & {str(path.relative_to(PROJECT)) for path in PROJECT.glob("tests/*/*/*")}
+    assert folders == {"tests/acceptance/money/refunds", "tests/integration/money/refunds"}
+
+
+def test_a_noun_without_tests_is_named() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        make("--dry-run", "test", "ONLY=nowhere")
+
+    assert "No folder of tests is called nowhere" in failure.value.stderr
