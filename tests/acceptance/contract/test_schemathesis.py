@@ -22,7 +22,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 from pintuan.app import create_app
 from pintuan.base.settings.settings import Settings
-from pintuan.buying.orders.schemas import SHIP_TO_DEPTH_MAX
+from pintuan.buying.orders.ship_to import DEPTH_MAX, refusal_of
 from tests.acceptance.contract.seeded import ADMIN, PLACEHOLDER, Seeds, operation_of, seed
 from tests.marketplace import Site
 
@@ -105,12 +105,13 @@ schema.config.checks.positive_data_acceptance.expected_statuses = [
 def map_body(_context: schemathesis.HookContext, body: Any) -> Any:
     """Makes of a body what its schema cannot say."""
     if isinstance(body, dict) and isinstance(body.get("ship_to"), dict):
-        body["ship_to"] = keepable(body["ship_to"], SHIP_TO_DEPTH_MAX)
+        address = keepable(body["ship_to"], DEPTH_MAX)
+        body["ship_to"] = {} if refusal_of(address) else address
     return without_whole_floats(body)
 
 
 def keepable(value: Any, depth_max: int) -> Any:
-    """An address may hold anything, but not at any depth and no NUL anywhere, which no schema can say."""
+    """An address may not be nested without bound and has no NUL anywhere, which no schema can say."""
     if isinstance(value, str):
         return value.replace("\0", "")
     if isinstance(value, dict | list) and depth_max == 0:

@@ -9,6 +9,7 @@ import msgspec
 
 from pintuan.buying.groups.shown import order_of
 from pintuan.buying.orders.schemas import ExportedOrder
+from pintuan.buying.orders.ship_to import ADDRESS_BYTES_PER_PAGE
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from sql import Connection
 
-ORDERS_PER_PAGE: Final = 500
+# A page is read, decoded and written at one go, while which nothing else is done.
+ORDERS_PER_PAGE: Final = 100
 # Far more than anybody orders; the export ends all the same if pages never do.
 PAGES_MAX: Final = 10_000
 
@@ -37,11 +39,13 @@ async def exported_orders(pool: asyncpg.Pool, buyer_id: str) -> AsyncIterator[li
     """Yields pages that have at least one order, the newest first."""
     after: tuple[datetime, str] | tuple[None, None] = (None, None)
     for _ in range(PAGES_MAX):
-        rows = await pool.fetch(ORDERS["export_orders"], buyer_id, *after, ORDERS_PER_PAGE)
-        if rows:
-            yield [_exported(row) for row in rows]
-        if len(rows) < ORDERS_PER_PAGE:
+        rows = await pool.fetch(
+            ORDERS["export_orders"], buyer_id, *after, ORDERS_PER_PAGE, ADDRESS_BYTES_PER_PAGE
+        )
+        # One that is not full was cut where its addresses are long, and says nothing of what is behind it.
+        if not rows:
             return
+        yield [_exported(row) for row in rows]
         after = (rows[-1]["created_at"], rows[-1]["id"])
 
 

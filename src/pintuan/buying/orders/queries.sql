@@ -62,10 +62,22 @@ FROM orders o
 WHERE r.order_id = ANY($1::text[]) AND o.id = r.order_id AND o.buyer_id = $2;
 
 -- name: export_orders
--- Reads a page of a buyer's orders with all the buyer told about them, newest first, from just behind ($2, $3).
-SELECT s.*, o.ship_to, o.invite_code, o.payment_method
-FROM orders_shown s JOIN every_order o ON o.id = s.id
-WHERE s.buyer_id = $1
-    AND (s.created_at, s.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
-ORDER BY s.created_at DESC, s.id DESC
-LIMIT $4;
+-- Reads a buyer's orders with all the buyer told about them, newest first, from just behind ($2, $3): up to $4, and of
+-- them as many as have $5 bytes of addresses, and one more.
+SELECT *
+FROM (
+    SELECT page.*,
+        -- Joined with nothing it is itself, but no longer compressed.
+        coalesce(sum(pg_column_size(ship_to || '{}')) OVER newer, 0) AS newer_bytes
+    FROM (
+        SELECT s.*, o.ship_to, o.invite_code, o.payment_method
+        FROM orders_shown s JOIN every_order o ON o.id = s.id
+        WHERE s.buyer_id = $1
+            AND (s.created_at, s.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
+        ORDER BY s.created_at DESC, s.id DESC
+        LIMIT $4
+    ) page
+    WINDOW newer AS (ORDER BY created_at DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+) orders
+WHERE newer_bytes <= $5::bigint
+ORDER BY created_at DESC, id DESC;

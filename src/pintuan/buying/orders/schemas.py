@@ -9,10 +9,9 @@ from msgspec import Meta
 
 from pintuan.base.wire.patterns import INVITE_CODE_PATTERN
 from pintuan.buying.groups.schemas import Order
+from pintuan.buying.orders import ship_to as address
 
 QUANTITY_MAX = 1_000_000
-SHIP_TO_FIELDS_MAX = 20
-SHIP_TO_DEPTH_MAX = 5
 
 # The look-ahead spans the whole text, because `$` would also match before a last line break.
 InviteCode = Annotated[
@@ -38,10 +37,11 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         ),
     ] = None
     ship_to: Annotated[
-        Annotated[dict[str, Any], Meta(max_length=SHIP_TO_FIELDS_MAX)] | None,
+        Annotated[dict[str, Any], Meta(max_length=address.FIELDS_MAX)] | None,
         Meta(
-            description="Where to send the goods, for the merchant; kept as it is, at most "
-            f"{SHIP_TO_DEPTH_MAX} levels deep.",
+            description="Where to send the goods, for the merchant; kept as it is. At most "
+            f"{address.BYTES_MAX} bytes of JSON and {address.DEPTH_MAX} levels deep, with no number above "
+            f"{address.NUMBER_MAX} or, but for zero, below {address.NUMBER_MIN} in size.",
             examples=[{"name": "Ann Lee", "city": "Lyon", "country": "FR"}],
         ),
     ] = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,13 +12,10 @@ from groups.placement import Placement, Verb
 from pintuan.base.errors import InvalidInput, NotFound
 from pintuan.buying.groups.schemas import Group, Order, Payment
 from pintuan.buying.groups.service import read_groups
-from pintuan.buying.orders import store
+from pintuan.buying.orders import ship_to, store
 from pintuan.buying.orders.placed import group_of_placed, order_of_placed
-from pintuan.buying.orders.schemas import SHIP_TO_DEPTH_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from groups.placement import Placed
     from pintuan.base.process import Resources
     from pintuan.base.settings.settings import Settings
@@ -164,17 +161,9 @@ def _check(body: NewOrder, rules: GatewayRules) -> None:
         raise InvalidInput.of("payment_method", refusal)
     if body.ship_to is None:
         return
-    level: list[Any] = [body.ship_to]
-    for _ in range(SHIP_TO_DEPTH_MAX):
-        level = [inner for value in level for inner in _parts_of(value)]
-    if any(isinstance(value, dict | list) for value in level):
-        raise InvalidInput.of("ship_to", f"is nested more than {SHIP_TO_DEPTH_MAX} levels deep")
-
-
-def _parts_of(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+    refusal = ship_to.refusal_of(body.ship_to)
+    if refusal is not None:
+        raise InvalidInput.of("ship_to", refusal)
 
 
 async def _with_groups(resources: Resources, orders: list[Order]) -> list[Order]:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Response, Router, get
 from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
 
 from pintuan.base.auth import SELLERS, check_role, requires_role
 from pintuan.base.wire.page import Page
@@ -24,7 +25,7 @@ from pintuan.selling.sales.sheet import sheet_of
 from pintuan.selling.sales.store import SalesFilter
 
 CSV: Final = "text/csv"
-# A part of a spreadsheet, held in memory while it is written.
+# A part of a spreadsheet; its orders are held in memory while it is written.
 ROWS_MAX: Final = 1_000
 
 DealParameter: TypeAlias = Annotated[
@@ -89,10 +90,11 @@ async def export_sales(
     merchant_id: SellerParameter = None,
     limit: RowsParameter = ROWS_MAX,
     cursor: CursorParameter = None,
-) -> Response[str]:
+) -> Stream:
     """Answers the same orders as CSV, newest first, amounts in minor units.
 
-    Where there are more, the `Link` header names the next part with `rel="next"` (RFC 8288).
+    Where there are more, the `Link` header names the next part with `rel="next"` (RFC 8288). A part of very
+    long addresses has fewer orders than `limit`.
     """
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     wanted = _wanted(deal_id, group_id, status, created_from, created_to)
@@ -101,7 +103,7 @@ async def export_sales(
     if page.next_cursor is not None:
         query = urlencode({**dict(request.query_params), "cursor": page.next_cursor})
         headers["link"] = f'<{request.scope["path"]}?{query}>; rel="next"'
-    return Response(sheet_of(page.items), media_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
+    return Stream(sheet_of(page.items), media_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
 
 
 @get(

@@ -60,17 +60,25 @@ ORDER BY o.created_at DESC, o.id DESC
 LIMIT $9;
 
 -- name: select_sales
--- Reads orders of a merchant as the merchant sees them.
-SELECT
-    s.id, s.deal_id, s.group_id, s.seat, s.buyer_id, s.status, s.quantity, s.currency, s.promised_unit_minor,
-    s.final_unit_minor, s.created_at, s.payment_kind, s.payment_state, s.refunded_minor, s.refunds,
-    s.decline_reason, o.ship_to, o.updated_at, o.card_digest,
-    d.merchant_id, m.buyer_reference_key
-FROM orders_shown s
-JOIN every_order o ON o.id = s.id
-JOIN deals d ON d.id = o.deal_id
-JOIN merchants m ON m.id = d.merchant_id
-WHERE s.id = ANY($1::text[]) AND d.merchant_id = coalesce($2, d.merchant_id);
+-- Reads orders of a merchant as the merchant sees them: of the newest as many as have $3 bytes of addresses, and one more.
+SELECT *
+FROM (
+    SELECT
+        s.id, s.deal_id, s.group_id, s.seat, s.buyer_id, s.status, s.quantity, s.currency, s.promised_unit_minor,
+        s.final_unit_minor, s.created_at, s.payment_kind, s.payment_state, s.refunded_minor, s.refunds,
+        s.decline_reason, o.ship_to, o.updated_at, o.card_digest,
+        d.merchant_id, m.buyer_reference_key,
+        -- Joined with nothing it is itself, but no longer compressed.
+        coalesce(sum(pg_column_size(o.ship_to || '{}')) OVER newer, 0) AS newer_bytes
+    FROM orders_shown s
+    JOIN every_order o ON o.id = s.id
+    JOIN deals d ON d.id = o.deal_id
+    JOIN merchants m ON m.id = d.merchant_id
+    WHERE s.id = ANY($1::text[]) AND d.merchant_id = coalesce($2, d.merchant_id)
+    WINDOW newer AS (ORDER BY s.created_at DESC, s.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+) sales
+WHERE newer_bytes <= coalesce($3::bigint, newer_bytes)
+ORDER BY created_at DESC, id DESC;
 
 -- name: page_of_groups
 -- Lists groups of merchant $1 (of deal $2) in the statuses $3, newest first, from just behind ($4, $5).

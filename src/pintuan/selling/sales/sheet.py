@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from typing import TYPE_CHECKING, Final
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from pintuan.selling.sales.schemas import Sale
 
+ROWS_PER_PART: Final = 100
 COLUMNS: Final = (
     "order_id",
     "deal_id",
@@ -35,16 +37,20 @@ COLUMNS: Final = (
 )
 
 
-def sheet_of(sales: Iterable[Sale]) -> str:
-    """Returns the table with its header.
+async def sheet_of(sales: Sequence[Sale]) -> AsyncIterator[str]:
+    """Yields the table with its header, in parts of some rows; others have their turn between two of them.
 
     No cell begins as a formula does, because what buyers wrote is a JSON object.
     """
+    yield _text_of([COLUMNS])
+    for start in range(0, len(sales), ROWS_PER_PART):
+        yield _text_of([_row_of(sale) for sale in sales[start : start + ROWS_PER_PART]])
+        await asyncio.sleep(0)
+
+
+def _text_of(rows: Iterable[tuple[object, ...]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for sale in sales:
-        writer.writerow(_row_of(sale))
+    csv.writer(text).writerows(rows)
     return text.getvalue()
 
 
@@ -64,13 +70,13 @@ def _row_of(sale: Sale) -> tuple[object, ...]:
         sale.payment.status,
         sale.buyer_reference,
         None if sale.ship_to is None else msgspec.json.encode(sale.ship_to).decode(),
-        _text_of(sale.created_at),
-        _text_of(sale.updated_at),
+        _time_of(sale.created_at),
+        _time_of(sale.updated_at),
         sale.card_reference,
         sale.address_reference,
     )
 
 
-def _text_of(time: object) -> str:
+def _time_of(time: object) -> str:
     """Writes a time as in JSON, so that both can be compared."""
     return msgspec.json.encode(time).decode().strip('"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ GROUP_STATUSES: Final[tuple[GroupStatus, ...]] = get_args(GroupStatus)
 ENDED: Final[frozenset[OrderStatus]] = frozenset(
     {"declined", "expired", "cancelled", "released", "payment_failed"}
 )
+SALES_PER_TURN: Final = 100
 _EVER: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 Place: TypeAlias = tuple[str, datetime]
@@ -71,11 +73,23 @@ async def page_of_sales(
 
 
 async def select_sales(
-    pool: asyncpg.Pool, order_ids: Sequence[str], merchant_id: str | None
+    pool: asyncpg.Pool,
+    order_ids: Sequence[str],
+    merchant_id: str | None,
+    *,
+    address_bytes_max: int | None = None,
 ) -> dict[str, Sale]:
-    """Returns those of the orders that are the merchant's, or with None anybody's, by id."""
-    rows = await pool.fetch(QUERIES["select_sales"], order_ids, merchant_id)
-    return {row["id"]: _sale_of(row) for row in rows}
+    """Returns those of the orders that are the merchant's, or with None anybody's, by id, newest first.
+
+    Of orders with long addresses only the newest come: as many as have `address_bytes_max`, and one more.
+    """
+    rows = await pool.fetch(QUERIES["select_sales"], order_ids, merchant_id, address_bytes_max)
+    sales: dict[str, Sale] = {}
+    for start in range(0, len(rows), SALES_PER_TURN):
+        sales |= {row["id"]: _sale_of(row) for row in rows[start : start + SALES_PER_TURN]}
+        # A spreadsheet has a thousand, and others are not to wait for all of them.
+        await asyncio.sleep(0)
+    return sales
 
 
 async def page_of_groups(

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from pintuan.buying.orders.ship_to import BYTES_MAX, NUMBER_MAX, NUMBER_MIN
+
 HUGE = 10**30
+
+
+def address_of_bytes(count: int) -> dict[str, Any]:
+    """An address that is so long as JSON without spaces."""
+    empty = json.dumps({"name": "é", "street": ""}, ensure_ascii=False, separators=(",", ":"))
+    return {"street": "x" * (count - len(empty.encode())), "name": "é"}
 
 
 def nested(depth: int) -> str:
@@ -43,6 +52,16 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
     ({"ship_to": {str(n): n for n in range(21)}}, "ship_to"),
     ({"ship_to": {"a": [[[[[1]]]]]}}, "ship_to"),
     ({"ship_to": {"a": {"b": {"c": {"d": {"e": {}}}}}}}, "ship_to"),
+    ({"ship_to": address_of_bytes(BYTES_MAX + 1)}, "ship_to"),
+    ({"ship_to": {"a": [0] * BYTES_MAX}}, "ship_to"),
+    ({"ship_to": {"a": NUMBER_MAX + 1}}, "ship_to"),
+    ({"ship_to": {"a": -HUGE}}, "ship_to"),
+    ({"ship_to": {"a": 10**400}}, "ship_to"),
+    ({"ship_to": {"a": 1e16}}, "ship_to"),
+    ({"ship_to": {"a": [1e308]}}, "ship_to"),
+    ({"ship_to": {"a": {"b": {"c": {"d": -1e308}}}}}, "ship_to"),
+    ({"ship_to": {"a": NUMBER_MIN / 10}}, "ship_to"),
+    ({"ship_to": {"a": -5e-324}}, "ship_to"),
     ({"ship_to": {"name": "A\0nn"}}, "body"),
     ({"ship_to": {"na\0me": "Ann"}}, "body"),
 ]

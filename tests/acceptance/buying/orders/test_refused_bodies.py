@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from pintuan.buying.orders.ship_to import BYTES_MAX, NUMBER_MAX, NUMBER_MIN
 from pintuan.http.bodies import BODY_SIZE_MAX
-from tests.acceptance.buying.orders.bodies import HUGE, MISFITS, NO_JSON_OBJECTS
+from tests.acceptance.buying.orders.bodies import MISFITS, NO_JSON_OBJECTS, address_of_bytes
 from tests.acceptance.shoppers import ORDER, Shoppers, placed, refused
 from tests.market import Market
 
@@ -85,9 +86,11 @@ async def test_a_body_of_another_media_type_is_refused(
         {"ship_to": {}},
         {"ship_to": {"name": "Zoë 😀", "lines": ["1 Rue", "Lyon"], "at": {"lat": 45.7, "lon": 4.8}}},
         {"ship_to": {"note": "a backslash and u0000: \\u0000"}},
-        {"ship_to": {"a": [[[[1]]]], "huge": HUGE, "small": -HUGE, "far": 1e22}},
+        {"ship_to": {"a": [[[[1]]]], "huge": NUMBER_MAX, "small": -NUMBER_MAX, "far": 1e15}},
+        {"ship_to": {"near": NUMBER_MIN, "nearer": [0, 0.0, -0.0], "exact": 0.1 + 0.2, "flag": True}},
+        {"ship_to": address_of_bytes(BYTES_MAX)},
     ],
-    ids=repr,
+    ids=lambda changes: repr(changes)[:60],
 )
 async def test_a_body_that_fits_places_an_order(
     shoppers: Shoppers, paths: list[str], market: Market, changes: dict[str, Any]
