@@ -1,5 +1,5 @@
--- People with an account, and those who were erased.
--- version: 1
+-- People with an account, what they may do, and those who were erased.
+-- version: 2
 
 -- How people with an account are reached.
 CREATE OR REPLACE VIEW reachable AS
@@ -14,4 +14,15 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT EXISTS (SELECT FROM erasures e WHERE e.subject = of_buyer_id)
         OR EXISTS (SELECT FROM erasures e WHERE e.alias = of_buyer_id)
+$$;
+
+-- Whether somebody may sell now. Merchants without an account come by tokens that an operator prints or a trusted issuer
+-- signs, and each token says anew what they are. One who is called as accounts are and has none was erased.
+CREATE OR REPLACE FUNCTION may_sell(subject text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT coalesce(
+        (SELECT a.role IN ('merchant', 'admin') FROM accounts a WHERE a.id = subject),
+        subject !~ '^usr_[0-9a-f]{32}$'
+    )
 $$;

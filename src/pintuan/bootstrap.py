@@ -25,7 +25,7 @@ from pintuan.http.fair_share.connections import open_shares
 from pintuan.http.fair_share.limits import CONNECTIONS_PER_WORKER, Share
 from pintuan.money.payments.gateways import rules_of
 from pintuan.people.api_keys.service import KeyLookup
-from pintuan.people.identity.erased import recently_erased_subjects
+from pintuan.people.identity.erased import recently_refused
 from pintuan.people.identity.turns import Turns
 from pintuan.reach.previews.cards import Cards
 from pintuan.reach.previews.drawer import Drawer
@@ -123,7 +123,7 @@ def _verifier(
         clock.now_s,
         api_keys=KeyLookup(pools[Share.API_KEYS]),
         issuers=settings.trusted_issuers,
-        read_refused=partial(recently_erased_subjects, pools[Share.OPERATOR]),
+        read_refused=partial(recently_refused, pools[Share.OPERATOR]),
     )
 
 

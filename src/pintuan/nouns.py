@@ -42,6 +42,7 @@ NOUNS: Final = (
     "money.refunds",
     "selling.sales",
     "selling.webhooks",
+    "selling.rights",
     "reach.links",
     "reach.previews",
     "reach.invites",

@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     "migrate": Subcommand("pintuan.cli.migrate", "Bring the database's schema up to date."),
     "token": Subcommand("pintuan.cli.token", "Print access tokens."),
     "grant": Subcommand("pintuan.cli.grant", "Give somebody a role."),
+    "keys": Subcommand("pintuan.cli.keys", "End a merchant's API keys and sessions."),
     "fee": Subcommand("pintuan.cli.fee", "Set the platform's part of what a merchant sells."),
     "import": Subcommand("pintuan.cli.import_feed", "Import a product feed."),
     "demo": Subcommand("pintuan.cli.demo", "Fill a running marketplace with live shoppers."),

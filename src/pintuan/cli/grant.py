@@ -16,7 +16,7 @@ from pintuan.base.settings.settings import Settings, load_settings
 from pintuan.base.stores.postgres import open_pool
 from pintuan.base.stores.running import migrated_database
 from pintuan.people.contacts.contacts import contact_of
-from pintuan.people.identity.service import grant
+from pintuan.selling.rights.service import Ended, grant
 
 if TYPE_CHECKING:
     from pintuan.people.contacts.contacts import Contact
@@ -31,17 +31,22 @@ POOL_SIZE_MAX = 1
 def command(*, email: str | None, phone: str | None, role: str) -> None:
     """Give somebody a role, and print the id of their account; one is made where there is none.
 
-    Who is signed in already has the new role within 15 minutes, when their access token is refreshed.
+    Who is signed in already has a role that may do more within 15 minutes, when their access token is
+    refreshed. One that may do less ends their sessions, and the role of a buyer their API keys and webhook
+    endpoints, too, and pauses their deals; every server knows of it within ten seconds.
     """
     settings = load_settings()
     try:
         contact = contact_of(email, phone, fictional=settings.env == "dev")
     except InvalidInput as error:
         raise click.BadParameter(error.errors[0].message, param_hint=f"--{error.errors[0].field}") from error
-    click.echo(asyncio.run(_grant(settings, contact, cast("Role", role))))
+    account_id, ended = asyncio.run(_grant(settings, contact, cast("Role", role)))
+    click.echo(account_id)
+    if ended != Ended():
+        click.echo(f"ended with the former role: {ended}", err=True)
 
 
-async def _grant(settings: Settings, contact: Contact, role: Role) -> str:
+async def _grant(settings: Settings, contact: Contact, role: Role) -> tuple[str, Ended]:
     try:
         async with (
             migrated_database(settings) as with_database,

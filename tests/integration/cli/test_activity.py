@@ -77,3 +77,26 @@ async def test_filters_and_lines_for_people(environment: dict[str, str]) -> None
     assert f"operator {getpass.getuser()}: pintuan fee teahouse of teahouse" in line
     assert "fee_bps: " in line
     assert "-> 250" in line
+
+
+async def test_keys_are_ended_by_a_command_that_says_how_many(environment: dict[str, str]) -> None:
+    await run(environment, "fee", "--merchant", "teahouse", "--bps", "250")
+    ended = await run(environment, "keys", "revoke", "teahouse")
+    assert ended.stdout == "teahouse: ended 0 API keys and 0 sessions\n"
+    assert await entries(environment, "--action", "pintuan keys revoke") == []
+
+
+async def test_keys_of_nobody_are_no_merchants(environment: dict[str, str]) -> None:
+    import asyncio
+
+    arguments = ["keys", "revoke", "taehouse"]
+    result = await asyncio.to_thread(CliRunner().invoke, main, arguments, env=environment)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "there is no merchant 'taehouse'" in result.stderr
+
+
+async def test_a_demotion_tells_what_ended_with_it(environment: dict[str, str]) -> None:
+    await run(environment, "grant", "--email", "ann@example.com", "--role", "merchant")
+    demoted = await run(environment, "grant", "--email", "ann@example.com", "--role", "buyer")
+    assert demoted.stderr == ""
+    assert demoted.stdout.startswith("usr_")

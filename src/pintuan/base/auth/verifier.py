@@ -1,9 +1,9 @@
 """Who a bearer credential names, whoever issued it: ourselves, a trusted issuer, or an API key.
 
 Verifying costs about as much as everything else in a join, and a shopper's token comes back with every call,
-so what was verified is remembered in bounded tables and recalled without waiting. Two things may end a
-credential before its time, and both reach every process within seconds: a subject whose tokens are refused
-(an erased account), and an API key that was deleted.
+so what was verified is remembered in bounded tables and recalled without waiting. Three things may end a
+credential before its time, and all reach every process within seconds: a subject whose tokens are refused
+(an erased account), a session that ended, and an API key that was deleted or whose merchant may not sell.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 VERIFIED_COUNT_MAX: Final = 20_000
 # Other issuers' tokens may be several times as long as ours.
 FOREIGN_COUNT_MAX: Final = 5_000
-# A deleted key is taken for this long at most by the processes that did not delete it.
+# A key that was deleted, or whose merchant lost the right to sell, is taken for this long at most.
 API_KEY_REMEMBERED_S: Final = 10.0
 API_KEY_PREFIX: Final = "ptk_"
-# How soon an erasure made by another process is known here.
+# How soon an erasure, or the end of a session, made by another process is known here.
 REFUSED_INTERVAL_S: Final = 2.0
 REFUSED_TIMEOUT_S: Final = 2.0
-# Beyond this the list is cut: it holds minutes of erasures.
+# Beyond this the list is cut: it holds minutes of erasures and of ended sessions.
 REFUSED_COUNT_MAX: Final = 100_000
 # What this process refused itself stays refused while any token from before can be alive.
 REFUSED_HERE_S: Final = FOREIGN_LIFETIME_S_MAX + FOREIGN_LEEWAY_S
@@ -59,8 +59,8 @@ class KeyLookup(Protocol):
 class Verifier:
     """Verifies bearer credentials; `now_s` answers the server's time in Unix seconds.
 
-    `read_refused` answers the subjects whose tokens are refused; it is asked every `REFUSED_INTERVAL_S`
-    within `kept_current`.
+    `read_refused` answers the subjects and the sessions whose tokens are refused; it is asked every
+    `REFUSED_INTERVAL_S` within `kept_current`.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Verifier:
         """Returns the principal of a credential that was verified before and is still good, or None.
 
         Raises:
-            Unauthenticated: its subject is refused by now.
+            Unauthenticated: its subject or its session is refused by now.
         """
         for table in (self._own_verified, self._others_verified):
             verified = table.get(credential)
@@ -106,7 +106,7 @@ class Verifier:
 
         Raises:
             Unauthenticated: it is malformed, forged, expired, from the future or for somebody else, or its
-                subject is refused.
+                subject or its session is refused.
             Overloaded: who issued it cannot be asked for the moment.
         """
         principal = self.verify_own(credential)
@@ -143,7 +143,7 @@ class Verifier:
 
     @asynccontextmanager
     async def kept_current(self) -> AsyncIterator[None]:
-        """Keeps the refused subjects and the issuers' keys current for the life of the block."""
+        """Keeps the refused subjects and sessions and the issuers' keys current for the life of the block."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._foreign.kept_current())
             if self._read_refused is not None:
@@ -153,7 +153,7 @@ class Verifier:
     @asynccontextmanager
     async def _refusing(self, read: _ReadRefused) -> AsyncIterator[None]:
         await self._refresh_refused(read)
-        task = asyncio.create_task(self._refresh_for_ever(read), name="refused subjects")
+        task = asyncio.create_task(self._refresh_for_ever(read), name="refused tokens")
         try:
             yield
         finally:
@@ -171,6 +171,8 @@ class Verifier:
         subject = principal.subject
         if subject in self._refused or now_s < self._refused_here.get(subject, 0):
             raise Unauthenticated("The account this token was issued to is gone.")
+        if principal.session_id is not None and principal.session_id in self._refused:
+            raise Unauthenticated("The session this token was issued for has ended.")
 
     async def _refresh_refused(self, read: _ReadRefused) -> None:
         try:
@@ -184,14 +186,14 @@ class Verifier:
         ) as error:
             # Those known stay refused. An outage is told once, and so is its end.
             if self._reads_refused:
-                _logger.warning("refused subjects not read", error=repr(error))
+                _logger.warning("refused tokens not read", error=repr(error))
             self._reads_refused = False
             return
         if not self._reads_refused:
-            _logger.info("refused subjects read again", count=len(refused))
+            _logger.info("refused tokens read again", count=len(refused))
         self._reads_refused = True
         if len(refused) > REFUSED_COUNT_MAX:
-            _logger.error("too many refused subjects", count=len(refused), kept=REFUSED_COUNT_MAX)
+            _logger.error("too many refused tokens", count=len(refused), kept=REFUSED_COUNT_MAX)
         self._refused = frozenset(islice(refused, REFUSED_COUNT_MAX))
 
     async def _refresh_for_ever(self, read: _ReadRefused) -> None:

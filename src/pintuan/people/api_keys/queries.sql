@@ -23,12 +23,17 @@ LIMIT $4;
 -- Removes a merchant's key and answers its name; nothing when the merchant has none of this id.
 DELETE FROM api_keys WHERE id = $1 AND merchant_id = $2 RETURNING name;
 
+-- name: delete_keys
+-- Removes all keys of a merchant and answers which.
+DELETE FROM api_keys WHERE merchant_id = $1 RETURNING id;
+
 -- name: use_key
--- Answers whose key this is while it is valid, and notes the use unless one was noted less than $3 ms ago.
+-- Answers whose key this is while it is valid and its merchant may sell, and notes the use unless one was noted less than
+-- $3 ms ago.
 WITH valid AS (
     SELECT id, merchant_id, last_used_at
     FROM api_keys
-    WHERE id = $1 AND secret_digest = $2 AND (expires_at IS NULL OR expires_at > app_now())
+    WHERE id = $1 AND secret_digest = $2 AND (expires_at IS NULL OR expires_at > app_now()) AND may_sell(merchant_id)
 ),
 noted AS (
     UPDATE api_keys k

@@ -23,7 +23,7 @@ from pintuan.people.api_keys.limits import (
     REFUSED_REMEMBERED_S,
 )
 from pintuan.people.api_keys.schemas import ApiKey, MadeApiKey, NewApiKey
-from pintuan.people.merchants.service import lock_merchant
+from pintuan.people.merchants.service import lock_merchant, require_seller
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 
     from pintuan.base.wire.cursors import Cursor
     from pintuan.people.api_keys.key_text import Claimed
+    from sql import Connection
 
 
 async def create_key(pool: asyncpg.Pool, merchant_id: str, key: NewApiKey) -> MadeApiKey:
     """Makes a key of the merchant's.
 
-    Raises `InvalidInput` when it would have expired already, and `LimitReached` when the merchant has
-    `KEYS_PER_MERCHANT_MAX`.
+    Raises `InvalidInput` when it would have expired already, `LimitReached` when the merchant has
+    `KEYS_PER_MERCHANT_MAX`, and `Forbidden` or `Unauthenticated` when they may not sell any more.
     """
     if key.expires_at is not None and not has_utc(key.expires_at):
         raise InvalidInput.of("expires_at", "must be in the years 1 to 9999 in UTC")
@@ -46,6 +47,7 @@ async def create_key(pool: asyncpg.Pool, merchant_id: str, key: NewApiKey) -> Ma
     async def transaction() -> datetime:
         async with pool.acquire() as connection, connection.transaction():
             await lock_merchant(connection, merchant_id)
+            await require_seller(connection, merchant_id)
             if await store.count_keys(connection, merchant_id) >= KEYS_PER_MERCHANT_MAX:
                 raise LimitReached(f"A merchant has at most {KEYS_PER_MERCHANT_MAX} keys; delete one first.")
             created_at = await store.insert_key(
@@ -84,6 +86,14 @@ async def delete_key(pool: asyncpg.Pool, merchant_id: str, key_id: str) -> None:
         await note(connection, merchant_id, [key_id], removed(name=name))
 
 
+async def delete_keys(connection: Connection, merchant_id: str) -> int:
+    """Removes all of a merchant's keys in the caller's transaction; returns how many."""
+    keys = await store.delete_keys(connection, merchant_id)
+    if keys:
+        await note(connection, merchant_id, keys, removed(api_keys=len(keys)))
+    return len(keys)
+
+
 class KeyLookup:
     """Recognises keys by asking Postgres, a few at a time; a key that was refused is not looked up again."""
 
@@ -97,7 +107,8 @@ class KeyLookup:
         """Returns the merchant whose valid key this is.
 
         Raises:
-            Unauthenticated: the text is no key, or that of a key which was deleted or has expired.
+            Unauthenticated: the text is no key, or that of a key which was deleted or has expired, or whose
+                merchant may not sell any more.
             Overloaded: too many keys are being looked up.
         """
         claimed = read_key_text(text)
@@ -125,4 +136,6 @@ class KeyLookup:
 
 
 def _unknown() -> Unauthenticated:
-    return Unauthenticated("The API key does not exist, was deleted or has expired.")
+    return Unauthenticated(
+        "The API key does not exist, was deleted or has expired, or its account sells no more."
+    )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pintuan.base.wire.cursors import Cursor
     from pintuan.people.api_keys.key_text import Claimed
+    from sql import Connection
 
 API_KEYS = load_queries(__package__)
 
@@ -57,8 +58,14 @@ async def delete_key(connection: PoolConnectionProxy, key_id: str, *, merchant_i
     return name
 
 
+async def delete_keys(connection: Connection, merchant_id: str) -> list[str]:
+    """Removes all of the merchant's keys and returns their ids."""
+    rows = await connection.fetch(API_KEYS["delete_keys"], merchant_id)
+    return [row["id"] for row in rows]
+
+
 async def use_key(pool: asyncpg.Pool, claimed: Claimed) -> str | None:
-    """Returns the merchant whose valid key this is and notes the use, or None."""
+    """Returns the merchant whose valid key this is and notes the use, or None; they may sell now."""
     merchant_id: str | None = await pool.fetchval(
         API_KEYS["use_key"], claimed.key_id, claimed.secret_digest, LAST_USED_INTERVAL_MS
     )

@@ -180,6 +180,12 @@ RETURNING ceil(extract(epoch FROM expires_at - app_now()))::bigint AS expires_in
 -- Ends a session for good.
 UPDATE refresh_sessions SET revoked_at = app_now() WHERE id = $1 AND revoked_at IS NULL;
 
+-- name: revoke_sessions
+-- Ends all sessions of an account that run, and answers which.
+UPDATE refresh_sessions SET revoked_at = app_now()
+WHERE account_id = $1 AND revoked_at IS NULL AND expires_at > app_now()
+RETURNING id;
+
 -- name: list_sessions
 -- Lists an account's newest sessions, at most $2.
 SELECT id, created_at, refreshed_at, expires_at, revoked_at
@@ -239,3 +245,10 @@ SELECT subject FROM erasures WHERE erased_at > app_now() - $1::bigint * interval
 SELECT EXISTS (
     SELECT FROM erasures WHERE subject = $1 AND erased_at > app_now() - $2::bigint * interval '1 millisecond'
 );
+
+-- name: recently_revoked_sessions
+-- Lists up to $2 sessions that ended in the last $1 ms, the newest first, whose access tokens may not have expired.
+SELECT id FROM refresh_sessions
+WHERE revoked_at > app_now() - $1::bigint * interval '1 millisecond'
+ORDER BY revoked_at DESC
+LIMIT $2;

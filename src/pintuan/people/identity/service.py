@@ -1,24 +1,20 @@
-"""What people see of themselves, and the roles they are given."""
+"""What people see of themselves."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import asyncpg
-
-from pintuan.people.activity.changes import changed
-from pintuan.people.activity.log import note
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.identity import store
 from pintuan.people.identity.codes import account_of
 from pintuan.people.identity.erased import require_not_erased
 from pintuan.people.identity.schemas import Me
-from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
     from pintuan.base.auth import Principal, Role
     from pintuan.base.process import Resources
     from pintuan.people.identity.store import Profile
+    from sql import Connection
 
 
 async def get_me(resources: Resources, principal: Principal) -> Me:
@@ -28,18 +24,11 @@ async def get_me(resources: Resources, principal: Principal) -> Me:
         return me_of(principal, await store.select_account(connection, principal.subject))
 
 
-async def grant(pool: asyncpg.Pool, contact: Contact, role: Role) -> str:
-    """Gives the contact's account a role, made now where it has none; returns the account's id."""
-
-    async def transaction() -> str:
-        async with pool.acquire() as connection, connection.transaction():
-            account = await account_of(connection, contact)
-            await store.set_role(connection, account.id, role)
-            merchant_id = account.id if role == "merchant" else None
-            await note(connection, merchant_id, [account.id], changed({"role": account.role}, {"role": role}))
-            return account.id
-
-    return await retry_serialization(transaction)
+async def give_role(connection: Connection, contact: Contact, role: Role) -> tuple[str, Role]:
+    """Gives the contact's account a role, made now where it has none; returns its id and the former role."""
+    account = await account_of(connection, contact)
+    await store.set_role(connection, account.id, role)
+    return account.id, account.role
 
 
 def me_of(principal: Principal, profile: Profile | None) -> Me:

@@ -132,6 +132,14 @@ async def revoke(resources: Resources, token_text: str) -> None:
     await retry_serialization(transaction)
 
 
+async def revoke_all(connection: Connection, account_id: str) -> list[str]:
+    """Ends all sessions of an account in the caller's transaction; returns their ids.
+
+    Every process refuses their access tokens within seconds (`pintuan/people/identity/erased.py`).
+    """
+    return await store.revoke_sessions(connection, account_id)
+
+
 def parse_token(text: str) -> RefreshToken | None:
     """Returns the parts of a token's text, or None for a text that is none."""
     if not text.startswith(TOKEN_PREFIX):

@@ -226,6 +226,12 @@ async def revoke_session(connection: Connection, session_id: str) -> None:
     await connection.execute(IDENTITY["revoke_session"], session_id)
 
 
+async def revoke_sessions(connection: Connection, account_id: str) -> list[str]:
+    """Ends all sessions of an account that run; returns their ids."""
+    rows = await connection.fetch(IDENTITY["revoke_sessions"], account_id)
+    return [row["id"] for row in rows]
+
+
 async def list_sessions(connection: Connection, account_id: str, *, limit: int) -> list[Session]:
     """Returns an account's newest sessions."""
     rows = await connection.fetch(IDENTITY["list_sessions"], account_id, limit)

@@ -9,14 +9,17 @@ import msgspec
 import structlog
 
 from pintuan.buying.orders.personal import exported_orders
+from pintuan.people.api_keys.service import delete_keys
 from pintuan.people.identity import store
 from pintuan.people.identity.erased import require_not_erased
 from pintuan.people.identity.schemas import ExportedSession
 from pintuan.people.identity.service import contacts_of, me_of
+from pintuan.people.merchants.service import wait_for_merchant
 from pintuan.people.notifications import store as notifications
 from pintuan.people.notifications.schemas import ExportedNotification
 from pintuan.people.personal.erasures import STORE_TROUBLE, Eraser, insert_erasure
 from pintuan.reach.invites import personal as invites
+from pintuan.selling.webhooks.service import delete_endpoints
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -73,7 +76,11 @@ async def erase(resources: Resources, principal: Principal) -> None:
 
     async def transaction() -> None:
         async with resources.pool.acquire() as connection, connection.transaction():
+            # A key or an endpoint that is being made is waited for, and goes too.
+            await wait_for_merchant(connection, subject)
             await _drop_person(connection, resources, subject)
+            await delete_keys(connection, subject)
+            await delete_endpoints(connection, subject)
             await insert_erasure(connection, subject)
 
     await retry_serialization(transaction)

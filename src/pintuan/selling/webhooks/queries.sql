@@ -44,6 +44,17 @@ WHERE id = $1;
 -- Removes a merchant's endpoint with its secrets and answers its URL; nothing when the merchant has none of this id.
 DELETE FROM webhook_endpoints WHERE id = $1 AND merchant_id = $2 RETURNING url;
 
+-- name: disable_endpoints
+-- Disables all endpoints of a merchant that are not, with a notice, and answers which.
+UPDATE webhook_endpoints
+SET status = 'disabled', paused_at = NULL, notice = $2, failing_since = NULL, failures = 0, updated_at = app_now()
+WHERE merchant_id = $1 AND status <> 'disabled'
+RETURNING id;
+
+-- name: delete_endpoints
+-- Removes all endpoints of a merchant with their secrets.
+DELETE FROM webhook_endpoints WHERE merchant_id = $1;
+
 -- name: count_live_secrets
 -- Counts the secrets a locked endpoint signs with.
 SELECT count(*) FROM webhook_secrets WHERE endpoint_id = $1 AND (ends_at IS NULL OR ends_at > app_now());
@@ -177,7 +188,7 @@ UPDATE webhook_events v SET fanned_out = true FROM taken t WHERE v.id = t.id;
 
 -- name: claim_deliveries
 -- Takes for $4 ms what is due: up to $1 for endpoints that answer, $3 each, and $2 for those that fail, one each.
--- The first due delivery of every endpoint comes before the second of any.
+-- The first due delivery of every endpoint comes before the second of any; nothing is for merchants who may not sell.
 WITH RECURSIVE waiting (endpoint_id) AS (
     (SELECT endpoint_id FROM webhook_deliveries WHERE state IN ('due', 'in_flight') ORDER BY endpoint_id LIMIT 1)
     UNION ALL
@@ -195,7 +206,7 @@ ready AS (
             WHERE f.endpoint_id = e.id AND f.state = 'in_flight' AND f.due_at > app_now()
         ) AS room
     FROM waiting w JOIN webhook_endpoints e ON e.id = w.endpoint_id
-    WHERE e.status = 'enabled'
+    WHERE e.status = 'enabled' AND may_sell(e.merchant_id)
 ),
 candidates AS (
     SELECT d.id, d.due_at, r.failing, row_number() OVER (PARTITION BY r.id ORDER BY d.due_at) AS place
@@ -313,7 +324,7 @@ since (at) AS (
         WHERE d.endpoint_id = e.id AND d.state IN ('due', 'in_flight')
     )
     FROM waiting w JOIN webhook_endpoints e ON e.id = w.endpoint_id
-    WHERE e.status = 'enabled' AND e.failing_since IS NULL
+    WHERE e.status = 'enabled' AND e.failing_since IS NULL AND may_sell(e.merchant_id)
 )
 SELECT greatest(extract(epoch FROM app_now() - min(at)) * 1000, 0)::bigint FROM since;
 

@@ -22,7 +22,7 @@ from pintuan.base.outgoing.signing import new_secret, seal
 from pintuan.base.wire.times import has_utc
 from pintuan.people.activity.changes import changed, host_of, made, removed
 from pintuan.people.activity.log import note
-from pintuan.people.merchants.service import lock_merchant
+from pintuan.people.merchants.service import lock_merchant, require_seller
 from pintuan.selling.webhooks import store
 from pintuan.selling.webhooks.limits import (
     ENDPOINTS_PER_MERCHANT_MAX,
@@ -86,7 +86,8 @@ async def create_endpoint(
 ) -> MadeWebhookEndpoint:
     """Makes an endpoint whose URL was checked.
 
-    Raises `LimitReached` when the merchant has `ENDPOINTS_PER_MERCHANT_MAX`.
+    Raises `LimitReached` when the merchant has `ENDPOINTS_PER_MERCHANT_MAX`, and `Forbidden` or
+    `Unauthenticated` when they may not sell any more.
     """
     secret = new_secret()
     endpoint = store.LockedEndpoint(
@@ -100,6 +101,7 @@ async def create_endpoint(
     async def transaction() -> WebhookEndpoint:
         async with pool.acquire() as connection, connection.transaction():
             await lock_merchant(connection, merchant_id)
+            await require_seller(connection, merchant_id)
             if await store.count_endpoints(connection, merchant_id) >= ENDPOINTS_PER_MERCHANT_MAX:
                 raise LimitReached(
                     f"A merchant has at most {ENDPOINTS_PER_MERCHANT_MAX} endpoints; delete one first."
@@ -134,10 +136,14 @@ async def get_endpoint(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str) -
 async def change_endpoint(
     pool: asyncpg.Pool, merchant_id: str, endpoint_id: str, change: WebhookEndpointChange
 ) -> WebhookEndpoint:
-    """Changes the merchant's endpoint, a new URL of which was checked; raises `NotFound`."""
+    """Changes the merchant's endpoint, a new URL of which was checked.
+
+    Raises `NotFound`, and `Forbidden` or `Unauthenticated` when the merchant may not sell any more.
+    """
 
     async def transaction() -> WebhookEndpoint:
         async with pool.acquire() as connection, connection.transaction():
+            await require_seller(connection, merchant_id)
             endpoint = await _locked(connection, endpoint_id, merchant_id)
             becomes = _changed(endpoint, change)
             await store.change_endpoint(connection, becomes)
@@ -154,6 +160,19 @@ async def delete_endpoint(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str
         if url is None:
             raise NotFound("webhook endpoint")
         await note(connection, merchant_id, [endpoint_id], removed(url=host_of(url)))
+
+
+async def disable_endpoints(connection: Connection, merchant_id: str, notice: str) -> int:
+    """Disables a merchant's endpoints in the caller's transaction, for a reason shown there; counts them."""
+    endpoints = await store.disable_endpoints(connection, merchant_id, notice)
+    if endpoints:
+        await note(connection, merchant_id, endpoints, made(status="disabled"))
+    return len(endpoints)
+
+
+async def delete_endpoints(connection: Connection, merchant_id: str) -> None:
+    """Removes all of a merchant's endpoints in the caller's transaction."""
+    await store.delete_endpoints(connection, merchant_id)
 
 
 async def rotate_secret(

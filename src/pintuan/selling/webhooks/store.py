@@ -134,6 +134,17 @@ async def delete_endpoint(connection: Connection, endpoint_id: str, merchant_id:
     return url
 
 
+async def disable_endpoints(connection: Connection, merchant_id: str, notice: str) -> list[str]:
+    """Disables the merchant's endpoints for a reason that is shown there; returns those that were not."""
+    rows = await connection.fetch(WEBHOOKS["disable_endpoints"], merchant_id, notice)
+    return [row["id"] for row in rows]
+
+
+async def delete_endpoints(connection: Connection, merchant_id: str) -> None:
+    """Removes all of the merchant's endpoints."""
+    await connection.execute(WEBHOOKS["delete_endpoints"], merchant_id)
+
+
 async def count_live_secrets(connection: Connection, endpoint_id: str) -> int:
     """Returns how many secrets a locked endpoint signs with."""
     count: int = await connection.fetchval(WEBHOOKS["count_live_secrets"], endpoint_id)

@@ -43,6 +43,12 @@ SELECT s.*, page.key
 FROM deals_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS page JOIN deals_shown s ON s.id = page.id
 ORDER BY page.key, page.id;
 
+-- name: list_unpaused
+-- Lists a merchant's deals that are not paused and not over.
+SELECT id FROM deals
+WHERE merchant_id = $1 AND status = 'active' AND (ends_at IS NULL OR ends_at > app_now())
+ORDER BY id;
+
 -- name: lock_deal
 -- Locks a deal's row for a change and answers what the change is judged by.
 SELECT

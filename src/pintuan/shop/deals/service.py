@@ -21,6 +21,7 @@ from pintuan.base.errors import FieldError, InvalidInput, NotFound
 from pintuan.base.wire.times import has_utc
 from pintuan.people.activity.changes import changed, made
 from pintuan.people.activity.log import note
+from pintuan.people.merchants.service import require_seller
 from pintuan.shop.catalog.service import sees_hidden
 from pintuan.shop.deals import store
 from pintuan.shop.deals.limits import (
@@ -63,6 +64,7 @@ async def create_deal(
 
     async def transaction() -> None:
         async with pool.acquire() as connection, connection.transaction():
+            await require_seller(connection, principal.subject)
             variant = await store.lock_variant(connection, deal.variant_id)
             if variant is None or not _may_change(principal, variant.merchant_id):
                 raise NotFound("variant")
@@ -171,6 +173,7 @@ async def _change(
 ) -> Deal:
     async def transaction() -> None:
         async with pool.acquire() as connection, connection.transaction():
+            await require_seller(connection, principal.subject)
             deal = await store.lock_deal(connection, deal_id)
             if deal is None or not _may_change(principal, deal.merchant_id):
                 raise NotFound("deal")

@@ -124,6 +124,12 @@ async def list_deals(
     return [(row["key"], _deal_of(row)) for row in rows]
 
 
+async def list_unpaused(pool: asyncpg.Pool, merchant_id: str) -> list[str]:
+    """Returns the ids of the merchant's deals that are neither paused nor over."""
+    rows = await pool.fetch(DEALS["list_unpaused"], merchant_id)
+    return [row["id"] for row in rows]
+
+
 async def lock_deal(connection: Connection, deal_id: str) -> LockedDeal | None:
     """Locks the deal's row for the transaction; None when no deal has this id."""
     row = await connection.fetchrow(DEALS["lock_deal"], deal_id)

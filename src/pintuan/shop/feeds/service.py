@@ -14,7 +14,7 @@ from groups.ids import new_id
 from groups.looks import outlived
 from pintuan.people.activity.changes import made
 from pintuan.people.activity.log import note
-from pintuan.people.merchants.service import lock_merchant
+from pintuan.people.merchants.service import lock_merchant, require_seller
 from pintuan.shop.catalog import limits
 from pintuan.shop.feeds import store as feed_store
 from pintuan.shop.feeds.formats import BadRow, FeedError, FeedItem, Halt
@@ -69,7 +69,8 @@ class FeedImport:
     """One import of one merchant's feed; `on_bad_row` hears of each row not kept, `report` counts.
 
     `halt` is what the reader of the rows looks at. Each batch is committed for good, so an import that is
-    interrupted is finished by running it again.
+    interrupted is finished by running it again. One that the merchant asked for (`by_merchant`), and not an
+    operator, ends with their right to sell.
     """
 
     pool: asyncpg.Pool
@@ -77,6 +78,7 @@ class FeedImport:
     on_bad_row: Callable[[BadRow], None]
     report: ImportReport = field(default_factory=ImportReport)
     halt: Halt = field(default_factory=Halt)
+    by_merchant: bool = False
     # The groups an earlier batch has written. A product is what the first of its rows say, wherever the
     # batches are cut; otherwise a second import would find differences that the feed does not have.
     _groups_written: set[int] = field(default_factory=set)
@@ -86,8 +88,9 @@ class FeedImport:
 
         When the caller is cancelled, the thread has ended before this does.
 
-        Raises `FeedError` as the reader of the rows does, after the rows before it were written, and what
-        asyncpg raises; the batches before stay.
+        Raises `FeedError` as the reader of the rows does, after the rows before it were written, `Forbidden`
+        or `Unauthenticated` when the merchant may not sell any more, and what asyncpg raises; the batches
+        before stay.
         """
         # A database that cannot take anything says so before the first row is read.
         async with self.pool.acquire() as connection, connection.transaction():
@@ -146,6 +149,8 @@ class FeedImport:
         async def transaction() -> tuple[feed_store.Written, feed_store.Written, list[FeedItem], int]:
             async with self.pool.acquire() as connection, connection.transaction():
                 await lock_merchant(connection, self.merchant_id)
+                if self.by_merchant:
+                    await require_seller(connection, self.merchant_id)
                 written = await feed_store.upsert_products(connection, self.merchant_id, products)
                 await feed_store.settle_skus(connection, self.merchant_id, skus)
                 stored = await feed_store.count_variants(connection, self.merchant_id, group_refs, item_refs)

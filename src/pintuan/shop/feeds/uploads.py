@@ -136,7 +136,7 @@ async def _import(
     pool: asyncpg.Pool, merchant_id: str, stream: io.BufferedReader[Any], currency: str, halt: Halt
 ) -> ImportResult:
     refused = _Refused()
-    feed_import = FeedImport(pool, merchant_id, on_bad_row=refused.add, halt=halt)
+    feed_import = FeedImport(pool, merchant_id, on_bad_row=refused.add, halt=halt, by_merchant=True)
     report, stopped = feed_import.report, None
     try:
         await feed_import.run(read_feed(stream, currency=currency, halt=halt), on_batch=lambda: None)

@@ -14,11 +14,12 @@ from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings
 from pintuan.bootstrap import open_resources
 from pintuan.people.contacts.contacts import Contact
-from pintuan.people.identity import codes, service, sessions
+from pintuan.people.identity import codes, sessions
 from pintuan.people.identity.schemas import Tokens
 from pintuan.people.identity.store import purge
 from pintuan.people.notifications.service import read_outbox
 from pintuan.people.personal.service import erase
+from pintuan.selling.rights.service import grant
 
 pytestmark = pytest.mark.anyio
 
@@ -58,11 +59,11 @@ async def test_a_sign_in_and_a_grant_at_once_make_one_account(
     for _ in range(ROUNDS):
         code = await ask_for_code(resources)
         *granted, _ = await asyncio.gather(
-            service.grant(pool, ANN, "merchant"),
-            service.grant(pool, ANN, "merchant"),
+            grant(pool, ANN, "merchant"),
+            grant(pool, ANN, "merchant"),
             sessions.sign_in(resources, ANN, code, client_key="test"),
         )
-        assert set(granted) == {await subject_of(resources)}
+        assert {account_id for account_id, _ in granted} == {await subject_of(resources)}
         await pool.execute("DELETE FROM accounts")
 
 

@@ -207,3 +207,24 @@ async def test_a_subject_refused_elsewhere_is_refused_here_with_the_next_look(
         await look_twice()
         assert verifier.recall(token) is not None
     assert REFUSED_INTERVAL_S <= 2
+
+
+async def test_the_tokens_of_a_session_that_ended_are_refused_and_those_of_others_are_not(
+    clock: Clock, keys: Keys
+) -> None:
+    async def read_refused() -> Collection[str]:
+        return ["ses_over"]
+
+    own = TokenVerifier(KEYRING, clock.now_s)
+    verifier = Verifier(own, clock.now_s, api_keys=keys, issuers=(), read_refused=read_refused)
+    over, other = (
+        TokenIssuer(KEYRING).issue("ann", "merchant", now_s=NOW_S, session_id=session_id)
+        for session_id in ("ses_over", "ses_other")
+    )
+    await verifier.verify(over)
+    async with verifier.kept_current():
+        with pytest.raises(Unauthenticated, match="session"):
+            verifier.recall(over)
+        with pytest.raises(Unauthenticated, match="session"):
+            await verifier.verify(over)
+        assert (await verifier.verify(other)).session_id == "ses_other"
