@@ -48,8 +48,7 @@ from pintuan.reach.pages.strict_transport import demand_tls
 from pintuan.selling.webhooks.contract import describe_webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Sequence
 
     from litestar.types import ControllerRouterHandler, Scope
 
@@ -88,7 +87,7 @@ def create_app(
         route_handlers=_public(settings) if routes is ROUTES else [*routes],
         dependencies=dependencies,
         exception_handlers={Exception: handle_exception},
-        lifespan=[_lifespan(settings, watches_workers=watches_workers)],
+        lifespan=[partial(_lifespan, watches_workers=watches_workers)],
         before_send=[demand_tls] if (settings.public_url or "").startswith("https://") else [],
         # Our own log configuration stays in force, and exceptions are logged where they are answered.
         logging_config=None,
@@ -98,6 +97,7 @@ def create_app(
         request_class=ApiRequest,
         request_max_body_size=BODY_SIZE_MAX,
     )
+    app.state.settings = settings
     note_parameters(app)
     # The HTTP protocol asks it before it asks the application.
     app.state.direct_placing = DirectPlacing(reports)
@@ -142,28 +142,23 @@ def _document(settings: Settings, dependencies: dict[str, Provide]) -> bytes:
     )
 
 
-def _lifespan(
-    settings: Settings, *, watches_workers: bool
-) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        draining = Draining()
-        async with (
-            open_resources(settings, is_api=True) as resources,
-            resources.verifier.kept_current(),
-            open_live(resources.with_share(Share.READS), draining) as live,
-        ):
-            app.state.resources = resources
-            app.state.resources_by_class = _by_class(resources)
-            app.state.verifier = resources.verifier
-            app.state.draining = draining
-            app.state.live = live
-            operator = resources.with_share(Share.OPERATOR)
-            app.state.readiness = shared_readiness(operator, watches_workers=watches_workers)
-            app.state.metrics_text = shared_metrics(operator)
-            direct: DirectPlacing = app.state.direct_placing
-            with direct.serving(resources, asyncio.get_running_loop()), drain_on_sigterm(draining):
-                yield
-            draining.begin()
-
-    return lifespan
+@asynccontextmanager
+async def _lifespan(app: Litestar, *, watches_workers: bool) -> AsyncIterator[None]:
+    draining = Draining()
+    async with (
+        open_resources(app.state.settings, is_api=True) as resources,
+        resources.verifier.kept_current(),
+        open_live(resources.with_share(Share.READS), draining) as live,
+    ):
+        app.state.resources = resources
+        app.state.resources_by_class = _by_class(resources)
+        app.state.verifier = resources.verifier
+        app.state.draining = draining
+        app.state.live = live
+        operator = resources.with_share(Share.OPERATOR)
+        app.state.readiness = shared_readiness(operator, watches_workers=watches_workers)
+        app.state.metrics_text = shared_metrics(operator)
+        direct: DirectPlacing = app.state.direct_placing
+        with direct.serving(resources, asyncio.get_running_loop()), drain_on_sigterm(draining):
+            yield
+        draining.begin()

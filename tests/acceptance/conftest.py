@@ -32,6 +32,7 @@ from pintuan.http.protocol.connection import gated
 from pintuan.http.protocol.placement_gate import PlacementGate
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import Bearer, Shoppers
+from tests.applications import APPLICATIONS
 
 HOST = "127.0.0.1"
 CALL_TIMEOUT_S = 10.0
@@ -68,8 +69,9 @@ async def another_api(settings: Settings, contract: Contract) -> AsyncIterator[h
 @asynccontextmanager
 async def serving(settings: Settings, contract: Contract) -> AsyncIterator[httpx.AsyncClient]:
     """Serves an API on a free port for the life of the block."""
-    async with serving_app(create_app(settings), contract) as client:
-        yield client
+    with APPLICATIONS.lent(settings) as app:
+        async with serving_app(app, contract) as client:
+            yield client
 
 
 @asynccontextmanager
