@@ -2,6 +2,9 @@
 
 Plain lists go newest first, and their cursor is a `Cursor`. A list with filters or several orders is keyed:
 each row has a key that rises along the list, and its cursor, a `KeyCursor`, counts for that list alone.
+
+A page ends early once it is long in bytes, whatever its items hold. Its cursor names the last item shown, so
+that the next page begins with the one behind it.
 """
 
 from __future__ import annotations
@@ -25,17 +28,26 @@ if TYPE_CHECKING:
 
 LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 100
+PAGE_BYTES_MAX: Final = 1024 * 1024
+"""Of the items' JSON. The item that reaches it is the last one of its page."""
 CURSOR_LENGTH_MAX: Final = 512
 SCOPE_BYTES: Final = 6
 
 # In a handler: `limit: LimitParameter = LIMIT_DEFAULT, cursor: CursorParameter = None`.
 LimitParameter: TypeAlias = Annotated[
-    int, QueryParameter(ge=1, le=LIMIT_MAX, description="How many items at most.")
+    int,
+    QueryParameter(
+        ge=1,
+        le=LIMIT_MAX,
+        description=f"How many items at most. A page ends earlier once it has {PAGE_BYTES_MAX} bytes.",
+    ),
 ]
 CursorParameter: TypeAlias = Annotated[
     str | None, QueryParameter(description="`next_cursor` of the page before; absent for the first page.")
 ]
 
+
+_encoder: Final = msgspec.json.Encoder()
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -80,16 +92,37 @@ def decode_cursor(text: str | None) -> Cursor | None:
     return cursor
 
 
+def fitting(items: Sequence[object]) -> int:
+    """Returns how many of the items a page shows: up to the one with which it has `PAGE_BYTES_MAX`."""
+    if len(_encoder.encode(items)) < PAGE_BYTES_MAX:
+        return len(items)
+    size_bytes = 0
+    for count, item in enumerate(items, start=1):
+        size_bytes += len(_encoder.encode(item))
+        if size_bytes >= PAGE_BYTES_MAX:
+            return count
+    return len(items)
+
+
 def page_of(
     rows: Sequence[Row], *, limit: int, item: Callable[[Row], T], place: Callable[[Row], tuple[datetime, str]]
 ) -> Page[T]:
-    """Returns a page of at most `limit` items out of up to `limit + 1` rows.
+    """Returns a page of at most `limit` items and `PAGE_BYTES_MAX` out of up to `limit + 1` rows.
 
     The one row more says that there is a next page; `place` gives a row's time of creation and id.
     """
-    shown = rows[:limit]
-    next_cursor = encode_cursor(*place(shown[-1])) if len(rows) > limit else None
-    return Page(items=[item(row) for row in shown], next_cursor=next_cursor)
+    items = [item(row) for row in rows[:limit]]
+    count = fitting(items)
+    next_cursor = encode_cursor(*place(rows[count - 1])) if len(rows) > count else None
+    return Page(items=items[:count], next_cursor=next_cursor)
+
+
+def within_bytes(page: Page[T], *, place: Callable[[T], tuple[datetime, str]]) -> Page[T]:
+    """Returns the page, or as much of it as has `PAGE_BYTES_MAX`; `place` gives an item's time and id."""
+    count = fitting(page.items)
+    if count == len(page.items):
+        return page
+    return Page(items=page.items[:count], next_cursor=encode_cursor(*place(page.items[count - 1])))
 
 
 def scope_of(*filters: object) -> str:
@@ -118,11 +151,15 @@ def key_page_of(
     scope: str,
     item: Callable[[Row], T],
     place: Callable[[Row], tuple[int, str]],
+    is_cut: bool = False,
 ) -> Page[T]:
-    """Returns a page of at most `limit` items out of up to `limit + 1` rows of a keyed list.
+    """Returns a page of at most `limit` items and `PAGE_BYTES_MAX` of a keyed list.
 
-    `place` gives a row's key and id.
+    It is made out of up to `limit + 1` rows; `is_cut` tells that there are fewer although more come behind
+    them. `place` gives a row's key and id.
     """
-    shown = rows[:limit]
-    next_cursor = encode_token(KeyCursor(scope, *place(shown[-1]))) if len(rows) > limit else None
-    return Page(items=[item(row) for row in shown], next_cursor=next_cursor)
+    items = [item(row) for row in rows[:limit]]
+    count = fitting(items)
+    has_more = len(rows) > count or is_cut
+    next_cursor = encode_token(KeyCursor(scope, *place(rows[count - 1]))) if has_more else None
+    return Page(items=items[:count], next_cursor=next_cursor)

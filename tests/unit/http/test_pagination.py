@@ -5,22 +5,96 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pintuan.base.errors import InvalidInput
 from pintuan.base.wire.cursors import Cursor, KeyCursor
 from pintuan.http.pagination import (
     CURSOR_LENGTH_MAX,
+    PAGE_BYTES_MAX,
+    Page,
     decode_cursor,
     decode_key_cursor,
     encode_cursor,
     key_page_of,
     page_of,
     scope_of,
+    within_bytes,
 )
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+Sized = tuple[int, str]
+
+
+def pages_of(rows: list[Sized], limit: int, *, read_max: int, keyed: bool) -> list[Page[str]]:
+    """All pages of a list whose rows are a size and an id; a keyed one is cut after `read_max` rows."""
+    pages: list[Page[str]] = []
+    begin = 0
+    while True:
+        read = rows[begin : begin + limit + 1]
+        cursor: Cursor | KeyCursor | None
+        if keyed:
+            page = key_page_of(
+                read[:read_max],
+                limit=limit,
+                scope="s",
+                item=lambda row: row[1] + "x" * row[0],
+                place=lambda row: (int(row[1]), row[1]),
+                is_cut=len(read) > read_max,
+            )
+            cursor = decode_key_cursor(page.next_cursor, "s")
+        else:
+            page = page_of(
+                read,
+                limit=limit,
+                item=lambda row: row[1] + "x" * row[0],
+                place=lambda row: (NOON, row[1]),
+            )
+            cursor = decode_cursor(page.next_cursor)
+        pages.append(page)
+        if cursor is None:
+            return pages
+        assert page.items, "a cursor that leads nowhere"
+        begin = 1 + [id_ for _, id_ in rows].index(cursor.id)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(
+        st.sampled_from([0, 10, 100_000, 400_000, PAGE_BYTES_MAX, 2 * PAGE_BYTES_MAX]), max_size=9
+    ),
+    limit=st.integers(1, 10),
+    read_max=st.integers(1, 11),
+    keyed=st.booleans(),
+)
+def test_pages_together_are_the_list_whatever_its_items_hold(
+    sizes: list[int], limit: int, read_max: int, keyed: bool
+) -> None:
+    rows = [(size, str(number)) for number, size in enumerate(sizes)]
+
+    pages = pages_of(rows, limit, read_max=read_max, keyed=keyed)
+
+    assert [item for page in pages for item in page.items] == [id_ + "x" * size for size, id_ in rows]
+    for page in pages:
+        assert len(page.items) <= limit
+        assert sum(map(len, page.items[:-1])) < PAGE_BYTES_MAX
+
+
+def test_a_page_ends_with_the_item_that_makes_it_long_and_the_next_one_begins_behind_it() -> None:
+    rows = [(NOON, "a"), (NOON, "b"), (NOON, "c")]
+
+    page = page_of(rows, limit=3, item=lambda row: row[1] * (PAGE_BYTES_MAX // 2), place=lambda row: row)
+
+    assert [item[0] for item in page.items] == ["a", "b"]
+    assert decode_cursor(page.next_cursor) == Cursor(NOON, "b")
+    made = within_bytes(Page(["a", "b" * PAGE_BYTES_MAX, "c"], None), place=lambda item: (NOON, item[0]))
+    assert [item[0] for item in made.items] == ["a", "b"]
+    assert decode_cursor(made.next_cursor) == Cursor(NOON, "b")
+    short = Page(["a"], "cursor")
+    assert within_bytes(short, place=lambda item: (NOON, item)) is short
 
 
 @given(

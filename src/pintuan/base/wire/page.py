@@ -12,7 +12,10 @@ T = TypeVar("T")
 class Page(msgspec.Struct, Generic[T]):
     """Some items, and the cursor of the next ones if there are any."""
 
-    items: Annotated[list[T], msgspec.Meta(description="In the order of the list; at most `limit`.")]
+    items: Annotated[
+        list[T],
+        msgspec.Meta(description="In the order of the list; at most `limit`, and fewer where they are long."),
+    ]
     next_cursor: Annotated[
         str | None,
         msgspec.Meta(

@@ -9,7 +9,7 @@ import msgspec
 from pintuan.base.errors import NotFound
 from pintuan.buying.groups import store
 from pintuan.buying.groups.tiers import with_tiers
-from pintuan.http.pagination import Page, decode_token, encode_token
+from pintuan.http.pagination import Page, decode_token, encode_token, fitting
 from pintuan.shop.deals.service import get_deal
 
 if TYPE_CHECKING:
@@ -86,12 +86,11 @@ async def list_joinable_of(
         after = None if listed.more_behind is None else store.Fullness(*listed.more_behind)
         if after is None or len(shown) > limit:
             break
-    if len(shown) > limit:
-        after = shown[limit - 1][0]
-    return Page(
-        items=[with_tiers(group, deal) for _, group in shown[:limit]],
-        next_cursor=None if after is None else encode_token(after),
-    )
+    items = [with_tiers(group, deal) for _, group in shown[:limit]]
+    count = fitting(items)
+    if len(shown) > count:
+        after = shown[count - 1][0]
+    return Page(items=items[:count], next_cursor=None if after is None else encode_token(after))
 
 
 def _takes_members(group: Group) -> bool:

@@ -16,7 +16,13 @@ from pintuan.buying.groups.schemas import GroupStatus, OrderStatus
 from pintuan.http.bodies import ApiRequest
 from pintuan.http.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.http.filters import FILTER_CHARS_MAX, FILTER_PATTERN, TIME, SellerParameter, time_of
-from pintuan.http.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, decode_cursor
+from pintuan.http.pagination import (
+    LIMIT_DEFAULT,
+    CursorParameter,
+    LimitParameter,
+    decode_cursor,
+    within_bytes,
+)
 from pintuan.http.parameters import InjectedResources
 from pintuan.people.merchants.service import merchant_of
 from pintuan.selling.sales import service
@@ -75,7 +81,7 @@ async def list_sales(
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     wanted = _wanted(deal_id, group_id, status, created_from, created_to)
     page = await service.list_sales(resources, seller, wanted, after=decode_cursor(cursor), limit=limit)
-    return conditional(request, page)
+    return conditional(request, within_bytes(page, place=lambda sale: (sale.created_at, sale.id)))
 
 
 @get("/orders.csv", summary="Orders of my deals as a spreadsheet", media_type=CSV)

@@ -12,7 +12,7 @@ from pintuan.base.wire.money import Money
 from pintuan.base.wire.page import Page
 from pintuan.buying.groups.service import read_groups
 from pintuan.buying.orders.ship_to import ADDRESS_BYTES_PER_PAGE
-from pintuan.http.pagination import encode_cursor
+from pintuan.http.pagination import encode_cursor, within_bytes
 from pintuan.selling.sales import store
 from pintuan.selling.sales.schemas import Sale, SoldGroup
 
@@ -67,7 +67,8 @@ async def list_groups(
     )
     ids = [id_ for id_, _ in places[:limit]]
     sold = await read_sold_groups(resources.pool, ids, share_base=resources.settings.share_base)
-    return Page([sold[id_] for id_ in ids], _next_cursor(places, limit))
+    page = Page([sold[id_] for id_ in ids], _next_cursor(places, limit))
+    return within_bytes(page, place=lambda group: (group.opened_at, group.id))
 
 
 async def read_sold_groups(

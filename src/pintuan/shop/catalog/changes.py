@@ -16,9 +16,9 @@ from pintuan.people.activity.changes import changed, made
 from pintuan.people.activity.log import note
 from pintuan.people.merchants.service import lock_merchant
 from pintuan.shop.catalog import store
-from pintuan.shop.catalog.limits import VARIANTS_MAX
+from pintuan.shop.catalog.limits import PRODUCT_BYTES_MAX, VARIANTS_MAX
 from pintuan.shop.catalog.schemas import ListPrice, Product, ProductChange, Variant, VariantChange
-from pintuan.shop.catalog.service import currency_problems, get_product, variant_problems
+from pintuan.shop.catalog.service import currency_problems, get_product, too_large, variant_problems
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -52,7 +52,12 @@ async def change_product(
             errors = list(_problems(change, now))
             if errors:
                 raise InvalidInput(errors)
+            before_bytes = await store.measure_product(connection, product_id)
             await _write(connection, now, change)
+            after_bytes = await store.measure_product(connection, product_id)
+            # One that was kept before there was a bound may be changed, if only to make it smaller.
+            if after_bytes > max(PRODUCT_BYTES_MAX, before_bytes):
+                raise InvalidInput([too_large(change)])
             await note(connection, now.merchant_id, [product_id], _noted(now, change))
 
     await retry_serialization(transaction)

@@ -6,6 +6,9 @@ TITLE_CHARS_MAX = 200
 DESCRIPTION_CHARS_MAX = 10_000
 IMAGES_MAX = 250
 """As many as Shopify lets a product have."""
+VARIANT_IMAGES_MAX = 50
+LISTED_IMAGES = 3
+"""Of a product or a variant in a list; the statements that list them say so, too."""
 IMAGE_URL_CHARS_MAX = 2_000
 VARIANTS_MAX = 100
 SKU_CHARS_MAX = 100
@@ -16,3 +19,5 @@ OPTION_VALUE_CHARS_MAX = 200
 ATTRIBUTES_MAX = 30
 ATTRIBUTE_NAME_CHARS_MAX = 60
 ATTRIBUTE_VALUE_CHARS_MAX = 2_000
+PRODUCT_BYTES_MAX = 256 * 1024
+"""With its variants: 2.5 kB for each of a hundred. Products of real shops' feeds have two thousand in all."""

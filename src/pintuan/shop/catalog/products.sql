@@ -29,9 +29,35 @@ SELECT * FROM products_shown WHERE id = $1;
 
 -- name: list_products
 -- Answers a page of products, newest first, that pass the filters $1 to $6, from just behind ($7, $8); with $10 hidden ones too.
-SELECT s.*, page.key
-FROM products_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS page JOIN products_shown s ON s.id = page.id
-ORDER BY page.key, page.id;
+-- Of the $9 first ones there are as many as have $11 bytes, and one more; `behind` is how many come behind each. Of pictures
+-- there are the first three.
+SELECT id, merchant_id, title, description, images, created_at, variants, visibility, key, behind
+FROM (
+    SELECT
+        p.id, p.merchant_id, p.title, p.description, jsonb_path_query_array(p.images, '$[0 to 2]') AS images,
+        p.created_at, v.variants, p.visibility, page.key,
+        count(*) OVER () - row_number() OVER (ORDER BY page.key, page.id) AS behind,
+        coalesce(sum(octet_length(p.description) + octet_length(v.variants::text)) OVER earlier, 0) AS earlier_bytes
+    FROM products_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS page
+    JOIN products p ON p.id = page.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'id', id, 'sku', sku, 'title', title, 'options', options,
+            'images', jsonb_path_query_array(images, '$[0 to 2]'), 'attributes', attributes,
+            'list_price_minor', list_price_minor, 'currency', currency
+        ) ORDER BY position, id), '[]') AS variants
+        FROM variants WHERE product_id = p.id
+    ) AS v
+    WINDOW earlier AS (ORDER BY page.key, page.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+) AS listed
+WHERE earlier_bytes < $11::bigint
+ORDER BY key, id;
+
+-- name: measure_product
+-- Answers how many bytes a product comes to with its variants, as text of the JSON they are kept in.
+SELECT octet_length(title) + octet_length(description) + octet_length(images::text) + octet_length(variants::text)
+FROM products_shown
+WHERE id = $1;
 
 -- name: update_product
 -- Writes what a merchant may change of a product.

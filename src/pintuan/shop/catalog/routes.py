@@ -39,7 +39,7 @@ OnDealParameter = Annotated[
 async def create_product(
     data: JSONBody[NewProduct], request: ApiRequest, resources: InjectedResources
 ) -> Response[Product]:
-    """Adds a product of the merchant who calls."""
+    """Adds a product of the merchant who calls; with its variants it has at most 256 KiB."""
     merchant = check_role(request.user, SELLERS)
     product = await service.create_product(resources.pool, merchant.subject, data)
     return created(product, f"/v1/products/{product.id}")
@@ -66,7 +66,8 @@ async def list_products(
     """Answers a page of everybody's products that pass all filters, with its entity tag.
 
     Hidden products are listed for the merchant they belong to, who filters by their own `merchant_id`.
-    Currency and prices are those of any variant. A cursor counts for the filters it was given with.
+    Currency and prices are those of any variant. Of pictures there are the first three. A cursor counts for
+    the filters it was given with.
     """
     wanted = ProductFilter(
         q=query_of(q),
@@ -77,11 +78,16 @@ async def list_products(
         on_deal=on_deal,
     )
     scope = scope_of("products", wanted)
-    rows = await service.list_products(
+    listed = await service.list_products(
         resources.pool, wanted, request.user, after=decode_key_cursor(cursor, scope), limit=limit + 1
     )
     page = key_page_of(
-        rows, limit=limit, scope=scope, item=lambda row: row[1], place=lambda row: (row[0], row[1].id)
+        listed.rows,
+        limit=limit,
+        scope=scope,
+        item=lambda row: row[1],
+        place=lambda row: (row[0], row[1].id),
+        is_cut=listed.is_cut,
     )
     return conditional(request, page)
 
@@ -103,7 +109,8 @@ async def change_product(
 ) -> Product:
     """Changes what is given; the next import writes what the feed says over it.
 
-    A list price is that of deals to come: a deal keeps the one it was made at.
+    A list price is that of deals to come: a deal keeps the one it was made at. A product must not grow beyond
+    256 KiB with its variants.
     """
     return await changes.change_product(resources.pool, check_role(request.user, SELLERS), product_id, data)
 

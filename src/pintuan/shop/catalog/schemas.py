@@ -17,11 +17,13 @@ from pintuan.shop.catalog.limits import (
     DESCRIPTION_CHARS_MAX,
     IMAGE_URL_CHARS_MAX,
     IMAGES_MAX,
+    LISTED_IMAGES,
     OPTION_NAME_CHARS_MAX,
     OPTION_VALUE_CHARS_MAX,
     OPTIONS_MAX,
     SKU_CHARS_MAX,
     TITLE_CHARS_MAX,
+    VARIANT_IMAGES_MAX,
     VARIANTS_MAX,
 )
 from pricing.currency import AMOUNT_MINOR_MAX
@@ -79,6 +81,14 @@ Images = Annotated[
         examples=[["https://img.example/kettle.jpg"]],
     ),
 ]
+VariantImages = Annotated[
+    list[ImageAddress],
+    Meta(
+        max_length=VARIANT_IMAGES_MAX,
+        description="Its own pictures, the best one first.",
+        examples=[["https://img.example/red.jpg"]],
+    ),
+]
 Description = Annotated[
     str,
     Meta(
@@ -115,7 +125,7 @@ class NewVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: Title
     list_price: ListPrice
     options: Options = {}
-    images: Images = []
+    images: VariantImages = []
     attributes: Attributes = {}
 
 
@@ -162,7 +172,7 @@ class VariantChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="For deals to come; a deal keeps the one it was made at."),
     ] = UNSET
     options: Options | UnsetType = UNSET
-    images: Images | UnsetType = UNSET
+    images: VariantImages | UnsetType = UNSET
     attributes: Attributes | UnsetType = UNSET
 
 
@@ -214,7 +224,10 @@ class Variant(msgspec.Struct, frozen=True):
     ]
     images: Annotated[
         list[str],
-        Meta(description="Its own pictures, if it has any.", examples=[["https://img.example/red.jpg"]]),
+        Meta(
+            description=f"Its own pictures, if it has any; in lists the first {LISTED_IMAGES}.",
+            examples=[["https://img.example/red.jpg"]],
+        ),
     ]
     attributes: Annotated[
         dict[str, str], Meta(description="What else is known of it.", examples=[{"brand": "Harbour & Rye"}])
@@ -231,7 +244,7 @@ class Product(msgspec.Struct, frozen=True):
     images: Annotated[
         list[str],
         Meta(
-            description="Addresses of pictures, the best one first.",
+            description=f"Addresses of pictures, the best one first; in lists the first {LISTED_IMAGES}.",
             examples=[["https://img.example/kettle.jpg"]],
         ),
     ]

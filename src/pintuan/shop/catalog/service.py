@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from groups.ids import new_id
 from pintuan.base.errors import FieldError, InvalidInput, NotFound
 from pintuan.people.activity.changes import made
 from pintuan.people.activity.log import note
 from pintuan.shop.catalog import store
+from pintuan.shop.catalog.limits import PRODUCT_BYTES_MAX
 from pintuan.shop.catalog.schemas import ListPrice, NewProduct, NewVariant, Product
 from pricing.currency import UnknownCurrency, exponent
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 async def create_product(pool: asyncpg.Pool, merchant_id: str, product: NewProduct) -> Product:
     """Adds a product; its variants keep the order of the request.
 
-    Raises `InvalidInput` when two variants share a SKU or a currency is none.
+    Raises `InvalidInput` when two variants share a SKU, a currency is none, or the product is too large.
     """
     errors = list(variant_problems(product.variants, "variants"))
     if errors:
@@ -35,6 +38,8 @@ async def create_product(pool: asyncpg.Pool, merchant_id: str, product: NewProdu
         created_at = await store.insert_product(
             connection, product_id=product_id, merchant_id=merchant_id, product=product, variants=variants
         )
+        if await store.measure_product(connection, product_id) > PRODUCT_BYTES_MAX:
+            raise InvalidInput([too_large(product)])
         changes = made(title=product.title, variants=[variant.sku for variant in variants])
         await note(connection, merchant_id, [product_id], changes)
     return store.product_of(
@@ -71,8 +76,8 @@ async def list_products(
     *,
     after: KeyCursor | None,
     limit: int,
-) -> list[tuple[int, Product]]:
-    """Returns up to `limit` products with their keys, newest first, from just behind `after`.
+) -> store.ListedProducts:
+    """Returns up to `limit` products, newest first, from just behind `after`; fewer where they are long.
 
     Hidden ones are among them where the viewer asks for their own.
     """
@@ -85,6 +90,15 @@ def sees_hidden(viewer: Principal | None, merchant_id: str | None) -> bool:
     if viewer is None:
         return False
     return viewer.role == "admin" or (viewer.role == "merchant" and viewer.subject == merchant_id)
+
+
+def too_large(given: msgspec.Struct) -> FieldError:
+    """Returns what is said of a product that is too large, at the field that is most of what was given."""
+    sizes = {name: len(msgspec.json.encode(value)) for name, value in msgspec.to_builtins(given).items()}
+    return FieldError(
+        max(sizes, key=sizes.__getitem__),
+        f"makes the product, with its variants, larger than {PRODUCT_BYTES_MAX} bytes",
+    )
 
 
 def currency_problems(price: ListPrice, field: str) -> Iterator[FieldError]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from groups.ids import new_id
 from pintuan.base.wire.money import Money
+from pintuan.http.pagination import PAGE_BYTES_MAX
 from pintuan.shop.catalog.schemas import NewProduct, NewVariant, Option, Product, Variant, Visibility
 from sql import load_queries
 
@@ -37,6 +38,13 @@ class VariantRow(msgspec.Struct, frozen=True):
     images: list[str]
     attributes: dict[str, str]
     ordinal: int = 0
+
+
+class ListedProducts(NamedTuple):
+    """Products of a list with their keys; `is_cut` where more were asked for that come behind them."""
+
+    rows: list[tuple[int, Product]]
+    is_cut: bool
 
 
 def rows_of(variants: Sequence[NewVariant]) -> list[VariantRow]:
@@ -84,6 +92,11 @@ async def select_product(connection: asyncpg.Pool | Connection, product_id: str)
     return None if row is None else _product_of(row)
 
 
+async def measure_product(connection: Connection, product_id: str) -> int:
+    """Returns how many bytes the product comes to with its variants; 0 when no product has this id."""
+    return await connection.fetchval(PRODUCTS["measure_product"], product_id) or 0
+
+
 async def update_product(
     connection: Connection, product_id: str, *, title: str, description: str, images: list[str]
 ) -> None:
@@ -103,8 +116,11 @@ async def update_variants(connection: Connection, product_id: str, variants: lis
 
 async def list_products(
     pool: asyncpg.Pool, wanted: ProductFilter, *, after: KeyCursor | None, limit: int, with_hidden: bool
-) -> list[tuple[int, Product]]:
-    """Returns up to `limit` products with their keys, newest first, from just behind `after`."""
+) -> ListedProducts:
+    """Returns up to `limit` products, newest first, from just behind `after`.
+
+    There are fewer where they have `PAGE_BYTES_MAX` before, so that none is read that the page does not show.
+    """
     rows = await pool.fetch(
         PRODUCTS["list_products"],
         wanted.q,
@@ -117,8 +133,10 @@ async def list_products(
         after.id if after else None,
         limit,
         with_hidden,
+        PAGE_BYTES_MAX,
     )
-    return [(row["key"], _product_of(row)) for row in rows]
+    products = [(row["key"], _product_of(row)) for row in rows]
+    return ListedProducts(products, is_cut=bool(rows) and rows[-1]["behind"] > 0)
 
 
 def product_of(

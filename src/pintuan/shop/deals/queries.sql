@@ -39,7 +39,15 @@ SELECT * FROM deals_shown WHERE id = $1;
 
 -- name: list_deals
 -- Answers a page of deals in the order $8 that pass the filters $1 to $7, from just behind ($9, $10); with $12 of hidden products too.
-SELECT s.*, page.key
+-- Of pictures there are the first three.
+SELECT
+    s.id, s.merchant_id, s.product_id, s.variant_id, s.title, s.status, s.currency, s.list_price_minor,
+    s.tier_headcounts, s.tier_prices_minor, s.min_headcount, s.max_headcount, s.group_ttl_ms, s.starts_at, s.ends_at,
+    s.stock_units, s.sold_units, s.per_buyer_units, s.lane_count, s.created_at, s.lowest_price_minor,
+    s.starting_price_minor, s.product_title, jsonb_path_query_array(s.product_images, '$[0 to 2]') AS product_images,
+    s.variant_sku, s.variant_title, s.variant_options,
+    jsonb_path_query_array(s.variant_images, '$[0 to 2]') AS variant_images, s.nudges, s.new_cards_per_group,
+    page.key
 FROM deals_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS page JOIN deals_shown s ON s.id = page.id
 ORDER BY page.key, page.id;
 

@@ -87,7 +87,8 @@ async def list_deals(
     """Answers a page of everybody's deals that pass all filters, with its entity tag.
 
     Those of hidden products are listed for their merchant alone, who filters by their own `merchant_id`.
-    `price_max` bounds the lowest price. A cursor counts for the filters and the order it was given with.
+    Of pictures there are the first three. `price_max` bounds the lowest price. A cursor counts for the
+    filters and the order it was given with.
     """
     wanted = DealFilter(
         q=query_of(q),

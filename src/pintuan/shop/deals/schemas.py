@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 from pintuan.base.wire.money import Money
 from pintuan.base.wire.patterns import TEXT_PATTERN
 from pintuan.base.wire.times import Instant
+from pintuan.shop.catalog.limits import LISTED_IMAGES
 from pintuan.shop.catalog.schemas import ID_CHARS_MAX, Title
 from pintuan.shop.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
 from pricing.currency import AMOUNT_MINOR_MAX
@@ -144,7 +145,10 @@ class DealProduct(msgspec.Struct, frozen=True, kw_only=True):
     title: Annotated[str, Meta(description="The product's.", examples=["Kettle"])]
     images: Annotated[
         list[str],
-        Meta(description="The product's, the best one first.", examples=[["https://img.example/kettle.jpg"]]),
+        Meta(
+            description=f"The product's, the best one first; in lists the first {LISTED_IMAGES}.",
+            examples=[["https://img.example/kettle.jpg"]],
+        ),
     ]
 
 
@@ -158,7 +162,10 @@ class DealVariant(msgspec.Struct, frozen=True, kw_only=True):
     ]
     images: Annotated[
         list[str],
-        Meta(description="Its own, if it has any.", examples=[["https://img.example/kettle-red.jpg"]]),
+        Meta(
+            description=f"Its own, if it has any; in lists the first {LISTED_IMAGES}.",
+            examples=[["https://img.example/kettle-red.jpg"]],
+        ),
     ]
 
 

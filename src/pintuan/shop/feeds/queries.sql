@@ -24,6 +24,15 @@ SELECT p.id, p.feed_ref, (
 FROM products p
 WHERE p.merchant_id = $1 AND p.feed_ref = ANY ($2::text[]);
 
+-- name: measure_feed_products
+-- Answers how many bytes products come to with their variants, by their references, as text of the JSON they are kept in.
+SELECT
+    p.feed_ref,
+    octet_length(s.title) + octet_length(s.description) + octet_length(s.images::text)
+        + octet_length(s.variants::text) AS bytes
+FROM products p JOIN products_shown s ON s.id = p.id
+WHERE p.merchant_id = $1 AND p.feed_ref = ANY ($2::text[]);
+
 -- name: adopt_feed_variants
 -- Lets a variant whose SKU a batch gives to an item not known yet be that item, unless it is in the batch itself.
 UPDATE variants v SET feed_ref = i.feed_ref, updated_at = app_now()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import asyncpg
+import msgspec
 import structlog
 
 from groups.ids import new_id
@@ -35,7 +36,14 @@ _UNWRITABLE: Final = (
     asyncpg.ProgramLimitExceededError,
 )
 
+_TOO_LARGE: Final = f"makes its product, with its variants, larger than {limits.PRODUCT_BYTES_MAX} bytes"
+
+_encoder: Final = msgspec.json.Encoder()
 _logger = structlog.get_logger("pintuan.shop.catalog")
+
+
+class _TooLarge(Exception):
+    """Writing the batch would make a product of it larger than a product may be."""
 
 
 @dataclass(slots=True)
@@ -98,7 +106,11 @@ class FeedImport:
         batches = _batches(self._items(rows))
         error: FeedError | None = None
         while batch := await self._next(batches):
-            await self._write(batch.items)
+            kept, too_large = _light_enough(batch.items)
+            for item in too_large:
+                self._refuse(BadRow(item.line, _TOO_LARGE))
+            if kept:
+                await self._write(kept)
             on_batch()
             error = batch.error
         await feed_store.delete_emptied_products(self.pool, self.merchant_id)
@@ -128,14 +140,17 @@ class FeedImport:
         self.on_bad_row(row)
 
     async def _write(self, batch: Sequence[FeedItem]) -> None:
-        """Writes a batch; where Postgres refuses it, by halves, down to the item that is to blame."""
+        """Writes a batch; where it is refused, by halves, down to the item that is to blame."""
         try:
             await self._write_at_once(batch)
-        except _UNWRITABLE as error:
+        except (*_UNWRITABLE, _TooLarge) as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._write(batch[:middle])
                 await self._write(batch[middle:])
+                return
+            if isinstance(error, _TooLarge):
+                self._refuse(BadRow(batch[0].line, _TOO_LARGE))
                 return
             _logger.exception("an item of a feed was not foreseen")
             self._refuse(BadRow(batch[0].line, f"cannot be kept ({type(error).__name__})"))
@@ -151,11 +166,14 @@ class FeedImport:
                 await lock_merchant(connection, self.merchant_id)
                 if self.by_merchant:
                     await require_seller(connection, self.merchant_id)
+                before = await feed_store.measure_products(connection, self.merchant_id, group_refs)
                 written = await feed_store.upsert_products(connection, self.merchant_id, products)
                 await feed_store.settle_skus(connection, self.merchant_id, skus)
                 stored = await feed_store.count_variants(connection, self.merchant_id, group_refs, item_refs)
                 variants, crowded_out = _variants_of(batch, stored)
                 variants_written = await feed_store.upsert_variants(connection, self.merchant_id, variants)
+                after = await feed_store.measure_products(connection, self.merchant_id, group_refs)
+                _check_sizes(before, after)
                 await self._note(connection, written, variants_written)
                 return written, variants_written, crowded_out, len(variants)
 
@@ -208,6 +226,42 @@ def _batches(items: Iterator[FeedItem]) -> Iterator[_Batch]:
         error = broken
     if batch or error is not None:
         yield _Batch(batch, error)
+
+
+def _light_enough(batch: Sequence[FeedItem]) -> tuple[list[FeedItem], list[FeedItem]]:
+    """Returns the items whose products fit with the items before, and those that do not.
+
+    What the database has of these products is not known yet; `_check_sizes` judges by it. Most that is too
+    large is found here, so that a feed of it is not written by halves.
+    """
+    kept: list[FeedItem] = []
+    too_large: list[FeedItem] = []
+    sizes_bytes: dict[str, int] = {}
+    pictures: dict[str, set[str]] = {}
+    for item in batch:
+        of_product = pictures.setdefault(item.group_ref, set())
+        new = set(item.images) - of_product
+        own = (item.variant_title, item.options, item.variant_images, item.attributes)
+        size_bytes = sizes_bytes.get(item.group_ref, 0) + len(_encoder.encode((own, sorted(new))))
+        if item.group_ref not in sizes_bytes:
+            size_bytes += len(item.title.encode()) + len(item.description.encode())
+        if size_bytes > limits.PRODUCT_BYTES_MAX:
+            too_large.append(item)
+            continue
+        sizes_bytes[item.group_ref] = size_bytes
+        of_product |= new
+        kept.append(item)
+    return kept, too_large
+
+
+def _check_sizes(before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    """Raises `_TooLarge` where a product has become too large; by its reference, before and after the write.
+
+    One that was kept before there was a bound may stay as large as it is.
+    """
+    for group_ref, size_bytes in after.items():
+        if size_bytes > max(limits.PRODUCT_BYTES_MAX, before.get(group_ref, 0)):
+            raise _TooLarge(group_ref)
 
 
 def _products_of(batch: Sequence[FeedItem], *, except_groups: set[int]) -> list[FeedProduct]:

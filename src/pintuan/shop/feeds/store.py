@@ -98,6 +98,14 @@ async def count_variants(
     return {row["feed_ref"]: StoredProduct(row["id"], row["others"]) for row in rows}
 
 
+async def measure_products(
+    connection: Connection, merchant_id: str, group_refs: Sequence[str]
+) -> dict[str, int]:
+    """Returns how many bytes the products that are there come to with their variants, by their references."""
+    rows = await connection.fetch(FEEDS["measure_feed_products"], merchant_id, group_refs)
+    return {row["feed_ref"]: row["bytes"] for row in rows}
+
+
 async def upsert_variants(
     connection: Connection, merchant_id: str, variants: Sequence[FeedVariant]
 ) -> Written:

@@ -90,7 +90,7 @@ def google_item(line: int, cells: Mapping[str, str], more_images: Iterable[str])
         variant_title=(" / ".join(value for _, value in options) or title)[: limits.TITLE_CHARS_MAX],
         description=description,
         images=images,
-        variant_images=images,
+        variant_images=images[: limits.VARIANT_IMAGES_MAX],
         options=options,
         list_price_minor=list_price_minor,
         currency=currency,
