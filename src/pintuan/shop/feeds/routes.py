@@ -57,9 +57,10 @@ async def import_feed(
 ) -> ImportResult:
     """Takes CSV or TSV with Google's or Meta's column names, Shopify's product CSV, RSS 2.0 or Atom.
 
-    Answers when all is imported, or after five minutes with what was; hanging up ends the import. A merchant
-    has one at a time. Rows that cannot be kept are told with their line, the others are kept. The same feed
-    again changes only what differs.
+    The body must come at 128 kB a second or faster, with 30 seconds to begin with. Answers when all is
+    imported, or after five minutes with what was; hanging up ends the import. A merchant has one at a
+    time. Rows that cannot be kept are told with their line, the others are kept. The same feed again
+    changes only what differs.
     """
     merchant = check_role(request.user, SELLERS)
     return await resources.uploads.take(

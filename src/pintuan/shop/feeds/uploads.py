@@ -1,13 +1,16 @@
 """A feed brought in over HTTP: spooled to disk while it arrives, then imported like a file.
 
-The body is never held in memory, its parsing happens in threads, and a process takes only so many at a time,
-one of a merchant. An import ends with its caller or at its deadline, and gives its place back when its thread
-has ended. One that is cut off or repeated does no harm: an import is the same however often.
+The body is never held in memory, and its parsing happens in threads. Feeds that arrive are bounded by their
+number, one of a merchant, by their bytes and by their rate. Only one that is there in full takes one of the
+few places for parsing, so nobody who sends slowly keeps others from importing. An import ends with its
+caller or at its deadline, and gives its place back when its thread has ended. One that is cut off or
+repeated does no harm: an import is the same however often.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import tempfile
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from groups.errors import Overloaded, RateLimited
 from pintuan.base.errors import ClientGone, InvalidInput, UnsupportedMediaType
+from pintuan.http.fair_share.waiting_room import WaitingRoom
 from pintuan.shop.feeds.formats import HEAD_BYTES, BadRow, FeedError, Halt, read_feed
 from pintuan.shop.feeds.schemas import ImportResult, RefusedRow
 from pintuan.shop.feeds.service import FeedImport
@@ -26,11 +30,20 @@ if TYPE_CHECKING:
     import asyncpg
 
 UPLOAD_BYTES_MAX: Final = 64 * 1024 * 1024
-UPLOADS_MAX: Final = 2
-# The largest feed at two megabits a second; one that only trickles would keep others' from being imported.
-UPLOAD_S_MAX: Final = 300.0
+# Of all merchants, in a process. One that arrives costs a file and no memory.
+UPLOADS_MAX: Final = 32
+# Each may have this much on disk whatever the others have, and what is longer takes of what all share.
+UPLOAD_BYTES_OWN: Final = 2 * 1024 * 1024
+UPLOAD_BYTES_SHARED: Final = 4 * UPLOAD_BYTES_MAX
+# A megabit a second, after some time to begin with; the largest feed has nine minutes.
+UPLOAD_BYTES_PER_S_MIN: Final = 128 * 1024
+UPLOAD_GRACE_S: Final = 30.0
+# What is parsed at once; others wait, the first to be there first.
+IMPORTS_MAX: Final = 2
+IMPORT_WAIT_S_MAX: Final = 60.0
 # From its last byte on. A feed of the greatest size takes less than half of it on a slow machine.
 IMPORT_S_MAX: Final = 300.0
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 RETRY_AFTER_S: Final = 10
 REFUSED_SHOWN_MAX: Final = 100
 MEDIA_TYPES: Final = (
@@ -45,9 +58,11 @@ MEDIA_TYPES: Final = (
 
 @dataclass(slots=True)
 class Uploads:
-    """Whose feeds this process is taking in just now."""
+    """Whose feeds this process is taking in just now, and how much of them is on disk."""
 
     merchants: set[str] = field(default_factory=set)
+    shared_bytes: int = 0
+    places: WaitingRoom = field(default_factory=lambda: WaitingRoom(IMPORTS_MAX))
 
     async def take(
         self,
@@ -66,8 +81,8 @@ class Uploads:
         Raises:
             UnsupportedMediaType: the content is of a type that is no feed's.
             RateLimited: a feed of the merchant is being imported.
-            Overloaded: enough feeds are.
-            InvalidInput: the currency is none, the body takes too long, or nothing of it can be read.
+            Overloaded: enough feeds arrive, are kept on disk, or are parsed for too long.
+            InvalidInput: the currency is none, the body comes too slowly, or nothing of it can be read.
             ClientGone: the caller hung up.
         """
         if content_type.split(";", 1)[0].strip().lower() not in MEDIA_TYPES:
@@ -81,17 +96,52 @@ class Uploads:
                 "A feed of yours is being imported; wait for its end.", retry_after_s=RETRY_AFTER_S
             )
         if len(self.merchants) >= UPLOADS_MAX:
-            raise Overloaded("enough feeds are being imported", retry_after_s=RETRY_AFTER_S)
+            raise Overloaded("enough feeds are arriving", retry_after_s=RETRY_AFTER_S)
         self.merchants.add(merchant_id)
+        upload = _Upload(self)
         try:
             with tempfile.TemporaryFile(buffering=0) as spool:
-                await _receive(body, spool)
+                await _receive(upload, body, spool)
                 spool.seek(0)
                 stream = io.BufferedReader(spool, HEAD_BYTES)
-                importing = _import(pool, merchant_id, stream, currency, Halt(IMPORT_S_MAX))
+                importing = self._import(pool, merchant_id, stream, currency)
                 return await _unless_gone(asyncio.ensure_future(importing), until_gone)
         finally:
+            upload.forget()
             self.merchants.discard(merchant_id)
+
+    async def _import(
+        self, pool: asyncpg.Pool, merchant_id: str, stream: io.BufferedReader[Any], currency: str
+    ) -> ImportResult:
+        """Imports what was spooled, when a place is free for it."""
+        await self.places.enter(merchant_id, wait_s=IMPORT_WAIT_S_MAX)
+        try:
+            return await _import(pool, merchant_id, stream, currency, Halt(IMPORT_S_MAX))
+        finally:
+            self.places.leave()
+
+
+@dataclass(slots=True)
+class _Upload:
+    """A body that arrives, and what it has of the bytes that all share."""
+
+    of: Uploads
+    size_bytes: int = 0
+    shared_bytes: int = 0
+
+    def grow(self, count: int) -> None:
+        """Takes account of further bytes; raises Overloaded when others have taken what is shared."""
+        self.size_bytes += count
+        more_bytes = max(0, self.size_bytes - UPLOAD_BYTES_OWN) - self.shared_bytes
+        if self.of.shared_bytes + more_bytes > UPLOAD_BYTES_SHARED:
+            raise Overloaded("enough feeds are arriving", retry_after_s=RETRY_AFTER_S)
+        self.shared_bytes += more_bytes
+        self.of.shared_bytes += more_bytes
+
+    def forget(self) -> None:
+        """Gives back what it had."""
+        self.of.shared_bytes -= self.shared_bytes
+        self.shared_bytes = 0
 
 
 async def _unless_gone(
@@ -112,13 +162,29 @@ async def _unless_gone(
         await asyncio.wait(tasks)
 
 
-async def _receive(body: AsyncIterator[bytes], spool: BinaryIO) -> None:
+async def _receive(upload: _Upload, body: AsyncIterator[bytes], spool: BinaryIO) -> None:
+    begin_s = asyncio.get_running_loop().time() + UPLOAD_GRACE_S
     try:
-        async with asyncio.timeout(UPLOAD_S_MAX):
+        async with asyncio.timeout_at(begin_s) as deadline:
             async for chunk in body:
-                await asyncio.to_thread(spool.write, chunk)
+                upload.grow(len(chunk))
+                deadline.reschedule(begin_s + upload.size_bytes / UPLOAD_BYTES_PER_S_MIN)
+                await asyncio.to_thread(_write, spool, chunk)
     except TimeoutError as error:
-        raise InvalidInput.of("body", f"did not arrive within {UPLOAD_S_MAX:.0f} seconds") from error
+        slowest = f"{UPLOAD_BYTES_PER_S_MIN // 1024} kB a second"
+        raise InvalidInput.of("body", f"did not arrive at {slowest} or faster") from error
+
+
+def _write(spool: BinaryIO, chunk: bytes) -> None:
+    """Writes all of the chunk; raises Overloaded where the disk has no room for it."""
+    try:
+        written = spool.write(chunk)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        written = 0
+    if written < len(chunk):
+        raise Overloaded("no disk is left for feeds that arrive", retry_after_s=RETRY_AFTER_S)
 
 
 @dataclass(slots=True)
