@@ -1,5 +1,6 @@
 -- People with an account, what they may do, and those who were erased.
 -- version: 2
+-- uses: cards
 
 -- How people with an account are reached.
 CREATE OR REPLACE VIEW reachable AS
@@ -24,5 +25,18 @@ AS $$
     SELECT coalesce(
         (SELECT a.role IN ('merchant', 'admin') FROM accounts a WHERE a.id = subject),
         subject !~ '^usr_[0-9a-f]{32}$'
+    )
+$$;
+
+-- By what a buyer is known again who was erased and comes back: the contacts of their account, without one its name.
+CREATE OR REPLACE FUNCTION holders_of(of_buyer_id text) RETURNS bytea[]
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT coalesce(
+        (
+            SELECT array_agg(card_digest('contact ' || c.kind || ' ' || c.address))
+            FROM contacts c WHERE c.account_id = of_buyer_id
+        ),
+        ARRAY[card_digest('subject ' || of_buyer_id)]
     )
 $$;

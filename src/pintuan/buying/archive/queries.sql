@@ -176,6 +176,16 @@ WITH forgotten AS (
 )
 SELECT count(*) FROM forgotten;
 
+-- name: forget_erased_units
+-- Forgets up to $2 of the units of a deal that are counted for people who were erased; answers how many.
+WITH forgotten AS (
+    DELETE FROM erased_units e
+    USING (SELECT deal_id, holder FROM erased_units WHERE deal_id = $1 ORDER BY holder LIMIT $2) f
+    WHERE e.deal_id = f.deal_id AND e.holder = f.holder
+    RETURNING e.holder
+)
+SELECT count(*) FROM forgotten;
+
 -- name: end_forgetting
 -- Notes that nothing is left to forget of a deal.
 UPDATE deals SET limits_forgotten_at = app_now() WHERE id = $1;

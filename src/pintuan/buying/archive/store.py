@@ -76,8 +76,10 @@ async def lock_deal_to_forget(connection: Connection, deal_id: str, *, age_ms: i
 
 
 async def forget_units(connection: Connection, deal_id: str, *, limit: int) -> int:
-    """Forgets what buyers have of a locked deal, at most `limit` of them; returns how many."""
+    """Forgets what buyers have of a locked deal, at most `limit`, erased ones last; returns how many."""
     count: int = await connection.fetchval(QUERIES["forget_units"], deal_id, limit)
+    if count < limit:
+        count += await connection.fetchval(QUERIES["forget_erased_units"], deal_id, limit - count)
     return count
 
 

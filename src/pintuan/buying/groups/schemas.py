@@ -39,7 +39,7 @@ PaymentStatus = Literal[
 RefundStatus = Literal["pending", "refunded", "failed"]
 
 
-DeclineReason = Literal["card_in_group", "card_failed_before", "card_limit", "new_card_limit"]
+DeclineReason = Literal["card_in_group", "card_failed_before", "card_limit", "new_card_limit", "buyer_limit"]
 
 
 def _moment(description: str) -> Meta:
@@ -70,8 +70,9 @@ class Payment(msgspec.Struct, frozen=True, omit_defaults=True):
             description="Why a card that its bank took was declined here: it has another seat of the group "
             "(`card_in_group`), could not be charged for an earlier group (`card_failed_before`), would have "
             "more units of the deal than one buyer may have (`card_limit`), or never paid the merchant, and "
-            "as many cards like it have a seat of the group as the deal allows (`new_card_limit`). Absent "
-            "otherwise.",
+            "as many cards like it have a seat of the group as the deal allows (`new_card_limit`). Or it is "
+            "a buyer's who, with an account erased since, has as many units as one may have "
+            "(`buyer_limit`). Absent otherwise.",
             examples=["card_in_group"],
         ),
     ] = None

@@ -59,8 +59,14 @@ def _exported(row: asyncpg.Record) -> ExportedOrder:
     )
 
 
-async def scrub_orders(connection: Connection, subject: str, alias: str, order_ids: Sequence[str]) -> Step:
-    """Moves locked orders to the alias, and with them the units that limits and lanes count."""
+async def scrub_orders(
+    connection: Connection, subject: str, alias: str, order_ids: Sequence[str], *, holders: Sequence[bytes]
+) -> Step:
+    """Moves locked orders to the alias, and with them the units that limits and lanes count.
+
+    Deals that still have limits go on counting the units for the orders' cards and for `holders`, the digests
+    by which the person would be known again.
+    """
     if not order_ids:
         return Step(0, [])
     rows = await connection.fetch(ORDERS["scrub_orders"], order_ids, alias)
@@ -69,6 +75,7 @@ async def scrub_orders(connection: Connection, subject: str, alias: str, order_i
     for row in rows:
         units[row["deal_id"]] += row["units"]
     deal_ids = sorted(units)
+    await _keep_counting(connection, deal_ids, rows, holders)
     moved = [units[deal_id] for deal_id in deal_ids]
     await connection.fetch(ORDERS["lock_buyers"], deal_ids, subject, alias)
     await connection.execute(ORDERS["add_units"], alias, deal_ids, moved)
@@ -77,3 +84,22 @@ async def scrub_orders(connection: Connection, subject: str, alias: str, order_i
     for deal_id in deal_ids:
         await connection.execute(ORDERS["raise_forgetful_lanes"], deal_id)
     return Step(len(rows), deal_ids)
+
+
+async def _keep_counting(
+    connection: Connection, deal_ids: Sequence[str], rows: Sequence[asyncpg.Record], holders: Sequence[bytes]
+) -> None:
+    limited = {row["id"] for row in await connection.fetch(ORDERS["hold_limited_deals"], deal_ids)}
+    units: Counter[tuple[str, bytes]] = Counter()
+    for row in rows:
+        if row["deal_id"] in limited and row["units"]:
+            cards = [] if row["card_digest"] is None else [row["card_digest"]]
+            for holder in [*cards, *holders]:
+                units[row["deal_id"], holder] += row["units"]
+    if units:
+        await connection.execute(
+            ORDERS["keep_units"],
+            [deal_id for deal_id, _ in units],
+            [holder for _, holder in units],
+            list(units.values()),
+        )

@@ -18,12 +18,25 @@ ORDER BY created_at DESC, id DESC
 LIMIT $4;
 
 -- name: scrub_orders
--- Takes the person out of those locked orders that are over, and answers the units each still counts for.
+-- Takes the person out of those locked orders that are over, and answers the units each still counts for, and its card.
 UPDATE orders o
 SET buyer_id = $2, ship_to = NULL, invite_code = NULL, payment_method = 'erased', card_digest = NULL
-WHERE o.id = ANY($1::text[]) AND o.status NOT IN ('held', 'authorised')
+FROM (SELECT id, card_digest FROM orders WHERE id = ANY($1::text[])) was
+WHERE o.id = was.id AND o.status NOT IN ('held', 'authorised')
     AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL))
-RETURNING o.deal_id, CASE WHEN order_is_live(o.status) THEN o.quantity ELSE 0 END AS units;
+RETURNING o.deal_id, CASE WHEN order_is_live(o.status) THEN o.quantity ELSE 0 END AS units, was.card_digest;
+
+-- name: hold_limited_deals
+-- Keeps the limits of those deals $1 that have them from being forgotten until the transaction ends, and answers which.
+SELECT id FROM deals WHERE id = ANY($1::text[]) AND limits_forgotten_at IS NULL ORDER BY id FOR SHARE;
+
+-- name: keep_units
+-- Goes on counting units of held deals for the digests of those who were erased.
+INSERT INTO erased_units AS e (deal_id, holder, units)
+SELECT u.deal_id, u.holder, u.units
+FROM unnest($1::text[], $2::bytea[], $3::integer[]) AS u (deal_id, holder, units)
+ORDER BY u.deal_id, u.holder
+ON CONFLICT (deal_id, holder) DO UPDATE SET units = e.units + excluded.units;
 
 -- name: lock_buyers
 -- Locks what the subject and its alias have bought of some deals, in order.

@@ -34,7 +34,9 @@ FAILURE_SIZE_MAX: Final = 500
 OrderBecomes: TypeAlias = Literal[
     "authorised", "declined", "captured", "payment_failed", "partially_refunded", "refunded"
 ]
-CardRefusal: TypeAlias = Literal["card_in_group", "card_failed_before", "card_limit", "new_card_limit"]
+CardRefusal: TypeAlias = Literal[
+    "card_in_group", "card_failed_before", "card_limit", "new_card_limit", "buyer_limit"
+]
 """Why a card that a gateway took is none for this order: it has a seat in the group, failed when it was to be
 charged, has as many units of the deal as one buyer may have, or is new to the merchant, and its group has as
 many such cards as the deal allows."""

@@ -103,7 +103,7 @@ WHERE p.ended_at IS NULL OR p.escalated_at IS NOT NULL;
 -- Says of locked orders $1 which digests their cards $2 have, and why one may not pay: failures count for $3 ms. Says
 -- `new_cards_max` of a card that never paid the merchant, where the deal limits how many seats of a group such cards have.
 WITH cards AS MATERIALIZED (
-    SELECT o.id AS order_id, o.group_id, o.deal_id, o.quantity, d.merchant_id, d.per_buyer_units,
+    SELECT o.id AS order_id, o.buyer_id, o.group_id, o.deal_id, o.quantity, d.merchant_id, d.per_buyer_units,
         CASE WHEN o.group_id IS NOT NULL THEN d.new_cards_per_group END AS new_cards_max,
         card_digest(u.card) AS card_digest
     FROM unnest($1::text[], $2::text[]) AS u (order_id, card)
@@ -125,7 +125,15 @@ SELECT c.order_id, c.group_id, c.card_digest,
             SELECT coalesce(sum(o.quantity), 0) FROM orders o
             WHERE o.card_digest = c.card_digest AND o.deal_id = c.deal_id
                 AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed')
+        ) + coalesce(
+            (SELECT e.units FROM erased_units e WHERE e.deal_id = c.deal_id AND e.holder = c.card_digest), 0
         ) > c.per_buyer_units THEN 'card_limit'
+        -- Joins count the units of an account; these are of accounts the same person had before.
+        WHEN b.erased_units > 0 AND c.quantity + b.erased_units + (
+            SELECT coalesce(sum(o.quantity), 0) FROM orders o
+            WHERE o.buyer_id = c.buyer_id AND o.deal_id = c.deal_id AND o.id <> c.order_id
+                AND o.status NOT IN ('held', 'declined', 'expired', 'cancelled', 'released', 'payment_failed')
+        ) > c.per_buyer_units THEN 'buyer_limit'
     END AS refusal,
     CASE
         -- Looked up card by card: an EXISTS here might be planned as a look at every order that was ever paid for.
@@ -136,7 +144,18 @@ SELECT c.order_id, c.group_id, c.card_digest,
             LIMIT 1
         ) IS NULL THEN c.new_cards_max
     END AS new_cards_max
-FROM cards c;
+FROM cards c
+CROSS JOIN LATERAL (
+    SELECT max(h.units) AS erased_units
+    FROM (
+        SELECT coalesce((SELECT e.units FROM erased_units e WHERE e.deal_id = c.deal_id AND e.holder = k.holder), 0) + (
+            SELECT coalesce(sum(u.units), 0)
+            FROM erasures x JOIN deal_buyers u ON u.deal_id = c.deal_id AND u.buyer_id = x.subject
+            WHERE x.holders @> ARRAY[k.holder] AND x.subject <> c.buyer_id
+        ) AS units
+        FROM unnest(holders_of(c.buyer_id)) AS k (holder)
+    ) h
+) b;
 
 -- name: lock_new_cards
 -- Lets nobody else seat new cards in groups $1 until the transaction ends; locked in order, so that two cannot deadlock.

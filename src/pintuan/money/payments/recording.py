@@ -94,13 +94,15 @@ def retry_delay_ms(attempts: int) -> int:
 
 
 def _apart(finished: Sequence[Finished]) -> list[list[Finished]]:
-    """Splits the results so that no batch has an order or a card twice: one decides about the next."""
+    """Splits the results so that no batch has an order, card or buyer twice: one decides about the next."""
     batches: list[list[Finished]] = []
     earlier: Counter[str] = Counter()
     for one in finished:
         names = [f"order {one.claim.order_id}"]
         if (card := _card_of(one)) is not None:
             names.append(f"card {card}")
+        if _is_authorised(one):
+            names.append(f"buyer {one.claim.buyer_id}")
         place = max(earlier[name] for name in names)
         if place == len(batches):
             batches.append([])

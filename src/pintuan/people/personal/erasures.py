@@ -110,7 +110,10 @@ class Eraser:
                 return Step(0, [])
             await bring_back_of_erased(connection, subject, tokens_ms=TOKENS_MS, limit=orders_max)
             ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, orders_max)
-            step = await scrub_orders(connection, subject, erasure["alias"], [row["id"] for row in ended])
+            order_ids = [row["id"] for row in ended]
+            step = await scrub_orders(
+                connection, subject, erasure["alias"], order_ids, holders=erasure["holders"]
+            )
             await connection.execute(ERASURES["finish_erasure"], subject, TOKENS_MS)
             if step.orders < orders_max:
                 await connection.execute(ERASURES["look_later"], subject, LOOK_MIN_MS, LOOK_MAX_MS)

@@ -3,7 +3,7 @@
 
 -- name: insert_erasure
 -- Notes that a subject asked to be forgotten, and the alias its orders are kept under.
-INSERT INTO erasures AS e (subject, alias) VALUES ($1, $2)
+INSERT INTO erasures AS e (subject, alias, holders) VALUES ($1, $2, holders_of($1))
 ON CONFLICT (subject) DO UPDATE SET erased_at = app_now(), look_at = app_now();
 
 -- name: due_erasures
@@ -15,7 +15,7 @@ ORDER BY e.look_at LIMIT $1;
 
 -- name: lock_erasure
 -- Takes an erasure, unless somebody else is at it.
-SELECT subject, alias FROM erasures WHERE subject = $1 FOR UPDATE SKIP LOCKED;
+SELECT subject, alias, holders FROM erasures WHERE subject = $1 FOR UPDATE SKIP LOCKED;
 
 -- name: lock_ended_orders
 -- Locks up to $3 orders of an erased subject that seem to be over, in id order; tokens lived for $2 ms after it.

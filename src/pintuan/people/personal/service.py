@@ -78,10 +78,11 @@ async def erase(resources: Resources, principal: Principal) -> None:
         async with resources.pool.acquire() as connection, connection.transaction():
             # A key or an endpoint that is being made is waited for, and goes too.
             await wait_for_merchant(connection, subject)
+            # While the contacts are there by which limits know the person again.
+            await insert_erasure(connection, subject)
             await _drop_person(connection, resources, subject)
             await delete_keys(connection, subject)
             await delete_endpoints(connection, subject)
-            await insert_erasure(connection, subject)
 
     await retry_serialization(transaction)
     resources.verifier.refuse(subject)
