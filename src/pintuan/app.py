@@ -1,8 +1,8 @@
 """The HTTP application: routes, layers and error handling, and nothing that belongs to a noun.
 
 A request passes `RequestScope` (id, log line, metrics), `OneSpelling` (its path), `FairShare` (its turn),
-`Methods` (HEAD and OPTIONS), Litestar's router, `AuthMiddleware` (who is calling), `KnownQuery` (query
-parameters), the route's guard (may they), then its handler. Every exception on the way ends in
+`Methods` (HEAD and OPTIONS), Litestar's router, `AuthMiddleware` (who is calling), `OneExport`, `KnownQuery`
+(query parameters), the route's guard (may they), then its handler. Every exception on the way ends in
 `pintuan.http.problems`.
 """
 
@@ -18,6 +18,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import ASGIRouteHandler
+from litestar.middleware import DefineMiddleware
 
 from pintuan import nouns
 from pintuan.base.auth.middleware import AuthMiddleware
@@ -35,6 +36,7 @@ from pintuan.http.documentation.openapi import build_document
 from pintuan.http.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
 from pintuan.http.fair_share.layer import CLASS_KEY, FairShare
 from pintuan.http.fair_share.limits import PLACES, Share
+from pintuan.http.fair_share.one_export import OneExport
 from pintuan.http.health.draining import Draining, drain_on_sigterm
 from pintuan.http.health.routes import METRICS_ROUTES
 from pintuan.http.health.routes import ROUTES as HEALTH_ROUTES
@@ -91,7 +93,7 @@ def create_app(
         before_send=[demand_tls] if (settings.public_url or "").startswith("https://") else [],
         # Our own log configuration stays in force, and exceptions are logged where they are answered.
         logging_config=None,
-        middleware=[AuthMiddleware, KnownQuery],
+        middleware=[AuthMiddleware, DefineMiddleware(OneExport, under_way=set()), KnownQuery],
         # The document is made from the same routes, by `pintuan.http.documentation`.
         openapi_config=None,
         request_class=ApiRequest,

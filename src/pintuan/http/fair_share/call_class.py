@@ -23,6 +23,7 @@ class CallClass(StrEnum):
     ACCOUNTS = "accounts"
     MERCHANTS = "merchants"
     EXPORTS = "exports"
+    SHEETS = "sheets"
     IMPORTS = "imports"
     GATEWAY = "gateway"
     OPERATOR = "operator"
@@ -61,8 +62,8 @@ _RULES: Final[tuple[tuple[frozenset[str], str, CallClass], ...]] = (
     (_POST, "/v1/groups/*/invites", CallClass.ACCOUNTS),
     (_ANY, "/v1/unsubscribe/**", CallClass.ACCOUNTS),
     (_POST, "/v1/merchant/imports", CallClass.IMPORTS),
-    (_GET, "/v1/merchant/orders.csv", CallClass.EXPORTS),
-    (_GET, "/v1/merchant/statement.csv", CallClass.EXPORTS),
+    (_GET, "/v1/merchant/orders.csv", CallClass.SHEETS),
+    (_GET, "/v1/merchant/statement.csv", CallClass.SHEETS),
     (_ANY, "/v1/merchant/**", CallClass.MERCHANTS),
     (_ANY, "/v1/webhook-endpoints/**", CallClass.MERCHANTS),
     (_GET, "/**", CallClass.READS),

@@ -72,7 +72,9 @@ PLACES: Final[dict[CallClass, Places]] = {
     CallClass.STREAMS: Places(48, Share.READS),
     CallClass.ACCOUNTS: Places(4, Share.ACCOUNTS, rest=1.0),
     CallClass.MERCHANTS: Places(2, Share.MERCHANTS, rest=1.0),
-    CallClass.EXPORTS: Places(2, Share.MERCHANTS, rest=1.0, whole=True),
+    # Those of buyers and of merchants, so that neither takes the others' places.
+    CallClass.EXPORTS: Places(2, Share.ACCOUNTS, rest=1.0, whole=True),
+    CallClass.SHEETS: Places(2, Share.MERCHANTS, rest=1.0, whole=True),
     # Imports hold their places for minutes, and `pintuan.shop.feeds.uploads` gives them out.
     CallClass.IMPORTS: Places(0, Share.MERCHANTS),
     CallClass.GATEWAY: Places(2, Share.PLACING, rest=1.0),
@@ -86,7 +88,9 @@ WAITING_PER_ADDRESS_MAX: Final = 500
 WAIT_S_MAX: Final = 5.0
 RETRY_AFTER_S: Final = 2
 HELD_S_MAX: Final = 30.0
-"""A client that reads its answer slowly gives its place back after this long."""
+"""Whatever takes longer gives its place back."""
+ASIDE_MAX: Final = 16
+"""Of one class. An answer whose client takes it slowly is aside, with one of its parts in memory."""
 REST_S_MAX: Final = 0.5
 
 

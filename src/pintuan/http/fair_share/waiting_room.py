@@ -29,6 +29,8 @@ class WaitingRoom:
         # Addresses in the order of their turns, each with its calls in the order in which they came.
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self.waiting = 0
+        # How many gave their places to others while they wait for their clients.
+        self.aside = 0
 
     def try_enter(self) -> bool:
         """Takes a place that is free; nobody is passed by, for where somebody waits none is."""

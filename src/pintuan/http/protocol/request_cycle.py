@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from pintuan.http.hanging_up import EXTENSION, NOW
+
 if TYPE_CHECKING:
     import asyncio.transports
     from collections.abc import Sequence
@@ -84,7 +86,7 @@ def new_cycle(protocol: HttpToolsProtocol, head: RequestHead) -> RequestResponse
         "query_string": head.query,
         "headers": head.headers,
         "state": protocol.app_state.copy(),
-        "extensions": {},
+        "extensions": {EXTENSION: {NOW: protocol.transport.abort}},
     }
     made = ExpectingCycle if head.expects_continue else RequestResponseCycle
     return made(

@@ -54,7 +54,11 @@ async def get_statement(
     created_to: ToParameter,
     merchant_id: SellerParameter = None,
 ) -> Stream:
-    """Answers every sale, fee and refund of the period, the oldest first, amounts in minor units."""
+    """Answers every sale, fee and refund of the period, the oldest first, amounts in minor units.
+
+    A merchant has one spreadsheet or statement at a time; one that is read at less than 32 kB a second is cut
+    off.
+    """
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     begin, end = time_of("created_from", created_from), time_of("created_to", created_to)
     if begin is None or end is None or not timedelta(0) < end - begin <= timedelta(days=PERIOD_DAYS_MAX):

@@ -27,7 +27,10 @@ from pintuan.people.personal.schemas import Export
     },
 )
 async def export_me(request: ApiRequest, resources: InjectedResources) -> Stream:
-    """Answers one document with everything that is kept about the caller."""
+    """Answers one document with everything that is kept about the caller.
+
+    An account has one export at a time. One that is read at less than 32 kB a second is cut off.
+    """
     parts = await service.export(resources, caller_of(request))
     return Stream(parts, media_type=MediaType.JSON, headers={"cache-control": "no-store"})
 

@@ -100,7 +100,8 @@ async def export_sales(
     """Answers the same orders as CSV, newest first, amounts in minor units.
 
     Where there are more, the `Link` header names the next part with `rel="next"` (RFC 8288). A part of very
-    long addresses has fewer orders than `limit`.
+    long addresses has fewer orders than `limit`. A merchant has one spreadsheet or statement at a time; one
+    that is read at less than 32 kB a second is cut off.
     """
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     wanted = _wanted(deal_id, group_id, status, created_from, created_to)

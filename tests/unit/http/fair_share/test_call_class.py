@@ -62,11 +62,8 @@ CLASSES: dict[CallClass, set[str]] = {
         "POST /g/{share_code}/sign-in",
         "POST /g/{share_code}/sign-out",
     },
-    CallClass.EXPORTS: {
-        "GET /v1/me/export",
-        "GET /v1/merchant/orders.csv",
-        "GET /v1/merchant/statement.csv",
-    },
+    CallClass.EXPORTS: {"GET /v1/me/export"},
+    CallClass.SHEETS: {"GET /v1/merchant/orders.csv", "GET /v1/merchant/statement.csv"},
     CallClass.IMPORTS: {"POST /v1/merchant/imports"},
     CallClass.GATEWAY: {"POST /v1/payments/webhooks/{gateway}"},
     CallClass.OPERATOR: {"GET /health/live", "GET /health/ready", "GET /metrics"},
