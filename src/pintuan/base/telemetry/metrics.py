@@ -61,6 +61,11 @@ HTTP_FAULTS: Final = Counter(
     "Connections ended for what came on them: no request, too large a one, or one connection too many.",
     labelnames=("status",),
 )
+HTTP_UNREAD: Final = Counter(
+    "pintuan_http_unread",
+    "Connections ended because their client did not take its answer: for slowness, or for a bound.",
+    labelnames=("reason",),
+)
 HTTP_DURATION: Final = _BatchedHistogram(
     "pintuan_http_request_duration_seconds",
     "Time from a request's arrival to the end of its answer.",

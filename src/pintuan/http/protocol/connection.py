@@ -10,6 +10,7 @@ from pintuan.http.protocol.direct_call import CLOSE, DirectCall, HeaderLines
 from pintuan.http.protocol.framed_protocol import FramedProtocol
 from pintuan.http.protocol.placement_gate import PlacementGate, route_of, whole_call
 from pintuan.http.protocol.request_cycle import RequestHead, new_cycle
+from pintuan.http.protocol.unread_answers import UnreadAnswers
 
 if TYPE_CHECKING:
     import asyncio
@@ -236,5 +237,10 @@ def gated(
     connection_limit: ConnectionLimit | None = None,
 ) -> type[ImpatientProtocol]:
     """Returns the protocol for a server all of whose connections share what is given."""
-    shared = {"gate": gate, "placing": placing, "connection_limit": connection_limit}
+    shared = {
+        "gate": gate,
+        "placing": placing,
+        "connection_limit": connection_limit,
+        "unread": UnreadAnswers(),
+    }
     return type("GatedProtocol", (ImpatientProtocol,), shared)

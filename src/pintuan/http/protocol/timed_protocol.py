@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 protocol, taught to give up on clients that are too slow or take too much.
 
-uvicorn waits for ever for the rest of a request, and takes any number of connections from anybody: a stranger
-could take all of them.
+uvicorn waits for ever for the rest of a request and for its answer to be read, and takes any number of
+connections from anybody: a stranger could take all of them, and all of the memory.
 
 What every request pays is kept small: a connection has one timer, which looks now and then whether something
 is overdue, where uvicorn sets and cancels one for each request.
@@ -15,6 +15,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pintuan.http.protocol.message_faults import Fault
 from pintuan.http.protocol.request_cycle import HeldFlow
+from pintuan.http.protocol.unread_answers import (
+    BYTES_PER_S_MIN,
+    GRACE_S,
+    UNCOUNTED_BYTES_MAX,
+    UnreadAnswers,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,6 +40,7 @@ class TimedProtocol(HttpToolsProtocol):
     """Knows when to give up on the client of a connection, and how many it may have."""
 
     connection_limit: ClassVar[ConnectionLimit | None] = None
+    unread: ClassVar[UnreadAnswers] = UnreadAnswers()
     flow: HeldFlow
 
     def __init__(
@@ -49,11 +56,13 @@ class TimedProtocol(HttpToolsProtocol):
         self._body_until_s = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._limit_key = ""
+        self._read_alarm: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # As uvicorn has it.
         """Waits for the first request, unless the address has too many connections."""
         super().connection_made(transport)
         self.flow = HeldFlow(transport)
+        transport.set_write_buffer_limits(high=UNCOUNTED_BYTES_MAX)
         if self.connection_limit is not None:
             key = self.connection_limit.enter(self.client)
             if key is None:
@@ -71,7 +80,35 @@ class TimedProtocol(HttpToolsProtocol):
         if self.connection_limit is not None:
             self.connection_limit.leave(self._limit_key)
             self._limit_key = ""
+        self._stop_waiting_for_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Waits for the client to take what was written, within bounds."""
+        super().pause_writing()
+        self._stop_waiting_for_reader()
+        wait_s = GRACE_S + self.waiting_bytes() / BYTES_PER_S_MIN
+        self._read_alarm = self.loop.call_later(wait_s, self.unread.give_up, self, "slow")
+        self.unread.begin(self, self._limit_key, self.loop.time())
+
+    def resume_writing(self) -> None:
+        """Goes on writing, because the client has taken most of what was written."""
+        self._stop_waiting_for_reader()
+        super().resume_writing()
+
+    def waiting_bytes(self) -> int:
+        """Returns how much was written and not taken."""
+        return self.transport.get_write_buffer_size()
+
+    def hang_up(self) -> None:
+        """Ends the connection and drops what was not taken."""
+        self.transport.abort()
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._read_alarm is not None:
+            self._read_alarm.cancel()
+            self._read_alarm = None
+            self.unread.end(self)
 
     def _end(self, fault: Fault) -> None:
         """Ends the connection with a fault."""
@@ -99,7 +136,11 @@ class TimedProtocol(HttpToolsProtocol):
         if self._deadline_s is not None and now_s >= self._deadline_s:
             if not self.flow.read_paused:
                 self._alarm = None
-                self.transport.close()
+                # Closing would wait for the client to take the rest.
+                if self.waiting_bytes():
+                    self.hang_up()
+                else:
+                    self.transport.close()
                 return
             # It is the application that lets the client wait.
             self._deadline_s = self._body_until_s = now_s + REQUEST_WAIT_S_MAX
