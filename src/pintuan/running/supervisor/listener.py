@@ -15,6 +15,8 @@ PREDECESSOR_WAIT_S_MAX = 15.0
 PREDECESSOR_POLL_S = 0.1
 UNREAD_MS_MAX = 60_000
 """How long a connection may leave unread what we sent: streams to readers that vanished must end sometime."""
+SEND_BUFFER_BYTES = 128 * 1024
+"""What the kernel takes of an answer. Left to itself it takes megabytes for a client that reads nothing."""
 
 
 async def listen(host: str, port: int, *, after_crash: bool) -> socket.socket:
@@ -55,8 +57,10 @@ def _bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it, and the next one.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Connections inherit it; only Linux has it (RFC 5482).
+            # Only Linux has it (RFC 5482).
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS_MAX)
         listener.bind(address)
         listener.listen(BACKLOG)
