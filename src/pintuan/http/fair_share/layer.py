@@ -16,6 +16,7 @@ from pintuan.http.fair_share.limits import ASIDE_MAX, HELD_S_MAX, PLACES, REST_S
 from pintuan.http.fair_share.long_answer import LongAnswer
 from pintuan.http.fair_share.pace import Measured, Pace
 from pintuan.http.fair_share.waiting_room import WaitingRoom
+from pintuan.http.fair_share.whole_body import arrived
 from pintuan.http.hanging_up import hang_up_of
 from pintuan.http.problems import send_problem
 
@@ -50,7 +51,7 @@ class FairShare:
         self.rooms = {call_class: WaitingRoom(of.count) for call_class, of in places.items() if of.count}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Waits for a place, and passes the call on."""
+        """Waits for the body, then for a place, and passes the call on."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
@@ -60,6 +61,7 @@ class FairShare:
         if room is None:
             await self._app(scope, receive, send)
             return
+        receive = await arrived(scope, receive)
         if not room.try_enter():
             try:
                 await room.enter(limit_key_of(scope))
