@@ -12,6 +12,7 @@ from groups.cancellation import Cancellation, cancel_order
 from groups.combiner import OnOutcome
 from groups.desk import PlacementDesk
 from groups.errors import GroupsError
+from groups.forgetting import Forgetting
 from groups.lane_store import LaneStore, RateLimits
 from groups.lifecycle import Lifecycle
 from groups.listeners import Listeners
@@ -21,6 +22,7 @@ from groups.rebuild import Rebuilder
 from groups.reconciler import Reconciler
 from groups.setbacks import Work
 from groups.stock import StockMover
+from sql import Connection
 
 # A recorded key answers its order for this long.
 REQUEST_TTL_MS = 24 * 3_600_000
@@ -42,6 +44,7 @@ class GroupEngine:
         reconciler: Reconciler,
         listing: GroupList,
         stock: StockMover,
+        forgetting: Forgetting,
         pool: asyncpg.Pool,
         listeners: Listeners,
     ) -> None:
@@ -50,6 +53,7 @@ class GroupEngine:
         self._reconciler = reconciler
         self._listing = listing
         self._stock = stock
+        self._forgetting = forgetting
         self._pool = pool
         self._listeners = listeners
 
@@ -84,6 +88,10 @@ class GroupEngine:
         learn of the change from the next seat they record or, within milliseconds, from the next refusal.
         """
         await self._desk.deal_changed(deal_id)
+
+    async def forget_buyer(self, connection: Connection, buyer_id: str) -> int:
+        """Takes a buyer out of lanes whose orders have an alias; see `Forgetting.tell_lanes`."""
+        return await self._forgetting.tell_lanes(connection, buyer_id)
 
     async def joinable_groups(self, deal_id: str, *, after: Place | None, count: int) -> Listed:
         """Lists groups one can join, fullest first; see `GroupList.joinable`."""
@@ -159,7 +167,7 @@ async def open_engine(
         lifecycle = Lifecycle(pool, store, listeners, hold_ms=hold_ms)
         reconciler, listing = Reconciler(pool, store, listeners), GroupList(listing_pool or pool, store)
         stock = StockMover(pool, store)
-        yield GroupEngine(desk, lifecycle, reconciler, listing, stock, pool, listeners)
+        yield GroupEngine(desk, lifecycle, reconciler, listing, stock, Forgetting(store), pool, listeners)
     finally:
         await desk.close()
         await rebuilder.close()

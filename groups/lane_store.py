@@ -2,7 +2,7 @@
 
 A token is `epoch:run_id`. The epoch comes from Postgres; the run id is Redis' own (`connections.py`), because
 a restored file or a promoted replica carries an old epoch that would look right. A script that finds another
-token answers `cold` and changes nothing.
+token answers `cold` and changes nothing, but for `forget`, which takes a name out of any state.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from groups.scripts import (
     CLOSE,
     CONFIGURE,
     CONFIRM,
+    FORGET,
     GIVE,
     INSTALL,
     LEAVE,
@@ -269,6 +270,16 @@ class LaneStore:
         terms = _encode((status, ends_ms, added_units))
         answer = await self._call(CONFIGURE, epoch - 1, [keys.meta, keys.pending], [epoch, terms])
         return bool(answer[0] == "configured")
+
+    async def forget(self, lane: Lane, epoch: int, buyer: str, *, alias: str, kept_units: int) -> int:
+        """Takes a buyer out of a lane but for seats and `kept_units`; returns the units the alias got.
+
+        Raises LaneCold where the lane is not at `epoch`, though the buyer is gone from what was there.
+        """
+        keys = LaneKeys.of(lane)
+        names = [keys.meta, keys.seats, keys.buyers, keys.rates, keys.earlier]
+        answer = await self._call(FORGET, epoch, names, [buyer, alias, kept_units])
+        return cast("int", answer[1])
 
     async def begin_staging(self, lane: Lane, epoch: int) -> None:
         """Marks where a rebuild begins: a Redis that loses what is written later loses the mark, too."""

@@ -40,6 +40,8 @@ RENAMED: Final = (
 )
 # The runner makes these itself, and the second is new.
 OF_THE_RUNNER: Final = ("public.schema_migrations", "public.schema_definitions")
+# What begins so came after the fold.
+ADDED_SINCE: Final = ("public.forgotten_buyers", "public.may_sell(", "public.refresh_sessions_revoked")
 # Its one row is random.
 RANDOM: Final = "public.card_keys"
 
@@ -124,7 +126,8 @@ async def test_the_folded_migrations_and_the_definitions_make_what_the_old_migra
     before, now = RENAMED
     old["constraints"][now] = old["constraints"].pop(before)
     for kind in old:
-        assert new[kind] == old[kind], kind
+        since_then = {name for name in new[kind] if name.startswith(ADDED_SINCE)}
+        assert {name: new[kind][name] for name in new[kind].keys() - since_then} == old[kind], kind
     # What is compared is all of it: an empty list would be equal too.
     # An empty list would be equal too.
     empty = {"default privileges", "event triggers", "partitions and parents", "policies", "statistics"}

@@ -34,6 +34,7 @@ GROWING: Final = frozenset(
 PASSING: Final = frozenset({"group_progress_due", "orders_unpaid", "payment_operations_due"})
 OFTEN: Final = {
     "erasures": ["lock_ended_orders", "due_erasures", "finish_erasure"],
+    "forgetting": ["insert_forgotten", "forgotten_buyers"],
     "gateway_events": ["find_order_of_event", "read_operation_states"],
     "groups": ["select_groups", "group_of_share_code", "select_order_in_group"],
     "invites": ["invited_group", "list_invites", "count_invites"],

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from groups.forgetting import note_forgotten
 from pintuan.buying.groups.shown import order_of
 from pintuan.buying.orders.schemas import ExportedOrder
 from pintuan.buying.orders.ship_to import ADDRESS_BYTES_PER_PAGE
@@ -26,13 +25,6 @@ ORDERS_PER_PAGE: Final = 100
 PAGES_MAX: Final = 10_000
 
 ORDERS: Final = load_queries(__package__)
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What one transaction took a person out of."""
-
-    orders: int
-    deal_ids: list[str]
 
 
 async def exported_orders(pool: asyncpg.Pool, buyer_id: str) -> AsyncIterator[list[ExportedOrder]]:
@@ -61,14 +53,15 @@ def _exported(row: asyncpg.Record) -> ExportedOrder:
 
 async def scrub_orders(
     connection: Connection, subject: str, alias: str, order_ids: Sequence[str], *, holders: Sequence[bytes]
-) -> Step:
-    """Moves locked orders to the alias, and with them the units that limits and lanes count.
+) -> int:
+    """Moves locked orders to the alias, with the units that limits count; returns how many it moved.
 
-    Deals that still have limits go on counting the units for the orders' cards and for `holders`, the digests
-    by which the person would be known again.
+    The lanes that know the subject are noted; they are to be told after the commit. Deals that still have
+    limits go on counting the units for the orders' cards and for `holders`, the digests by which the person
+    would be known again.
     """
     if not order_ids:
-        return Step(0, [])
+        return 0
     rows = await connection.fetch(ORDERS["scrub_orders"], order_ids, alias)
     await connection.execute(ORDERS["forget_reasons"], order_ids, alias)
     units: Counter[str] = Counter()
@@ -81,9 +74,8 @@ async def scrub_orders(
     await connection.execute(ORDERS["add_units"], alias, deal_ids, moved)
     await connection.execute(ORDERS["take_units"], subject, deal_ids, moved)
     await connection.execute(ORDERS["drop_buyers"], subject, deal_ids)
-    for deal_id in deal_ids:
-        await connection.execute(ORDERS["raise_forgetful_lanes"], deal_id)
-    return Step(len(rows), deal_ids)
+    await note_forgotten(connection, subject, alias, order_ids)
+    return len(rows)
 
 
 async def _keep_counting(

@@ -64,10 +64,6 @@ WHERE b.deal_id = u.deal_id AND b.buyer_id = $1;
 -- Forgets that the subject ever bought of deals it has no live units of.
 DELETE FROM deal_buyers WHERE buyer_id = $1 AND deal_id = ANY($2::text[]) AND units = 0;
 
--- name: raise_forgetful_lanes
--- Raises the epoch of all lanes of a deal and names no change of its terms, so that Redis reads its buyers anew.
-UPDATE lanes SET epoch = epoch + 1 WHERE deal_id = $1;
-
 -- name: forget_reasons
 -- Takes the merchant's words, which may name the buyer, out of those orders of $1 that alias $2 has by now.
 UPDATE refunds r SET reason = 'erased'

@@ -6,12 +6,11 @@ its payment needs the buyer's method. So a row in `erasures` stays for as long a
 workers look again and again. Orders of a join that raced the erasure are found the same way, until the last
 access token has expired.
 
-Redis knows buyers too. It is told as of any change of a deal, by a raised epoch of the deal's lanes.
+Redis knows buyers too. The lanes that know one are told after each step, and none is rebuilt for it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -20,9 +19,8 @@ import structlog
 
 from groups.setbacks import Setbacks
 from pintuan.buying.archive.store import bring_back_of_erased
-from pintuan.buying.orders.personal import Step, scrub_orders
+from pintuan.buying.orders.personal import scrub_orders
 from pintuan.people.identity.erased import TOKENS_MS
-from pintuan.shop.deals.service import tell_lanes
 from sql import load_queries
 from sql.retry import retry_serialization
 
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 ALIAS_BYTES: Final = 12
 ORDERS_PER_STEP: Final = 200
-DEALS_TOLD_AT_ONCE_MAX: Final = 8
 # Each erasure is looked at again, at first soon and later less often.
 LOOK_MIN_MS: Final = 2_000
 LOOK_MAX_MS: Final = 30_000
@@ -93,30 +90,30 @@ class Eraser:
             asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: Postgres
                 refused, or was away.
         """
-        step = await retry_serialization(lambda: self._step(subject, orders_max))
-        slots = asyncio.Semaphore(DEALS_TOLD_AT_ONCE_MAX)
+        orders = await retry_serialization(lambda: self._step(subject, orders_max))
+        await retry_serialization(lambda: self._tell_lanes(subject))
+        return orders == orders_max
 
-        async def tell(deal_id: str) -> None:
-            async with slots:
-                await tell_lanes(self._engine, deal_id)
-
-        await asyncio.gather(*(tell(deal_id) for deal_id in step.deal_ids))
-        return step.orders == orders_max
-
-    async def _step(self, subject: str, orders_max: int) -> Step:
+    async def _step(self, subject: str, orders_max: int) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
             erasure = await connection.fetchrow(ERASURES["lock_erasure"], subject)
             if erasure is None:
-                return Step(0, [])
+                return 0
             await bring_back_of_erased(connection, subject, tokens_ms=TOKENS_MS, limit=orders_max)
             ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, orders_max)
             order_ids = [row["id"] for row in ended]
-            step = await scrub_orders(
+            orders = await scrub_orders(
                 connection, subject, erasure["alias"], order_ids, holders=erasure["holders"]
             )
             await connection.execute(ERASURES["finish_erasure"], subject, TOKENS_MS)
-            if step.orders < orders_max:
+            if orders < orders_max:
                 await connection.execute(ERASURES["look_later"], subject, LOOK_MIN_MS, LOOK_MAX_MS)
-        if step.orders:
-            _logger.info("orders scrubbed", orders=step.orders, deals=len(step.deal_ids))
-        return step
+        if orders:
+            _logger.info("orders scrubbed", orders=orders)
+        return orders
+
+    async def _tell_lanes(self, subject: str) -> None:
+        """Tells lanes of what earlier transactions noted; a row stays until its lane was told."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.fetchrow(ERASURES["lock_erasure"], subject) is not None:
+                await self._engine.forget_buyer(connection, subject)

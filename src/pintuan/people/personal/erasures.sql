@@ -29,13 +29,14 @@ LIMIT $3
 FOR UPDATE OF o;
 
 -- name: finish_erasure
--- Forgets the subject itself, once its tokens, which lived for $2 ms, and its orders are gone.
+-- Forgets the subject itself, once its tokens, which lived for $2 ms, and its orders are gone, and Redis was told.
 DELETE FROM erasures e
 WHERE e.subject = $1 AND e.erased_at + $2::bigint * interval '1 millisecond' < app_now()
     AND NOT EXISTS (
         SELECT FROM every_order o
         WHERE o.buyer_id = e.subject AND o.created_at <= e.erased_at + $2::bigint * interval '1 millisecond'
-    );
+    )
+    AND NOT EXISTS (SELECT FROM forgotten_buyers f WHERE f.buyer_id = e.subject);
 
 -- name: look_later
 -- Looks at an erasure again, after a twentieth of its age, within $2 and $3 ms.
