@@ -10,12 +10,15 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from pintuan.base.settings.combinations import trusted_networks
 from pintuan.base.settings.names import guess
 from pintuan.base.settings.settings import PREFIX, SETTINGS, Reading, Settings
 from pintuan.http.fair_share.limits import connections_for
 from pintuan.running.finding import Finding
 
 LOCAL_NAMES: Final = ("localhost",)
+# The widest public networks that services in front of many sites announce for theirs are narrower than these.
+PROXY_PREFIX_MIN: Final = {4: 8, 6: 16}
 
 
 def of_settings(reading: Reading) -> list[Finding]:
@@ -24,6 +27,7 @@ def of_settings(reading: Reading) -> list[Finding]:
         payments(reading.settings),
         *_signing_in(reading.settings),
         *_links(reading.settings),
+        *_proxies(reading.settings),
         *_unknown(reading),
     ]
 
@@ -85,6 +89,15 @@ def _signing_in(settings: Settings) -> Iterator[Finding]:
         detail = "nobody can: there is no mail, no text message and no issuer whose tokens are taken"
         remedy = "set PINTUAN_SMTP_URL, PINTUAN_SMS_WEBHOOK_URL or PINTUAN_TRUSTED_ISSUERS"
         yield Finding("signing in", "warn", detail, remedy)
+
+
+def _proxies(settings: Settings) -> Iterator[Finding]:
+    if settings.env != "production":
+        return
+    for network in trusted_networks(settings):
+        if network.prefixlen < PROXY_PREFIX_MIN[network.version] and not network.is_private:
+            detail = f"{network} is far more than anybody's proxies, and who is in it may say who called"
+            yield Finding("proxies", "warn", detail, "name your own in PINTUAN_TRUSTED_PROXIES")
 
 
 def _links(settings: Settings) -> Iterator[Finding]:

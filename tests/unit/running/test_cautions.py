@@ -27,6 +27,7 @@ def told(**changes: str) -> list[str]:
 
 def test_nothing_is_said_of_settings_that_can_be_meant() -> None:
     assert told() == []
+    assert told(TRUSTED_PROXIES="10.0.0.0/8,172.16.0.0/12,fc00::/7,104.16.0.0/13,2a06:98c0::/29") == []
     assert warnings(of_settings(read_settings({}))) == [], "dev has defaults for everything"
 
 
@@ -43,6 +44,12 @@ def test_nothing_is_said_of_settings_that_can_be_meant() -> None:
         ({"PUBLIC_URL": "https://localhost:8000"}, "links: lead to https://localhost:8000"),
         ({"PUBLIC_URL": "https://127.0.0.1"}, "links: lead to https://127.0.0.1"),
         ({"PUBLIC_URL": "https://[::1]:8000"}, "links: lead to https://[::1]:8000"),
+        (
+            {"TRUSTED_PROXIES": "16.0.0.0/8,17.0.0.0/8,10.0.0.0/8"},
+            "proxies: 16.0.0.0/7 is far more than anybody's proxies, and who is in it may say who called",
+        ),
+        ({"TRUSTED_PROXIES": "10.0.0.0/7"}, "proxies: 10.0.0.0/7 is far more"),
+        ({"TRUSTED_PROXIES": "2a00::/11"}, "proxies: 2a00::/11 is far more"),
         ({"PORT": "8000"}, "settings: PINTUAN_PORT sets nothing; did you mean PINTUAN_HTTP_PORT?"),
         ({"XYZZY": ""}, "settings: PINTUAN_XYZZY sets nothing; remove it"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from groups.cluster_url import names_cluster
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pintuan.base.settings.settings import Settings
 
 ANY_PROXY: Final = "*"
+EVERY_NETWORK: Final = ("0.0.0.0/0", "::/0")
+# A network as wide as this is everybody: all of IPv6 that is given out is one /3 (2000::/3).
+EVERYBODY_PREFIX: Final = 3
 
 
 class Disagreement(NamedTuple):
@@ -48,14 +51,28 @@ def disagreements(
         yield from _missing_in_production(settings, given)
 
 
+def trusted_networks(settings: Settings) -> list[IPv4Network | IPv6Network]:
+    """Returns the networks that `trusted_proxies` come to, neighbours in one; `*` is all of both kinds."""
+    names = [
+        name for one in settings.trusted_proxies for name in (EVERY_NETWORK if one == ANY_PROXY else (one,))
+    ]
+    networks = [ip_network(name) for name in names]
+    return [
+        *collapse_addresses(one for one in networks if isinstance(one, IPv4Network)),
+        *collapse_addresses(one for one in networks if isinstance(one, IPv6Network)),
+    ]
+
+
 def _unfit_for_production(settings: Settings, secret_key_length_min: int) -> Iterator[Disagreement]:
     for field in ("clock_offset_ms", "sim_offset_ms"):
         if getattr(settings, field) != 0:
             yield Disagreement(field, "only dev may shift time; leave it out in production")
     if settings.stripe_api_base is not None:
         yield Disagreement("stripe_api_base", "only dev may send payments elsewhere")
-    if settings.push_webhook_url is not None and not settings.push_webhook_url.startswith("https://"):
-        yield Disagreement("push_webhook_url", "must begin with https:// in production")
+    for field in ("push_webhook_url", "sms_webhook_url"):
+        url = getattr(settings, field)
+        if url is not None and not url.startswith("https://"):
+            yield Disagreement(field, "must begin with https:// in production")
     for place, issuer in enumerate(settings.trusted_issuers, start=1):
         if issuer.is_local:
             reason = f"issuer {place}: jwks_url must start with https:// in production"
@@ -63,7 +80,7 @@ def _unfit_for_production(settings: Settings, secret_key_length_min: int) -> Ite
     if settings.public_url is not None and not settings.public_url.startswith("https://"):
         reason = "must begin with https:// in production: else browsers keep no session"
         yield Disagreement("public_url", reason)
-    if any(name == ANY_PROXY or ip_network(name).prefixlen == 0 for name in settings.trusted_proxies):
+    if any(network.prefixlen <= EVERYBODY_PREFIX for network in trusted_networks(settings)):
         reason = "only dev may believe everybody; name the addresses or networks of your proxies"
         yield Disagreement("trusted_proxies", reason)
     if not settings.rate_limits:

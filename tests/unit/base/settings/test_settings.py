@@ -31,6 +31,7 @@ PRODUCTION = {
     "PINTUAN_DATABASE_URL": "postgresql://db/shop",
     "PINTUAN_REDIS_URL": "redis://cache",
 }
+PUSH_SECRET = "whsec_" + "c2lnbmluZyBrZXkg" * 2
 STARTING_AT_ONCE = 8
 ISSUERS = """[{"name": "shop", "issuer": "https://a.example", "audience": "us",
     "jwks_url": "https://a.example/keys"}]"""
@@ -208,6 +209,28 @@ def test_a_bad_value_names_its_variable(variable: str, text: str, reason: str) -
             PRODUCTION | {"PINTUAN_TRUSTED_PROXIES": "::1,::/0"},
             "PINTUAN_TRUSTED_PROXIES",
             "only dev may believe",
+        ),
+        *(
+            (
+                PRODUCTION | {"PINTUAN_TRUSTED_PROXIES": everybody},
+                "PINTUAN_TRUSTED_PROXIES",
+                "only dev may believe",
+            )
+            for everybody in (
+                "0.0.0.0/1,128.0.0.0/1",
+                "::/1,10.0.0.0/8,8000::/1",
+                "2000::/3",
+                ",".join(f"{n}.0.0.0/8" for n in range(256)),
+            )
+        ),
+        *(
+            (
+                PRODUCTION
+                | {"PINTUAN_PUSH_WEBHOOK_SECRET": PUSH_SECRET, variable: "http://127.0.0.1:9000/send"},
+                variable,
+                "must begin with https",
+            )
+            for variable in ("PINTUAN_SMS_WEBHOOK_URL", "PINTUAN_PUSH_WEBHOOK_URL")
         ),
         (
             PRODUCTION | {"PINTUAN_DATABSE_URL": "x"},
