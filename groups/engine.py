@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -88,6 +88,10 @@ class GroupEngine:
         learn of the change from the next seat they record or, within milliseconds, from the next refusal.
         """
         await self._desk.deal_changed(deal_id)
+
+    async def release_seats_of(self, order_ids: Sequence[str]) -> int:
+        """Tells Redis of seats of these orders that ended; see `Reconciler.apply_seat_releases`."""
+        return await self._reconciler.release_seats_of(order_ids)
 
     async def forget_buyer(self, connection: Connection, buyer_id: str) -> int:
         """Takes a buyer out of lanes whose orders have an alias; see `Forgetting.tell_lanes`."""

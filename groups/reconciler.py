@@ -61,6 +61,10 @@ class Reconciler:
         due = await self._pool.fetch(LIFECYCLE["due_seat_releases"], limit)
         return await self._seat_setbacks.each([row["order_id"] for row in due], self.release_seats)
 
+    async def release_seats_of(self, order_ids: Sequence[str]) -> int:
+        """Does so for what is due of these orders; returns how many are done."""
+        return await self._seat_setbacks.each(order_ids, self.release_seats)
+
     async def release_seats(self, order_ids: Sequence[str]) -> int:
         """Tells Redis of those seats whose release is due; returns how many are done."""
         return await retry_serialization(functools.partial(self._release_seats, order_ids))

@@ -233,10 +233,13 @@ async def test_a_lane_is_told_of_a_paid_seat_before_it_forgets_whose_it_was(
     deal = await market.deal(min_headcount=1, ladder=((1, 900),))
     order = await sale.buy("ann", deal)
     await sale.capture(order, tell=False)
+    # As when the lane did not answer a moment ago.
+    await market.pool.execute("UPDATE seat_releases SET due_at = app_now() + interval '1 minute'")
 
     await sale.erase("ann")
     assert await sale.untold() == 1
 
+    await market.pool.execute("UPDATE seat_releases SET due_at = app_now()")
     await sale.engine.apply_seat_releases(RELEASES_MAX)
     await sale.look("ann")
     assert await sale.untold() == 0

@@ -90,15 +90,18 @@ class Eraser:
             asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: Postgres
                 refused, or was away.
         """
-        orders = await retry_serialization(lambda: self._step(subject, orders_max))
+        orders, order_ids = await retry_serialization(lambda: self._step(subject, orders_max))
+        # A lane forgets a buyer after the seats that ended.
+        await self._engine.release_seats_of(order_ids)
         await retry_serialization(lambda: self._tell_lanes(subject))
         return orders == orders_max
 
-    async def _step(self, subject: str, orders_max: int) -> int:
+    async def _step(self, subject: str, orders_max: int) -> tuple[int, list[str]]:
+        """Returns how many orders got the alias, and those that it looked at."""
         async with self._pool.acquire() as connection, connection.transaction():
             erasure = await connection.fetchrow(ERASURES["lock_erasure"], subject)
             if erasure is None:
-                return 0
+                return 0, []
             await bring_back_of_erased(connection, subject, tokens_ms=TOKENS_MS, limit=orders_max)
             ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, orders_max)
             order_ids = [row["id"] for row in ended]
@@ -110,7 +113,7 @@ class Eraser:
                 await connection.execute(ERASURES["look_later"], subject, LOOK_MIN_MS, LOOK_MAX_MS)
         if orders:
             _logger.info("orders scrubbed", orders=orders)
-        return orders
+        return orders, order_ids
 
     async def _tell_lanes(self, subject: str) -> None:
         """Tells lanes of what earlier transactions noted; a row stays until its lane was told."""
