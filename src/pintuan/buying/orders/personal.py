@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sql import Connection
 
-# A page is read, decoded and written at one go, while which nothing else is done.
+# A page is read, decoded and written at one go, and nothing else is done meanwhile.
 ORDERS_PER_PAGE: Final = 100
 # Far more than anybody orders; the export ends all the same if pages never do.
 PAGES_MAX: Final = 10_000
