@@ -14,6 +14,7 @@ import msgspec
 
 from pintuan.base.locales import money, translations_for
 from pintuan.reach.previews.card import CARD_HEIGHT, CARD_WIDTH
+from pintuan.shop.catalog.limits import LISTED_IMAGES
 from pricing.currency import format_minor
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _json_ld(group: Group, deal: Deal, product: Product) -> dict[str, Any]:
         described["description"] = product.description[:DESCRIPTION_CHARS_MAX]
     images = deal.variant.images or product.images
     if images:
-        described["image"] = images
+        described["image"] = images[:LISTED_IMAGES]
     return described
 
 

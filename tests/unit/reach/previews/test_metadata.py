@@ -13,6 +13,7 @@ from pintuan.base.locales import LANGUAGES, Language
 from pintuan.base.wire.money import Money
 from pintuan.buying.groups.schemas import Group
 from pintuan.reach.previews.metadata import head_of, meta_of
+from pintuan.shop.catalog.limits import LISTED_IMAGES
 from pintuan.shop.catalog.schemas import Product
 from pintuan.shop.deals.schemas import Deal, DealProduct, DealVariant, Tier
 
@@ -86,6 +87,13 @@ def test_every_language_has_words_of_its_own() -> None:
     assert len({meta_of(GROUP, DEAL, PRODUCT, language).description for language in LANGUAGES}) == len(
         LANGUAGES
     )
+
+
+def test_structured_data_shows_the_first_pictures() -> None:
+    pictures = [f"https://img.example/{n}.jpg" for n in range(250)]
+    product = msgspec.structs.replace(PRODUCT, images=pictures)
+    described = json.loads(meta_of(GROUP, DEAL, product, "en").json_ld)
+    assert described["image"] == pictures[:LISTED_IMAGES]
 
 
 def test_structured_data_cannot_end_its_script_and_says_what_is_on_offer() -> None:
