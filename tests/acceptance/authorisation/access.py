@@ -143,7 +143,23 @@ UNDOCUMENTED: Final[dict[tuple[str, str], int]] = {
 """Routes outside the contract, with what each answers; pages know people by a cookie and look at no token."""
 
 
-def expected(access: Access, who: Identity) -> Verdict:
+ASKS_THE_ACCOUNT: Final = frozenset(
+    {
+        "create_api_key",
+        "create_webhook_endpoint",
+        "change_webhook_endpoint",
+        "import_feed",
+        "create_deal",
+        "change_deal",
+        "pause_deal",
+        "resume_deal",
+        "end_deal",
+    }
+)
+"""What lasts and is a merchant's: whatever the token says, the account must be one that sells."""
+
+
+def expected(operation_id: str, access: Access, who: Identity) -> Verdict:
     """What the call must come to when `who` makes it on the owners' objects."""
     if access.audience == "everyone":
         return "served"
@@ -154,6 +170,8 @@ def expected(access: Access, who: Identity) -> Verdict:
     if (who.role == "buyer") != (access.audience == "buyers"):
         return "forbidden"
     if who.is_key and access.audience == "selling people":
+        return "forbidden"
+    if who.name == "merchant called as the buyer" and operation_id in ASKS_THE_ACCOUNT:
         return "forbidden"
     if access.about and who.name not in OWNERS[access.about]:
         return access.to_strangers

@@ -26,8 +26,6 @@ IDENTITIES: Final = (
     Identity("buyer", "buyer"),
     Identity("fellow member", "buyer"),
     Identity("other buyer", "buyer"),
-    # The access token counts until it expires, in a quarter of an hour; the refresh token ended at once.
-    Identity("buyer who signed out", "buyer"),
     Identity("buyer called as the merchant", "buyer"),
     Identity("merchant", "merchant"),
     Identity("other merchant", "merchant"),
@@ -42,6 +40,8 @@ IDENTITIES: Final = (
     Identity("unknown role", None, verifies=False),
     Identity("several roles", None, verifies=False),
     Identity("erased buyer", "buyer", verifies=False),
+    # The refresh token ended at once, the access token within seconds.
+    Identity("buyer who signed out", "buyer", verifies=False),
     Identity("deleted key", "merchant", verifies=False, is_key=True),
     Identity("expired key", "merchant", verifies=False, is_key=True),
     Identity("key with another secret", "merchant", verifies=False, is_key=True),

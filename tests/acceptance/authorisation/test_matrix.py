@@ -134,7 +134,7 @@ async def _everything(world: World, operations: list[Operation]) -> Matrix:
         cells += [
             await _served(world, operation, who)
             for who in IDENTITIES
-            if expected(ACCESS[operation.id], who) == "served"
+            if expected(operation.id, ACCESS[operation.id], who) == "served"
         ]
     pages = [cell for method, path in UNDOCUMENTED for cell in await _page(world, method, path)]
     for operation in operations:
@@ -148,7 +148,7 @@ async def _everything(world: World, operations: list[Operation]) -> Matrix:
 
 async def _refused(world: World, operation: Operation) -> list[Cell]:
     """What those are answered who must be refused, on the owners' own objects."""
-    callers = [who for who in IDENTITIES if expected(ACCESS[operation.id], who) != "served"]
+    callers = [who for who in IDENTITIES if expected(operation.id, ACCESS[operation.id], who) != "served"]
     if not callers:
         return []
     call = await call_of(world, operation.id, operation.method, operation.path)
@@ -157,7 +157,7 @@ async def _refused(world: World, operation: Operation) -> list[Cell]:
 
 async def _strange(world: World, operation: Operation) -> dict[tuple[str, str], str]:
     """What those are answered who must not know whether the object is there, where it is not."""
-    callers = [who for who in IDENTITIES if expected(ACCESS[operation.id], who) == "not_found"]
+    callers = [who for who in IDENTITIES if expected(operation.id, ACCESS[operation.id], who) == "not_found"]
     if not callers:
         return {}
     call = await call_of(world, operation.id, operation.method, operation.path, strange=True)
@@ -244,7 +244,7 @@ async def test_everybody_gets_as_far_as_the_table_says_and_no_further(matrix: Ma
     wrong = [
         f"{cell.operation_id} as {cell.who.name}: {cell.status}, not {wanted}\n{cell.text}"
         for cell in matrix.cells
-        if not _is(cell.status, wanted := expected(ACCESS[cell.operation_id], cell.who))
+        if not _is(cell.status, wanted := expected(cell.operation_id, ACCESS[cell.operation_id], cell.who))
     ]
     assert not wrong, "\n\n".join(wrong)
 
@@ -258,7 +258,7 @@ async def test_anothers_object_is_answered_like_one_that_is_not_there(matrix: Ma
     assert matrix.strange == {
         (cell.operation_id, cell.who.name): cell.text
         for cell in matrix.cells
-        if expected(ACCESS[cell.operation_id], cell.who) == "not_found"
+        if expected(cell.operation_id, ACCESS[cell.operation_id], cell.who) == "not_found"
     }
 
 
@@ -300,7 +300,7 @@ async def test_every_change_by_somebody_who_sells_is_in_the_log_and_nothing_else
         access = ACCESS[cell.operation_id]
         entry = told.pop((cell.request_id, cell.operation_id), None)
         is_change = cell.operation_id in changing and access.audience in ("sellers", "selling people")
-        if not is_change or expected(access, cell.who) != "served":
+        if not is_change or expected(cell.operation_id, access, cell.who) != "served":
             assert entry is None, entry
             continue
         assert entry is not None, f"{cell.operation_id} as {cell.who.name} left no entry"

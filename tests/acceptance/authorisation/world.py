@@ -16,6 +16,7 @@ from tests.acceptance.authorisation.identities import Tokens
 from tests.acceptance.shoppers import ORDER, placed
 from tests.acceptance.signing_in import ask_for_code, header_of, sign_in
 from tests.market import Market
+from tests.waiting import until
 
 # The name that `Market` sells under.
 SHOP: Final = "acme"
@@ -125,6 +126,11 @@ async def _people(world: World) -> None:
     subject = str((await api.get("/v1/me", headers=header_of(ann))).json()["id"])
     left = await sign_in(api, email="signed-out@example.com")
     await api.post("/v1/auth/revoke", json={"refresh_token": left["refresh_token"]})
+
+    async def has_left() -> bool:
+        return (await api.get("/v1/me", headers=header_of(left))).status_code == httpx.codes.UNAUTHORIZED
+
+    await until(has_left)
     gone = await sign_in(api, email="gone@example.com")
     assert (await api.delete("/v1/me", headers=header_of(gone))).status_code == httpx.codes.NO_CONTENT
     credentials = {

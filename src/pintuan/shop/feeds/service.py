@@ -102,7 +102,7 @@ class FeedImport:
         """
         # A database that cannot take anything says so before the first row is read.
         async with self.pool.acquire() as connection, connection.transaction():
-            await lock_merchant(connection, self.merchant_id)
+            await self._lock(connection)
         batches = _batches(self._items(rows))
         error: FeedError | None = None
         while batch := await self._next(batches):
@@ -116,6 +116,11 @@ class FeedImport:
         await feed_store.delete_emptied_products(self.pool, self.merchant_id)
         if error is not None:
             raise error
+
+    async def _lock(self, connection: Connection) -> None:
+        await lock_merchant(connection, self.merchant_id)
+        if self.by_merchant:
+            await require_seller(connection, self.merchant_id)
 
     async def _next(self, batches: Iterator[_Batch]) -> _Batch | None:
         reading = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
@@ -163,9 +168,7 @@ class FeedImport:
 
         async def transaction() -> tuple[feed_store.Written, feed_store.Written, list[FeedItem], int]:
             async with self.pool.acquire() as connection, connection.transaction():
-                await lock_merchant(connection, self.merchant_id)
-                if self.by_merchant:
-                    await require_seller(connection, self.merchant_id)
+                await self._lock(connection)
                 before = await feed_store.measure_products(connection, self.merchant_id, group_refs)
                 written = await feed_store.upsert_products(connection, self.merchant_id, products)
                 await feed_store.settle_skus(connection, self.merchant_id, skus)
