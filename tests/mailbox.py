@@ -21,7 +21,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pintuan.people.notifications.courier import Courier
+
 HOST = "127.0.0.1"
+
+
+async def deliver_due(courier: Courier) -> int:
+    """Starts what is due and there is room for, and waits until it has ended; returns how much it was."""
+    count = await courier.start_due()
+    await courier.finish()
+    return count
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests import poison_rows as rows
+from tests.mailbox import deliver_due
 from tests.poison_world import ROTATED, Row, World
 
 
@@ -38,8 +39,8 @@ class Trial:
 
 
 async def deliver_messages(world: World) -> None:
-    # As the job does, which goes on by itself in the background while there is more.
-    await world.courier.deliver_due(world.round_size)
+    # As the job does, which fills places again in the background.
+    await deliver_due(world.courier)
 
 
 async def deliver_webhooks(world: World) -> None:

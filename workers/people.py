@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pintuan.people.personal.erasures import Eraser
     from pintuan.reach.nudges.service import Nudger
 
-MESSAGES_PER_ROUND: Final = 20
 NUDGES_PER_ROUND: Final = 20
 ROWS_PER_ROUND: Final = 1_000
 ERASURES_PER_ROUND: Final = 50
@@ -44,6 +43,7 @@ class People:
         self.nudges = Passes("nudges", self._nudge)
         self.erasures = Passes("erasures", self._erase)
         self.tidying = Passes("tidying", self._tidy)
+        courier.on_ended = self.notifications.ask
 
     def second_tries(self) -> dict[str, Work]:
         """Returns how rows are tried again that a sweep for people failed on."""
@@ -53,12 +53,14 @@ class People:
         """Waits for what is under way in the background."""
         for passes in (self.nudges, self.notifications, self.erasures, self.tidying):
             await passes.close()
+        await self._courier.close()
 
     async def _deliver(self) -> None:
-        await until_nothing_left(self._settle_invites, ROWS_PER_ROUND)
-        # One round a pass: a channel that does not answer holds it up for seconds, and a job has a minute.
-        if await self._courier.deliver_due(MESSAGES_PER_ROUND) == MESSAGES_PER_ROUND:
-            self.notifications.ask_in(0)
+        # What there is no room for now is started when something has ended: `on_ended` asks for a pass.
+        await self._courier.start_due()
+        # Invitations come second, and in one round a pass, so that no code waits for their settling.
+        if await self._settle_invites(ROWS_PER_ROUND):
+            self.notifications.ask()
 
     async def _nudge(self) -> None:
         if await until_nothing_left(self._nudger.tell_due, NUDGES_PER_ROUND):

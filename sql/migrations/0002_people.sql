@@ -130,10 +130,16 @@ CREATE TABLE notifications (
     failure text,
     created_at timestamptz NOT NULL DEFAULT app_now(),
     ended_at timestamptz,
+    -- Somebody asked for it and waits; others are told without having asked.
+    awaited boolean NOT NULL DEFAULT false,
+    -- The merchant whose sale it is about, or nothing: messages of one leave room for those of others.
+    sender text NOT NULL DEFAULT '',
     CONSTRAINT notification_ended CHECK ((state IN ('sent', 'failed', 'expired')) = (ended_at IS NOT NULL)),
     CONSTRAINT notification_readable CHECK (sealed IS NOT NULL OR ended_at IS NOT NULL)
 );
-CREATE INDEX notifications_due ON notifications (due_at) WHERE state IN ('due', 'in_flight');
+CREATE INDEX notifications_awaited ON notifications (channel, due_at) WHERE awaited AND state IN ('due', 'in_flight');
+CREATE INDEX notifications_unasked ON notifications (channel, sender, due_at)
+    WHERE NOT awaited AND state IN ('due', 'in_flight');
 CREATE INDEX notifications_of_recipient ON notifications (recipient_digest, created_at DESC);
 CREATE INDEX notifications_ended ON notifications (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX notifications_unwiped ON notifications (ended_at) WHERE ended_at IS NOT NULL AND sealed IS NOT NULL;

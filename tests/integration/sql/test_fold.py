@@ -51,8 +51,16 @@ ADDED_SINCE: Final = (
     "public.forgotten_buyers",
     "public.holders_of(",
     "public.may_sell(",
+    "public.notifications.13.awaited",
+    "public.notifications.14.sender",
+    "public.notifications.notifications_awaited_not_null",
+    "public.notifications.notifications_sender_not_null",
+    "public.notifications_awaited",
+    "public.notifications_unasked",
     "public.refresh_sessions_revoked",
 )
+# What begins so has gone since: due messages are found by who waits for them and whose they are.
+LEFT_OUT_SINCE: Final = "public.notifications_due"
 # Its one row is random.
 RANDOM: Final = "public.card_keys"
 
@@ -137,6 +145,7 @@ async def test_the_folded_migrations_and_the_definitions_make_what_the_old_migra
     before, now = RENAMED
     old["constraints"][now] = old["constraints"].pop(before)
     for kind in old:
+        old[kind] = {name: what for name, what in old[kind].items() if not name.startswith(LEFT_OUT_SINCE)}
         since_then = {name for name in new[kind] if name.startswith(ADDED_SINCE) or name in CHANGED_SINCE}
         assert new[kind].keys() >= old[kind].keys(), kind
         assert {name: new[kind][name] for name in new[kind].keys() - since_then} == {

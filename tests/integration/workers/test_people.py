@@ -11,14 +11,14 @@ import pytest
 from groups.engine import GroupEngine
 from pintuan.base.keyring import Keyring
 from pintuan.base.settings.settings import Settings
-from pintuan.people.notifications.courier import Courier
+from pintuan.people.notifications.courier import PER_SENDER_MAX, Courier
 from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.service import enqueue
 from pintuan.people.personal.erasures import ORDERS_PER_STEP, Eraser, insert_erasure
 from pintuan.reach.nudges.service import Nudger
 from tests.rows import Rows
 from tests.waiting import until
-from workers.people import MESSAGES_PER_ROUND, People
+from workers.people import People
 
 pytestmark = pytest.mark.anyio
 
@@ -55,10 +55,10 @@ async def people(pool: asyncpg.Pool, engine: GroupEngine, channel: Everything) -
     await people.close()
 
 
-async def test_more_messages_than_fit_a_round_are_all_delivered(
+async def test_more_messages_than_there_are_places_are_all_delivered(
     pool: asyncpg.Pool, people: People, channel: Everything
 ) -> None:
-    texts = [f"message {number}" for number in range(2 * MESSAGES_PER_ROUND + 1)]
+    texts = [f"message {number}" for number in range(2 * PER_SENDER_MAX + 1)]
     async with pool.acquire() as connection, connection.transaction():
         for text in texts:
             message = Message(channel="email", to="ann@example.com", subject="Hello", text=text)
@@ -71,7 +71,7 @@ async def test_more_messages_than_fit_a_round_are_all_delivered(
 
     await until(all_are_sent)
     assert sorted(channel.texts) == sorted(texts)
-    assert channel.count <= MESSAGES_PER_ROUND
+    assert channel.count <= PER_SENDER_MAX
 
 
 async def test_more_orders_than_fit_a_step_are_all_scrubbed(pool: asyncpg.Pool, people: People) -> None:

@@ -30,7 +30,6 @@ LIMITS = (
     "workers.jobs.SEATS_PER_ROUND",
     "workers.jobs.KEYS_PER_ROUND",
     "workers.jobs.ARCHIVED_PER_ROUND",
-    "workers.people.MESSAGES_PER_ROUND",
     "workers.people.NUDGES_PER_ROUND",
     "workers.people.ROWS_PER_ROUND",
     "workers.people.ERASURES_PER_ROUND",
@@ -40,6 +39,7 @@ LIMITS = (
     "workers.webhooks.SECRETS_PER_ROUND",
     "pintuan.buying.archive.service.GROUPS_PER_BATCH",
     "pintuan.buying.archive.service.DEALS_PER_BATCH",
+    "pintuan.people.notifications.courier.UNASKED_PER_CHANNEL_MAX",
     "groups.reconciler.LANES_PER_PAGE",
     "groups.stock.DEALS_PER_PAGE",
 )
@@ -55,7 +55,7 @@ async def world(
     for limit in LIMITS:
         monkeypatch.setattr(limit, ROUND)
     # A round that made progress would otherwise be followed by the next in the same pass.
-    monkeypatch.setattr("workers.jobs.ROUNDS_MAX", 1)
+    monkeypatch.setattr("pintuan.base.jobs.passes.ROUNDS_MAX", 1)
     # No pause ends by itself, however slow the machine is.
     monkeypatch.setattr("groups.setbacks.FIRST_PAUSE_MS", 3_600_000)
     monkeypatch.setattr("groups.setbacks.PAUSE_MS_MAX", 3_600_000)

@@ -82,6 +82,7 @@ async def send_code(
                 message,
                 kind=NOTIFICATION_KIND,
                 lifetime_ms=CODE_LIFETIME_S * 1000,
+                awaited=True,
             )
 
     async with resources.sign_in_turns.turn(contact_digests[0]):

@@ -3,22 +3,31 @@
 A message is taken under a lease before it leaves, and its taking counts as an attempt. So a worker that dies
 between sending and recording repeats the message once its lease is over, and never more than `ATTEMPTS_MAX`
 times in all: at least once where that is possible, and not for ever.
+
+Messages that somebody asked for and waits for, such as sign-in codes, have places of their own in each
+channel, and what people are told without asking has others. A place is filled again as soon as its message
+has ended. So no flash sale that ends delays a code, and no slow provider delays the messages of another
+channel. Within the others each merchant has a part of the places only, and merchants take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
 import structlog
 
-from groups.setbacks import Setbacks
+from groups.setbacks import STORE_AWAY, Setbacks
 from pintuan.base.telemetry.metrics import NOTIFICATIONS
+from pintuan.people.contacts.channels import Channel
 from pintuan.people.notifications import store
-from pintuan.people.notifications.channels import DeliveryFailed, UnknownRecipient
+from pintuan.people.notifications.channels import DELIVERY_TIMEOUT_S, DeliveryFailed, UnknownRecipient
 from pintuan.people.notifications.service import replace, unseal
+from pintuan.people.notifications.store import Room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +35,19 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.base.keyring import Keyring
-    from pintuan.people.contacts.channels import Channel
     from pintuan.people.notifications.channels import Notifier
     from pintuan.people.notifications.message import Message
     from pintuan.people.notifications.store import Ending, Taken
 
+# On their way at once from one process by one channel: what somebody waits for, and what nobody asked for.
+AWAITED_PER_CHANNEL_MAX: Final = 32
+UNASKED_PER_CHANNEL_MAX: Final = 32
+# Of the latter those about the sales of one merchant.
+PER_SENDER_MAX: Final = 16
+# A channel that forgets its own bound keeps no place for ever.
+GIVEN_UP_S: Final = 2 * DELIVERY_TIMEOUT_S
+# Less than a stopping worker has left; what is cut off is sent again when its lease is over.
+CLOSE_WAIT_S: Final = 3.0
 ATTEMPTS_MAX: Final = 6
 # Longer than a delivery may take, so that nobody else takes a message on its way.
 LEASE_MS: Final = 30_000
@@ -46,7 +63,12 @@ _logger = structlog.get_logger("pintuan.people.notifications")
 
 
 class Courier:
-    """Takes due messages and hands them to their channels; any number of processes may have one."""
+    """Takes due messages and hands them to their channels; any number of processes may have one.
+
+    `on_ended` is called whenever a message made room for another.
+    """
+
+    on_ended: Callable[[], None]
 
     def __init__(
         self,
@@ -61,30 +83,72 @@ class Courier:
         self._notifiers = notifiers
         self._keeps_readable = keeps_readable
         self._setbacks = Setbacks(pool, "notifications")
+        self._under_way: dict[asyncio.Task[None], Taken] = {}
+        self.on_ended = lambda: None
 
-    async def deliver_due(self, limit: int) -> int:
-        """Delivers up to `limit` messages at once; returns how many were taken.
+    async def start_due(self) -> int:
+        """Takes what is due and there is room for, and starts delivering it; returns how much it took.
 
-        A message whose outcome could not be recorded is repeated, ever less often.
+        A message whose outcome could not be recorded is repeated, ever less often. Calls must not overlap.
 
         Raises:
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Postgres is away.
         """
-        taken = await store.take_due(self._pool, limit=limit, lease_ms=LEASE_MS)
-        outcomes = await asyncio.gather(*(self._deliver(one) for one in taken), return_exceptions=True)
-        await self._setbacks.note(
-            {
-                one.id: outcome
-                for one, outcome in zip(taken, outcomes, strict=True)
-                if isinstance(outcome, Exception)
-            }
+        unasked = Counter((one.channel, one.sender) for one in self._under_way.values() if not one.awaited)
+        taken = await store.take_due(
+            self._pool, self._rooms(), unasked, per_sender=PER_SENDER_MAX, lease_ms=LEASE_MS
         )
+        for one in taken:
+            task = asyncio.create_task(self._try(one), name=f"notification {one.id}")
+            self._under_way[task] = one
+            task.add_done_callback(self._ended)
         return len(taken)
+
+    async def finish(self) -> None:
+        """Waits for all that is on its way."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way))
+
+    async def close(self) -> None:
+        """Lets what is on its way arrive for `CLOSE_WAIT_S`, and cuts the rest off."""
+        if not self._under_way:
+            return
+        _, late = await asyncio.wait(set(self._under_way), timeout=CLOSE_WAIT_S)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
 
     async def tidy(self, limit: int) -> int:
         """Wipes and forgets up to `limit` old messages each; returns how many of both."""
         wiped = await store.wipe(self._pool, readable_ms=READABLE_MS, limit=limit)
         return wiped + await store.purge(self._pool, age_ms=KEPT_MS, limit=limit)
+
+    def _rooms(self) -> list[Room]:
+        counts = Counter((one.channel, one.awaited) for one in self._under_way.values())
+        return [
+            Room(
+                channel,
+                awaited=AWAITED_PER_CHANNEL_MAX - counts[channel, True],
+                unasked=UNASKED_PER_CHANNEL_MAX - counts[channel, False],
+            )
+            for channel in get_args(Channel)
+        ]
+
+    async def _try(self, taken: Taken) -> None:
+        try:
+            await self._deliver(taken)
+        except STORE_AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is noted; after its lease and its pause it is sent again.
+            await self._setbacks.note({taken.id: error})
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._under_way[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # It may have arrived; once its lease is over it is sent again.
+            _logger.error("notification not recorded", task=task.get_name(), error=repr(error))
+        self.on_ended()
 
     async def _deliver(self, taken: Taken) -> None:
         message = unseal(self._keyring, taken.sealed)
@@ -104,7 +168,7 @@ class Courier:
 
     async def _hand_over(self, taken: Taken, message: Message, notifier: Notifier) -> None:
         try:
-            await notifier.deliver(message)
+            await self._ask(notifier, message)
         except UnknownRecipient as unknown:
             await self._send_instead(taken, message, unknown.reason)
         except DeliveryFailed as failed:
@@ -114,6 +178,13 @@ class Courier:
                 await self._try_later(taken, failed.reason)
         else:
             await self._end(taken, "sent", None)
+
+    async def _ask(self, notifier: Notifier, message: Message) -> None:
+        try:
+            async with asyncio.timeout(GIVEN_UP_S):
+                await notifier.deliver(message)
+        except TimeoutError:
+            raise DeliveryFailed("no answer in time") from None
 
     async def _send_instead(self, taken: Taken, message: Message, reason: str) -> None:
         if message.instead is None:

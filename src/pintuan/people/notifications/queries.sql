@@ -1,11 +1,11 @@
 -- Messages to people: taking those that are due, and recording what became of them.
 
 -- name: insert_notification
--- Adds a message that is due in $7 ms and worth delivering for $6 ms from now on.
-INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, due_at)
+-- Adds a message that is due in $7 ms and worth delivering for $6 ms from now on; $8 says whether somebody waits for it.
+INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, due_at, awaited, sender)
 VALUES (
     $1, $2, $3, $4, $5, app_now() + $6::bigint * interval '1 millisecond',
-    app_now() + $7::bigint * interval '1 millisecond'
+    app_now() + $7::bigint * interval '1 millisecond', $8, $9
 );
 
 -- name: supersede_notifications
@@ -15,23 +15,79 @@ SET state = 'expired', ended_at = app_now(), sealed = NULL
 WHERE recipient_digest = ANY($1::bytea[]) AND kind = $2 AND state = 'due';
 
 -- name: take_due_notifications
--- Takes up to $1 messages that are due, for a lease of $2 ms; those that outlived their use are taken too.
+-- Takes for $8 ms what is due, what outlived its use too: by each channel $1 up to $2 that are waited for and $3 others.
+-- Of the others a sender's first comes before anybody's second, and no sender has more than $7 on their way;
+-- $4 to $6 say by channel and sender how many are.
+WITH RECURSIVE slots AS (
+    SELECT * FROM unnest($1::text[], $2::integer[], $3::integer[]) AS s (channel, awaited, unasked)
+),
+senders (channel, sender) AS (
+    SELECT s.channel, (
+        SELECT n.sender FROM notifications n
+        WHERE NOT n.awaited AND n.state IN ('due', 'in_flight') AND n.channel = s.channel
+        ORDER BY n.sender LIMIT 1
+    )
+    FROM slots s WHERE s.unasked > 0
+    UNION ALL
+    SELECT s.channel, (
+        SELECT n.sender FROM notifications n
+        WHERE NOT n.awaited AND n.state IN ('due', 'in_flight') AND n.channel = s.channel AND n.sender > s.sender
+        ORDER BY n.sender LIMIT 1
+    )
+    FROM senders s WHERE s.sender IS NOT NULL
+),
+unasked AS (
+    SELECT s.channel, d.id, d.due_at, coalesce(b.count, 0) + d.place AS place
+    FROM senders s JOIN slots USING (channel)
+    LEFT JOIN unnest($4::text[], $5::text[], $6::integer[]) AS b (channel, sender, count) USING (channel, sender)
+    CROSS JOIN LATERAL (
+        SELECT n.id, n.due_at, row_number() OVER (ORDER BY n.due_at) AS place FROM notifications n
+        WHERE NOT n.awaited AND n.state IN ('due', 'in_flight') AND n.channel = s.channel AND n.sender = s.sender
+            AND n.due_at <= app_now()
+            AND NOT EXISTS (
+                SELECT FROM setbacks k
+                WHERE k.sweep = 'notifications' AND k.row_id = n.id AND k.look_at > app_now()
+            )
+        ORDER BY n.due_at
+        LIMIT greatest(least($7::integer - coalesce(b.count, 0), slots.unasked), 0)
+    ) d
+    WHERE s.sender IS NOT NULL
+),
+chosen AS (
+    SELECT u.id FROM slots s
+    CROSS JOIN LATERAL (
+        SELECT c.id FROM unasked c WHERE c.channel = s.channel ORDER BY c.place, c.due_at LIMIT s.unasked
+    ) u
+),
+-- Those that another process takes at this moment are passed over, and the next ones taken.
+awaited AS (
+    SELECT a.id FROM slots s
+    CROSS JOIN LATERAL (
+        SELECT n.id FROM notifications n
+        WHERE n.awaited AND n.state IN ('due', 'in_flight') AND n.channel = s.channel AND n.due_at <= app_now()
+            AND NOT EXISTS (
+                SELECT FROM setbacks k
+                WHERE k.sweep = 'notifications' AND k.row_id = n.id AND k.look_at > app_now()
+            )
+        ORDER BY n.due_at
+        LIMIT s.awaited
+        FOR UPDATE SKIP LOCKED
+    ) a
+)
 UPDATE notifications n
-SET state = 'in_flight', attempts = n.attempts + 1, due_at = app_now() + $2::bigint * interval '1 millisecond'
+SET state = 'in_flight', attempts = n.attempts + 1, due_at = app_now() + $8::bigint * interval '1 millisecond'
 WHERE n.id = ANY (
     ARRAY(
-        SELECT d.id FROM notifications d
-        WHERE d.state IN ('due', 'in_flight') AND d.due_at <= app_now()
-            AND NOT EXISTS (
-                SELECT FROM setbacks s
-                WHERE s.sweep = 'notifications' AND s.row_id = d.id AND s.look_at > app_now()
-            )
-        ORDER BY d.due_at
-        LIMIT $1
-        FOR UPDATE SKIP LOCKED
+        SELECT id FROM awaited
+        UNION ALL
+        SELECT l.id FROM (
+            SELECT d.id FROM notifications d
+            WHERE d.id = ANY (ARRAY(SELECT id FROM chosen)) AND d.state IN ('due', 'in_flight') AND d.due_at <= app_now()
+            FOR UPDATE SKIP LOCKED
+        ) l
     )
 )
-RETURNING n.id, n.kind, n.channel, n.sealed, n.attempts, n.expires_at <= app_now() AS outlived;
+RETURNING n.id, n.kind, n.channel, n.awaited, n.sender, n.sealed, n.attempts, n.expires_at <= app_now() AS outlived;
 
 -- name: end_notification
 -- Ends a message somebody took, unless it was taken again since; wipes what it says unless $5.
@@ -45,10 +101,10 @@ WITH ended AS (
     UPDATE notifications
     SET state = 'failed', failure = $3, ended_at = app_now(), sealed = CASE WHEN $4 THEN sealed END
     WHERE id = $1 AND state = 'in_flight' AND attempts = $2
-    RETURNING kind, expires_at
+    RETURNING kind, expires_at, awaited, sender
 )
-INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at)
-SELECT $5, e.kind, $6, $7, $8, e.expires_at FROM ended e;
+INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, awaited, sender)
+SELECT $5, e.kind, $6, $7, $8, e.expires_at, e.awaited, e.sender FROM ended e;
 
 -- name: postpone_notification
 -- Makes a message due again after $3 ms, unless it was taken again since.

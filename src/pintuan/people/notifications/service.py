@@ -37,10 +37,13 @@ async def enqueue(
     kind: str,
     lifetime_ms: int,
     delay_ms: int = 0,
+    awaited: bool = False,
+    sender: str = "",
 ) -> str:
     """Writes a message in the caller's transaction and returns its id; ring `notifications` after the commit.
 
     It is delivered after `delay_ms` at the earliest, and after `lifetime_ms` it is not worth delivering.
+    `awaited` says that its recipient asked for it and waits. `sender` is the merchant whose sale it is about.
     """
     digests = recipient_digests(keyring, message.channel, message.to)
     notification_id = new_id("ntf")
@@ -53,6 +56,8 @@ async def enqueue(
         sealed=seal(keyring, message),
         lifetime_ms=lifetime_ms,
         delay_ms=delay_ms,
+        awaited=awaited,
+        sender=sender,
     )
     return notification_id
 

@@ -12,7 +12,7 @@ from pintuan.people.contacts.channels import Channel
 from sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import asyncpg
 
@@ -31,9 +31,19 @@ class Taken(msgspec.Struct, frozen=True):
     id: str
     kind: str
     channel: Channel
+    awaited: bool
+    sender: str
     sealed: bytes
     attempts: int
     outlived: bool
+
+
+class Room(msgspec.Struct, frozen=True):
+    """How many more messages may be on their way by a channel: that somebody waits for, and others."""
+
+    channel: Channel
+    awaited: int
+    unasked: int
 
 
 class Readable(msgspec.Struct, frozen=True):
@@ -65,6 +75,8 @@ async def insert_notification(
     sealed: bytes,
     lifetime_ms: int,
     delay_ms: int,
+    awaited: bool,
+    sender: str,
 ) -> None:
     """Adds a message that is due after `delay_ms`."""
     await connection.execute(
@@ -76,6 +88,8 @@ async def insert_notification(
         sealed,
         lifetime_ms,
         delay_ms,
+        awaited,
+        sender,
     )
 
 
@@ -84,9 +98,29 @@ async def supersede(connection: Connection, recipient_digests: Sequence[bytes], 
     await connection.execute(NOTIFICATIONS["supersede_notifications"], recipient_digests, kind)
 
 
-async def take_due(pool: asyncpg.Pool, *, limit: int, lease_ms: int) -> list[Taken]:
-    """Takes up to `limit` messages that are due, for `lease_ms`."""
-    rows = await pool.fetch(NOTIFICATIONS["take_due_notifications"], limit, lease_ms)
+async def take_due(
+    pool: asyncpg.Pool,
+    rooms: Sequence[Room],
+    under_way: Mapping[tuple[Channel, str], int],
+    *,
+    per_sender: int,
+    lease_ms: int,
+) -> list[Taken]:
+    """Takes for `lease_ms` what is due and there is room for.
+
+    `under_way` counts the messages nobody waits for, by channel and sender; `per_sender` is the most of each.
+    """
+    rows = await pool.fetch(
+        NOTIFICATIONS["take_due_notifications"],
+        [room.channel for room in rooms],
+        [room.awaited for room in rooms],
+        [room.unasked for room in rooms],
+        [channel for channel, _ in under_way],
+        [sender for _, sender in under_way],
+        list(under_way.values()),
+        per_sender,
+        lease_ms,
+    )
     return [Taken(**row) for row in rows]
 
 

@@ -3,7 +3,7 @@
 -- name: invited_group
 -- Reads the group a caller invites to, with what the message says, and how the caller stands in it.
 SELECT
-    g.status = 'open' AND g.deadline > app_now() AS joinable, g.share_code, g.deadline, g.currency, d.title,
+    g.status = 'open' AND g.deadline > app_now() AS joinable, g.share_code, g.deadline, g.currency, d.title, d.merchant_id,
     app_now() AS now, unit_price_at(g.tier_headcounts, g.tier_prices_minor, g.min_headcount, p.headcount) AS price_minor,
     EXISTS (SELECT FROM every_order o WHERE o.group_id = g.id AND o.buyer_id = $2) AS was_member,
     seat.id AS seat_id, coalesce(seat.status = 'held', false) AS is_held

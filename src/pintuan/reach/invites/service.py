@@ -214,6 +214,7 @@ class _Inviting:
             lifetime_ms=lifetime_ms,
             # One that nobody lets go has outlived its use when it is taken.
             delay_ms=lifetime_ms if waits else 0,
+            sender=group.merchant_id,
         )
 
 

@@ -32,6 +32,7 @@ class InvitedGroup(msgspec.Struct, frozen=True, kw_only=True):
     deadline: datetime
     currency: str
     title: str
+    merchant_id: str
     now: datetime
     price_minor: int
     was_member: bool

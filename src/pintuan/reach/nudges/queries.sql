@@ -13,7 +13,8 @@ LIMIT $1;
 -- Locks those of nudges $1 that are due, with what they are judged by and say.
 SELECT
     n.group_id, n.kind, n.after_buyer_id, g.status, g.share_code, g.deadline, g.currency, g.min_headcount,
-    g.tier_headcounts, g.tier_prices_minor, p.headcount, d.title, d.nudges AS wanted,
+    g.tier_headcounts, g.tier_prices_minor, p.headcount, d.title, d.merchant_id,
+    d.nudges AS wanted,
     deal_status_at(d.status, d.starts_at, d.ends_at, app_now()) = 'active'
         AND EXISTS (SELECT FROM lanes l WHERE l.deal_id = d.id AND l.sold_units < l.stock_units) AS sells,
     app_now() AS now, (extract(epoch FROM app_now() - n.due_at) * 1000)::bigint AS late_ms

@@ -143,6 +143,7 @@ class Nudger:
             kind=NOTIFICATION_KIND,
             lifetime_ms=_ms(lifetime + wait),
             delay_ms=round(wait.total_seconds() * 1000),
+            sender=nudge.merchant_id,
         )
 
     def _message_of(

@@ -41,6 +41,7 @@ class DueNudge(msgspec.Struct, frozen=True, kw_only=True):
     tier_prices_minor: list[int]
     headcount: int
     title: str
+    merchant_id: str
     wanted: bool
     sells: bool
     now: datetime

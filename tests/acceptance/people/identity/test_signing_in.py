@@ -50,6 +50,14 @@ async def test_a_code_sent_to_a_contact_signs_in(api: httpx.AsyncClient, contact
     assert subject_of(again) == subject_of(tokens)
 
 
+async def test_a_code_has_a_place_among_what_somebody_waits_for(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    await ask_for_code(api, email=ANN)
+    rows = await pool.fetch("SELECT kind, awaited, sender FROM notifications")
+    assert [tuple(row) for row in rows] == [("sign_in_code", True, "")]
+
+
 async def test_a_code_comes_in_the_language_of_whoever_asks(api: httpx.AsyncClient) -> None:
     asked = await api.post(
         "/v1/auth/otp", json={"email": ANN}, headers={"accept-language": "fr-CA, en;q=0.5"}

@@ -24,7 +24,7 @@ from pintuan.people.notifications.courier import Courier
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
-from tests.mailbox import HOST, mail_server, text_provider
+from tests.mailbox import HOST, deliver_due, mail_server, text_provider
 from tests.market import Market
 from tests.receiver import HOST as RECEIVER_HOST
 from tests.receiver import Names, receiving
@@ -56,7 +56,7 @@ async def test_a_mail_renders_in_each_language_and_its_link_joins_the_right_grou
             body = {"recipients": [{"email": f"{language}@example.com"}], "locale": language}
             answer = await api.post(path, json=body, headers=bearer("buyer", "ann"))
             assert answer.status_code == 202, answer.text
-        await courier.deliver_due(len(LANGUAGES) + 1)
+        await deliver_due(courier)
 
     assert sorted(server.recipients) == sorted(f"{language}@example.com" for language in LANGUAGES)
     subjects = set()
@@ -78,6 +78,9 @@ async def test_a_mail_renders_in_each_language_and_its_link_joins_the_right_grou
         assert stop is not None, mail["List-Unsubscribe"]
         assert (await api.post(stop[1])).status_code == 200
     assert len(subjects) == len(LANGUAGES)
+    seller = await pool.fetchval("SELECT merchant_id FROM deals WHERE id = $1", deal)
+    senders = await pool.fetch("SELECT DISTINCT sender, awaited FROM notifications")
+    assert [tuple(row) for row in senders] == [(seller, False)]
     shown = (await api.get(path, headers=bearer("buyer", "ann"))).json()
     assert shown["counts"]["joined"] == len(LANGUAGES)
     assert await pool.fetchval("SELECT count(*) FROM unsubscribes") == len(LANGUAGES)
@@ -106,7 +109,7 @@ async def test_a_message_to_somebody_who_sleeps_waits_for_the_morning(
                 "email": SmtpNotifier(f"smtp://{HOST}:{server.port}", SENDER),
             }
             courier = Courier(pool, keyring_of(settings), notifiers, keeps_readable=False)
-            assert await courier.deliver_due(9) == 1
+            assert await deliver_due(courier) == 1
         shown = (await api.get(path, headers=bearer("buyer", "ann"))).json()["items"]
         assert {one["channel"]: one["state"] for one in shown} == {"sms": "queued", "email": "sent"}
 
@@ -129,7 +132,7 @@ async def test_a_text_arrives_by_the_providers_webhook(
         courier = Courier(
             pool, keyring_of(settings), {"sms": WebhookNotifier(provider.url)}, keeps_readable=False
         )
-        await courier.deliver_due(10)
+        await deliver_due(courier)
 
     (text,) = provider.texts
     assert text["to"] == "+12025550123"
@@ -158,7 +161,7 @@ async def test_a_friend_in_the_app_is_invited_by_its_push_service_whoever_they_a
                 answer = await api.post(path, json=body, headers=ann)
                 assert [one["status"] for one in answer.json()["recipients"]] == expected
             notifiers = notifiers_of(app, Names([RECEIVER_HOST]), now_s=time.time)
-            await Courier(pool, keyring_of(app), notifiers, keeps_readable=False).deliver_due(9)
+            await deliver_due(Courier(pool, keyring_of(app), notifiers, keeps_readable=False))
             message = receiver.received[0].verified(secret)
             assert (message["type"], message["data"]["user"]) == ("message.invite", "usr_friend_bea")
             assert message["data"]["title"] == "Вас запрошено: «Tea»"

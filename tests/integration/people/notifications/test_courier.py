@@ -16,7 +16,7 @@ from pintuan.people.notifications.channels import DeliveryFailed
 from pintuan.people.notifications.courier import ATTEMPTS_MAX, KEPT_MS, READABLE_MS, Courier
 from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.service import enqueue, read_outbox
-from tests.mailbox import HOST, mail_server
+from tests.mailbox import HOST, deliver_due, mail_server
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -69,11 +69,11 @@ async def test_a_message_is_delivered_once_and_wiped(pool: asyncpg.Pool) -> None
     channel = Channel()
     await write(pool)
 
-    await asyncio.gather(*(courier(pool, channel).deliver_due(10) for _ in range(5)))
+    await asyncio.gather(*(deliver_due(courier(pool, channel)) for _ in range(5)))
 
     assert [message.text for message in channel.delivered] == ["Hello"]
     assert await state(pool) == ("sent", 1, False)
-    assert await courier(pool, channel).deliver_due(10) == 0
+    assert await deliver_due(courier(pool, channel)) == 0
 
 
 async def test_what_a_message_says_and_to_whom_is_not_in_the_database(pool: asyncpg.Pool) -> None:
@@ -87,11 +87,11 @@ async def test_a_failure_is_tried_again_later_and_not_at_once(pool: asyncpg.Pool
     channel = Channel(DeliveryFailed("busy"), DeliveryFailed("busy"))
     await write(pool)
     for attempts in (1, 2):
-        await courier(pool, channel).deliver_due(10)
+        await deliver_due(courier(pool, channel))
         assert await state(pool) == ("due", attempts, True)
-        assert await courier(pool, channel).deliver_due(10) == 0
+        assert await deliver_due(courier(pool, channel)) == 0
         await make_due(pool)
-    await courier(pool, channel).deliver_due(10)
+    await deliver_due(courier(pool, channel))
     assert await state(pool) == ("sent", 3, False)
 
 
@@ -100,7 +100,7 @@ async def test_pauses_grow_and_attempts_end(pool: asyncpg.Pool) -> None:
     await write(pool, lifetime_ms=3_600_000)
     pauses = []
     for _ in range(ATTEMPTS_MAX + 5):
-        await courier(pool, channel).deliver_due(10)
+        await deliver_due(courier(pool, channel))
         pauses += await pool.fetch(
             "SELECT extract(epoch FROM due_at - app_now()) AS s FROM notifications WHERE ended_at IS NULL"
         )
@@ -114,7 +114,7 @@ async def test_pauses_grow_and_attempts_end(pool: asyncpg.Pool) -> None:
 async def test_what_is_refused_for_good_is_not_tried_again(pool: asyncpg.Pool) -> None:
     channel = Channel(DeliveryFailed("no such user", permanent=True))
     await write(pool)
-    await courier(pool, channel).deliver_due(10)
+    await deliver_due(courier(pool, channel))
     assert await state(pool) == ("failed", 1, False)
     assert await pool.fetchval("SELECT failure FROM notifications") == "no such user"
 
@@ -123,7 +123,7 @@ async def test_what_came_too_late_is_not_sent(pool: asyncpg.Pool) -> None:
     channel = Channel()
     await write(pool)
     await pool.execute("UPDATE notifications SET expires_at = app_now()")
-    await courier(pool, channel).deliver_due(10)
+    await deliver_due(courier(pool, channel))
     assert (channel.delivered, await state(pool)) == ([], ("expired", 1, False))
 
 
@@ -131,39 +131,47 @@ async def test_a_newer_message_does_not_take_the_place_of_one_that_waits(pool: a
     channel = Channel()
     await write(pool, text="old")
     await write(pool, text="new")
-    await courier(pool, channel).deliver_due(10)
+    await deliver_due(courier(pool, channel))
     assert {message.text for message in channel.delivered} == {"old", "new"}
 
 
-async def test_a_message_on_its_way_is_nobody_elses_until_its_sender_must_be_dead(pool: asyncpg.Pool) -> None:
+async def test_a_message_on_its_way_is_nobody_elses_until_its_sender_must_be_dead(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pintuan.people.notifications.courier.CLOSE_WAIT_S", 0)
     dying, channel = Channel(), Channel()
     dying.hangs = True
     await write(pool)
-    task = asyncio.create_task(courier(pool, dying).deliver_due(10))
+    victim = courier(pool, dying)
+    await victim.start_due()
     await dying.reached.wait()
-    assert await courier(pool, channel).deliver_due(10) == 0
-    task.cancel()
-    await asyncio.wait({task})
+    assert await deliver_due(courier(pool, channel)) == 0
+    await victim.close()
 
-    assert await courier(pool, channel).deliver_due(10) == 0
+    assert await deliver_due(courier(pool, channel)) == 0
     await make_due(pool)
-    assert await courier(pool, channel).deliver_due(10) == 1
+    assert await deliver_due(courier(pool, channel)) == 1
     assert len(channel.delivered) == 1
     assert await state(pool) == ("sent", 2, False)
 
 
-async def test_workers_that_always_die_do_not_repeat_a_message_for_ever(pool: asyncpg.Pool) -> None:
+async def test_workers_that_always_die_do_not_repeat_a_message_for_ever(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pintuan.people.notifications.courier.CLOSE_WAIT_S", 0)
     channel = Channel()
     channel.hangs = True
     await write(pool)
     for _ in range(ATTEMPTS_MAX + 3):
         channel.reached.clear()
-        task = asyncio.create_task(courier(pool, channel).deliver_due(10))
+        victim = courier(pool, channel)
+        await victim.start_due()
+        finished = asyncio.create_task(victim.finish())
         reached = asyncio.create_task(channel.reached.wait())
-        await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)
-        for one in (task, reached):
-            one.cancel()
-        await asyncio.wait({task, reached})
+        await asyncio.wait({finished, reached}, return_when=asyncio.FIRST_COMPLETED)
+        await victim.close()
+        await finished
+        reached.cancel()
         await make_due(pool)
     assert len(channel.delivered) == ATTEMPTS_MAX
     assert (await state(pool))[0] == "failed"
@@ -181,10 +189,10 @@ async def test_a_late_record_of_a_lost_attempt_changes_nothing(pool: asyncpg.Poo
             await slow.deliver(message)
 
     late = Slow()
-    task = asyncio.create_task(courier(pool, late).deliver_due(10))
+    task = asyncio.create_task(deliver_due(courier(pool, late)))
     await late.reached.wait()
     await make_due(pool)
-    await courier(pool, channel).deliver_due(10)
+    await deliver_due(courier(pool, channel))
     release.set()
     await task
     assert (await state(pool))[0] == "sent"
@@ -197,14 +205,14 @@ async def test_a_key_that_is_accepted_no_more_ends_a_message(pool: asyncpg.Pool)
     other = Keyring("a key that never knew of the messages before")
     assert len(await read_outbox(pool, rotated, ANN)) == 1
     assert await read_outbox(pool, other, None) == []
-    await Courier(pool, other, {"email": channel}, keeps_readable=False).deliver_due(10)
+    await deliver_due(Courier(pool, other, {"email": channel}, keeps_readable=False))
     assert (channel.delivered, await state(pool)) == ([], ("failed", 1, False))
 
 
 async def test_a_developer_can_read_for_an_hour_what_was_sent(pool: asyncpg.Pool) -> None:
     kept = courier(pool, Channel(), keeps_readable=True)
     await write(pool)
-    await kept.deliver_due(10)
+    await deliver_due(kept)
     assert await kept.tidy(10) == 0
     assert [item.text for item in await read_outbox(pool, KEYRING, None)] == ["Hello"]
 

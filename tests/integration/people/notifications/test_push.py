@@ -17,6 +17,7 @@ from pintuan.people.notifications.channels import DeliveryFailed, Notifier, Push
 from pintuan.people.notifications.courier import Courier
 from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.service import enqueue, replace
+from tests.mailbox import deliver_due
 from tests.receiver import HOST, Names, never, receiving
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +73,7 @@ def courier(pool: asyncpg.Pool, url: str, mail: Everything | None = None) -> Cou
 async def test_a_push_is_signed_and_says_all_that_an_app_needs(pool: asyncpg.Pool) -> None:
     async with receiving() as receiver:
         notification_id = await write(pool)
-        assert await courier(pool, receiver.url).deliver_due(10) == 1
+        assert await deliver_due(courier(pool, receiver.url)) == 1
 
     (received,) = receiver.received
     assert received.id == notification_id
@@ -97,7 +98,7 @@ async def test_a_push_is_repeated_under_its_id_until_it_is_taken(pool: asyncpg.P
         for status, state in ((503, "due"), (429, "due"), (401, "due"), (204, "sent")):
             receiver.status = status
             await pool.execute("UPDATE notifications SET due_at = app_now()")
-            await courier(pool, receiver.url).deliver_due(10)
+            await deliver_due(courier(pool, receiver.url))
             assert [one[1] for one in await states(pool)] == [state]
     assert len(receiver.received) == 4
     assert len({received.id for received in receiver.received}) == 1
@@ -108,10 +109,10 @@ async def test_whom_the_app_does_not_reach_gets_the_mail_and_once(pool: asyncpg.
     mail = Everything()
     async with receiving(status=status) as receiver:
         await write(pool)
-        await courier(pool, receiver.url, mail).deliver_due(10)
+        await deliver_due(courier(pool, receiver.url, mail))
         assert mail.messages == []
         for _ in range(3):
-            await courier(pool, receiver.url, mail).deliver_due(10)
+            await deliver_due(courier(pool, receiver.url, mail))
 
     assert [(one.to, one.text) for one in mail.messages] == [("ann@example.com", "Soon.\nhttps://u")]
     assert await states(pool) == [("push", "failed", f"HTTP {status}"), ("email", "sent", None)]
@@ -123,8 +124,9 @@ async def test_who_answers_after_the_lease_is_over_sends_no_mail_beside_the_next
     pool: asyncpg.Pool,
 ) -> None:
     await write(pool)
-    (late,) = await store.take_due(pool, limit=1, lease_ms=0)
-    (current,) = await store.take_due(pool, limit=1, lease_ms=60_000)
+    room = [store.Room("push", awaited=0, unasked=1)]
+    (late,) = await store.take_due(pool, room, {}, per_sender=1, lease_ms=0)
+    (current,) = await store.take_due(pool, room, {}, per_sender=1, lease_ms=60_000)
     for taken in (late, current, current):
         await replace(pool, KEYRING, taken, MAIL, "HTTP 404", keep=False)
         wanted = [] if taken is late else [("email", "due", None)]
@@ -134,7 +136,7 @@ async def test_who_answers_after_the_lease_is_over_sends_no_mail_beside_the_next
 async def test_nothing_is_sent_in_place_of_a_push_without_another_way(pool: asyncpg.Pool) -> None:
     async with receiving(status=404) as receiver:
         await write(pool, Message(channel="push", to="usr_ann", subject="Hello", text="Hello"))
-        await courier(pool, receiver.url, Everything()).deliver_due(10)
+        await deliver_due(courier(pool, receiver.url, Everything()))
     assert await states(pool) == [("push", "failed", "HTTP 404")]
 
 

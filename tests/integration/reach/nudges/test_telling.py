@@ -109,6 +109,9 @@ async def test_members_hear_that_a_price_is_near_once_and_in_their_language(
     assert "Ще 2 людини" in told["ann@example.com"].subject
     share_code = (await market.group(group))["share_code"]
     assert f"https://shop.example/g/{share_code}?lang=uk" in told["ann@example.com"].text
+    merchants = await pool.fetch("SELECT merchant_id FROM deals")
+    senders = await pool.fetch("SELECT DISTINCT sender, awaited FROM notifications")
+    assert [tuple(row) for row in senders] == [(merchants[0]["merchant_id"], False)]
     await make_due(pool, "tier_near")
     assert await nudger.tell_due(10) == 0
 

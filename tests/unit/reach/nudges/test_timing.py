@@ -27,6 +27,7 @@ def nudge(kind: str = "tier_near", *, left: timedelta = timedelta(hours=6), **ch
         "tier_prices_minor": [900, 800, 700],
         "headcount": 3,
         "title": "Tea",
+        "merchant_id": "acme",
         "wanted": True,
         "sells": True,
         "now": NOW,
