@@ -181,6 +181,16 @@ CASES = {
             'pintuan_notifications_total{channel="email", outcome="sent"}': "0+8x80",
         },
     ),
+    "PintuanCodesGuessed": Case(
+        fires={
+            'pintuan_sign_in_codes_total{outcome="wrong"}': "0+20x80",
+            'pintuan_sign_in_codes_total{outcome="right"}': "0+60x80",
+        },
+        quiet={
+            'pintuan_sign_in_codes_total{outcome="wrong"}': "0+20x80",
+            'pintuan_sign_in_codes_total{outcome="right"}': "0+200x80",
+        },
+    ),
     "PintuanWebhooksLate": Case(
         fires={"pintuan_webhook_overdue_seconds": "0+15x80"},
         quiet={"pintuan_webhook_overdue_seconds": "110x70 300x10"},

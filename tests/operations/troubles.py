@@ -194,6 +194,18 @@ async def messages_are_turned_away(stage: Stage) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def somebody_guesses_codes(stage: Stage) -> AsyncIterator[None]:
+    """Answer after answer is wrong, whether a code was asked for or not."""
+
+    async def guess() -> None:
+        body = {"grant_type": "otp", "email": "ann@example.com", "code": "000000"}
+        await stage.client.post("/v1/auth/token", json=body)
+
+    async with stage.going_on(guess):
+        yield
+
+
+@asynccontextmanager
 async def a_merchants_system_holds_up_its_webhooks(stage: Stage) -> AsyncIterator[None]:
     """Its four places are taken by calls that are answered late, and what waits behind them grows old."""
 
@@ -253,6 +265,7 @@ TROUBLES = (
     Trouble(a_job_and_a_route_are_broken, ("PintuanJobsFailing", "PintuanFaults", "PintuanRowsFailing")),
     Trouble(joins_wait_for_a_lock_and_are_never_recorded, ("PintuanJoinsSlow", "PintuanSeatsOrphaned")),
     Trouble(messages_are_turned_away, ("PintuanNotificationsFailing",)),
+    Trouble(somebody_guesses_codes, ("PintuanCodesGuessed",)),
     Trouble(a_merchants_system_holds_up_its_webhooks, ("PintuanWebhooksLate",)),
     Trouble(both_nodes_are_gone, ("PintuanApiDown", "PintuanWorkersDown", "PintuanInstanceDown")),
 )

@@ -157,6 +157,11 @@ GATEWAY_CIRCUIT_OPEN: Final = Gauge(
     "Workers that leave the payment gateway alone, but for a probe now and then, because it does not answer.",
     multiprocess_mode="livesum",
 )
+SIGN_IN_CODES: Final = Counter(
+    "pintuan_sign_in_codes",
+    "Sign-in codes by what happened: asked for, answered right or wrong, or refused because of a limit.",
+    labelnames=("outcome",),
+)
 NOTIFICATIONS: Final = Counter(
     "pintuan_notifications",
     "Messages to people by what became of them: sent, retried, expired or failed.",
@@ -217,6 +222,7 @@ for _counter, _values in {
         ("succeeded", "declined", "failed", "due", "unknown", "unrecorded"),
     ),
     PAYMENT_ESCALATIONS: (_PAYMENT_KINDS,),
+    SIGN_IN_CODES: (("asked", "right", "wrong", "refused"),),
     NOTIFICATIONS: (("email", "sms"), ("sent", "retried", "expired", "failed")),
     WEBHOOK_DELIVERIES: (("delivered", "retried", "failed", "gone"),),
     EVENT_STREAMS_DROPPED: (("slow", "drained"),),

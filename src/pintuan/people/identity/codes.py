@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from groups.errors import Overloaded
+from groups.errors import Overloaded, RateLimited
 from groups.ids import new_id
 from pintuan.base.errors import InvalidInput
 from pintuan.base.limits import count, count_where_room, refuse_above
 from pintuan.base.locales import DEFAULT_LANGUAGE, translations_for
+from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.identity import limits, store
 from pintuan.people.identity.store import Account
 from pintuan.people.notifications.channels import channels_of
@@ -24,7 +26,7 @@ from pintuan.people.notifications.service import enqueue
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pintuan.base.keyring import Keyring
     from pintuan.base.locales import Language
@@ -86,8 +88,20 @@ async def send_code(
             )
 
     async with resources.sign_in_turns.turn(contact_digests[0]):
-        await retry_serialization(transaction)
+        with counted_refusals():
+            await retry_serialization(transaction)
+    SIGN_IN_CODES.labels("asked").inc()
     resources.doorbells.ring("notifications")
+
+
+@contextmanager
+def counted_refusals() -> Iterator[None]:
+    """Counts what a limit refuses within the block."""
+    try:
+        yield
+    except RateLimited:
+        SIGN_IN_CODES.labels("refused").inc()
+        raise
 
 
 def message_of(contact: Contact, code: str, language: Language) -> Message:

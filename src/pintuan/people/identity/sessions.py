@@ -20,6 +20,7 @@ import structlog
 from groups.ids import new_id
 from pintuan.base.auth.tokens import LIFETIME_S, TokenIssuer
 from pintuan.base.errors import Unauthenticated
+from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.identity import codes, store
 from pintuan.people.identity.schemas import Tokens
 from sql.retry import retry_serialization
@@ -89,7 +90,9 @@ async def sign_in(
             return account, *await _begin(connection, account)
 
     async with resources.sign_in_turns.turn(contact.digests(resources.keyring)[0]):
-        signed_in = await retry_serialization(transaction)
+        with codes.counted_refusals():
+            signed_in = await retry_serialization(transaction)
+    SIGN_IN_CODES.labels("wrong" if signed_in is None else "right").inc()
     if signed_in is None:
         raise Unauthenticated("The code is wrong or has expired.")
     account, token, session_id = signed_in

@@ -10,6 +10,7 @@ import httpx
 import jwt
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from pintuan.base.settings.settings import Settings
 from pintuan.people.contacts.contacts import Contact
@@ -56,6 +57,25 @@ async def test_a_code_has_a_place_among_what_somebody_waits_for(
     await ask_for_code(api, email=ANN)
     rows = await pool.fetch("SELECT kind, awaited, sender FROM notifications")
     assert [tuple(row) for row in rows] == [("sign_in_code", True, "")]
+
+
+async def test_codes_asked_for_and_answers_to_them_are_counted_by_outcome(api: httpx.AsyncClient) -> None:
+    def counted() -> Counter[str]:
+        outcomes = ("asked", "right", "wrong", "refused")
+        name = "pintuan_sign_in_codes_total"
+        return Counter({one: int(REGISTRY.get_sample_value(name, {"outcome": one}) or 0) for one in outcomes})
+
+    before = counted()
+    code = await ask_for_code(api, email=ANN)
+    refused(await tell_code(api, wrong(code), email=ANN), 401, "unauthenticated")
+    refused(await tell_code(api, code, email="bea@example.com"), 401, "unauthenticated")
+    tokens_of(await tell_code(api, code, email=ANN))
+    asked = [(await api.post("/v1/auth/otp", json={"email": ANN})).status_code for _ in range(6)]
+
+    gained = counted() - before
+    assert (gained["right"], gained["wrong"]) == (1, 2)
+    assert (gained["asked"], gained["refused"]) == (1 + asked.count(202), asked.count(429))
+    assert asked[-1] == 429
 
 
 async def test_a_code_comes_in_the_language_of_whoever_asks(api: httpx.AsyncClient) -> None:

@@ -108,6 +108,7 @@ def test_what_never_happened_is_counted_as_zero(tmp_path: Path) -> None:
         'pintuan_payment_operations_total{kind="void",outcome="unknown"}',
         'pintuan_payment_escalations_total{kind="capture"}',
         'pintuan_notifications_total{channel="sms",outcome="failed"}',
+        'pintuan_sign_in_codes_total{outcome="wrong"}',
         'pintuan_event_streams_dropped_total{reason="slow"}',
         'pintuan_doorbell_failures_total{doorbell="payments"}',
         'pintuan_job_failures_total{job="lifecycle"}',
