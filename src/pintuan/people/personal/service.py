@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -76,11 +76,15 @@ async def erase(resources: Resources, principal: Principal) -> None:
 
     async def transaction() -> None:
         async with resources.pool.acquire() as connection, connection.transaction():
+            profile = await store.select_account(connection, subject)
+            digests = _digests_of(resources.keyring, subject, profile)
+            # A sign-in locks its codes before anything else, and so does whoever drops them.
+            await store.lock_asked_codes(connection, digests)
             # A key or an endpoint that is being made is waited for, and goes too.
             await wait_for_merchant(connection, subject)
             # While the contacts are there by which limits know the person again.
             await insert_erasure(connection, subject)
-            await _drop_person(connection, resources, subject)
+            await _drop_person(connection, resources.keyring, subject, profile, digests)
             await delete_keys(connection, subject)
             await delete_endpoints(connection, subject)
 
@@ -93,13 +97,15 @@ async def erase(resources: Resources, principal: Principal) -> None:
         _logger.warning("orders are scrubbed later", error=repr(error))
 
 
-async def _drop_person(connection: Connection, resources: Resources, subject: str) -> None:
-    profile = await store.select_account(connection, subject)
-    digests = _digests_of(resources.keyring, subject, profile)
+async def _drop_person(
+    connection: Connection,
+    keyring: Keyring,
+    subject: str,
+    profile: Profile | None,
+    digests: Sequence[bytes],
+) -> None:
     mailboxes = [
-        digest
-        for contact in contacts_of(subject, profile)
-        for digest in contact.person_digests(resources.keyring)
+        digest for contact in contacts_of(subject, profile) for digest in contact.person_digests(keyring)
     ]
     await invites.drop_person(connection, subject, mailboxes)
     await notifications.drop(connection, digests)
