@@ -103,14 +103,14 @@ class _Place:
         self._hold()
 
     def watching(self, send: Send) -> Send:
-        """Returns `send`, which also notices that the answer begins, or that its client is slow."""
+        """Returns `send`, which also notices that an answer is there, or that its client is slow."""
         if self._of.whole:
             return LongAnswer(send, self, self._hang_up).send
 
         async def send_and_notice(message: Message) -> None:
+            # Before it is sent: a client that takes nothing would hold the place for as long as it likes.
+            self.give_back()
             await send(message)
-            if message["type"] == "http.response.body":
-                self.give_back()
 
         return send_and_notice
 

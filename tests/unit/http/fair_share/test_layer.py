@@ -38,7 +38,9 @@ class App:
         await self.ends.wait()
 
 
-async def call(layer: FairShare, path: str, address: str = "192.0.2.1") -> list[Message]:
+async def call(
+    layer: FairShare, path: str, address: str = "192.0.2.1", *, send: Send | None = None
+) -> list[Message]:
     scope: Any = {
         "type": "http",
         "method": "GET",
@@ -49,13 +51,13 @@ async def call(layer: FairShare, path: str, address: str = "192.0.2.1") -> list[
     }
     sent: list[Message] = []
 
-    async def send(message: Message) -> None:
+    async def keep(message: Message) -> None:
         sent.append(message)
 
     async def receive() -> Any:
         await asyncio.Event().wait()
 
-    await layer(scope, receive, send)
+    await layer(scope, receive, send or keep)
     return sent
 
 
@@ -143,3 +145,22 @@ def test_every_class_has_places_and_its_places_have_connections() -> None:
     assert set(PLACES) == set(CallClass)
     assert all(CONNECTIONS[places.share] >= 1 for places in PLACES.values())
     assert Share.RECORDING not in {places.share for places in PLACES.values()}
+
+
+async def test_a_client_that_takes_nothing_holds_no_place() -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def never(message: Message) -> None:  # noqa: ARG001 - ASGI
+        await asyncio.Event().wait()
+
+    layer = FairShare(answer, lambda: False, places={CallClass.READS: Places(1, Share.READS)})
+    stuck = asyncio.create_task(call(layer, "/v1/orders", send=never))
+    await turns()
+
+    answered = await asyncio.wait_for(call(layer, "/v1/orders"), timeout=5)
+    stuck.cancel()
+    await asyncio.gather(stuck, return_exceptions=True)
+
+    assert [message["type"] for message in answered] == ["http.response.start", "http.response.body"]
