@@ -15,6 +15,7 @@ from groups.scripts import (
     CLOSE,
     CONFIGURE,
     CONFIRM,
+    FORGET,
     GIVE,
     INSTALL,
     LEAVE,
@@ -28,7 +29,7 @@ from groups.scripts import (
 
 pytestmark = pytest.mark.anyio
 
-SCRIPTS = [PLACE, LEAVE, CLOSE, CONFIRM, ORPHANS, INSTALL, LIST, TAKE, GIVE, CONFIGURE]
+SCRIPTS = [PLACE, LEAVE, CLOSE, CONFIRM, ORPHANS, INSTALL, LIST, TAKE, GIVE, CONFIGURE, FORGET]
 LANE = Lane("deal_1", 3)
 EPOCH = 7
 ITEMS = [PlaceItem("best", "", f"ord_{n}", f"{n:032x}", f"buyer-{n}", 1, "grp_1", "code") for n in range(3)]
@@ -41,6 +42,7 @@ CALLS: dict[str, Callable[[LaneStore], Awaitable[object]]] = {
     "orphans": lambda store: store.orphans(LANE, EPOCH, age_ms=1),
     "install": lambda store: store.install(LANE, EPOCH, {"epoch": EPOCH}, [0] * 5),
     "configure": lambda store: store.configure(LANE, EPOCH, status="active", ends_ms=0, added_units=1),
+    "forget": lambda store: store.forget(LANE, EPOCH, "ann", alias="erased_1", kept_units=0),
     "take": lambda store: store.take_units(LANE, EPOCH, "mov_1", 2),
     "give": lambda store: store.give_units(LANE, EPOCH, "mov_1", 2),
     "list": lambda store: store.list_groups(LANE, EPOCH, after=(1, "grp_1"), count=1, looks_max=1),
