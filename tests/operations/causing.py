@@ -24,6 +24,9 @@ HASTE = 30
 # What a rate needs to see two values that differ.
 RANGE_S_MIN = 4.0
 FOR_S_MIN = 0.5
+# What a trouble leaves behind, such as a lane that is being rebuilt, is over in seconds.
+ASKED_MAX = 100
+ASKED_EVERY_S = 0.1
 SCRAPE_EVERY = "500ms"
 FIRING_S_MAX = 60.0
 CALL_TIMEOUT_S = 20.0
@@ -79,18 +82,31 @@ class Stage:
     async def join(self, deal: str = "", *, verb: str = "join") -> httpx.Response:
         """The next buyer joins, with a key of their own."""
         self._joined += 1
-        token = self.buyers[self._joined % len(self.buyers)]
-        return await self.client.post(
-            f"/v1/deals/{deal or self.deal}/{verb}",
-            json={"payment_method": "pm_ok"},
-            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": f"stage-{self._joined:06d}"},
-        )
+        return await self._ask(self._joined, deal or self.deal, verb)
+
+    async def order(self, *, verb: str = "join") -> str:
+        """The next buyer's order. A buyer who is told to come back does so, with the same key."""
+        self._joined += 1
+        number = self._joined
+        for _ in range(ASKED_MAX):
+            answer = await self._ask(number, self.deal, verb)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(ASKED_EVERY_S)
+        assert answer.is_success, answer.text
+        return str(answer.json()["id"])
 
     async def orders(self, count: int, *, verb: str = "join") -> list[str]:
         """That many buyers join at once; answers their orders."""
-        answers = await asyncio.gather(*(self.join(verb=verb) for _ in range(count)))
-        assert {answer.status_code for answer in answers} == {httpx.codes.CREATED}, answers[0].text
-        return [answer.json()["id"] for answer in answers]
+        return await asyncio.gather(*(self.order(verb=verb) for _ in range(count)))
+
+    async def _ask(self, number: int, deal: str, verb: str) -> httpx.Response:
+        token = self.buyers[number % len(self.buyers)]
+        return await self.client.post(
+            f"/v1/deals/{deal}/{verb}",
+            json={"payment_method": "pm_ok"},
+            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": f"stage-{number:06d}"},
+        )
 
     @asynccontextmanager
     async def going_on(self, work: Callable[[], Any], *, every_s: float = 0.1) -> AsyncIterator[None]:
