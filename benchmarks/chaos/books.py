@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 LIVE_ENDS: Final = frozenset({"authorised", "captured", "partially_refunded", "refunded", "held"})
 """Statuses whose orders hold stock, a seat and a part of their buyer's limit."""
-DEAD_ENDS: Final = frozenset({"declined", "expired", "cancelled", "released", "payment_failed"})
 
 
 class DealKept(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from benchmarks.chaos.history import Call, History
     from benchmarks.chaos.seen import Read
 
-PAYABLE_ALWAYS: Final = frozenset({"pm_ok", "pm_slow", "pm_timeout", "pm_capture_timeout", "pm_void_timeout"})
-"""Methods whose authorisation and capture succeed, sooner or later."""
 DECLINED_METHOD: Final = "pm_declined"
 FAILING_METHOD: Final = "pm_capture_fails"
 SETTLING_WAIT_S: Final = 9.9

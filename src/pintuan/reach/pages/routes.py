@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pintuan.reach.pages.visitor import Visitor
 
 ASSET_LIFETIME_S: Final = 365 * 24 * 3600
-_CONTACT_FIELDS: Final = frozenset({"email", "phone"})
 
 
 @get("/g/{share_code:str}")
