@@ -8,12 +8,12 @@ made in, because a piece is what the client must take within a time. One that ta
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from litestar.types import Message, Send
+    from litestar.types import HTTPResponseBodyEvent, Message, Send
 
 PIECE_BYTES: Final = 64 * 1024
 ASIDE_AFTER_S: Final = 0.1
@@ -43,12 +43,14 @@ class LongAnswer:
     async def send(self, message: Message) -> None:
         """Sends what the application does, as fast as the client takes it."""
         if message["type"] != "http.response.body":
-            await self._send(message)
+            # Answers before it on the connection may still wait for the client, and this one behind them.
+            await self._send_piece(message)
+            await self._place.step_back()
             return
         body, has_more = message.get("body", b""), message.get("more_body", False)
         for start in range(0, max(len(body), 1), PIECE_BYTES):
             is_last = start + PIECE_BYTES >= len(body)
-            piece = {
+            piece: HTTPResponseBodyEvent = {
                 "type": "http.response.body",
                 "body": body[start : start + PIECE_BYTES],
                 "more_body": has_more or not is_last,
@@ -57,13 +59,13 @@ class LongAnswer:
             if piece["more_body"]:
                 await self._place.step_back()
 
-    async def _send_piece(self, piece: dict[str, Any]) -> None:
+    async def _send_piece(self, piece: Message) -> None:
         loop = asyncio.get_running_loop()
         # The server waits here until there is room for this piece, so that the one before was taken.
         aside = loop.call_later(ASIDE_AFTER_S, self._place.step_aside)
         end = loop.call_later(READ_GRACE_S + PIECE_BYTES / READ_BYTES_PER_S_MIN, self._hang_up)
         try:
-            await self._send(cast("Message", piece))
+            await self._send(piece)
         finally:
             aside.cancel()
             end.cancel()

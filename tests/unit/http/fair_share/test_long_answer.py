@@ -36,13 +36,14 @@ BODY = b"x" * (2 * PIECE_BYTES + 1)
 class Client:
     """Takes a piece when it is let, and knows when it was hung up on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits_for: str = "http.response.body") -> None:
+        self._waits_for = waits_for
         self.reads, self.hung_up, self.asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.taken: list[Message] = []
 
     async def send(self, message: Message) -> None:
         self.asked.set()
-        if message["type"] == "http.response.body":
+        if message["type"] == self._waits_for:
             await self.reads.wait()
         self.taken.append(message)
 
@@ -92,9 +93,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_clients_that_do_not_read_keep_nobody_from_exporting() -> None:
+@pytest.mark.parametrize("untaken", ["http.response.start", "http.response.body"])
+async def test_clients_that_do_not_read_keep_nobody_from_exporting(untaken: str) -> None:
+    """The start of an answer waits as well, where answers before it on the connection were not taken."""
     layer = FairShare(export, lambda: False)
-    slow = [Client() for _ in range(PLACE_COUNT + 1)]
+    slow = [Client(waits_for=untaken) for _ in range(PLACE_COUNT + 1)]
     exports = [begin(layer, client) for client in slow]
     await asyncio.gather(*(client.asked.wait() for client in slow))
 
@@ -122,11 +125,14 @@ async def test_an_answer_is_sent_in_pieces_that_a_client_must_take_one_by_one() 
     assert [message["more_body"] for message in bodies] == [True] * (len(bodies) - 1) + [False]
 
 
-async def test_a_client_that_takes_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("untaken", ["http.response.start", "http.response.body"])
+async def test_a_client_that_takes_nothing_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch, untaken: str
+) -> None:
     monkeypatch.setattr(long_answer, "READ_GRACE_S", 0.0)
     monkeypatch.setattr(long_answer, "READ_BYTES_PER_S_MIN", PIECE_BYTES * 100)
     layer = FairShare(export, lambda: False)
-    client = Client()
+    client = Client(waits_for=untaken)
     exporting = begin(layer, client)
     await client.hung_up.wait()
     await exporting
