@@ -151,15 +151,14 @@ class Broom:
 
 
 class SecondTries:
-    """Tries rows again that a sweep failed on; `works` says how, by the names of the sweeps."""
+    """Tries rows again that a sweep failed on; `works` says how, by the names of the sweeps.
+
+    Sweeps may be added to `works` until the first look.
+    """
 
     def __init__(self, pool: asyncpg.Pool, works: Mapping[str, Work]) -> None:
         self._pool = pool
-        self._works = dict(works)
-
-    def add(self, works: Mapping[str, Work]) -> None:
-        """Learns how rows of other sweeps are tried."""
-        self._works.update(works)
+        self._works = works
 
     async def forget_stale(self, limit: int) -> int:
         """Forgets up to `limit` noted rows of other sweeps that are well; returns how many."""

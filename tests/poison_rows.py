@@ -287,6 +287,35 @@ async def invited(world: World, count: int) -> list[Row]:
     return [Row(f"invitation-{n}", f"invitation-{n}") for n in range(count)]
 
 
+async def waiting_invites(world: World, count: int) -> list[Row]:
+    group, order = await world.rows.group(), await world.rows.order()
+    await world.rows.move(order, "authorised")
+    for n in range(count):
+        await world.pool.execute(
+            "INSERT INTO invites (code, group_id, inviter_id, channel, due_at, forget_at, awaits_order_id)"
+            " VALUES ($1, $2, 'ann', 'email', app_now() - $3 * interval '1 second',"
+            " app_now() + interval '1 day', $4)",
+            f"invitation-{n}",
+            group,
+            count - n,
+            order,
+        )
+    return [Row(f"invitation-{n}", f"invitation-{n}") for n in range(count)]
+
+
+async def known_addresses(world: World, count: int) -> list[Row]:
+    for n in range(count):
+        await world.pool.execute(
+            "WITH entry AS ("
+            " INSERT INTO activity (id, actor, actor_role, credential, action, object_ids, changes)"
+            " VALUES ($1, 'acme', 'merchant', 'token', 'pause_deal', '{}', '{}') RETURNING id)"
+            " INSERT INTO activity_addresses (activity_id, address, created_at)"
+            " SELECT id, '192.0.2.7', app_now() - interval '1 year' FROM entry",
+            f"act_{n}",
+        )
+    return [Row(f"act_{n}", f"act_{n}") for n in range(count)]
+
+
 async def unsubscribed(world: World, count: int) -> list[Row]:
     rows = []
     for n in range(count):

@@ -12,7 +12,7 @@ from tests.poison_world import ROTATED, Row, World
 
 async def try_again(world: World) -> None:
     """Tries what a sweep failed on, as a sweep of its own does."""
-    await world.jobs.setbacks.run()
+    await world.jobs.run("setbacks")
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ async def deliver_messages(world: World) -> None:
 
 
 async def deliver_webhooks(world: World) -> None:
-    await world.webhooks.deliveries.run()
-    await world.webhooks.finish()
+    await world.jobs.run("webhooks")
+    await world.webhook_courier.finish()
 
 
 TRIALS: dict[str, dict[str, Trial]] = {
@@ -54,7 +54,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.overdue_groups,
             "groups",
             "id",
-            lambda world: world.jobs.lifecycle.run(),
+            lambda world: world.jobs.run("lifecycle"),
             "SELECT status <> 'open' FROM groups WHERE id = $1",
         )
     },
@@ -63,7 +63,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.unpaid_orders,
             "orders",
             "id",
-            lambda world: world.jobs.expiry.run(),
+            lambda world: world.jobs.run("expiry"),
             "SELECT status = 'expired' FROM orders WHERE id = $1",
         )
     },
@@ -72,7 +72,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.seat_releases,
             "seat_releases",
             "order_id",
-            lambda world: world.jobs.seats.run(),
+            lambda world: world.jobs.run("seats"),
             "SELECT NOT EXISTS (SELECT FROM seat_releases WHERE order_id = $1)",
         )
     },
@@ -81,7 +81,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.orphans,
             "idempotency_keys",
             "order_id",
-            lambda world: world.jobs.orphans.run(),
+            lambda world: world.jobs.run("orphans"),
             "SELECT EXISTS (SELECT FROM idempotency_keys WHERE order_id = $1 AND abandoned)",
         )
     },
@@ -90,7 +90,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.uneven_deals,
             "stock_transfers",
             "deal_id",
-            lambda world: world.jobs.stock.run(),
+            lambda world: world.jobs.run("stock"),
             "SELECT stock_units > 10 FROM lanes WHERE deal_id = $1 AND lane_no = 0",
         )
     },
@@ -99,14 +99,16 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.old_keys,
             "idempotency_keys",
             "order_id",
-            lambda world: world.jobs.keys.run(),
+            lambda world: world.jobs.run("keys"),
             "SELECT NOT EXISTS (SELECT FROM idempotency_keys WHERE order_id = $1)",
         ),
+    },
+    "gateway event tidying": {
         "gateway events": Trial(
             rows.gateway_events,
             "gateway_events",
             "event_id",
-            lambda world: world.jobs.keys.run(),
+            lambda world: world.jobs.run("gateway event tidying"),
             "SELECT NOT EXISTS (SELECT FROM gateway_events WHERE event_id = $1)",
             tries_by_itself=True,
         ),
@@ -116,7 +118,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.due_payments,
             "orders",
             "id",
-            lambda world: world.jobs.drain_payments(),
+            lambda world: world.jobs.run("payments"),
             "SELECT status <> 'held' FROM orders WHERE id = $1",
             tries_by_itself=True,
             lease_over="UPDATE payment_operations SET due_at = app_now() WHERE ended_at IS NULL",
@@ -127,21 +129,21 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.ended_groups,
             "orders",
             "id",
-            lambda world: world.jobs.archive.run(),
+            lambda world: world.jobs.run("archive"),
             "SELECT NOT EXISTS (SELECT FROM orders WHERE id = $1)",
         ),
         "solo orders": Trial(
             rows.ended_solo_orders,
             "orders",
             "id",
-            lambda world: world.jobs.archive.run(),
+            lambda world: world.jobs.run("archive"),
             "SELECT NOT EXISTS (SELECT FROM orders WHERE id = $1)",
         ),
         "limits": Trial(
             rows.ended_deals,
             "deals",
             "id",
-            lambda world: world.jobs.archive.run(),
+            lambda world: world.jobs.run("archive"),
             "SELECT limits_forgotten_at IS NOT NULL FROM deals WHERE id = $1",
         ),
     },
@@ -162,7 +164,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.due_nudges,
             "nudges",
             "group_id",
-            lambda world: world.people.nudges.run(),
+            lambda world: world.jobs.run("nudges"),
             "SELECT NOT EXISTS (SELECT FROM nudges WHERE group_id = $1)",
         ),
     },
@@ -171,16 +173,25 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.erasures,
             "orders",
             "id",
-            lambda world: world.people.erasures.run(),
+            lambda world: world.jobs.run("erasures"),
             "SELECT starts_with(buyer_id, 'erased_') FROM orders WHERE id = $1",
         ),
     },
-    "tidying": {
+    "invites": {
+        "invites": Trial(
+            rows.waiting_invites,
+            "invites",
+            "code",
+            lambda world: world.jobs.run("invites"),
+            "SELECT awaits_order_id IS NULL FROM invites WHERE code = $1",
+        ),
+    },
+    "notification tidying": {
         "readable messages": Trial(
             rows.delivered_messages,
             "notifications",
             "id",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("notification tidying"),
             "SELECT sealed IS NULL FROM notifications WHERE id = $1",
             tries_by_itself=True,
         ),
@@ -188,15 +199,17 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.old_messages,
             "notifications",
             "id",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("notification tidying"),
             "SELECT NOT EXISTS (SELECT FROM notifications WHERE id = $1)",
             tries_by_itself=True,
         ),
+    },
+    "sign-in tidying": {
         "sessions": Trial(
             rows.sessions,
             "refresh_sessions",
             "id",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("sign-in tidying"),
             "SELECT NOT EXISTS (SELECT FROM refresh_sessions WHERE id = $1)",
             tries_by_itself=True,
         ),
@@ -204,7 +217,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.codes,
             "sign_in_codes",
             "contact_digest",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("sign-in tidying"),
             "SELECT NOT EXISTS (SELECT FROM sign_in_codes WHERE contact_digest::text = $1)",
             tries_by_itself=True,
         ),
@@ -212,7 +225,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.asked_codes,
             "asked_codes",
             "contact_digest",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("sign-in tidying"),
             "SELECT NOT EXISTS (SELECT FROM asked_codes WHERE contact_digest::text = $1)",
             tries_by_itself=True,
         ),
@@ -220,7 +233,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.known_clients,
             "known_clients",
             "contact_digest",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("sign-in tidying"),
             "SELECT NOT EXISTS (SELECT FROM known_clients WHERE contact_digest::text = $1)",
             tries_by_itself=True,
         ),
@@ -228,23 +241,37 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.windows,
             "limit_windows",
             "key_digest",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("sign-in tidying"),
             "SELECT NOT EXISTS (SELECT FROM limit_windows WHERE key_digest::text = $1)",
             tries_by_itself=True,
         ),
+    },
+    "invite tidying": {
         "recipients": Trial(
             rows.invited,
             "invites",
             "code",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("invite tidying"),
             "SELECT sealed IS NULL FROM invites WHERE code = $1",
             tries_by_itself=True,
         ),
+    },
+    "activity tidying": {
+        "addresses": Trial(
+            rows.known_addresses,
+            "activity_addresses",
+            "activity_id",
+            lambda world: world.jobs.run("activity tidying"),
+            "SELECT NOT EXISTS (SELECT FROM activity_addresses WHERE activity_id = $1)",
+            tries_by_itself=True,
+        ),
+    },
+    "consent tidying": {
         "unsubscribes": Trial(
             rows.unsubscribed,
             "unsubscribes",
             "recipient_digest",
-            lambda world: world.people.tidying.run(),
+            lambda world: world.jobs.run("consent tidying"),
             "SELECT NOT EXISTS (SELECT FROM unsubscribes WHERE recipient_digest::text = $1)",
             tries_by_itself=True,
         ),
@@ -273,7 +300,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.old_events,
             "webhook_events",
             "id",
-            lambda world: world.webhooks.tidying.run(),
+            lambda world: world.jobs.run("webhook tidying"),
             "SELECT NOT EXISTS (SELECT FROM webhook_events WHERE id = $1)",
             tries_by_itself=True,
         ),
@@ -281,7 +308,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.ended_secrets,
             "webhook_secrets",
             "endpoint_id",
-            lambda world: world.webhooks.tidying.run(),
+            lambda world: world.jobs.run("webhook tidying"),
             "SELECT NOT EXISTS (SELECT FROM webhook_secrets WHERE endpoint_id = $1)",
             tries_by_itself=True,
         ),
@@ -289,7 +316,7 @@ TRIALS: dict[str, dict[str, Trial]] = {
             rows.former_secrets,
             "webhook_secrets",
             "endpoint_id",
-            lambda world: world.webhooks.tidying.run(),
+            lambda world: world.jobs.run("webhook tidying"),
             f"SELECT kid = '{ROTATED.kid}' FROM webhook_secrets WHERE endpoint_id = $1",  # noqa: S608 - a key's own name
             tries_by_itself=True,
         ),

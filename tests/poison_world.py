@@ -6,27 +6,36 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, cast
 
 import asyncpg
 
 from groups.engine import GroupEngine
+from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.base.keyring import Keyring
-from pintuan.base.process import Resources
+from pintuan.base.outgoing.sending import Sender
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.postgres import open_pool
+from pintuan.buying.archive import jobs as archive
+from pintuan.buying.archive.service import Archivist
+from pintuan.money.gateway_events import jobs as gateway_events
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
+from pintuan.people.activity import jobs as activity
+from pintuan.people.consents import jobs as consents
+from pintuan.people.identity import jobs as identity
+from pintuan.people.notifications import jobs as notifications
 from pintuan.people.notifications.courier import Courier
 from pintuan.people.notifications.message import Message
+from pintuan.people.personal import jobs as personal
 from pintuan.people.personal.erasures import Eraser
+from pintuan.reach.invites import jobs as invites
+from pintuan.reach.nudges import jobs as nudges
 from pintuan.reach.nudges.service import Nudger
+from pintuan.selling.webhooks import jobs as webhooks
+from pintuan.selling.webhooks.courier import WebhookCourier
 from tests.market import Market
 from tests.receiver import HOST, Names, Receiver, receiving
 from tests.rows import Rows
-from workers.jobs import Jobs, Stores
-from workers.people import People
-from workers.webhooks import Webhooks
+from tests.working import market_jobs
 
 KEYRING = Keyring("a key that seals things in tests and nowhere else")
 FORMER = Keyring("the key before that one")
@@ -50,11 +59,10 @@ class World:
     redis_url: str
     rows: Rows
     market: Market
-    jobs: Jobs
-    people: People
-    webhooks: Webhooks
+    jobs: ProcessJobs
     receiver: Receiver
     courier: Courier
+    webhook_courier: WebhookCourier
 
 
 @dataclass(frozen=True)
@@ -76,40 +84,31 @@ async def opened_world(
         receiving() as receiver,
     ):
         await pool.execute("UPDATE schema_migrations SET applied_at = applied_at - interval '2 hours'")
-        jobs = Jobs(
-            Stores(
-                pool,
-                engine,
-                SandboxGateway(pool),
-                lambda _: None,
-                calls_in_flight_max=round_size,
-                archive_after_ms=DAY_MS,
-            )
-        )
         courier = Courier(pool, KEYRING, {"email": Taking()}, keeps_readable=False)
-        people = People(pool, ROTATED, courier, Nudger(pool, KEYRING, settings), Eraser(pool, engine))
+        hooks = WebhookCourier(
+            pool,
+            ROTATED,
+            Sender(Names([HOST]), allows_loopback=settings.env == "dev"),
+            share_base=settings.share_base,
+            now_s=time.time,
+        )
+        jobs = market_jobs(pool, engine, SandboxGateway(pool), calls_in_flight_max=round_size)
+        for noun in (
+            archive.Jobs(Archivist(pool, age_ms=DAY_MS)),
+            gateway_events.Jobs(pool),
+            notifications.Jobs(courier, jobs),
+            consents.Jobs(pool, ROTATED),
+            identity.Jobs(pool),
+            activity.Jobs(pool),
+            personal.Jobs(Eraser(pool, engine), jobs),
+            invites.Jobs(pool, jobs),
+            nudges.Jobs(Nudger(pool, KEYRING, settings), jobs),
+            webhooks.Jobs(hooks),
+        ):
+            jobs.add(noun)
         # A pass of a trial is one round.
         courier.on_ended = lambda: None
-        parts: Any = SimpleNamespace(
-            settings=settings,
-            pool=pool,
-            keyring=ROTATED,
-            resolver=Names([HOST]),
-            clock=SimpleNamespace(now_s=time.time),
-        )
-        hooks = Webhooks(cast("Resources", parts))
-        jobs.second_tries.add(people.second_tries() | hooks.second_tries())
-        yield World(
-            pool,
-            redis_url,
-            await Rows.open(pool),
-            Market(pool),
-            jobs,
-            people,
-            hooks,
-            receiver,
-            courier,
-        )
-        await hooks.close()
-        await people.close()
+        yield World(pool, redis_url, await Rows.open(pool), Market(pool), jobs, receiver, courier, hooks)
         await jobs.close()
+        await courier.close()
+        await hooks.close()

@@ -1,5 +1,6 @@
 """Worker processes: `python -m workers` runs one.
 
-Jobs are thin: each drains what Postgres says is due. `process` runs arq, `jobs` lists what it may be asked,
-`passes` keeps one kind of work from running twice at once in a process.
+A worker knows no noun. `process` opens the jobs that nouns declare (`pintuan.base.jobs`), `clock` begins
+them when their time has come, `turns` keeps those that one worker does for all from the others, and `rings`
+listens to doorbells by arq.
 """

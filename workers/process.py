@@ -1,4 +1,4 @@
-"""One worker process: what it does by its own clock, what doorbells ask for, and how it ends.
+"""One worker process: it does the jobs of all nouns by its own clock, and sooner when a doorbell rings.
 
 Nothing here ends because a store went away after the start: sweeps that meet an outage are repeated by the
 next ones, and the queue is only listened to (`rings`).
@@ -9,31 +9,23 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pintuan.base.stores.doorbells import Doorbell, open_queue
+from pintuan import nouns
+from pintuan.base.jobs.process_jobs import ProcessJobs, open_jobs
+from pintuan.base.stores.doorbells import open_queue
 from pintuan.bootstrap import open_resources
-from pintuan.money.payments.gateways import open_gateway, rules_of
-from pintuan.money.payments.traced import TracedGateway
-from pintuan.people.notifications.channels import notifiers_of
-from pintuan.people.notifications.courier import Courier
-from pintuan.people.personal.erasures import Eraser
-from pintuan.reach.nudges.service import Nudger
 from workers.clock import Clock, Sweep
-from workers.jobs import Jobs, Stores
-from workers.people import People
 from workers.rings import Rings
 from workers.turns import in_turns
-from workers.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from pintuan.base.process import Resources
     from pintuan.base.settings.settings import Settings
     from workers.clock import Job
 
 # Longer than a call to a gateway may take, shorter than a supervisor waits before it kills.
 STOP_WAIT_S: Final = 7
-DAY_MS: Final = 24 * 3_600_000
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -49,77 +41,28 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
     async with (
         open_resources(settings, application_name="pintuan-worker") as resources,
         open_queue(settings) as queue,
-        open_gateway(settings, resources.pool) as opened,
+        open_jobs(resources, nouns.jobs()) as jobs,
     ):
-        gateway = opened if resources.tracing is None else TracedGateway(opened, resources.tracing)
-        stores = Stores(
-            resources.pool,
-            resources.engine,
-            gateway,
-            resources.signals.tell,
-            calls_in_flight_max=rules_of(settings).calls_at_once_max,
-            archive_after_ms=settings.archive_after_days * DAY_MS or None,
-        )
-        jobs = Jobs(stores)
-        people = _people_of(resources)
-        webhooks = Webhooks(resources)
-        jobs.second_tries.add(people.second_tries() | webhooks.second_tries())
-        try:
-            clock = Clock(in_turns(resources.pool, sweeps_of(jobs, people, webhooks)))
-            rings = Rings(queue, answers_of(jobs, people, webhooks), resources.tracing)
-            working()
-            await _work(clock, rings, jobs)
-        finally:
-            await jobs.close()
-            await people.close()
-            await webhooks.close()
+        clock = Clock(in_turns(resources.pool, sweeps_of(jobs)))
+        rings = Rings(queue, answers_of(jobs), resources.tracing)
+        working()
+        await _work(clock, rings, jobs)
 
 
-def _people_of(resources: Resources) -> People:
-    settings = resources.settings
-    notifiers = notifiers_of(settings, resources.resolver, now_s=resources.clock.now_s)
-    courier = Courier(resources.pool, resources.keyring, notifiers, keeps_readable=settings.env == "dev")
-    nudger = Nudger(resources.pool, resources.keyring, settings)
-    eraser = Eraser(resources.pool, resources.engine)
-    return People(resources.pool, resources.keyring, courier, nudger, eraser)
-
-
-def answers_of(jobs: Jobs, people: People, webhooks: Webhooks) -> dict[Doorbell, Job]:
+def answers_of(jobs: ProcessJobs) -> dict[str, Job]:
     """What doorbells ask for."""
-    return {
-        "payments": jobs.drain_payments,
-        "lifecycle": jobs.lifecycle.run,
-        "seats": jobs.seats.run,
-        "notifications": people.notifications.run,
-        "webhooks": webhooks.deliveries.run,
-    }
+    return {job.name: partial(jobs.run, job.name) for job in jobs.declared if job.has_doorbell}
 
 
-def sweeps_of(jobs: Jobs, people: People, webhooks: Webhooks) -> list[Sweep]:
+def sweeps_of(jobs: ProcessJobs) -> list[Sweep]:
     """What is done without being asked for."""
     return [
-        Sweep("payments", jobs.drain_payments, every_s=1),
-        Sweep("lifecycle", jobs.lifecycle.run, every_s=1),
-        Sweep("expiry", jobs.expiry.run, every_s=1),
-        Sweep("seats", jobs.seats.run, every_s=1),
-        Sweep("stock", jobs.stock.run, every_s=1, one_for_all=True),
-        Sweep("setbacks", jobs.setbacks.run, every_s=1),
-        Sweep("nudges", people.nudges.run, every_s=1),
-        Sweep("notifications", people.notifications.run, every_s=1),
-        Sweep("webhooks", webhooks.deliveries.run, every_s=1),
-        Sweep("erasures", people.erasures.run, every_s=1),
-        Sweep("orphans", jobs.orphans.run, every_s=5, one_for_all=True),
-        Sweep("samples", jobs.sample_payments, every_s=5),
-        Sweep("webhook samples", webhooks.sample, every_s=5),
-        Sweep("archive", jobs.archive.run, every_s=20, one_for_all=True),
-        # Each minute, because a pass is bounded, and to forget a busy hour takes more than one.
-        Sweep("keys", jobs.keys.run, every_s=60, one_for_all=True),
-        Sweep("tidying", people.tidying.run, every_s=60, one_for_all=True),
-        Sweep("webhook tidying", webhooks.tidying.run, every_s=60, one_for_all=True),
+        Sweep(job.name, partial(jobs.run, job.name), every_s=job.every_s, one_for_all=job.one_for_all)
+        for job in jobs.declared
     ]
 
 
-async def _work(clock: Clock, rings: Rings, jobs: Jobs) -> None:
+async def _work(clock: Clock, rings: Rings, jobs: ProcessJobs) -> None:
     """Sweeps and answers rings until a stop signal, then lets what has begun come to its end."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -22,7 +22,7 @@ from arq.worker import Function, Worker, func
 from redis.exceptions import RedisError
 
 from pintuan.base.jobs.failures import report_failure
-from pintuan.base.stores.doorbells import QUEUE_NAME, Doorbell, answer, deserialize_job, serialize_job
+from pintuan.base.stores.doorbells import QUEUE_NAME, answer, deserialize_job, serialize_job
 from pintuan.base.telemetry.metrics import JOB_FAILURES, QUEUE_AWAY, QUEUE_LAG, QUEUE_OUTAGES
 from pintuan.running.supervisor.backoff import DELAY_S_MAX, DELAY_S_MIN, jittered
 
@@ -48,9 +48,7 @@ _logger = structlog.get_logger("pintuan.workers")
 class Rings:
     """What one process does for whoever rings; make it in a running event loop."""
 
-    def __init__(
-        self, queue: ArqRedis, answers: Mapping[Doorbell, Job], tracing: Tracing | None = None
-    ) -> None:
+    def __init__(self, queue: ArqRedis, answers: Mapping[str, Job], tracing: Tracing | None = None) -> None:
         # arq reports every start and end of every job, several times a second.
         logging.getLogger("arq.worker").setLevel(logging.WARNING)
         self._queue = queue
@@ -89,7 +87,7 @@ class Rings:
             await asyncio.sleep(self._next_delay_s())
 
     async def ring(
-        self, doorbell: Doorbell, rung_at_us: int | None = None, traces: Sequence[str] = (), **_later: object
+        self, doorbell: str, rung_at_us: int | None = None, traces: Sequence[str] = (), **_later: object
     ) -> None:
         """Answers one ring: raises the doorbell's generation, then begins the work in the background.
 
@@ -105,7 +103,7 @@ class Rings:
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
-    async def _do(self, doorbell: Doorbell, traces: Sequence[str]) -> None:
+    async def _do(self, doorbell: str, traces: Sequence[str]) -> None:
         try:
             with nullcontext() if self._tracing is None else self._tracing.job(doorbell, traces):
                 await self._answers[doorbell]()
@@ -129,7 +127,7 @@ class Rings:
             timezone=UTC,
         )
 
-    def _function(self, doorbell: Doorbell) -> Function:
+    def _function(self, doorbell: str) -> Function:
         async def answered(ctx: dict[Any, Any], *_arguments: Any, **options: Any) -> None:  # noqa: ARG001
             try:
                 await self.ring(doorbell, **options)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from groups.engine import GroupEngine, open_engine
 from groups.lane_store import RateLimits
 from groups.listeners import Listeners, Untraced
+from pintuan import nouns
 from pintuan.base.auth.tokens import TokenVerifier
 from pintuan.base.auth.verifier import Verifier
 from pintuan.base.clock import ServerClock, open_clock
@@ -71,7 +72,9 @@ async def open_resources(
         )
         redis = await stack.enter_async_context(open_redis(settings))
         carrier = None if tracing is None else tracing.carrier
-        doorbells = await stack.enter_async_context(open_doorbells(settings, carrier=carrier))
+        doorbells = await stack.enter_async_context(
+            open_doorbells(settings, nouns.doorbells(), carrier=carrier)
+        )
         signals = await stack.enter_async_context(open_signals(settings))
         listeners = _listeners(doorbells, signals, tracing)
         engine = await stack.enter_async_context(_open_engine(settings, pools, listeners))

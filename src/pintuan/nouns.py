@@ -11,12 +11,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from litestar import Router
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from litestar.types import ControllerRouterHandler
+
+    from pintuan.base.jobs.job import NounJobs
 
 # In the order in which they stand on each other: a noun imports from those above it alone.
 NOUNS: Final = (
@@ -50,11 +50,14 @@ NOUNS: Final = (
     "reach.pages",
 )
 # The parts that are registered: a file of this name, and what it must define.
-PARTS: Final = {"routes": "HANDLERS"}
+PARTS: Final = {"jobs": "Jobs", "routes": "HANDLERS"}
 
 
 def handlers() -> list[ControllerRouterHandler]:
     """Returns what the API answers, noun by noun."""
+    # A process that answers nobody has no use for the framework.
+    from litestar import Router
+
     found = [handler for _, module in _parts("routes") for handler in module.HANDLERS]
     routers = [handler for handler in found if isinstance(handler, Router)]
     # A path may not be registered from two routers, and some nouns answer on the same paths.
@@ -65,6 +68,16 @@ def handlers() -> list[ControllerRouterHandler]:
 def dev_handlers() -> list[ControllerRouterHandler]:
     """Returns the pages for developers, which no other environment has."""
     return [handler for _, module in _parts("routes") for handler in getattr(module, "DEV_HANDLERS", ())]
+
+
+def jobs() -> list[type[NounJobs]]:
+    """Returns what workers do for each noun without being called."""
+    return [module.Jobs for _, module in _parts("jobs")]
+
+
+def doorbells() -> list[str]:
+    """Returns the names of the jobs that may be rung for."""
+    return [job.name for noun in jobs() for job in noun.declared if job.has_doorbell]
 
 
 def _parts(name: str) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+from pintuan import nouns
+from pintuan.base.jobs.job import NounJobs
 from pintuan.nouns import NOUNS, PARTS
 
 SOURCES = Path(__file__).parents[2] / "src" / "pintuan"
@@ -62,6 +65,27 @@ def test_every_part_defines_what_is_registered(noun: str) -> None:
         if (SOURCES / noun.replace(".", "/") / f"{part}.py").exists():
             module = import_module(f"pintuan.{noun}.{part}")
             assert hasattr(module, defined), f"{part}.py of {noun} must define {defined}"
+
+
+def test_every_job_has_a_name_of_its_own_and_is_opened_by_its_noun() -> None:
+    jobs = nouns.jobs()
+    names = [job.name for noun in jobs for job in noun.declared]
+
+    assert sorted(set(names)) == sorted(names)
+    for noun in jobs:
+        assert issubclass(noun, NounJobs), f"{noun.__module__}.Jobs must be a NounJobs"
+        assert noun.declared, f"{noun.__module__}.Jobs has no method marked with `job`"
+        assert "open" in vars(noun), f"{noun.__module__}.Jobs must say how it is opened"
+
+
+def test_every_doorbell_that_is_rung_is_the_name_of_a_job_that_has_one() -> None:
+    sources = [*SOURCES.rglob("*.py")]
+    rung = {name for source in sources for name in re.findall(r"\.ring\((.*?)\)", source.read_text())}
+
+    assert rung, "services ring for work they made"
+    assert rung <= {f'"{name}"' for name in nouns.doorbells()}, (
+        "ring for a job that has a doorbell, by its name"
+    )
 
 
 @pytest.mark.parametrize("noun", NOUNS)

@@ -12,6 +12,7 @@ import pytest
 
 from groups.engine import HOLD_MS, GroupEngine
 from groups.lifecycle import CLOSING_GRACE_MS, PAYMENTS_LOOK_MAX_MS, UNTRIED_WATCH_MS
+from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.money.payments.gateway import GatewayTimeout, GatewayUnavailable
 from pintuan.money.payments.operations import PaymentExecutor
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
@@ -19,7 +20,7 @@ from tests.auditing import audited
 from tests.integration.money.payments.watching import WatchedGateway
 from tests.market import Market
 from tests.waiting import until
-from workers.jobs import Jobs, Stores
+from tests.working import market_jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +43,8 @@ def gateway(pool: asyncpg.Pool) -> WatchedGateway:
 
 
 @pytest.fixture
-def jobs(pool: asyncpg.Pool, engine: GroupEngine, gateway: WatchedGateway) -> Jobs:
-    return Jobs(Stores(pool, engine, gateway, lambda _: None))
+def jobs(pool: asyncpg.Pool, engine: GroupEngine, gateway: WatchedGateway) -> ProcessJobs:
+    return market_jobs(pool, engine, gateway)
 
 
 async def pass_time(market: Market, ms: int) -> None:
@@ -65,7 +66,7 @@ async def join(engine: GroupEngine, market: Market, deal: str, count: int) -> li
 
 
 async def test_workers_that_return_after_ten_minutes_expire_nothing_and_settle_everything(
-    engine: GroupEngine, market: Market, jobs: Jobs, redis_url: str
+    engine: GroupEngine, market: Market, jobs: ProcessJobs, redis_url: str
 ) -> None:
     short = await market.deal(ttl_s=300, min_headcount=2, max_headcount=4)
     long = await market.deal(ttl_s=LIFETIME_S, min_headcount=2, max_headcount=4)
@@ -76,11 +77,11 @@ async def test_workers_that_return_after_ten_minutes_expire_nothing_and_settle_e
     await pass_time(market, TEN_MINUTES_MS)
 
     # The worst order: what ends orders looks first.
-    await jobs.expiry.run()
-    await jobs.lifecycle.run()
+    await jobs.run("expiry")
+    await jobs.run("lifecycle")
     assert (await statuses(market)) == {"held": 25}
     for _ in range(TRIES):
-        await asyncio.gather(jobs.expiry.run(), jobs.lifecycle.run(), jobs.drain_payments())
+        await asyncio.gather(jobs.run("expiry"), jobs.run("lifecycle"), jobs.run("payments"))
         # So that no look is waited for.
         await market.pool.execute(
             "UPDATE group_progress SET check_at = app_now() WHERE group_id IN (SELECT group_id FROM"
@@ -92,30 +93,30 @@ async def test_workers_that_return_after_ten_minutes_expire_nothing_and_settle_e
     # Three groups of the short deal, two full ones of the long deal, and the purchases without a group.
     assert await statuses(market) == {"captured": 22, "authorised": 3}
     assert sorted(row["deal_id"] for row in ended) == sorted([short] * 3 + [long] * 2)
-    await jobs.seats.run()
+    await jobs.run("seats")
     await jobs.close()
     report = await audited(market.pool, redis_url)
     assert [check.name for check in report.checks if check.offenders] == []
 
 
 async def test_a_hold_counts_from_the_first_attempt(
-    engine: GroupEngine, market: Market, jobs: Jobs, gateway: WatchedGateway
+    engine: GroupEngine, market: Market, jobs: ProcessJobs, gateway: WatchedGateway
 ) -> None:
     (order,) = await join(engine, market, await market.deal(ttl_s=LIFETIME_S), 1)
     await pass_time(market, TEN_MINUTES_MS)
     gateway.broken[order] = GatewayTimeout("lost")
     gateway.blocked[order] = asyncio.Event()
-    drain = asyncio.create_task(jobs.drain_payments())
+    drain = asyncio.create_task(jobs.run("payments"))
     await gateway.arrived[order].wait()
 
-    await jobs.expiry.run()
+    await jobs.run("expiry")
     assert await statuses(market) == {"held": 1}
     await pass_time(market, HOLD_MS - 5_000)
     await market.pool.execute("UPDATE payment_operations SET due_at = app_now() + interval '1 minute'")
-    await jobs.expiry.run()
+    await jobs.run("expiry")
     assert await statuses(market) == {"held": 1}
     await pass_time(market, 5_000)
-    await jobs.expiry.run()
+    await jobs.run("expiry")
     assert await statuses(market) == {"expired": 1}
 
     gateway.blocked[order].set()
@@ -125,7 +126,7 @@ async def test_a_hold_counts_from_the_first_attempt(
 
 @pytest.mark.parametrize("state", ["in_flight", "unknown", "due"])
 async def test_an_attempt_that_is_due_is_made_before_the_order_expires(
-    engine: GroupEngine, market: Market, jobs: Jobs, state: str
+    engine: GroupEngine, market: Market, jobs: ProcessJobs, state: str
 ) -> None:
     (order,) = await join(engine, market, await market.deal(ttl_s=LIFETIME_S), 1)
     await market.pool.execute(
@@ -133,15 +134,15 @@ async def test_an_attempt_that_is_due_is_made_before_the_order_expires(
     )
     await pass_time(market, TEN_MINUTES_MS)
 
-    await jobs.expiry.run()
-    await jobs.drain_payments()
+    await jobs.run("expiry")
+    await jobs.run("payments")
     await jobs.close()
 
     assert (await market.order(order))["status"] == "authorised"
 
 
 async def test_an_order_whose_payment_was_given_up_expires(
-    engine: GroupEngine, market: Market, jobs: Jobs
+    engine: GroupEngine, market: Market, jobs: ProcessJobs
 ) -> None:
     await join(engine, market, await market.deal(ttl_s=LIFETIME_S), 1)
     await market.pool.execute(
@@ -149,13 +150,13 @@ async def test_an_order_whose_payment_was_given_up_expires(
         " ended_at = app_now(), escalated_at = app_now()"
     )
     await pass_time(market, HOLD_MS)
-    await jobs.expiry.run()
+    await jobs.run("expiry")
     await jobs.close()
     assert await statuses(market) == {"expired": 1}
 
 
 async def test_orders_that_wait_for_their_attempt_hold_up_no_others_that_are_over(
-    engine: GroupEngine, market: Market, jobs: Jobs
+    engine: GroupEngine, market: Market, jobs: ProcessJobs
 ) -> None:
     *waiting, over = await join(engine, market, await market.deal(ttl_s=LIFETIME_S), 8)
     await pass_time(market, TEN_MINUTES_MS)
@@ -170,7 +171,7 @@ async def test_orders_that_wait_for_their_attempt_hold_up_no_others_that_are_ove
 
 
 async def test_seats_that_were_never_tried_are_tried_before_their_group_settles(
-    engine: GroupEngine, market: Market, jobs: Jobs, gateway: WatchedGateway
+    engine: GroupEngine, market: Market, jobs: ProcessJobs, gateway: WatchedGateway
 ) -> None:
     deal = await market.deal(min_headcount=1, ladder=((1, 900),), ttl_s=LIFETIME_S)
     quick, slow = await join(engine, market, deal, 2)
@@ -183,7 +184,7 @@ async def test_seats_that_were_never_tried_are_tried_before_their_group_settles(
     await pass_time(market, TEN_MINUTES_MS)
     await engine.advance_due_groups(1)
     assert (await market.group(group))["status"] == "closing", "nobody has tried a payment"
-    drain = asyncio.create_task(jobs.drain_payments())
+    drain = asyncio.create_task(jobs.run("payments"))
     await gateway.arrived[slow].wait()
     await look(market, jobs, group)
     assert (await market.group(group))["status"] == "closing"
@@ -232,7 +233,7 @@ async def test_without_a_gateway_a_group_settles_after_workers_watched_it_for_fi
 
 
 async def test_through_an_outage_of_the_gateway_orders_wait_and_are_paid_afterwards(
-    engine: GroupEngine, market: Market, pool: asyncpg.Pool, gateway: WatchedGateway, jobs: Jobs
+    engine: GroupEngine, market: Market, pool: asyncpg.Pool, gateway: WatchedGateway, jobs: ProcessJobs
 ) -> None:
     orders = await join(engine, market, await market.deal(ttl_s=LIFETIME_S), 9)
     gateway.broken = {order: GatewayUnavailable("down") for order in orders}
@@ -242,16 +243,16 @@ async def test_through_an_outage_of_the_gateway_orders_wait_and_are_paid_afterwa
     assert tried < len(orders), "the circuit opened first"
     await pass_time(market, TEN_MINUTES_MS)
 
-    await jobs.expiry.run()
+    await jobs.run("expiry")
     assert await statuses(market) == {"held": len(orders)}
     gateway.broken.clear()
-    await jobs.drain_payments()
+    await jobs.run("payments")
     await jobs.close()
 
     assert await statuses(market) == {"authorised": len(orders)}
 
 
-async def look(market: Market, jobs: Jobs, group: str) -> None:
+async def look(market: Market, jobs: ProcessJobs, group: str) -> None:
     """Lets the lifecycle look at a group now."""
     await market.pool.execute("UPDATE group_progress SET check_at = app_now() WHERE group_id = $1", group)
-    await jobs.lifecycle.run()
+    await jobs.run("lifecycle")

@@ -7,16 +7,15 @@ takes, all but the youngest of which fail whatever is done with them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from unittest.mock import Mock
 
 import pytest
 
 from groups.engine import GroupEngine
+from pintuan import nouns
 from tests.poison import heal, make_second_tries_due, noted, poison
 from tests.poison_trials import TRIALS
 from tests.poison_world import World, opened_world
 from tests.waiting import until
-from workers.process import sweeps_of
 
 pytestmark = pytest.mark.anyio
 
@@ -25,18 +24,22 @@ POISONED = 3 * ROUND + 1
 # A round of poisoned rows is noted in each pass, and one pass more is left for the good row.
 PASSES_MAX = POISONED // ROUND + 2
 LIMITS = (
-    "workers.jobs.GROUPS_PER_ROUND",
-    "workers.jobs.ORDERS_PER_ROUND",
-    "workers.jobs.SEATS_PER_ROUND",
-    "workers.jobs.KEYS_PER_ROUND",
-    "workers.jobs.ARCHIVED_PER_ROUND",
-    "workers.people.NUDGES_PER_ROUND",
-    "workers.people.ROWS_PER_ROUND",
-    "workers.people.ERASURES_PER_ROUND",
-    "workers.people.UNSUBSCRIBES_PER_ROUND",
-    "workers.webhooks.EVENTS_PER_ROUND",
-    "workers.webhooks.ROWS_PER_ROUND",
-    "workers.webhooks.SECRETS_PER_ROUND",
+    "pintuan.people.activity.jobs.ADDRESSES_PER_ROUND",
+    "pintuan.people.consents.jobs.UNSUBSCRIBES_PER_ROUND",
+    "pintuan.people.identity.jobs.ROWS_PER_ROUND",
+    "pintuan.people.notifications.jobs.MESSAGES_PER_ROUND",
+    "pintuan.people.personal.jobs.ERASURES_PER_ROUND",
+    "pintuan.buying.archive.jobs.ARCHIVED_PER_ROUND",
+    "pintuan.buying.groups.jobs.GROUPS_PER_ROUND",
+    "pintuan.buying.groups.jobs.KEYS_PER_ROUND",
+    "pintuan.buying.groups.jobs.ORDERS_PER_ROUND",
+    "pintuan.buying.groups.jobs.SEATS_PER_ROUND",
+    "pintuan.money.gateway_events.jobs.EVENTS_PER_ROUND",
+    "pintuan.selling.webhooks.jobs.EVENTS_PER_ROUND",
+    "pintuan.selling.webhooks.jobs.ROWS_PER_ROUND",
+    "pintuan.selling.webhooks.jobs.SECRETS_PER_ROUND",
+    "pintuan.reach.invites.jobs.INVITES_PER_ROUND",
+    "pintuan.reach.nudges.jobs.NUDGES_PER_ROUND",
     "pintuan.buying.archive.service.GROUPS_PER_BATCH",
     "pintuan.buying.archive.service.DEALS_PER_BATCH",
     "pintuan.people.notifications.courier.UNASKED_PER_CHANNEL_MAX",
@@ -44,7 +47,7 @@ LIMITS = (
     "groups.stock.DEALS_PER_PAGE",
 )
 # Sweeps that handle no rows of their own.
-WITHOUT_ROWS = {"samples", "setbacks", "webhook samples"}
+WITHOUT_ROWS = {"samples", "setback samples", "setbacks", "webhook samples"}
 KINDS = [(sweep, kind) for sweep, trials in TRIALS.items() for kind in trials]
 
 
@@ -65,7 +68,7 @@ async def world(
 
 
 async def test_every_sweep_there_is_has_a_trial() -> None:
-    sweeps = {sweep.name for sweep in sweeps_of(Mock(), Mock(), Mock())}
+    sweeps = {job.name for noun in nouns.jobs() for job in noun.declared}
     assert sweeps == TRIALS.keys() | WITHOUT_ROWS
 
 

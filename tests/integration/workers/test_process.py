@@ -21,6 +21,8 @@ from tests.waiting import WAIT_S_MAX, until
 
 pytestmark = pytest.mark.anyio
 
+DOORBELLS = ["payments"]
+
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
@@ -67,7 +69,7 @@ async def test_a_group_at_its_deadline_settles_and_its_members_are_charged(
     for _ in range(3):
         await rows.order(group=group)
 
-    async with worker(settings), open_doorbells(settings) as doorbells:
+    async with worker(settings), open_doorbells(settings, DOORBELLS) as doorbells:
         doorbells.ring("payments")
         await until(lambda: _headcount_is(pool, group, 3))
         await pool.execute(

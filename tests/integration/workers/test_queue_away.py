@@ -26,6 +26,8 @@ from workers.process import run
 
 pytestmark = pytest.mark.anyio
 
+DOORBELLS = ["payments"]
+
 AWAY, BACK = "queue away; the sweeps find the work", "queue answers again"
 ATTEMPTS = 3
 
@@ -71,7 +73,7 @@ async def is_captured(rows: Rows, order: str) -> bool:
 async def is_answered(settings: Settings) -> bool:
     """Rings, and says whether somebody has answered since the queue was made."""
     async with open_queue(settings) as queue:
-        if not await Doorbells(queue).send("payments"):
+        if not await Doorbells(queue, DOORBELLS).send("payments"):
             return False
     async with Redis.from_url(str(settings.queue_redis_url)) as client:
         try:
@@ -100,7 +102,7 @@ async def test_whatever_the_queue_does_a_worker_goes_on_and_listens_again(
             if not trouble.answers:
                 await until(lambda: holds(sample("away") == 1))
             async with open_queue(settings) as queue:
-                assert await Doorbells(queue).send("payments") == trouble.takes
+                assert await Doorbells(queue, DOORBELLS).send("payments") == trouble.takes
             for _ in range(2):
                 order = await rows.order()
                 await until(lambda order=order: is_captured(rows, order))  # type: ignore[misc]
@@ -142,7 +144,7 @@ async def test_who_stops_listening_to_a_hung_queue_leaves_nothing_behind(
         listening = asyncio.create_task(
             rings.Rings(queue, {"payments": hang_while_the_ring_is_being_ended}).listen()
         )
-        assert await Doorbells(queue).send("payments")
+        assert await Doorbells(queue, DOORBELLS).send("payments")
         await rung.wait()
         # The ending of the ring has been sent once the worker had its turn.
         await asyncio.sleep(0)

@@ -17,6 +17,8 @@ from workers.rings import Rings
 
 pytestmark = pytest.mark.anyio
 
+DOORBELLS = ["payments"]
+
 HOUR_S = 3_600
 
 
@@ -83,7 +85,7 @@ async def test_a_worker_killed_in_a_job_leaves_nothing_in_the_queue_to_be_looked
 ) -> None:
     work.let_go.clear()
     listening = asyncio.create_task(rings.listen())
-    assert await Doorbells(queue).send("payments")
+    assert await Doorbells(queue, DOORBELLS).send("payments")
     await until(lambda: _is_at_work(rings))
     await until(lambda: _is_empty(queue))
 
@@ -98,7 +100,7 @@ async def test_a_worker_killed_in_a_job_leaves_nothing_in_the_queue_to_be_looked
 async def test_a_ring_whose_worker_was_killed_before_the_work_began_is_answered_by_another(
     queue: ArqRedis, rings: Rings, work: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await Doorbells(queue).send("payments")
+    assert await Doorbells(queue, DOORBELLS).send("payments")
     (job,) = await queue.zrange(QUEUE_NAME, 0, -1)
     # What arq notes when a worker takes a job; it died, and its claim has run out.
     await queue.incr(retry_key_prefix + job.decode())

@@ -1,1 +1,1 @@
-"""Jobs."""
+"""Work in the background: how nouns declare it (`job`), and how a process does it (`process_jobs`)."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from pintuan.base.jobs.failures import report_failure
 from pintuan.base.telemetry.metrics import note_sweep

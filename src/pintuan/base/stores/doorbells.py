@@ -1,5 +1,7 @@
 """Doorbells: queue messages that tell the workers to look in Postgres, and nothing more.
 
+A doorbell is the name of the job that answers it.
+
 A lost ring costs little, because sweeps look every second anyway; so ringing never fails its caller and never
 makes it wait. Of each doorbell at most one job waits in the queue. arq refuses a second job of the same id
 until the first has ended, so an id fixed for ever would drop a ring that comes while the job is already past
@@ -10,10 +12,10 @@ for earlier is seen by that look, and a ring that comes later makes a new job.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
@@ -27,13 +29,6 @@ from pintuan.base.telemetry.metrics import DOORBELL_FAILURES
 
 if TYPE_CHECKING:
     from pintuan.base.settings.settings import Settings
-
-Doorbell: TypeAlias = Literal["payments", "lifecycle", "seats", "notifications", "webhooks"]
-DOORBELLS: Final[tuple[Doorbell, ...]] = get_args(Doorbell)
-
-for _doorbell in DOORBELLS:
-    # There from the start, so that a graph says 0 as long as none failed.
-    DOORBELL_FAILURES.labels(_doorbell)
 
 QUEUE_NAME: Final = "pintuan:queue"
 # Workers look at the queue every 50 ms, so ringing more often gains little.
@@ -124,20 +119,35 @@ async def check_queue(settings: Settings) -> None:
 class Doorbells:
     """Rings from one process. Rings of one doorbell that come while it is being rung are merged into one.
 
-    `carrier` names the trace of whoever rings, so that what is done for them can be told from other work.
+    `names` are all doorbells there are. `carrier` names the trace of whoever rings, so that what is done for
+    them can be told from other work.
     """
 
-    def __init__(self, queue: ArqRedis, *, carrier: Callable[[], str | None] | None = None) -> None:
+    def __init__(
+        self, queue: ArqRedis, names: Iterable[str], *, carrier: Callable[[], str | None] | None = None
+    ) -> None:
         self._queue = queue
-        self._rung = {doorbell: asyncio.Event() for doorbell in DOORBELLS}
+        self._rung = {doorbell: asyncio.Event() for doorbell in names}
         self._carrier = carrier
-        self._carried: dict[Doorbell, list[str]] = {doorbell: [] for doorbell in DOORBELLS}
+        self._carried: dict[str, list[str]] = {doorbell: [] for doorbell in self._rung}
         # The generation of the job put into the queue last, and until when it is trusted to wait there.
-        self._waiting: dict[Doorbell, tuple[bytes, float]] = {}
+        self._waiting: dict[str, tuple[bytes, float]] = {}
         self._failing = False
+        for doorbell in self._rung:
+            # There from the start, so that a graph says 0 as long as none failed.
+            DOORBELL_FAILURES.labels(doorbell)
 
-    def ring(self, doorbell: Doorbell) -> None:
-        """Asks for a look at what is due; returns at once and never raises."""
+    @property
+    def names(self) -> list[str]:
+        """The doorbells there are."""
+        return list(self._rung)
+
+    def ring(self, doorbell: str) -> None:
+        """Asks for a look at what is due; returns at once, whatever the queue does.
+
+        Raises:
+            KeyError: no job is named so.
+        """
         self._rung[doorbell].set()
         if self._carrier is None or len(self._carried[doorbell]) >= CARRIED_MAX:
             return
@@ -145,7 +155,7 @@ class Doorbells:
         if trace is not None:
             self._carried[doorbell].append(trace)
 
-    async def carry(self, doorbell: Doorbell) -> None:
+    async def carry(self, doorbell: str) -> None:
         """Carries the rings of one doorbell to the queue until it is cancelled."""
         rung = self._rung[doorbell]
         while True:
@@ -154,7 +164,7 @@ class Doorbells:
             await self.send(doorbell)
             await asyncio.sleep(RING_GAP_S)
 
-    async def send(self, doorbell: Doorbell) -> bool:
+    async def send(self, doorbell: str) -> bool:
         """Sees to it that a job waits in the queue; returns whether the queue answered. It does not raise."""
         try:
             async with self._queue.pipeline(transaction=False) as pipeline:
@@ -183,7 +193,7 @@ class Doorbells:
         self._failing = False
         return True
 
-    def _is_waiting(self, doorbell: Doorbell, generation: bytes) -> bool:
+    def _is_waiting(self, doorbell: str, generation: bytes) -> bool:
         """Whether a job of this generation was put into the queue just now, and none has answered since."""
         waiting = self._waiting.get(doorbell)
         if waiting is None or self._carried[doorbell]:
@@ -191,7 +201,7 @@ class Doorbells:
         return waiting[0] == generation and asyncio.get_running_loop().time() < waiting[1]
 
 
-async def answer(queue: ArqRedis, doorbell: Doorbell) -> int:
+async def answer(queue: ArqRedis, doorbell: str) -> int:
     """Raises the doorbell's generation; a job does this first, before it looks at Postgres.
 
     Returns the queue's time in Unix microseconds. Rings are dated by it too, as machines' clocks differ.
@@ -208,21 +218,21 @@ async def answer(queue: ArqRedis, doorbell: Doorbell) -> int:
 
 @asynccontextmanager
 async def open_doorbells(
-    settings: Settings, *, carrier: Callable[[], str | None] | None = None
+    settings: Settings, names: Iterable[str], *, carrier: Callable[[], str | None] | None = None
 ) -> AsyncIterator[Doorbells]:
     """Opens the doorbells for the life of the block; rings not yet carried at its end are dropped.
 
-    `carrier` is as for `Doorbells`.
+    `names` and `carrier` are as for `Doorbells`.
 
     Raises:
         SettingsError: no queue can be used.
     """
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(open_queue(settings))
-        doorbells = Doorbells(queue, carrier=carrier)
+        doorbells = Doorbells(queue, names, carrier=carrier)
         carriers = [
             asyncio.create_task(doorbells.carry(doorbell), name=f"doorbell {doorbell}")
-            for doorbell in DOORBELLS
+            for doorbell in doorbells.names
         ]
         try:
             yield doorbells
@@ -238,5 +248,5 @@ def _microseconds(time: tuple[int, int]) -> int:
     return seconds * 1_000_000 + microseconds
 
 
-def _generation_key(doorbell: Doorbell) -> str:
+def _generation_key(doorbell: str) -> str:
     return f"pintuan:doorbell:{doorbell}"

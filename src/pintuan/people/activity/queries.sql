@@ -29,13 +29,18 @@ WHERE
 ORDER BY a.created_at DESC, a.id DESC
 LIMIT $9;
 
+-- name: addresses_to_forget
+-- Lists up to $2 entries whose addresses are older than $1 ms.
+SELECT x.activity_id AS id FROM activity_addresses x
+WHERE x.created_at < app_now() - $1::bigint * interval '1 millisecond'
+    AND NOT EXISTS (
+        SELECT FROM setbacks s
+        WHERE s.sweep = 'activity addresses' AND s.row_id = x.activity_id AND s.look_at > app_now()
+    )
+ORDER BY x.created_at
+LIMIT $2;
+
 -- name: forget_addresses
--- Forgets up to $2 addresses that are older than $1 ms.
+-- Forgets the addresses of those of entries $2 whose address is older than $1 ms.
 DELETE FROM activity_addresses
-WHERE activity_id IN (
-    SELECT activity_id FROM activity_addresses
-    WHERE created_at < app_now() - $1::bigint * interval '1 millisecond'
-    ORDER BY created_at
-    LIMIT $2
-)
-RETURNING activity_id;
+WHERE activity_id = ANY($2::text[]) AND created_at < app_now() - $1::bigint * interval '1 millisecond';

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from groups.setbacks import Broom
 from pintuan.base.auth.principal import ActorRole, Credential
 from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
-    from asyncpg.pool import PoolConnectionProxy
 
     from pintuan.base.wire.cursors import Cursor
 
@@ -60,6 +60,13 @@ async def list_activity(
     return [msgspec.convert(dict(row), Entry) for row in rows]
 
 
-async def forget_addresses(pool: asyncpg.Pool | PoolConnectionProxy, limit: int) -> int:
+async def forget_addresses(pool: asyncpg.Pool, limit: int) -> int:
     """Forgets up to `limit` addresses that were kept for `ADDRESSES_KEPT_MS`; returns how many."""
-    return len(await pool.fetch(QUERIES["forget_addresses"], ADDRESSES_KEPT_MS, limit))
+    broom = Broom(
+        pool,
+        "activity addresses",
+        due=QUERIES["addresses_to_forget"],
+        drop=QUERIES["forget_addresses"],
+        arguments=[ADDRESSES_KEPT_MS],
+    )
+    return await broom.sweep(limit)

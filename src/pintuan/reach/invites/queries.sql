@@ -39,17 +39,26 @@ SELECT $1, g.id, $3, $4, $5, $6, app_now() + $7::bigint * interval '1 millisecon
     g.deadline + $8::bigint * interval '1 millisecond', $9, $10
 FROM groups g WHERE g.id = $2;
 
--- name: settle_waiting_invites
--- Lets up to $1 messages go whose moment has come and whose inviter's order pays, but for those nobody wants any more; forgets invitations of orders that have ended.
+-- name: waiting_invites
+-- Lists up to $1 invitations whose moment has come and whose inviter's order is no longer held; those that failed are tried elsewhere.
+SELECT i.code AS id
+FROM invites i LEFT JOIN every_order o ON o.id = i.awaits_order_id
+WHERE i.awaits_order_id IS NOT NULL AND i.due_at <= app_now() AND o.status IS DISTINCT FROM 'held'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'invites' AND s.row_id = i.code)
+ORDER BY i.due_at
+LIMIT $1;
+
+-- name: settle_invites
+-- Lets those messages of invitations $1 go whose inviter's order pays, except those nobody wants any more; forgets invitations of orders that have ended.
 WITH ripe AS (
     SELECT i.code, i.notification_id, i.recipient_digest,
         coalesce(
             o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed'), false
         ) AS pays
     FROM invites i LEFT JOIN every_order o ON o.id = i.awaits_order_id
-    WHERE i.awaits_order_id IS NOT NULL AND i.due_at <= app_now() AND o.status IS DISTINCT FROM 'held'
+    WHERE i.code = ANY($1::text[])
+        AND i.awaits_order_id IS NOT NULL AND i.due_at <= app_now() AND o.status IS DISTINCT FROM 'held'
     ORDER BY i.due_at
-    LIMIT $1
     FOR UPDATE OF i SKIP LOCKED
 ),
 unwanted AS (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from groups.setbacks import Broom
+from groups.setbacks import Broom, Setbacks
 from pintuan.people.contacts.channels import Channel
 from pintuan.people.merchants.references import reference_of
 from pintuan.reach.invites.schemas import Referral
@@ -128,7 +129,13 @@ async def settle_waiting(pool: asyncpg.Pool, limit: int) -> int:
 
     Returns how many there were.
     """
-    count: int = await pool.fetchval(INVITES["settle_waiting_invites"], limit)
+    rows = await pool.fetch(INVITES["waiting_invites"], limit)
+    return await Setbacks(pool, "invites").each([row["id"] for row in rows], partial(settle, pool))
+
+
+async def settle(pool: asyncpg.Pool, codes: Sequence[str]) -> int:
+    """Lets those of the invitations go that waited, or forgets them; returns how many it was done with."""
+    count: int = await pool.fetchval(INVITES["settle_invites"], codes)
     return count
 
 

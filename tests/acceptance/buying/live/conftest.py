@@ -13,6 +13,7 @@ import pytest
 from litestar import Litestar
 
 from pintuan.app import create_app
+from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.base.settings.settings import Settings
 from pintuan.bootstrap import open_resources
 from pintuan.buying.live import service
@@ -20,7 +21,7 @@ from pintuan.buying.live.hub import Pace
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from tests.acceptance.conftest import serving_app
 from tests.acceptance.contract.documented import Contract
-from workers.jobs import Jobs, Stores
+from tests.working import market_jobs
 
 NEVER_S = 3600.0
 TICK_S = 0.02
@@ -38,10 +39,10 @@ def _paced(monkeypatch: pytest.MonkeyPatch, pace: Pace) -> None:
 
 
 @pytest.fixture
-async def worker(settings: Settings) -> AsyncIterator[Jobs]:
+async def worker(settings: Settings) -> AsyncIterator[ProcessJobs]:
     async with open_resources(settings, application_name="pintuan-worker") as resources:
         gateway = SandboxGateway(resources.pool)
-        jobs = Jobs(Stores(resources.pool, resources.engine, gateway, resources.signals.tell))
+        jobs = market_jobs(resources.pool, resources.engine, gateway, resources.signals.tell)
         yield jobs
         await jobs.close()
 

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.buying.live.hub import Pace
 from tests.acceptance.buying.live.watching import watching
 from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
 from tests.market import Market
-from workers.jobs import Jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -59,46 +59,51 @@ async def test_a_join_in_another_process_is_seen(
 
 
 async def test_the_price_falls_live_when_a_worker_authorises(
-    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, worker: Jobs
+    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, worker: ProcessJobs
 ) -> None:
     deal = await market.deal(min_headcount=1, max_headcount=5, ladder=((1, 950), (2, 900)))
     group = placed(await shoppers.open(deal, "ann"))["group_id"]
     placed(await shoppers.join_group(group, "bob"))
     async with watching(api, group) as stream:
         assert (await stream.group())["unit_price"]["amount"] == 950
-        await worker.drain_payments()
+        await worker.run("payments")
         cheaper = await stream.group(lambda seen: seen["headcount"] == 2)
     assert (cheaper["unit_price"]["amount"], cheaper["held"], cheaper["next_tier"]) == (900, 0, None)
 
 
 async def test_an_unpaid_seat_that_a_worker_expires_is_seen(
-    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, worker: Jobs
+    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, worker: ProcessJobs
 ) -> None:
     group = placed(await shoppers.open(await market.deal(), "ann"))["group_id"]
     async with watching(api, group) as stream:
         assert (await stream.group())["held"] == 1
         await market.pass_hold()
-        await worker.expiry.run()
+        await worker.run("expiry")
         assert (await stream.group())["held"] == 0
 
 
 @pytest.mark.parametrize(("members", "outcome"), [(2, "succeeded"), (1, "failed")])
 async def test_a_stream_ends_with_its_group_and_a_browser_is_told_not_to_come_back(
-    members: int, outcome: str, api: httpx.AsyncClient, shoppers: Shoppers, market: Market, worker: Jobs
+    members: int,
+    outcome: str,
+    api: httpx.AsyncClient,
+    shoppers: Shoppers,
+    market: Market,
+    worker: ProcessJobs,
 ) -> None:
     deal = await market.deal(min_headcount=2, max_headcount=5)
     group = placed(await shoppers.open(deal, "buyer-0"))["group_id"]
     for number in range(1, members):
         placed(await shoppers.join_group(group, f"buyer-{number}"))
-    await worker.drain_payments()
+    await worker.run("payments")
     async with watching(api, group) as stream:
         await stream.group()
         await market.pass_deadline(group)
-        await worker.lifecycle.run()
+        await worker.run("lifecycle")
         await stream.group(lambda seen: seen["status"] in ("settling", outcome))
-        await worker.drain_payments()
+        await worker.run("payments")
         await market.pass_settling()
-        await worker.lifecycle.run()
+        await worker.run("lifecycle")
         await stream.ended()
     last = stream.events[-1]
     assert last.group["status"] == outcome

@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 from pintuan.base.auth import Role
+from pintuan.base.jobs.process_jobs import ProcessJobs, open_jobs
 from pintuan.base.settings.settings import Settings
 from pintuan.bootstrap import open_resources
 from pintuan.client import every, open_client
 from pintuan.selling.webhooks import service
+from pintuan.selling.webhooks.jobs import Jobs
 from pintuan.selling.webhooks.limits import ENDPOINTS_PER_MERCHANT_MAX, LIVE_SECRETS_MAX
 from pintuan.selling.webhooks.rates import REPLAYS_PER_ENDPOINT
 from pintuan.selling.webhooks.schemas import NewWebhookEndpoint, Replay, WebhookEndpointChange
@@ -25,7 +27,6 @@ from tests.acceptance.shoppers import Bearer, refused
 from tests.receiver import receiving
 from tests.rows import Rows
 from tests.waiting import until
-from workers.webhooks import Webhooks
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +40,10 @@ def acme(bearer: Bearer) -> dict[str, str]:
 
 
 @pytest.fixture
-async def worker(settings: Settings) -> AsyncIterator[Webhooks]:
+async def worker(settings: Settings) -> AsyncIterator[ProcessJobs]:
     """What a worker process does about webhooks."""
-    async with open_resources(settings) as resources:
-        webhooks = Webhooks(resources)
-        yield webhooks
-        await webhooks.close()
+    async with open_resources(settings) as resources, open_jobs(resources, [Jobs]) as jobs:
+        yield jobs
 
 
 async def make(api: httpx.AsyncClient, headers: dict[str, str], **fields: Any) -> dict[str, Any]:
@@ -218,9 +217,9 @@ async def test_replays_to_one_endpoint_leave_room_for_the_others(
     assert await replay(await make(api, acme)) == 429
 
 
-async def deliver(pool: asyncpg.Pool, worker: Webhooks) -> None:
+async def deliver(pool: asyncpg.Pool, worker: ProcessJobs) -> None:
     """Lets a worker look, and waits until everything has arrived."""
-    await worker.deliveries.run()
+    await worker.run("webhooks")
 
     async def all_arrived() -> bool:
         return not await pool.fetchval("SELECT count(*) FROM webhook_deliveries WHERE state <> 'delivered'")
@@ -291,7 +290,7 @@ async def test_a_replay_needs_times(
 
 
 async def test_what_is_sent_is_as_the_document_says(
-    api: httpx.AsyncClient, acme: dict[str, str], pool: asyncpg.Pool, worker: Webhooks, contract: Contract
+    api: httpx.AsyncClient, acme: dict[str, str], pool: asyncpg.Pool, worker: ProcessJobs, contract: Contract
 ) -> None:
     rows = await Rows.open(pool)
     async with receiving() as receiver:
@@ -309,7 +308,7 @@ async def test_what_is_sent_is_as_the_document_says(
 
 
 async def test_the_whole_way_with_the_client(
-    api: httpx.AsyncClient, bearer: Bearer, pool: asyncpg.Pool, worker: Webhooks
+    api: httpx.AsyncClient, bearer: Bearer, pool: asyncpg.Pool, worker: ProcessJobs
 ) -> None:
     token = bearer("merchant", "acme")["Authorization"].removeprefix("Bearer ")
     rows = await Rows.open(pool)

@@ -22,6 +22,8 @@ from pintuan.base.stores.embedded import EmbeddedRedis
 
 pytestmark = pytest.mark.anyio
 
+DOORBELLS = ["payments", "lifecycle", "seats"]
+
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
@@ -44,7 +46,7 @@ def failures() -> float:
 
 
 async def test_however_often_it_is_rung_one_job_waits(queue: ArqRedis) -> None:
-    doorbells = Doorbells(queue)
+    doorbells = Doorbells(queue, DOORBELLS)
 
     for _ in range(5):
         assert await doorbells.send("payments")
@@ -54,7 +56,7 @@ async def test_however_often_it_is_rung_one_job_waits(queue: ArqRedis) -> None:
 
 
 async def test_a_ring_after_the_job_began_to_look_makes_another_job(queue: ArqRedis) -> None:
-    doorbells = Doorbells(queue)
+    doorbells = Doorbells(queue, DOORBELLS)
     await doorbells.send("payments")
     # The first job is still running, so its id is still taken.
     await answer(queue, "payments")
@@ -65,7 +67,7 @@ async def test_a_ring_after_the_job_began_to_look_makes_another_job(queue: ArqRe
 
 
 async def test_a_ring_and_its_answer_are_dated_by_the_queues_own_clock(queue: ArqRedis) -> None:
-    doorbells = Doorbells(queue)
+    doorbells = Doorbells(queue, DOORBELLS)
     before_s, _ = await queue.time()
 
     await doorbells.send("payments")
@@ -77,7 +79,7 @@ async def test_a_ring_and_its_answer_are_dated_by_the_queues_own_clock(queue: Ar
 
 
 async def test_no_machines_clock_delays_a_job(queue: ArqRedis) -> None:
-    await Doorbells(queue).send("lifecycle")
+    await Doorbells(queue, DOORBELLS).send("lifecycle")
 
     ((_, score),) = await queue.zrange(QUEUE_NAME, 0, -1, withscores=True)
     assert 0 < score < 1000
@@ -87,7 +89,7 @@ async def test_a_ring_is_carried_in_the_background(settings: Settings, redis_url
     async with Redis.from_url(redis_url) as redis, redis.pubsub() as pubsub:
         await redis.config_set("notify-keyspace-events", "Kz")
         await pubsub.subscribe(f"__keyspace@0__:{QUEUE_NAME}")
-        async with open_doorbells(settings) as doorbells:
+        async with open_doorbells(settings, DOORBELLS) as doorbells:
             doorbells.ring("lifecycle")
             heard = [await anext(aiter(pubsub.listen())) for _ in range(2)]
         await redis.config_set("notify-keyspace-events", "")
@@ -98,7 +100,7 @@ async def test_a_ring_is_carried_in_the_background(settings: Settings, redis_url
 async def test_a_dead_queue_fails_nobody_and_is_counted(own_redis: EmbeddedRedis) -> None:
     before = failures()
     async with open_queue(Settings(redis_url=own_redis.url)) as queue:
-        doorbells = Doorbells(queue)
+        doorbells = Doorbells(queue, DOORBELLS)
         assert await doorbells.send("payments")
         await own_redis.kill()
 
@@ -112,7 +114,7 @@ async def test_a_dead_queue_fails_nobody_and_is_counted(own_redis: EmbeddedRedis
 
 
 async def test_ringing_a_dead_bell_returns_at_once(own_redis: EmbeddedRedis) -> None:
-    async with open_doorbells(Settings(redis_url=own_redis.url)) as doorbells:
+    async with open_doorbells(Settings(redis_url=own_redis.url), DOORBELLS) as doorbells:
         await own_redis.kill()
         doorbells.ring("payments")
         await asyncio.sleep(0)

@@ -7,6 +7,8 @@ import pytest
 
 from groups.ids import new_id
 from pintuan.base.auth.acting import Actor, acting
+from pintuan.base.settings.settings import Settings
+from pintuan.base.stores.postgres import open_pool
 from pintuan.people.activity.changes import TEXT_CHARS_MAX, changed, host_of, made
 from pintuan.people.activity.log import note
 from pintuan.people.activity.store import ADDRESSES_KEPT_MS, Wanted, forget_addresses, list_activity
@@ -105,19 +107,21 @@ async def test_a_role_that_writes_rows_changes_no_entry_and_lifts_no_ban(
             await connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-async def test_an_address_is_forgotten_in_time_and_its_entry_stays(app_pool: asyncpg.Pool) -> None:
+async def test_an_address_is_forgotten_in_time_and_its_entry_stays(
+    app_pool: asyncpg.Pool, database_url: str
+) -> None:
     await noted(app_pool)
     assert await forget_addresses(app_pool, 10) == 0
-    assert await forget_addresses_at(app_pool, ADDRESSES_KEPT_MS + 1_000) == 1
+    assert await forget_addresses_at(database_url, ADDRESSES_KEPT_MS + 1_000) == 1
     (entry,) = await list_activity(app_pool, Wanted(), after=None, limit=10)
     assert (entry.actor, entry.address) == ("acme", None)
 
 
-async def forget_addresses_at(pool: asyncpg.Pool, later_ms: int) -> int:
+async def forget_addresses_at(database_url: str, later_ms: int) -> int:
     """What a sweep does that comes so much later."""
-    async with pool.acquire() as connection:
-        await connection.execute("SELECT set_config('pintuan.sim_offset_ms', $1, false)", str(later_ms))
-        return await forget_addresses(connection, 10)
+    settings = Settings(database_url=database_url, sim_offset_ms=later_ms)
+    async with open_pool(settings, size_max=1, application_name="later") as pool:
+        return await forget_addresses(pool, 10)
 
 
 async def test_entries_are_found_by_merchant_actor_action_and_object(app_pool: asyncpg.Pool) -> None:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 import asyncpg
 import pytest
 
-from groups.engine import GroupEngine
+from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.base.keyring import Keyring
-from pintuan.base.settings.settings import Settings
 from pintuan.people.contacts.channels import Channel
 from pintuan.people.notifications.channels import Notifier, UnknownRecipient
 from pintuan.people.notifications.courier import (
@@ -21,13 +20,11 @@ from pintuan.people.notifications.courier import (
     UNASKED_PER_CHANNEL_MAX,
     Courier,
 )
+from pintuan.people.notifications.jobs import Jobs
 from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.service import enqueue
-from pintuan.people.personal.erasures import Eraser
-from pintuan.reach.nudges.service import Nudger
 from tests.mailbox import deliver_due
 from tests.waiting import until
-from workers.people import People
 
 pytestmark = pytest.mark.anyio
 
@@ -242,21 +239,21 @@ async def test_what_takes_a_messages_place_is_waited_for_as_it_was(pool: asyncpg
     assert {tuple(row) for row in rows} == {(True, ""), (False, "mer_1")}
 
 
-async def test_a_worker_sends_a_code_before_the_nudges_that_are_due_longer(
-    pool: asyncpg.Pool, engine: GroupEngine
-) -> None:
+async def test_a_worker_sends_a_code_before_the_nudges_that_are_due_longer(pool: asyncpg.Pool) -> None:
     provider = Provider(holds=False)
     count = await write_flash_sales(pool)
     await write(pool, [CODE], awaited=True)
     courier = courier_of(pool, provider)
-    people = People(pool, KEYRING, courier, Nudger(pool, KEYRING, Settings()), Eraser(pool, engine))
+    jobs = ProcessJobs()
+    jobs.add(Jobs(courier, jobs))
 
-    await people.notifications.run()
+    await jobs.run("notifications")
 
     async def all_are_sent() -> bool:
         return bool(await pool.fetchval("SELECT bool_and(state = 'sent') FROM notifications"))
 
     await until(all_are_sent)
-    await people.close()
+    await jobs.close()
+    await courier.close()
     assert len(provider.texts) == count + 1
     assert provider.texts.index(CODE) <= UNASKED_PER_CHANNEL_MAX

@@ -23,15 +23,21 @@ NEVER_HAPPENED = """
 import asyncio
 from unittest.mock import Mock
 import pintuan.http.problems
+from pintuan import nouns
+from pintuan.base.jobs.process_jobs import ProcessJobs
+from pintuan.base.stores.doorbells import Doorbells
 from pintuan.base.telemetry import metrics
 from workers.clock import Clock
 from workers.process import answers_of, sweeps_of
 from workers.rings import Rings
 
 async def make() -> None:
-    parts = Mock(), Mock(), Mock()
-    Clock(sweeps_of(*parts))
-    Rings(Mock(), answers_of(*parts))
+    jobs = ProcessJobs()
+    for noun in nouns.jobs():
+        jobs.add(Mock(spec=noun, declared=noun.declared, second_tries=dict))
+    Doorbells(Mock(), nouns.doorbells())
+    Clock(sweeps_of(jobs))
+    Rings(Mock(), answers_of(jobs))
 
 asyncio.run(make())
 print(metrics.render().decode())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from groups.engine import GroupEngine
-from pintuan.money.payments.sandbox.gateway import SandboxGateway
+from pintuan.base.jobs.process_jobs import ProcessJobs
+from pintuan.buying.archive.jobs import Jobs
+from pintuan.buying.archive.service import Archivist
 from tests.rows import Rows
-from workers.jobs import Jobs, Stores
 
 pytestmark = pytest.mark.anyio
 
@@ -17,31 +17,32 @@ DAY_MS = 24 * 3_600_000
 
 @pytest.mark.parametrize(("archive_after_ms", "left"), [(DAY_MS, 1), (3 * DAY_MS, 2), (None, 2)])
 async def test_orders_are_archived_at_the_age_that_was_set_and_else_never(
-    pool: asyncpg.Pool, engine: GroupEngine, archive_after_ms: int | None, left: int
+    pool: asyncpg.Pool, archive_after_ms: int | None, left: int
 ) -> None:
     rows = await Rows.open(pool)
     await pool.execute("UPDATE schema_migrations SET applied_at = applied_at - interval '2 hours'")
     await end_one_of_two(rows)
-    jobs = Jobs(Stores(pool, engine, SandboxGateway(pool), lambda _: None, archive_after_ms=archive_after_ms))
 
-    await jobs.archive.run()
-    await jobs.close()
+    await archive(pool, archive_after_ms)
 
     assert await pool.fetchval("SELECT count(*) FROM orders") == left
     assert await pool.fetchval("SELECT count(*) FROM every_order") == 2
 
 
-async def test_nothing_is_archived_while_older_processes_may_still_read(
-    pool: asyncpg.Pool, engine: GroupEngine
-) -> None:
+async def test_nothing_is_archived_while_older_processes_may_still_read(pool: asyncpg.Pool) -> None:
     """A release migrates first; a process it has not replaced yet would miss what was moved."""
     await end_one_of_two(await Rows.open(pool))
-    jobs = Jobs(Stores(pool, engine, SandboxGateway(pool), lambda _: None, archive_after_ms=DAY_MS))
 
-    await jobs.archive.run()
-    await jobs.close()
+    await archive(pool, DAY_MS)
 
     assert await pool.fetchval("SELECT count(*) FROM orders") == 2
+
+
+async def archive(pool: asyncpg.Pool, age_ms: int | None) -> None:
+    jobs = ProcessJobs()
+    jobs.add(Jobs(None if age_ms is None else Archivist(pool, age_ms=age_ms)))
+    await jobs.run("archive")
+    await jobs.close()
 
 
 async def end_one_of_two(rows: Rows) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from groups.setbacks import Work
 from pintuan.base.jobs.passes import ROUNDS_MAX
+from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from tests.rows import Rows
-from workers.jobs import Jobs, Stores
+from tests.working import market_jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -69,18 +70,18 @@ def changed() -> list[str]:
 
 
 @pytest.fixture
-def jobs(pool: asyncpg.Pool, engine: ScriptedEngine, changed: list[str]) -> Jobs:
-    return Jobs(Stores(pool, engine, SandboxGateway(pool), changed.extend))
+def jobs(pool: asyncpg.Pool, engine: ScriptedEngine, changed: list[str]) -> ProcessJobs:
+    return market_jobs(pool, engine, SandboxGateway(pool), changed.extend)
 
 
 async def test_a_recorded_payment_makes_groups_advance_and_is_told_to_watchers(
-    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine, changed: list[str]
+    pool: asyncpg.Pool, jobs: ProcessJobs, engine: ScriptedEngine, changed: list[str]
 ) -> None:
     rows = await Rows.open(pool)
     group = await rows.group()
     await rows.order(group=group)
 
-    await jobs.drain_payments()
+    await jobs.run("payments")
     await engine.called["advance"].wait()
     await jobs.close()
 
@@ -89,19 +90,19 @@ async def test_a_recorded_payment_makes_groups_advance_and_is_told_to_watchers(
 
 
 async def test_an_order_that_ended_makes_its_seat_free(
-    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine
+    pool: asyncpg.Pool, jobs: ProcessJobs, engine: ScriptedEngine
 ) -> None:
     rows = await Rows.open(pool)
     await rows.order(group=await rows.group(), method="pm_declined")
 
-    await jobs.drain_payments()
+    await jobs.run("payments")
     await engine.called["seats"].wait()
     await jobs.close()
 
 
 @pytest.mark.parametrize("failing", [False, True])
 async def test_groups_that_advanced_get_their_payments_made(
-    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine, failing: bool
+    pool: asyncpg.Pool, jobs: ProcessJobs, engine: ScriptedEngine, failing: bool
 ) -> None:
     rows = await Rows.open(pool)
     order = await rows.order(group=await rows.group())
@@ -109,7 +110,7 @@ async def test_groups_that_advanced_get_their_payments_made(
     engine.answers["advance"] = [1]
 
     try:
-        await jobs.lifecycle.run()
+        await jobs.run("lifecycle")
     except ExceptionGroup:
         assert failing
     while await rows.status(order) != "authorised":
@@ -119,7 +120,7 @@ async def test_groups_that_advanced_get_their_payments_made(
 
 
 async def test_a_group_that_is_due_soon_is_looked_at_in_time(
-    pool: asyncpg.Pool, jobs: Jobs, engine: ScriptedEngine
+    pool: asyncpg.Pool, jobs: ProcessJobs, engine: ScriptedEngine
 ) -> None:
     rows = await Rows.open(pool)
     group = await rows.group()
@@ -127,7 +128,7 @@ async def test_a_group_that_is_due_soon_is_looked_at_in_time(
         "UPDATE group_progress SET check_at = app_now() + interval '50 ms' WHERE group_id = $1", group
     )
 
-    await jobs.lifecycle.run()
+    await jobs.run("lifecycle")
     looks = engine.calls["advance"]
     engine.called["advance"].clear()
     await engine.called["advance"].wait()
@@ -136,10 +137,12 @@ async def test_a_group_that_is_due_soon_is_looked_at_in_time(
     assert engine.calls["advance"] > looks
 
 
-async def test_expired_orders_make_groups_advance_and_seats_free(jobs: Jobs, engine: ScriptedEngine) -> None:
+async def test_expired_orders_make_groups_advance_and_seats_free(
+    jobs: ProcessJobs, engine: ScriptedEngine
+) -> None:
     engine.answers["expire"] = [3, 2]
 
-    await jobs.expiry.run()
+    await jobs.run("expiry")
     await engine.called["advance"].wait()
     await engine.called["seats"].wait()
     await jobs.close()
@@ -148,13 +151,13 @@ async def test_expired_orders_make_groups_advance_and_seats_free(jobs: Jobs, eng
 
 
 async def test_each_sweep_repeats_its_work_until_nothing_is_left_and_no_longer(
-    jobs: Jobs, engine: ScriptedEngine
+    jobs: ProcessJobs, engine: ScriptedEngine
 ) -> None:
     engine.answers = {"seats": [500, 12], "keys": [10_000] * (ROUNDS_MAX + 10)}
 
-    await jobs.seats.run()
-    await jobs.keys.run()
-    await jobs.orphans.run()
+    await jobs.run("seats")
+    await jobs.run("keys")
+    await jobs.run("orphans")
     await jobs.close()
 
     assert (engine.calls["seats"], engine.calls["keys"], engine.calls["orphans"]) == (3, ROUNDS_MAX, 1)

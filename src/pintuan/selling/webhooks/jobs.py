@@ -1,0 +1,67 @@
+"""The jobs of webhooks: telling merchants' systems what happened, and forgetting what was told long ago."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Self
+
+from pintuan.base.jobs.job import NounJobs, job
+from pintuan.base.jobs.passes import until_nothing_left
+from pintuan.base.outgoing.sending import Sender
+from pintuan.selling.webhooks.courier import EVENTS_PER_ROUND, WebhookCourier
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from groups.setbacks import Work
+    from pintuan.base.jobs.job import Asks
+    from pintuan.base.process import Resources
+
+ROWS_PER_ROUND: Final = 1_000
+SECRETS_PER_ROUND: Final = 100
+
+
+class Jobs(NounJobs):
+    """Deliveries leave as soon as they are due and a place is free."""
+
+    def __init__(self, courier: WebhookCourier) -> None:
+        self._courier = courier
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, process: Resources, asks: Asks) -> AsyncIterator[Self]:
+        """Opens them for the life of the block; deliveries on their way have a moment to arrive."""
+        courier = WebhookCourier(
+            process.pool,
+            process.keyring,
+            Sender(process.resolver, allows_loopback=process.settings.env == "dev"),
+            share_base=process.settings.share_base,
+            now_s=process.clock.now_s,
+            # What there is no room for now is started when something has ended.
+            on_ended=asks.asker("webhooks"),
+        )
+        try:
+            yield cls(courier)
+        finally:
+            await courier.close()
+
+    def second_tries(self) -> Mapping[str, Work]:
+        """Returns those of the courier."""
+        return self._courier.second_tries()
+
+    @job("webhooks", every_s=1, has_doorbell=True)
+    async def deliver(self) -> None:
+        """Makes deliveries of new events, and starts those that are due."""
+        await until_nothing_left(self._courier.fan_out, EVENTS_PER_ROUND)
+        await self._courier.start_due()
+
+    @job("webhook samples", every_s=5)
+    async def sample(self) -> None:
+        """Shows for how long what waits longest has waited."""
+        await self._courier.measure()
+
+    @job("webhook tidying", every_s=60, one_for_all=True)
+    async def tidy(self) -> None:
+        """Forgets old events and secrets, and renews encryption."""
+        await until_nothing_left(self._courier.tidy, ROWS_PER_ROUND)
+        await until_nothing_left(self._courier.reseal, SECRETS_PER_ROUND)
