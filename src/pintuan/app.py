@@ -22,22 +22,22 @@ from litestar.middleware import DefineMiddleware
 
 from pintuan import nouns
 from pintuan.base.auth.middleware import AuthMiddleware
+from pintuan.base.draining import drain_on_sigterm
 from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings, load_settings
+from pintuan.base.stores.shares import Share
 from pintuan.base.telemetry import logs
 from pintuan.base.telemetry.request_reports import RequestReports
 from pintuan.base.telemetry.tracing.requests import TracedRequests
 from pintuan.bootstrap import open_resources
-from pintuan.buying.live.service import open_live
 from pintuan.buying.orders.direct import DirectPlacing
 from pintuan.http.bodies import BODY_SIZE_MAX, ApiRequest
 from pintuan.http.client_address import behind_proxies
 from pintuan.http.documentation.openapi import build_document
 from pintuan.http.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
 from pintuan.http.fair_share.layer import CLASS_KEY, FairShare
-from pintuan.http.fair_share.limits import PLACES, Share
+from pintuan.http.fair_share.limits import PLACES
 from pintuan.http.fair_share.one_export import OneExport
-from pintuan.http.health.draining import Draining, drain_on_sigterm
 from pintuan.http.health.routes import METRICS_ROUTES
 from pintuan.http.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.http.health.service import shared_metrics, shared_readiness
@@ -146,17 +146,15 @@ def _document(settings: Settings, dependencies: dict[str, Provide]) -> bytes:
 
 @asynccontextmanager
 async def _lifespan(app: Litestar, *, watches_workers: bool) -> AsyncIterator[None]:
-    draining = Draining()
     async with (
         open_resources(app.state.settings, is_api=True) as resources,
         resources.verifier.kept_current(),
-        open_live(resources.with_share(Share.READS), draining) as live,
     ):
+        draining = resources.draining
         app.state.resources = resources
         app.state.resources_by_class = _by_class(resources)
         app.state.verifier = resources.verifier
         app.state.draining = draining
-        app.state.live = live
         operator = resources.with_share(Share.OPERATOR)
         app.state.readiness = shared_readiness(operator, watches_workers=watches_workers)
         app.state.metrics_text = shared_metrics(operator)

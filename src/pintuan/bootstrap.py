@@ -13,24 +13,22 @@ from pintuan import nouns
 from pintuan.base.auth.tokens import TokenVerifier
 from pintuan.base.auth.verifier import Verifier
 from pintuan.base.clock import ServerClock, open_clock
+from pintuan.base.draining import Draining
 from pintuan.base.keyring import Keyring, keyring_of
 from pintuan.base.outgoing.addresses import SystemResolver
 from pintuan.base.process import Resources
 from pintuan.base.stores.doorbells import Doorbells, open_doorbells
 from pintuan.base.stores.postgres import open_pool
 from pintuan.base.stores.redis import open_redis, placement_url
+from pintuan.base.stores.shares import Share
 from pintuan.base.stores.signals import ChangeSignals, open_signals
 from pintuan.base.telemetry import metrics
 from pintuan.base.telemetry.tracing import open_tracing
 from pintuan.http.fair_share.connections import open_shares
-from pintuan.http.fair_share.limits import CONNECTIONS_PER_WORKER, Share
+from pintuan.http.fair_share.limits import CONNECTIONS_PER_WORKER
 from pintuan.money.payments.gateways import rules_of
 from pintuan.people.api_keys.service import KeyLookup
 from pintuan.people.identity.erased import recently_refused
-from pintuan.people.identity.turns import Turns
-from pintuan.reach.previews.cards import Cards
-from pintuan.reach.previews.drawer import Drawer
-from pintuan.shop.feeds.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -52,7 +50,8 @@ async def open_resources(
 ) -> AsyncIterator[Resources]:
     """Opens the resources of a process for the life of the block; Postgres knows it by `application_name`.
 
-    An API process has a pool of connections for each share, any other process one for all.
+    An API process has a pool of connections for each share, any other process one for all. What nouns keep
+    while they answer calls is there in an API process only.
 
     Raises:
         SettingsError: a URL or the secret key is missing.
@@ -81,9 +80,7 @@ async def open_resources(
         clock = await stack.enter_async_context(open_clock(pools[Share.OPERATOR]))
         resolver = SystemResolver()
         stack.callback(resolver.close)
-        drawer = Drawer()
-        stack.push_async_callback(drawer.close)
-        yield Resources(
+        resources = Resources(
             settings=settings,
             pool=pools[Share.PLACING],
             pools=pools,
@@ -97,10 +94,12 @@ async def open_resources(
             verifier=_verifier(settings, keyring, pools, clock),
             resolver=resolver,
             gateway_rules=rules_of(settings),
-            cards=Cards(drawer.draw),
-            uploads=Uploads(),
-            sign_in_turns=Turns(),
+            draining=Draining(),
         )
+        for open_state in nouns.states() if is_api else ():
+            state = await stack.enter_async_context(open_state(resources))
+            resources.states[type(state)] = state
+        yield resources
 
 
 @asynccontextmanager

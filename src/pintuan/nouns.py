@@ -12,11 +12,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from litestar.types import ControllerRouterHandler
 
     from pintuan.base.jobs.job import NounJobs
+    from pintuan.base.process import Resources
 
 # In the order in which they stand on each other: a noun imports from those above it alone.
 NOUNS: Final = (
@@ -50,7 +52,7 @@ NOUNS: Final = (
     "reach.pages",
 )
 # The parts that are registered: a file of this name, and what it must define.
-PARTS: Final = {"jobs": "Jobs", "routes": "HANDLERS"}
+PARTS: Final = {"jobs": "Jobs", "routes": "HANDLERS", "state": "open_state"}
 
 
 def handlers() -> list[ControllerRouterHandler]:
@@ -78,6 +80,11 @@ def jobs() -> list[type[NounJobs]]:
 def doorbells() -> list[str]:
     """Returns the names of the jobs that may be rung for."""
     return [job.name for noun in jobs() for job in noun.declared if job.has_doorbell]
+
+
+def states() -> list[Callable[[Resources], AbstractAsyncContextManager[object]]]:
+    """Returns what opens the things that nouns keep while a process answers calls."""
+    return [module.open_state for _, module in _parts("state")]
 
 
 def _parts(name: str) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from difflib import get_close_matches
 from importlib import import_module
@@ -76,6 +77,13 @@ def test_every_job_has_a_name_of_its_own_and_is_opened_by_its_noun() -> None:
         assert issubclass(noun, NounJobs), f"{noun.__module__}.Jobs must be a NounJobs"
         assert noun.declared, f"{noun.__module__}.Jobs has no method marked with `job`"
         assert "open" in vars(noun), f"{noun.__module__}.Jobs must say how it is opened"
+
+
+def test_every_noun_keeps_its_state_under_a_type_of_its_own() -> None:
+    kinds = [inspect.unwrap(open_state).__annotations__["return"] for open_state in nouns.states()]
+
+    assert kinds, "the hub and the cards are kept so"
+    assert sorted(set(kinds)) == sorted(kinds), "handlers ask for it by its type"
 
 
 def test_every_doorbell_that_is_rung_is_the_name_of_a_job_that_has_one() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from groups.connections import Connections
     from groups.engine import GroupEngine
     from pintuan.base.auth.verifier import Verifier
+    from pintuan.base.charging import GatewayRules
     from pintuan.base.clock import ServerClock
+    from pintuan.base.draining import Draining
     from pintuan.base.keyring import Keyring
     from pintuan.base.outgoing.addresses import Resolver
     from pintuan.base.settings.settings import Settings
     from pintuan.base.stores.doorbells import Doorbells
+    from pintuan.base.stores.shares import Share
     from pintuan.base.stores.signals import ChangeSignals
     from pintuan.base.telemetry.tracing.spans import Tracing
-    from pintuan.http.fair_share.limits import Share
-    from pintuan.people.identity.turns import Turns
-    from pintuan.reach.previews.cards import Cards
-    from pintuan.shop.deals.charging import GatewayRules
-    from pintuan.shop.feeds.uploads import Uploads
+
+_State = TypeVar("_State")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Resources:
     """Everything a request handler may need, opened once per process.
 
     `pool` is for whoever was given this object: handlers get it with the connections of their calls' class.
+    `states` has what nouns keep, by its type.
     """
 
     settings: Settings
@@ -47,9 +48,19 @@ class Resources:
     verifier: Verifier
     resolver: Resolver
     gateway_rules: GatewayRules
-    cards: Cards
-    uploads: Uploads
-    sign_in_turns: Turns
+    draining: Draining
+    states: dict[type, object] = field(default_factory=dict)
+
+    def state(self, kind: type[_State]) -> _State:
+        """Returns what a noun keeps while a process answers calls, as its `state.py` opened it.
+
+        Raises:
+            LookupError: no noun keeps a thing of this type, or this process answers no calls.
+        """
+        try:
+            return cast("_State", self.states[kind])
+        except KeyError:
+            raise LookupError(f"no noun has opened {kind.__name__}; the state.py of one must") from None
 
     def with_share(self, share: Share) -> Resources:
         """Returns the same with the connections of a share."""

@@ -15,12 +15,13 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 from pintuan.base.telemetry.metrics import EVENT_STREAMS_DROPPED
+from pintuan.buying.live.state import Live
 from pintuan.buying.live.stream import Stream
 from pintuan.http.client_address import limit_key_of
+from pintuan.http.parameters import InjectedResources
 
 if TYPE_CHECKING:
     from pintuan.base.auth import Principal
-    from pintuan.buying.live.service import Live
 
 MEDIA_TYPE: Final = "text/event-stream"
 NO_CONTENT: Final = 204
@@ -39,9 +40,10 @@ LastEventIdParameter = Annotated[
 class FollowedGroup:
     """An ASGI application: one response that follows a group."""
 
-    __slots__ = ("_group_id", "_last_event_id")
+    __slots__ = ("_group_id", "_last_event_id", "_live")
 
-    def __init__(self, group_id: str, last_event_id: str | None) -> None:
+    def __init__(self, live: Live, group_id: str, last_event_id: str | None) -> None:
+        self._live = live
         self._group_id = group_id
         self._last_event_id = last_event_id
 
@@ -50,7 +52,7 @@ class FollowedGroup:
 
         Raises NotFound, Overloaded or RateLimited before the response begins.
         """
-        live: Live = scope["litestar_app"].state.live
+        live = self._live
         caller: Principal | None = scope["user"]
         caller_key = None if caller is None else f"{caller.role} {caller.subject}"
         with live.admission.stream(limit_key_of(scope), caller_key):
@@ -94,14 +96,16 @@ class GroupEvents(Response[str]):
         ),
     },
 )
-async def watch_group(group_id: FromPath[str], last_event_id: LastEventIdParameter = None) -> Response[str]:
+async def watch_group(
+    group_id: FromPath[str], resources: InjectedResources, last_event_id: LastEventIdParameter = None
+) -> Response[str]:
     """Server-sent events: `event: group` with the whole group as `GET /v1/groups/{id}` answers it.
 
     The first event comes at once and one at every change, at most four a second; `my_order` is null.
     Comments in between keep the connection open. The response ends after `succeeded` or `failed`. Whoever
     connects again gets the latest state.
     """
-    return GroupEvents(FollowedGroup(group_id, last_event_id))
+    return GroupEvents(FollowedGroup(resources.state(Live), group_id, last_event_id))
 
 
 HANDLERS: Final = [watch_group]

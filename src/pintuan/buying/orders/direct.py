@@ -17,7 +17,7 @@ import asyncio
 import time
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -33,34 +33,19 @@ from pintuan.http.created import CREATED
 from pintuan.http.problems import problem_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Sequence
+    from collections.abc import Coroutine, Iterator
 
     from pintuan.base.process import Resources
     from pintuan.base.telemetry.request_reports import RequestReports
     from pintuan.buying.groups.schemas import Order
     from pintuan.buying.orders.direct_request import DirectRequest
+    from pintuan.http.protocol.direct import Call
 
 # How often calls are looked for that have waited too long, and how many of them are answered at a time.
 LOOK_EVERY_S: Final = 0.5
 LATE_MAX: Final = 500
 
 _logger = structlog.get_logger("pintuan.placing")
-
-
-class Call(Protocol):
-    """A request that has come whole, and where its answer goes. Names of `headers` are in lower case."""
-
-    target: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
-
-    def answer(self, status: int, headers: bytes, body: bytes) -> None:
-        """Sends the answer; `headers` are whole lines, to which those of the connection are added."""
-        ...
-
-    def decline(self) -> None:
-        """Has the application answer."""
-        ...
 
 
 class DirectPlacing:

@@ -17,12 +17,12 @@ from pintuan.buying.orders.placed import group_of_placed, order_of_placed
 
 if TYPE_CHECKING:
     from groups.placement import Placed
+    from pintuan.base.charging import GatewayRules
     from pintuan.base.process import Resources
     from pintuan.base.settings.settings import Settings
     from pintuan.base.wire.cursors import Cursor
     from pintuan.buying.groups.schemas import OrderStatus
     from pintuan.buying.orders.schemas import NewOrder
-    from pintuan.shop.deals.charging import GatewayRules
 
 REQUEST_ID_BYTES = 16
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pintuan.base.stores.postgres import STATEMENT_TIMEOUT_MS, open_pool
-from pintuan.http.fair_share.limits import CONNECTIONS, STATEMENT_TIMEOUTS_MS, Share
+from pintuan.base.stores.shares import Share
+from pintuan.http.fair_share.limits import CONNECTIONS, STATEMENT_TIMEOUTS_MS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,26 +6,12 @@ class has few, because one interpreter works on one call at a time and more only
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
+from pintuan.base.stores.shares import Share
 from pintuan.http.fair_share.call_class import CallClass
-
-
-class Share(StrEnum):
-    """A pool of connections to Postgres that one kind of work has to itself."""
-
-    RECORDING = "recording"
-    PLACING = "placing"
-    READS = "reads"
-    SEARCH = "search"
-    ACCOUNTS = "accounts"
-    API_KEYS = "api keys"
-    MERCHANTS = "merchants"
-    OPERATOR = "operator"
-
 
 # Recording has as many as statements that record are under way at once (`groups.recording`), so that one that
 # is to record joins never waits for a connection.

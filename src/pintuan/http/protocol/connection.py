@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
-    from pintuan.buying.orders.direct import DirectPlacing
     from pintuan.http.protocol.connection_limit import ConnectionLimit
+    from pintuan.http.protocol.direct import Answering
 
 
 class ImpatientProtocol(FramedProtocol):
@@ -34,7 +34,7 @@ class ImpatientProtocol(FramedProtocol):
     """
 
     gate: ClassVar[PlacementGate | None] = None
-    placing: ClassVar[DirectPlacing | None] = None
+    placing: ClassVar[Answering | None] = None
     header_lines: ClassVar[HeaderLines] = HeaderLines()
 
     def __init__(
@@ -233,7 +233,7 @@ class ImpatientProtocol(FramedProtocol):
 
 def gated(
     gate: PlacementGate,
-    placing: DirectPlacing | None = None,
+    placing: Answering | None = None,
     connection_limit: ConnectionLimit | None = None,
 ) -> type[ImpatientProtocol]:
     """Returns the protocol for a server all of whose connections share what is given."""

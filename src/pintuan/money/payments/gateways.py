@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from pintuan.base.charging import GatewayRules
     from pintuan.base.settings.settings import Settings
     from pintuan.money.payments.gateway import Gateway
-    from pintuan.shop.deals.charging import GatewayRules
 
 
 def rules_of(settings: Settings) -> GatewayRules:

@@ -20,6 +20,7 @@ from pintuan.base.locales import DEFAULT_LANGUAGE, translations_for
 from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.identity import limits, store
 from pintuan.people.identity.store import Account
+from pintuan.people.identity.turns import Turns
 from pintuan.people.notifications.channels import channels_of
 from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.service import enqueue
@@ -87,7 +88,7 @@ async def send_code(
                 awaited=True,
             )
 
-    async with resources.sign_in_turns.turn(contact_digests[0]):
+    async with resources.state(Turns).turn(contact_digests[0]):
         with counted_refusals():
             await retry_serialization(transaction)
     SIGN_IN_CODES.labels("asked").inc()

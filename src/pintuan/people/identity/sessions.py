@@ -23,6 +23,7 @@ from pintuan.base.errors import Unauthenticated
 from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.identity import codes, store
 from pintuan.people.identity.schemas import Tokens
+from pintuan.people.identity.turns import Turns
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ async def sign_in(
                 await store.set_language(connection, account.id, language)
             return account, *await _begin(connection, account)
 
-    async with resources.sign_in_turns.turn(contact.digests(resources.keyring)[0]):
+    async with resources.state(Turns).turn(contact.digests(resources.keyring)[0]):
         with codes.counted_refusals():
             signed_in = await retry_serialization(transaction)
     SIGN_IN_CODES.labels("wrong" if signed_in is None else "right").inc()

@@ -19,7 +19,7 @@ from pintuan.http.bodies import ApiRequest
 from pintuan.http.etag import etag_of, is_known
 from pintuan.http.parameters import InjectedResources
 from pintuan.reach.previews.app_links import apple_links, google_links
-from pintuan.reach.previews.cards import state_of
+from pintuan.reach.previews.cards import Cards, state_of
 from pintuan.shop.deals.service import get_deal
 
 PNG: Final = "image/png"
@@ -51,9 +51,10 @@ async def read_card(
     } | _IMAGE_POLICY
     if is_known(request.headers.get("if-none-match"), tag):
         return Response(b"", status_code=_NOT_MODIFIED, headers=headers)
-    card = await resources.cards.card(state)
+    cards = resources.state(Cards)
+    card = await cards.card(state)
     if card is None:
-        plain = await resources.cards.plain_card()
+        plain = await cards.plain_card()
         return Response(plain, media_type=PNG, headers={"cache-control": "no-store"} | _IMAGE_POLICY)
     return Response(card, media_type=PNG, headers=headers)
 

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
     from groups.engine import GroupEngine
     from pintuan.base.auth import Principal
+    from pintuan.base.charging import GatewayRules
     from pintuan.base.wire.cursors import KeyCursor
     from pintuan.people.activity.changes import Changes
-    from pintuan.shop.deals.charging import GatewayRules
     from sql import Connection
 
 StatusSet = Literal["active", "paused", "ended"]

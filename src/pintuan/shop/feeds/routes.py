@@ -16,7 +16,7 @@ from pintuan.base.errors import ClientGone
 from pintuan.http.bodies import ApiRequest
 from pintuan.http.parameters import InjectedResources
 from pintuan.shop.feeds.schemas import ImportResult
-from pintuan.shop.feeds.uploads import MEDIA_TYPES, UPLOAD_BYTES_MAX
+from pintuan.shop.feeds.uploads import MEDIA_TYPES, UPLOAD_BYTES_MAX, Uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ async def import_feed(
     changes only what differs.
     """
     merchant = check_role(request.user, SELLERS)
-    return await resources.uploads.take(
+    return await resources.state(Uploads).take(
         resources.pool,
         merchant.subject,
         _arriving(request),

@@ -16,7 +16,7 @@ from pintuan.app import create_app
 from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.base.settings.settings import Settings
 from pintuan.bootstrap import open_resources
-from pintuan.buying.live import service
+from pintuan.buying.live import state
 from pintuan.buying.live.hub import Pace
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from tests.acceptance.conftest import serving_app
@@ -35,7 +35,7 @@ def pace() -> Pace:
 
 @pytest.fixture(autouse=True)
 def _paced(monkeypatch: pytest.MonkeyPatch, pace: Pace) -> None:
-    monkeypatch.setattr(service, "PACE", pace)
+    monkeypatch.setattr(state, "PACE", pace)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pintuan.base.telemetry.metrics import EVENT_STREAMS, EVENT_STREAMS_DROPPED
 from pintuan.buying.live import admission
 from pintuan.buying.live import stream as stream_module
 from pintuan.buying.live.hub import Pace
-from pintuan.buying.live.service import Live
+from pintuan.buying.live.state import Live
 from tests.acceptance.buying.live.watching import watching
 from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
 from tests.market import Market
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 def live_of(app: Litestar) -> Live:
-    live: Live = app.state.live
+    live: Live = app.state.resources.state(Live)
     return live
 
 

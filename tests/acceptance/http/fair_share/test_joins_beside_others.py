@@ -12,7 +12,8 @@ import pytest
 
 from pintuan.app import create_app
 from pintuan.base.process import Resources
-from pintuan.http.fair_share.limits import CONNECTIONS, CONNECTIONS_PER_API_PROCESS, Share
+from pintuan.base.stores.shares import Share
+from pintuan.http.fair_share.limits import CONNECTIONS, CONNECTIONS_PER_API_PROCESS
 from tests.acceptance.conftest import serving_app
 from tests.acceptance.shoppers import Shoppers, placed
 from tests.waiting import until

@@ -33,7 +33,7 @@ async def resources(database_url: str, redis_url: str) -> AsyncIterator[Resource
     settings = Settings(
         database_url=database_url, redis_url=redis_url, secret_key="k" * 40, rate_limits=False
     )
-    async with open_resources(settings) as resources:
+    async with open_resources(settings, is_api=True) as resources:
         yield resources
 
 
@@ -113,7 +113,7 @@ async def test_who_signs_in_while_being_erased_is_somebody_new_or_nobody(
 
 async def test_twenty_codes_asked_for_at_once_keep_to_the_limit(database_url: str, redis_url: str) -> None:
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key="k" * 40)
-    async with open_resources(settings) as resources:
+    async with open_resources(settings, is_api=True) as resources:
         answers = await asyncio.gather(
             *(codes.send_code(resources, ANN, client_key="test") for _ in range(20)), return_exceptions=True
         )

@@ -54,7 +54,7 @@ async def resources(database_url: str, redis_url: str) -> AsyncIterator[Resource
     settings = Settings(
         database_url=database_url, redis_url=redis_url, secret_key="k" * 40, rate_limits=False
     )
-    async with open_resources(settings) as resources:
+    async with open_resources(settings, is_api=True) as resources:
         yield resources
 
 

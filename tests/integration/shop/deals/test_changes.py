@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from pintuan.base.auth import Principal
+from pintuan.base.charging import GatewayRules
 from pintuan.base.errors import InvalidInput
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.postgres import open_pool
@@ -18,7 +19,6 @@ from pintuan.money.payments.sandbox.methods import SANDBOX_RULES
 from pintuan.money.payments.stripe.rules import STRIPE_RULES
 from pintuan.shop.catalog.schemas import ListPrice, NewProduct, NewVariant
 from pintuan.shop.catalog.service import create_product
-from pintuan.shop.deals.charging import GatewayRules
 from pintuan.shop.deals.schemas import Deal, DealChange, NewDeal, NewTier
 from pintuan.shop.deals.service import change_deal, create_deal, get_deal, set_deal_status
 from tests.interleaving import holding

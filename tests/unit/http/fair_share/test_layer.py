@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pintuan.base.stores.shares import Share
 from pintuan.http.fair_share import waiting_room
 from pintuan.http.fair_share.call_class import CallClass
 from pintuan.http.fair_share.layer import CLASS_KEY, FairShare
-from pintuan.http.fair_share.limits import CONNECTIONS, PLACES, Places, Share
+from pintuan.http.fair_share.limits import CONNECTIONS, PLACES, Places
 
 if TYPE_CHECKING:
     from litestar.types import Message, Receive, Scope, Send

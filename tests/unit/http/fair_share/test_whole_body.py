@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pintuan.base.stores.shares import Share
 from pintuan.http.bodies import BODY_SIZE_MAX
 from pintuan.http.fair_share.call_class import CallClass
 from pintuan.http.fair_share.layer import FairShare
-from pintuan.http.fair_share.limits import Places, Share
+from pintuan.http.fair_share.limits import Places
 
 if TYPE_CHECKING:
     from litestar.types import Message, Receive, Scope, Send

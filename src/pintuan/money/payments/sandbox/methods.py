@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pintuan.shop.deals.charging import GatewayRules
+from pintuan.base.charging import GatewayRules
 
 if TYPE_CHECKING:
     from pintuan.money.payments.gateway import OperationKind

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pintuan.shop.deals.charging import GatewayRules
+from pintuan.base.charging import GatewayRules
 from pricing.currency import UnknownCurrency, exponent
 
 # Cards that the customer presents online are held for seven days by every network that Stripe's table lists

@@ -1,4 +1,4 @@
-"""What one API process keeps to show groups live, opened with the application and closed with it."""
+"""What live keeps while a process answers calls: the hub that shows groups, and who may watch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from pintuan.base.stores.shares import Share
 from pintuan.base.stores.signals import listen
 from pintuan.buying.groups.service import read_groups
 from pintuan.buying.live.admission import Admission
@@ -18,8 +19,8 @@ from pintuan.buying.live.hub import Hub, Pace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
+    from pintuan.base.draining import Draining
     from pintuan.base.process import Resources
-    from pintuan.http.health.draining import Draining
 
 PACE: Final = Pace()
 # A cancelled task that waits for a failing socket is not waited for longer than this.
@@ -37,17 +38,17 @@ class Live:
 
 
 @asynccontextmanager
-async def open_live(resources: Resources, draining: Draining) -> AsyncIterator[Live]:
+async def open_state(process: Resources) -> AsyncIterator[Live]:
     """Shows groups for the life of the block; streams end when it does, or when draining begins."""
-    settings = resources.settings
-    read = partial(read_groups, resources.pool, share_base=settings.share_base)
+    settings = process.settings
+    read = partial(read_groups, process.pools[Share.READS], share_base=settings.share_base)
     hub = Hub(read, pace=PACE)
     tasks = [
         _start(hub.look_in_rounds(), "live rounds"),
         _start(hub.sweep_now_and_then(), "live sweep"),
         _start(hub.keep_alive(), "live heartbeats"),
         _start(listen(settings, on_changed=hub.changed, on_listening=hub.sweep), "live signals"),
-        _start(_drain_when(draining, hub), "live drain"),
+        _start(_drain_when(process.draining, hub), "live drain"),
     ]
     try:
         yield Live(hub, Admission(per_address_max=settings.streams_per_address))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-_logger = structlog.get_logger("pintuan.http.health")
+_logger = structlog.get_logger("pintuan.draining")
 
 
 class Draining:
