@@ -13,7 +13,8 @@ import pytest
 
 from pintuan.app import create_app
 from pintuan.base.settings.settings import Settings
-from tests.documents import BLOCK, PROJECT
+from tests.documents import BLOCK, PROJECT, SPAN
+from tests.readmes import FOLDERS, Readme
 
 BUILD_TIMEOUT_S = 60
 GUIDES = ("guides/mobile-developer.md", "guides/merchant.md", "guides/python-client.md")
@@ -83,6 +84,19 @@ def test_every_document_has_a_page(site: Path) -> None:
 
     assert Path("decisions/0001-redis-places-postgres-decides.md") in documents
     assert [path for path in sorted(documents) if not (site / path.with_suffix(".html")).exists()] == []
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_every_noun_is_on_the_page_of_its_shelf(site: Path, package: str) -> None:
+    readme = Readme(package)
+    shelf = package.split(".")[1] if package.count(".") > 1 else "foundations"
+    page = " ".join(unescape(TAG.sub("", (site / f"nouns/{shelf}.html").read_text())).split())
+
+    assert " ".join(SPAN.sub(r"\1", readme.beginning.split("\n\n")[0]).split()) in page
+
+
+def test_a_link_of_a_readme_leads_to_the_page_of_the_same_document(site: Path) -> None:
+    assert '../decisions/0017-webhooks-to-merchants.html"' in (site / "nouns/selling.html").read_text()
 
 
 def test_the_reference_names_every_call_and_every_shape(site: Path) -> None:
