@@ -25,6 +25,7 @@ from pintuan.people.identity import jobs as identity
 from pintuan.people.notifications import jobs as notifications
 from pintuan.people.notifications.courier import Courier
 from pintuan.people.notifications.message import Message
+from pintuan.people.notifications.post import post_of
 from pintuan.people.personal import jobs as personal
 from pintuan.people.personal.erasures import Eraser
 from pintuan.reach.invites import jobs as invites
@@ -92,6 +93,7 @@ async def opened_world(
             share_base=settings.share_base,
             now_s=time.time,
         )
+        nudger = Nudger(pool, post_of(settings, KEYRING), share_base=settings.share_base)
         jobs = market_jobs(pool, engine, SandboxGateway(pool), calls_in_flight_max=round_size)
         for noun in (
             archive.Jobs(Archivist(pool, age_ms=DAY_MS)),
@@ -102,7 +104,7 @@ async def opened_world(
             activity.Jobs(pool),
             personal.Jobs(Eraser(pool, engine), jobs),
             invites.Jobs(pool, jobs),
-            nudges.Jobs(Nudger(pool, KEYRING, settings), jobs),
+            nudges.Jobs(nudger, jobs),
             webhooks.Jobs(hooks),
         ):
             jobs.add(noun)

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 # In the order in which they stand on each other: a noun imports from those above it alone.
 NOUNS: Final = (
     "people.contacts",
+    "people.consents",
     "people.merchants",
     "people.activity",
     "people.notifications",
     "people.api_keys",
-    "people.consents",
     "people.identity",
     "people.personal",
     "shop.catalog",

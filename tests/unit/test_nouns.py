@@ -24,7 +24,6 @@ REACHES = {
     "pintuan.cli.activity -> pintuan.people.activity.store",
     "pintuan.cli.fee -> pintuan.money.ledger.store",
     "pintuan.money.refunds.service -> pintuan.buying.archive.store",
-    "pintuan.people.consents.service -> pintuan.people.notifications.store",
     "pintuan.people.personal.erasures -> pintuan.buying.archive.store",
     "pintuan.people.personal.service -> pintuan.people.identity.store",
     "pintuan.people.personal.service -> pintuan.people.notifications.store",

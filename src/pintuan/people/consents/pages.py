@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pintuan.base.locales import Translations
-    from pintuan.people.consents.store import Topic
+    from pintuan.people.consents.stoppable import Stoppable
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -48,7 +48,7 @@ def _page(text: Callable[[Translations], str], form: str = "") -> str:
 
 
 @cache
-def asking(topic: Topic) -> str:
+def asking(topic: Stoppable) -> str:
     """Returns the page that asks whether to send no more messages of a kind."""
     if topic == "nudge":
         return _page(lambda said: said.gettext("Do you want no more messages about your groups?"), _BUTTON)
@@ -56,7 +56,7 @@ def asking(topic: Topic) -> str:
 
 
 @cache
-def done(topic: Topic) -> str:
+def done(topic: Stoppable) -> str:
     """Returns the page that says that there will be no more."""
     if topic == "nudge":
         return _page(lambda said: said.gettext("You will get no more messages about your groups."))

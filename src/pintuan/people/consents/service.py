@@ -15,10 +15,9 @@ from cryptography.fernet import InvalidToken
 from groups.setbacks import Setbacks
 from pintuan.base.errors import NotFound
 from pintuan.people.consents import store
-from pintuan.people.consents.store import Topic
+from pintuan.people.consents.stoppable import Stoppable
 from pintuan.people.contacts.contacts import Contact, ContactKind
 from pintuan.people.contacts.sealed import open_contact, seal_contact
-from pintuan.people.notifications import store as notifications
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 PATH: Final = "/v1/unsubscribe/"
 TOKEN_CHARS_MAX: Final = 1_000
-NOTIFICATION_KIND: Final = "invite"
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -38,7 +36,7 @@ class Stop(msgspec.Struct, frozen=True):
 
     kind: ContactKind
     address: str
-    topic: Topic = "invite"
+    topic: Stoppable = "invite"
 
     @property
     def contact(self) -> Contact:
@@ -46,7 +44,7 @@ class Stop(msgspec.Struct, frozen=True):
         return Contact(self.kind, self.address)
 
 
-def stop_url_of(keyring: Keyring, share_base: str, contact: Contact, topic: Topic = NOTIFICATION_KIND) -> str:
+def stop_url_of(keyring: Keyring, share_base: str, contact: Contact, topic: Stoppable) -> str:
     """Returns the link by which a recipient gets no more messages of a kind."""
     stop = Stop(contact.kind, contact.address, topic)
     token = keyring.fernet("unsubscribe").encrypt(msgspec.json.encode(stop))
@@ -65,28 +63,21 @@ def stop_of_token(keyring: Keyring, token: str) -> Stop:
         raise NotFound("link") from None
 
 
-async def unsubscribed(connection: Connection, digests: Sequence[bytes], topic: Topic) -> set[bytes]:
+async def unsubscribed(connection: Connection, digests: Sequence[bytes], topic: Stoppable) -> set[bytes]:
     """Returns those of the hashes whose owners want no messages of a kind."""
     return await store.unsubscribed(connection, digests, topic)
 
 
-async def unsubscribe(pool: asyncpg.Pool, keyring: Keyring, token: str) -> Topic:
-    """Sends the owner of the link no messages of its kind any more, those that wait included; twice is once.
-
-    Returns the kind. Raises NotFound.
-    """
-    stop = stop_of_token(keyring, token)
+async def note(connection: Connection, keyring: Keyring, stop: Stop) -> None:
+    """Notes for good that somebody wants no messages of a kind; twice is once."""
     mailbox = stop.contact.mailbox
-    async with pool.acquire() as connection, connection.transaction():
-        await store.unsubscribe(
-            connection,
-            mailbox.digests(keyring)[0],
-            stop.topic,
-            kid=keyring.kid,
-            sealed=seal_contact(keyring, mailbox),
-        )
-        await notifications.supersede(connection, stop.contact.person_digests(keyring), stop.topic)
-    return stop.topic
+    await store.unsubscribe(
+        connection,
+        mailbox.digests(keyring)[0],
+        stop.topic,
+        kid=keyring.kid,
+        sealed=seal_contact(keyring, mailbox),
+    )
 
 
 async def reseal(pool: asyncpg.Pool, keyring: Keyring, limit: int) -> int:

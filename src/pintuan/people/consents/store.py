@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from sql import load_queries
 
@@ -11,22 +11,20 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from pintuan.people.consents.stoppable import Stoppable
     from sql import Connection
 
 CONSENTS: Final = load_queries(__package__)
 
-Topic: TypeAlias = Literal["invite", "nudge"]
-"""What somebody can want no more of; messages have it as their kind."""
 
-
-async def unsubscribed(connection: Connection, digests: Sequence[bytes], topic: Topic) -> set[bytes]:
+async def unsubscribed(connection: Connection, digests: Sequence[bytes], topic: Stoppable) -> set[bytes]:
     """Returns those of the hashes whose owners want no messages of a kind."""
     rows = await connection.fetch(CONSENTS["unsubscribed"], digests, topic)
     return {row["recipient_digest"] for row in rows}
 
 
 async def unsubscribe(
-    connection: Connection, recipient_digest: bytes, topic: Topic, *, kid: str, sealed: bytes
+    connection: Connection, recipient_digest: bytes, topic: Stoppable, *, kid: str, sealed: bytes
 ) -> None:
     """Notes that somebody wants no messages of a kind; twice is once."""
     await connection.execute(CONSENTS["unsubscribe"], recipient_digest, topic, kid, sealed)
@@ -39,12 +37,12 @@ async def unsubscribes_to_reseal(pool: asyncpg.Pool, kid: str, *, limit: int) ->
 
 async def stale_unsubscribes(
     connection: Connection, kid: str, names: Sequence[str]
-) -> dict[tuple[bytes, Topic], bytes]:
+) -> dict[tuple[bytes, Stoppable], bytes]:
     """Locks those whose hash another key than `kid` made; returns what is sealed, for each."""
     rows = await connection.fetch(CONSENTS["stale_unsubscribes"], kid, names)
     return {(row["recipient_digest"], row["kind"]): row["sealed"] for row in rows}
 
 
-async def drop_unsubscribe(connection: Connection, recipient_digest: bytes, topic: Topic) -> None:
+async def drop_unsubscribe(connection: Connection, recipient_digest: bytes, topic: Stoppable) -> None:
     """Takes back one hash."""
     await connection.execute(CONSENTS["drop_unsubscribe"], recipient_digest, topic)

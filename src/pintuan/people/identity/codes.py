@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from groups.errors import Overloaded, RateLimited
 from groups.ids import new_id
-from pintuan.base.errors import InvalidInput
-from pintuan.base.limits import count, count_where_room, refuse_above
-from pintuan.base.locales import DEFAULT_LANGUAGE, translations_for
+from pintuan.base.limits import count_where_room, refuse_above
+from pintuan.base.locales import translations_for
 from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.identity import limits, store
 from pintuan.people.identity.store import Account
-from pintuan.people.identity.turns import Turns
-from pintuan.people.notifications.channels import channels_of
-from pintuan.people.notifications.message import Message
-from pintuan.people.notifications.service import enqueue
-from sql.retry import retry_serialization
+from pintuan.people.notifications.letter import Letter
+from pintuan.people.notifications.topics import Topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pintuan.base.keyring import Keyring
     from pintuan.base.locales import Language
-    from pintuan.base.process import Resources
     from pintuan.people.contacts.contacts import Contact
     from pintuan.people.identity.store import AskedCode
     from sql import Connection
@@ -41,58 +35,6 @@ CODE_LIFETIME_S: Final = 600
 ATTEMPTS_PER_CODE_MAX: Final = 5
 # Two processes may make the account of one contact at once; each retry finds what the other committed.
 CLAIMS_MAX: Final = 3
-NOTIFICATION_KIND: Final = "sign_in_code"
-_NAMES: Final = {"email": "e-mail", "phone": "text message"}
-
-
-async def send_code(
-    resources: Resources, contact: Contact, *, client_key: str, language: Language = DEFAULT_LANGUAGE
-) -> None:
-    """Makes a new code the only one that this client has for the contact, and has it sent in a language.
-
-    Codes that other clients asked for go on working where they were asked for.
-
-    Raises:
-        InvalidInput: messages of this kind are not delivered here.
-        RateLimited: too many were sent to the contact, or asked for by the client.
-        Overloaded: others take too long to sign in with the contact.
-    """
-    if contact.channel not in channels_of(resources.settings):
-        raise InvalidInput.of(
-            contact.kind, f"signing in by {_NAMES[contact.kind]} is not set up on this server"
-        )
-    code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
-    message = message_of(contact, code, language)
-    keyring = resources.keyring
-    contact_digests = contact.digests(keyring)
-    client_digest = client_digest_of(keyring, client_key)
-
-    async def transaction() -> None:
-        async with resources.pool.acquire() as connection, connection.transaction():
-            if resources.settings.rate_limits:
-                mailbox_digest = contact.mailbox.digests(keyring)[0]
-                await _count_code(connection, mailbox_digest, contact_digests, client_digest)
-            await store.put_code(
-                connection,
-                contact_digests,
-                client_digest,
-                code_digests(keyring, contact, code)[0],
-                lifetime_ms=CODE_LIFETIME_S * 1000,
-            )
-            await enqueue(
-                connection,
-                keyring,
-                message,
-                kind=NOTIFICATION_KIND,
-                lifetime_ms=CODE_LIFETIME_S * 1000,
-                awaited=True,
-            )
-
-    async with resources.state(Turns).turn(contact_digests[0]):
-        with counted_refusals():
-            await retry_serialization(transaction)
-    SIGN_IN_CODES.labels("asked").inc()
-    resources.doorbells.ring("notifications")
 
 
 @contextmanager
@@ -105,8 +47,8 @@ def counted_refusals() -> Iterator[None]:
         raise
 
 
-def message_of(contact: Contact, code: str, language: Language) -> Message:
-    """Returns the message that brings a code."""
+def letter_of(contact: Contact, code: str, language: Language) -> Letter:
+    """Returns the letter that brings a code."""
     said, minutes = translations_for(language), CODE_LIFETIME_S // 60
     text = said.ngettext(
         "%(code)s is your sign-in code for Pintuan. It works once, within %(num)s minute.",
@@ -114,11 +56,13 @@ def message_of(contact: Contact, code: str, language: Language) -> Message:
         minutes,
     ) % {"code": code, "num": minutes}
     warning = said.gettext("Nobody from Pintuan will ever ask you for it.")
-    return Message(
-        channel=contact.channel,
-        to=contact.address,
-        subject=said.gettext("Your Pintuan sign-in code"),
+    return Letter(
+        to=(contact,),
+        language=language,
+        topic=Topic.SIGN_IN_CODE,
+        title=said.gettext("Your Pintuan sign-in code"),
         text=f"{text} {warning}",
+        lifetime_ms=CODE_LIFETIME_S * 1000,
         code=code,
     )
 
@@ -140,7 +84,7 @@ async def take_code(
     if own is not None:
         is_right = await _is_own(connection, own, code_digests(keyring, contact, code))
     else:
-        caller = _caller_digest(contact_digests[0], client_digest)
+        caller = caller_digest(contact_digests[0], client_digest)
         is_right = await _is_newest(connection, contact_digests, caller, code_digests(keyring, contact, code))
     if is_right:
         await store.drop_codes(connection, contact_digests)
@@ -179,27 +123,12 @@ async def _is_newest(
     return False
 
 
-async def _count_code(
-    connection: Connection, mailbox_digest: bytes, contact_digests: Sequence[bytes], client_digest: bytes
-) -> None:
-    """Counts a code that is asked for, where messages to the contact arrive; raises RateLimited."""
-    for limit in limits.CODES_PER_CALLER:
-        await count(connection, limit, _caller_digest(mailbox_digest, client_digest))
-    known = await store.is_known_client(
-        connection, contact_digests, client_digest, known_ms=limits.CLIENT_KNOWN_MS
-    )
-    if not known:
-        for limit in limits.CODES_FOR_STRANGERS:
-            await count(connection, limit, mailbox_digest)
-    await count(connection, limits.CODES_PER_CLIENT, client_digest)
-
-
 def client_digest_of(keyring: Keyring, client_key: str) -> bytes:
     """Returns the keyed hash under which a client's address is kept."""
     return hmac.digest(keyring.subkey("contact"), f"client:{client_key}".encode(), hashlib.sha256)
 
 
-def _caller_digest(contact_digest: bytes, client_digest: bytes) -> bytes:
+def caller_digest(contact_digest: bytes, client_digest: bytes) -> bytes:
     """Returns what is counted under for one client and one contact together."""
     return hashlib.sha256(contact_digest + client_digest).digest()
 

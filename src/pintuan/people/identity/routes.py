@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from litestar import get, post
 from litestar.params import JSONBody
@@ -15,7 +15,9 @@ from pintuan.http.client_address import limit_key_of
 from pintuan.http.documentation.codes import problem_codes
 from pintuan.http.parameters import InjectedResources
 from pintuan.people.contacts.contacts import Contact, contact_of
-from pintuan.people.identity import codes, service, sessions
+from pintuan.people.identity import service, sessions
+from pintuan.people.identity.code_sender import CodeSender
+from pintuan.people.identity.codes import CODE_LIFETIME_S
 from pintuan.people.identity.schemas import (
     CodeGrant,
     CodeRequest,
@@ -25,6 +27,11 @@ from pintuan.people.identity.schemas import (
     Revocation,
     Tokens,
 )
+from pintuan.people.identity.turns import Turns
+from pintuan.people.notifications.post import post_of
+
+if TYPE_CHECKING:
+    from pintuan.base.process import Resources
 
 ACCEPTED: Final = 202
 BUYERS: Final = frozenset({"buyer"})
@@ -49,8 +56,8 @@ async def send_code(
     """
     contact = _contact_of(data, resources)
     language = negotiate(request.headers.get("accept-language"))
-    await codes.send_code(resources, contact, client_key=limit_key_of(request.scope), language=language)
-    return CodeSent(codes.CODE_LIFETIME_S)
+    await code_sender_of(resources).send(contact, client_key=limit_key_of(request.scope), language=language)
+    return CodeSent(CODE_LIFETIME_S)
 
 
 @post(
@@ -99,6 +106,18 @@ async def get_me(request: ApiRequest, resources: InjectedResources) -> Me:
 def caller_of(request: ApiRequest) -> Principal:
     """Returns the buyer who calls."""
     return check_role(request.user, BUYERS)
+
+
+def code_sender_of(resources: Resources) -> CodeSender:
+    """Returns what sends the codes of a call."""
+    return CodeSender(
+        resources.pool,
+        resources.keyring,
+        post_of(resources.settings, resources.keyring),
+        resources.state(Turns),
+        resources.doorbells,
+        rate_limits=resources.settings.rate_limits,
+    )
 
 
 def _contact_of(data: CodeRequest | CodeGrant, resources: InjectedResources) -> Contact:

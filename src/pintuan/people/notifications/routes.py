@@ -1,4 +1,4 @@
-"""`/dev/outbox`: what would have been delivered, for developers; registered in development only."""
+"""`/v1/unsubscribe/{token}`, and `/dev/outbox`: what would have been delivered, in development only."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from html import escape
 from typing import Annotated, Final
 
 import msgspec
-from litestar import MediaType, Response, Router, get
-from litestar.params import QueryParameter
+from litestar import MediaType, Response, Router, get, post
+from litestar.params import FromPath, QueryParameter
 
 from pintuan.base.auth.middleware import PUBLIC_OPTION
 from pintuan.http.bodies import ApiRequest
 from pintuan.http.parameters import InjectedResources
+from pintuan.people.consents.pages import PAGE_HEADERS, asking, done
+from pintuan.people.consents.service import stop_of_token
 from pintuan.people.notifications.schemas import Outbox, OutboxItem
 from pintuan.people.notifications.service import read_outbox
+from pintuan.people.notifications.unsubscribing import unsubscribe as stop_messages
 
 ADDRESS_LENGTH_MAX: Final = 320
 _CONTENT_POLICY: Final = (
@@ -74,7 +77,34 @@ def _row_of(item: OutboxItem) -> str:
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
-HANDLERS: Final = ()
+@post(
+    "/v1/unsubscribe/{token:str}",
+    tags=["identity"],
+    status_code=200,
+    media_type=MediaType.HTML,
+    summary="Get no more messages of a kind",
+    opt={PUBLIC_OPTION: True},
+)
+async def unsubscribe(token: FromPath[str], resources: InjectedResources) -> Response[str]:
+    """Takes the one click of a mail program (RFC 8058) or of the page that GET shows; any body will do."""
+    topic = await stop_messages(resources.pool, resources.keyring, token)
+    return Response(done(topic), media_type=MediaType.HTML, headers=PAGE_HEADERS)
+
+
+@get(
+    "/v1/unsubscribe/{token:str}",
+    tags=["identity"],
+    media_type=MediaType.HTML,
+    summary="A page that asks whether to send no more of them",
+    opt={PUBLIC_OPTION: True},
+)
+async def ask_to_unsubscribe(token: FromPath[str], resources: InjectedResources) -> Response[str]:
+    """Asks, because a program that looks at links must not unsubscribe anybody by it."""
+    stop = stop_of_token(resources.keyring, token)
+    return Response(asking(stop.topic), media_type=MediaType.HTML, headers=PAGE_HEADERS)
+
+
+HANDLERS: Final = [unsubscribe, ask_to_unsubscribe]
 DEV_HANDLERS: Final = [
     Router("/", route_handlers=[read_dev_outbox], include_in_schema=False, opt={PUBLIC_OPTION: True})
 ]

@@ -1,22 +1,20 @@
-"""`/v1/groups/{id}/invites`, `/v1/unsubscribe/{token}`, and what merchants see of invitations."""
+"""`/v1/groups/{id}/invites`, and what merchants see of invitations."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from litestar import MediaType, Response, Router, get, post
+from litestar import Response, Router, get, post
 from litestar.params import FromPath, JSONBody
 
 from pintuan.base.auth import SELLERS, check_role, requires_role
-from pintuan.base.auth.middleware import PUBLIC_OPTION
 from pintuan.base.errors import NotFound
 from pintuan.http.bodies import ApiRequest
 from pintuan.http.client_address import limit_key_of
 from pintuan.http.documentation.codes import problem_codes
 from pintuan.http.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, decode_cursor, page_of
 from pintuan.http.parameters import InjectedResources
-from pintuan.people.consents import service as unsubscribing
-from pintuan.people.consents.pages import PAGE_HEADERS, asking, done
+from pintuan.people.notifications.post import post_of
 from pintuan.reach.invites import service, store
 from pintuan.reach.invites.schemas import (
     Funnel,
@@ -26,6 +24,10 @@ from pintuan.reach.invites.schemas import (
     NewInvites,
     Referrals,
 )
+from pintuan.reach.invites.service import InviteSender
+
+if TYPE_CHECKING:
+    from pintuan.base.process import Resources
 
 ACCEPTED: Final = 202
 BUYERS: Final = frozenset({"buyer"})
@@ -52,8 +54,8 @@ async def invite_to_group(
     never sent. A repeated call is harmless, so there is no idempotency key.
     """
     inviter = check_role(request.user, BUYERS).subject
-    outcomes = await service.invite(
-        resources, group_id, inviter, data, client_key=limit_key_of(request.scope)
+    outcomes = await _sender_of(resources).send(
+        group_id, inviter, data, client_key=limit_key_of(request.scope)
     )
     return InvitesAccepted(outcomes)
 
@@ -69,7 +71,14 @@ async def list_invites(
 ) -> Response[Invites]:
     """Answers the caller's own invitations, with how far each came; nobody else's."""
     inviter = check_role(request.user, BUYERS).subject
-    return Response(await service.list_invites(resources, group_id, inviter), headers=NO_STORE)
+    invites = await service.list_invites(
+        resources.pool,
+        resources.keyring,
+        group_id,
+        inviter,
+        share_base=resources.settings.share_base,
+    )
+    return Response(invites, headers=NO_STORE)
 
 
 @get(
@@ -132,43 +141,17 @@ async def list_referrals(
     return Response(Referrals(group_id, page.items, page.next_cursor), headers=NO_STORE)
 
 
-@post(
-    "/v1/unsubscribe/{token:str}",
-    tags=["identity"],
-    status_code=200,
-    media_type=MediaType.HTML,
-    summary="Get no more messages of a kind",
-    opt={PUBLIC_OPTION: True},
-)
-async def unsubscribe(token: FromPath[str], resources: InjectedResources) -> Response[str]:
-    """Takes the one click of a mail program (RFC 8058) or of the page that GET shows; any body will do."""
-    topic = await unsubscribing.unsubscribe(resources.pool, resources.keyring, token)
-    return Response(done(topic), media_type=MediaType.HTML, headers=PAGE_HEADERS)
-
-
-@get(
-    "/v1/unsubscribe/{token:str}",
-    tags=["identity"],
-    media_type=MediaType.HTML,
-    summary="A page that asks whether to send no more of them",
-    opt={PUBLIC_OPTION: True},
-)
-async def ask_to_unsubscribe(token: FromPath[str], resources: InjectedResources) -> Response[str]:
-    """Asks, because a program that looks at links must not unsubscribe anybody by it."""
-    stop = unsubscribing.stop_of_token(resources.keyring, token)
-    return Response(asking(stop.topic), media_type=MediaType.HTML, headers=PAGE_HEADERS)
-
-
-HANDLERS: Final = [
-    Router(
-        "/",
-        route_handlers=[
-            invite_to_group,
-            list_invites,
-            get_funnel,
-            list_referrals,
-            unsubscribe,
-            ask_to_unsubscribe,
-        ],
+def _sender_of(resources: Resources) -> InviteSender:
+    settings = resources.settings
+    return InviteSender(
+        resources.pool,
+        resources.keyring,
+        post_of(settings, resources.keyring),
+        resources.doorbells,
+        share_base=settings.share_base,
+        fictional=settings.env == "dev",
+        rate_limits=settings.rate_limits,
     )
-]
+
+
+HANDLERS: Final = [Router("/", route_handlers=[invite_to_group, list_invites, get_funnel, list_referrals])]

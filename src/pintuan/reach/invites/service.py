@@ -9,30 +9,30 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from groups.errors import GroupClosed, RateLimited
 from pintuan.base import limits as windows
 from pintuan.base.errors import FieldError, Forbidden, InvalidInput, NotFound
 from pintuan.base.limits_store import lock_window
-from pintuan.base.locales import money
-from pintuan.base.wire.money import Money
-from pintuan.people.consents.service import NOTIFICATION_KIND, stop_url_of, unsubscribed
 from pintuan.people.contacts.contacts import Contact, contact_of
 from pintuan.people.contacts.digests import recipient_digests
 from pintuan.people.contacts.sealed import mask, open_contact, seal_contact
 from pintuan.people.identity.erased import require_not_erased
-from pintuan.people.notifications.channels import channels_of
-from pintuan.people.notifications.quiet_hours import quiet_hours_of, zones_of
-from pintuan.people.notifications.service import enqueue
 from pintuan.reach.invites import limits, store
-from pintuan.reach.invites.messages import message_of
+from pintuan.reach.invites.messages import letter_of
 from pintuan.reach.invites.schemas import Invite, InviteCounts, InviteOutcome, Invites, InviteState
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    import asyncpg
 
+    from pintuan.base.keyring import Keyring
     from pintuan.base.locales import Language
-    from pintuan.base.process import Resources
+    from pintuan.base.stores.doorbells import Doorbells
+    from pintuan.people.contacts.channels import Channel
+    from pintuan.people.notifications.letter import Letter
+    from pintuan.people.notifications.post import Post
     from pintuan.reach.invites.schemas import NewInvites, Recipient
     from pintuan.reach.invites.store import InvitedGroup, SentInvite
 from sql import Connection
@@ -40,52 +40,85 @@ from sql import Connection
 CODE_BYTES: Final = 12
 
 
-async def invite(
-    resources: Resources, group_id: str, inviter_id: str, body: NewInvites, *, client_key: str
-) -> list[InviteOutcome]:
-    """Invites people to a group; returns what is done about each, in their order.
+class _Fresh(msgspec.Struct, frozen=True):
+    """Somebody whom the inviter had not invited to the group; `is_known` says that somebody else had."""
 
-    Nothing goes out before the inviter's seat is authorised, and nothing if it never is.
+    contact: Contact
+    digest: bytes
+    is_known: bool
 
-    Raises:
-        NotFound: there is no such group.
-        Forbidden: the inviter has no seat in it.
-        GroupClosed: it cannot be joined any more.
-        InvalidInput: a recipient is no address, or one that nothing is delivered to here.
-        RateLimited: the inviter, the client or all members of the group have invited too many people.
+
+class InviteSender:
+    """Invites people to groups; any number of them may be made.
+
+    `fictional` takes addresses of the domain `.test`. `rate_limits` is off for load tests alone.
     """
-    await require_not_erased(resources.pool, inviter_id)
-    contacts = _contacts_of(resources, body)
 
-    async def transaction() -> list[InviteOutcome]:
-        async with resources.pool.acquire() as connection, connection.transaction():
-            group = await store.select_group(connection, group_id, inviter_id)
-            if group is None:
-                raise NotFound("group")
-            if group.seat_id is None:
-                raise Forbidden("Only members of the group may invite to it.")
-            if not group.joinable:
-                raise GroupClosed
-            inviting = _Inviting(
-                resources, connection, group_id, inviter_id, group, body.locale, client_key=client_key
-            )
-            return await inviting.invite(contacts)
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        keyring: Keyring,
+        post: Post,
+        doorbells: Doorbells,
+        *,
+        share_base: str,
+        fictional: bool,
+        rate_limits: bool,
+    ) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._post = post
+        self._doorbells = doorbells
+        self._share_base = share_base
+        self._fictional = fictional
+        self._rate_limits = rate_limits
 
-    outcomes = await retry_serialization(transaction)
-    resources.doorbells.ring("notifications")
-    return outcomes
+    async def send(
+        self, group_id: str, inviter_id: str, body: NewInvites, *, client_key: str
+    ) -> list[InviteOutcome]:
+        """Invites people to a group; returns what is done about each, in their order.
+
+        Nothing goes out before the inviter's seat is authorised, and nothing if it never is.
+
+        Raises:
+            NotFound: there is no such group.
+            Forbidden: the inviter has no seat in it.
+            GroupClosed: it cannot be joined any more.
+            InvalidInput: a recipient is no address, or one that nothing is delivered to here.
+            RateLimited: the inviter, the client or all members of the group have invited too many people.
+        """
+        await require_not_erased(self._pool, inviter_id)
+        contacts = _contacts_of(body, self._post.channels, fictional=self._fictional)
+
+        async def transaction() -> list[InviteOutcome]:
+            async with self._pool.acquire() as connection, connection.transaction():
+                group = await _open_group(connection, group_id, inviter_id)
+                inviting = _Inviting(
+                    connection, self._keyring, self._post, group_id, inviter_id, group, body.locale
+                )
+                fresh, outcomes = await inviting.choose(contacts)
+                if self._rate_limits and fresh:
+                    await inviting.count(len(fresh), client_key=client_key)
+                await inviting.write(fresh, share_base=self._share_base)
+                return outcomes
+
+        outcomes = await retry_serialization(transaction)
+        self._doorbells.ring("notifications")
+        return outcomes
 
 
-async def list_invites(resources: Resources, group_id: str, inviter_id: str) -> Invites:
+async def list_invites(
+    pool: asyncpg.Pool, keyring: Keyring, group_id: str, inviter_id: str, *, share_base: str
+) -> Invites:
     """Returns the inviter's own invitations; raises NotFound, and Forbidden for who never had a seat."""
-    group = await store.select_group(resources.pool, group_id, inviter_id)
+    group = await store.select_group(pool, group_id, inviter_id)
     if group is None:
         raise NotFound("group")
     if not group.was_member:
         raise Forbidden("Only members of the group may see their invitations to it.")
-    sent = await store.list_invites(resources.pool, group_id, inviter_id, limit=limits.INVITES_PER_GROUP_MAX)
+    sent = await store.list_invites(pool, group_id, inviter_id, limit=limits.INVITES_PER_GROUP_MAX)
     return Invites(
-        items=[_shown(resources, group.share_code, one) for one in sent],
+        items=[_shown(keyring, one, link_of(share_base, group.share_code, one.code)) for one in sent],
         counts=InviteCounts(
             invited=len(sent),
             opened=sum(one.opened or one.joined for one in sent),
@@ -100,30 +133,40 @@ def link_of(share_base: str, share_code: str, invite_code: str) -> str:
     return f"{share_base}{share_code}?invite={invite_code}"
 
 
+async def _open_group(connection: Connection, group_id: str, inviter_id: str) -> InvitedGroup:
+    group = await store.select_group(connection, group_id, inviter_id)
+    if group is None:
+        raise NotFound("group")
+    if group.seat_id is None:
+        raise Forbidden("Only members of the group may invite to it.")
+    if not group.joinable:
+        raise GroupClosed
+    return group
+
+
 class _Inviting:
     """One request of an inviter, in its transaction."""
 
     def __init__(
         self,
-        resources: Resources,
         connection: Connection,
+        keyring: Keyring,
+        post: Post,
         group_id: str,
         inviter_id: str,
         group: InvitedGroup,
         language: Language,
-        *,
-        client_key: str,
     ) -> None:
-        self._client_key = client_key
-        self._resources = resources
-        self._keyring = resources.keyring
         self._connection = connection
+        self._keyring = keyring
+        self._post = post
         self._group_id = group_id
         self._inviter_id = inviter_id
         self._group = group
         self._language = language
 
-    async def invite(self, contacts: list[Contact]) -> list[InviteOutcome]:
+    async def choose(self, contacts: list[Contact]) -> tuple[list[_Fresh], list[InviteOutcome]]:
+        """Locks the recipients; returns whom the inviter had not invited, and the outcome of each contact."""
         await store.lock_inviter(self._connection, self._group_id, self._inviter_id)
         digests = {contact: contact.person_digests(self._keyring) for contact in contacts}
         # Everybody takes them in the same order. Two inviters of one recipient go on one after the other.
@@ -131,26 +174,23 @@ class _Inviting:
             await lock_window(self._connection, limits.INVITES_PER_RECIPIENT.scope, digest)
         candidates = [digest for some in digests.values() for digest in some]
         known = await store.known_recipients(self._connection, self._group_id, self._inviter_id, candidates)
-        unwilling = await unsubscribed(self._connection, candidates, NOTIFICATION_KIND)
         mine = {
             contact.mailbox for contact, some in digests.items() if any(known.get(digest) for digest in some)
         }
         first = {contact.mailbox: contact for contact in reversed(contacts)}
-        fresh = [contact for mailbox, contact in reversed(first.items()) if mailbox not in mine]
-        await self._count(len(fresh))
-        for contact in fresh:
-            wanted = not any(digest in known or digest in unwilling for digest in digests[contact])
-            await self._add(contact, digests[contact][0], wanted=wanted)
+        fresh = [
+            _Fresh(contact, digests[contact][0], is_known=any(digest in known for digest in digests[contact]))
+            for mailbox, contact in reversed(first.items())
+            if mailbox not in mine
+        ]
         mailboxes = [contact.mailbox for contact in contacts]
-        return [
+        return fresh, [
             _outcome_of(contact, is_skipped=contact.mailbox in mine or contact.mailbox in mailboxes[:place])
             for place, contact in enumerate(contacts)
         ]
 
-    async def _count(self, count: int) -> None:
+    async def count(self, count: int, *, client_key: str) -> None:
         """Raises RateLimited where these would be more than the inviter may invite."""
-        if count == 0 or not self._resources.settings.rate_limits:
-            return
         before = await store.count_invites(self._connection, self._group_id, self._inviter_id)
         if before + count > limits.INVITES_PER_GROUP_MAX:
             raise RateLimited(
@@ -161,69 +201,53 @@ class _Inviting:
         for limit, name in (
             (limits.INVITES_PER_INVITER, f"inviter:{self._inviter_id}"),
             (limits.INVITES_PER_INVITER_AND_DAY, f"inviter:{self._inviter_id}"),
-            (limits.INVITES_PER_CLIENT, f"client:{self._client_key}"),
+            (limits.INVITES_PER_CLIENT, f"client:{client_key}"),
             (limits.INVITES_TO_GROUP, f"group:{self._group_id}"),
         ):
             digest = recipient_digests(self._keyring, "email", name)[0]
             await windows.count(self._connection, limit, digest, times=count)
 
-    async def _add(self, contact: Contact, digest: bytes, *, wanted: bool) -> None:
-        code = secrets.token_urlsafe(CODE_BYTES)
-        delay_ms = _delay_ms(self._resources, self._group.now, contact, self._language)
-        waits = self._group.is_held or delay_ms > 0
-        notification_id = None
-        if wanted and await self._has_room(digest):
-            notification_id = await self._send(contact, code, waits=waits)
-        await store.insert_invite(
-            self._connection,
-            code=code,
-            group_id=self._group_id,
-            inviter_id=self._inviter_id,
-            channel=contact.channel,
-            recipient_digest=digest,
-            sealed=seal_contact(self._keyring, contact),
-            delay_ms=delay_ms,
-            kept_ms=limits.RECIPIENT_KEPT_MS,
-            notification_id=notification_id,
-            awaits_order_id=self._group.seat_id if waits else None,
-        )
+    async def write(self, fresh: list[_Fresh], *, share_base: str) -> None:
+        """Writes to those whom nobody invited before, and notes the invitation of each all the same."""
+        for one in fresh:
+            code = secrets.token_urlsafe(CODE_BYTES)
+            delay_ms = self._post.wait_ms(one.contact, self._language, self._group.now)
+            waits = self._group.is_held or delay_ms > 0
+            url = link_of(share_base, self._group.share_code, code)
+            letter = letter_of(self._group, one.contact, self._language, url=url, held=waits)
+            notification_id = None if one.is_known else await self._write_where_room(letter, one.digest)
+            await store.insert_invite(
+                self._connection,
+                code=code,
+                group_id=self._group_id,
+                inviter_id=self._inviter_id,
+                channel=one.contact.channel,
+                recipient_digest=one.digest,
+                sealed=seal_contact(self._keyring, one.contact),
+                delay_ms=delay_ms,
+                kept_ms=limits.RECIPIENT_KEPT_MS,
+                notification_id=notification_id,
+                awaits_order_id=self._group.seat_id if waits else None,
+            )
 
-    async def _has_room(self, digest: bytes) -> bool:
+    async def _write_where_room(self, letter: Letter, digest: bytes) -> str | None:
+        """Writes to somebody who was not invited too often, and counts only what is written."""
+        limit = limits.INVITES_PER_RECIPIENT
         try:
-            await windows.count(self._connection, limits.INVITES_PER_RECIPIENT, digest)
+            await windows.refuse_above(self._connection, limit, digest)
         except RateLimited:
-            return False
-        return True
-
-    async def _send(self, contact: Contact, code: str, *, waits: bool) -> str:
-        group, settings = self._group, self._resources.settings
-        message = message_of(
-            contact,
-            self._language,
-            title=group.title,
-            price=money(Money(group.price_minor, group.currency), self._language),
-            url=link_of(settings.share_base, group.share_code, code),
-            stop_url=stop_url_of(self._keyring, settings.share_base, contact),
-        )
-        lifetime_ms = max(1, round((group.deadline - group.now).total_seconds() * 1000))
-        return await enqueue(
-            self._connection,
-            self._keyring,
-            message,
-            kind=NOTIFICATION_KIND,
-            lifetime_ms=lifetime_ms,
-            # One that nobody lets go has outlived its use when it is taken.
-            delay_ms=lifetime_ms if waits else 0,
-            sender=group.merchant_id,
-        )
+            return None
+        notification_id = await self._post.write(self._connection, letter)
+        if notification_id is not None:
+            await windows.count(self._connection, limit, digest)
+        return notification_id
 
 
-def _contacts_of(resources: Resources, body: NewInvites) -> list[Contact]:
-    channels = channels_of(resources.settings)
+def _contacts_of(body: NewInvites, channels: frozenset[Channel], *, fictional: bool) -> list[Contact]:
     contacts, errors = [], []
     for place, recipient in enumerate(body.recipients):
         try:
-            contact = _contact_of(recipient, fictional=resources.settings.env == "dev")
+            contact = _contact_of(recipient, fictional=fictional)
         except InvalidInput as error:
             errors += [FieldError(f"recipients[{place}].{one.field}", one.message) for one in error.errors]
             continue
@@ -244,13 +268,6 @@ def _contact_of(recipient: Recipient, *, fictional: bool) -> Contact:
     return Contact("user", recipient.user)
 
 
-def _delay_ms(resources: Resources, now: datetime, contact: Contact, language: Language) -> int:
-    quiet = quiet_hours_of(resources.settings)
-    if quiet is None:
-        return 0
-    return round(quiet.wait(now, zones_of(contact, language)).total_seconds() * 1000)
-
-
 def _outcome_of(contact: Contact, *, is_skipped: bool) -> InviteOutcome:
     return InviteOutcome(
         email=contact.address if contact.kind == "email" else None,
@@ -260,11 +277,11 @@ def _outcome_of(contact: Contact, *, is_skipped: bool) -> InviteOutcome:
     )
 
 
-def _shown(resources: Resources, share_code: str, sent: SentInvite) -> Invite:
-    contact = None if sent.sealed is None else open_contact(resources.keyring, sent.sealed)
+def _shown(keyring: Keyring, sent: SentInvite, share_url: str) -> Invite:
+    contact = None if sent.sealed is None else open_contact(keyring, sent.sealed)
     return Invite(
         invite_code=sent.code,
-        share_url=link_of(resources.settings.share_base, share_code, sent.code),
+        share_url=share_url,
         channel=sent.channel,
         recipient=None if contact is None else mask(contact),
         state=_state_of(sent),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from pintuan.base.jobs.job import NounJobs, job
 from pintuan.base.jobs.passes import until_nothing_left
+from pintuan.people.notifications.post import post_of
 from pintuan.reach.nudges.service import Nudger
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Jobs(NounJobs):
     @asynccontextmanager
     async def open(cls, process: Resources, asks: Asks) -> AsyncIterator[Self]:
         """Opens them for the life of the block."""
-        yield cls(Nudger(process.pool, process.keyring, process.settings), asks)
+        post = post_of(process.settings, process.keyring)
+        yield cls(Nudger(process.pool, post, share_base=process.settings.share_base), asks)
 
     def second_tries(self) -> Mapping[str, Work]:
         """Returns those of the nudger."""

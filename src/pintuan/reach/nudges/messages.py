@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pintuan.base.locales import money, span, translations_for
+from pintuan.base.locales import DEFAULT_LANGUAGE, language_of, money, span, translations_for
 from pintuan.base.wire.money import Money
-from pintuan.people.notifications.message import Message
+from pintuan.people.contacts.contacts import Contact
+from pintuan.people.notifications.letter import Letter
 from pintuan.people.notifications.titles import title_shown
-from pintuan.reach.nudges.timing import near_of
+from pintuan.people.notifications.topics import Topic
+from pintuan.reach.nudges.timing import LATE_MAX, OUTCOME_LATE_MAX, near_of
 
 if TYPE_CHECKING:
     from pintuan.base.locales import Language
-    from pintuan.people.contacts.contacts import Contact
     from pintuan.reach.nudges.store import DueNudge, Member
 
 
@@ -25,21 +26,34 @@ class Text(msgspec.Struct, frozen=True):
     body: str
 
 
-def message_of(
-    nudge: DueNudge, member: Member, contact: Contact, language: Language, *, url: str, stop_url: str
-) -> Message:
-    """Returns what to tell a member; an outcome is told with what they themselves pay."""
-    text = text_of(nudge, member, language)
-    _ = translations_for(language).gettext
-    stop = _("No more messages about your groups: %(url)s") % {"url": stop_url}
-    return Message(
-        channel=contact.channel,
-        to=contact.address,
-        subject=text.subject,
-        text=text.body if contact.channel == "push" else f"{text.body}\n{url}\n\n{stop}",
-        url=url if contact.channel == "push" else None,
-        unsubscribe_url=stop_url,
+def letter_of(nudge: DueNudge, member: Member, *, share_base: str) -> Letter:
+    """Returns what to tell a member; an outcome is told with what they themselves pay.
+
+    What is true of an open group is told in its moment, and how it ended for some days.
+    """
+    language = language_of(member.language or "") or DEFAULT_LANGUAGE
+    text, has_ended = text_of(nudge, member, language), nudge.kind in ("succeeded", "failed")
+    lifetime = OUTCOME_LATE_MAX if has_ended else min(LATE_MAX, nudge.deadline - nudge.now)
+    return Letter(
+        to=_contacts_of(member),
+        language=language,
+        topic=Topic.OUTCOME if has_ended else Topic.NUDGE,
+        title=text.subject,
+        text=text.body,
+        url=f"{share_base}{nudge.share_code}?lang={language}",
+        lifetime_ms=max(1, round(lifetime.total_seconds() * 1000)),
+        sender=nudge.merchant_id,
+        now=nudge.now,
     )
+
+
+def _contacts_of(member: Member) -> tuple[Contact, ...]:
+    contacts = [Contact("user", member.buyer_id)]
+    if member.email is not None:
+        contacts.append(Contact("email", member.email))
+    if member.phone is not None:
+        contacts.append(Contact("phone", member.phone))
+    return tuple(contacts)
 
 
 def text_of(nudge: DueNudge, member: Member, language: Language) -> Text:

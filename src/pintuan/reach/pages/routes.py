@@ -16,7 +16,8 @@ from pintuan.http.bodies import ApiRequest
 from pintuan.http.client_address import limit_key_of
 from pintuan.http.parameters import InjectedResources, require_idempotency_key
 from pintuan.http.problems import problem_of
-from pintuan.people.identity import codes, sessions
+from pintuan.people.identity import sessions
+from pintuan.people.identity.routes import code_sender_of
 from pintuan.reach.links.service import note_opened
 from pintuan.reach.pages import service, wording
 from pintuan.reach.pages.forms import contact_in, order_in, read_form
@@ -55,11 +56,8 @@ async def send_code(
     typed = form.get("contact", "")
     try:
         contact = contact_in(typed, fictional=resources.settings.env == "dev")
-        await codes.send_code(
-            resources,
-            contact,
-            client_key=limit_key_of(request.scope),
-            language=caller.tongue.language,
+        await code_sender_of(resources).send(
+            contact, client_key=limit_key_of(request.scope), language=caller.tongue.language
         )
     except (Rejected, GroupsError) as error:
         return await _again(resources, caller, share_code, error, typed_contact=typed[:_TYPED_LENGTH_MAX])

@@ -15,6 +15,7 @@ from pintuan.base.settings.settings import Settings
 from pintuan.bootstrap import open_resources
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.identity import codes, sessions
+from pintuan.people.identity.routes import code_sender_of
 from pintuan.people.identity.schemas import Tokens
 from pintuan.people.identity.store import purge
 from pintuan.people.notifications.service import read_outbox
@@ -38,7 +39,7 @@ async def resources(database_url: str, redis_url: str) -> AsyncIterator[Resource
 
 
 async def ask_for_code(resources: Resources) -> str:
-    await codes.send_code(resources, ANN, client_key="test")
+    await code_sender_of(resources).send(ANN, client_key="test")
     code = (await read_outbox(resources.pool, resources.keyring, ANN.address))[0].code
     assert code is not None
     return code
@@ -115,7 +116,8 @@ async def test_twenty_codes_asked_for_at_once_keep_to_the_limit(database_url: st
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key="k" * 40)
     async with open_resources(settings, is_api=True) as resources:
         answers = await asyncio.gather(
-            *(codes.send_code(resources, ANN, client_key="test") for _ in range(20)), return_exceptions=True
+            *(code_sender_of(resources).send(ANN, client_key="test") for _ in range(20)),
+            return_exceptions=True,
         )
         assert answers.count(None) == 5
         assert await resources.pool.fetchval("SELECT count(*) FROM notifications") == 5

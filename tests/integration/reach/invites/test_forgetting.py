@@ -7,10 +7,10 @@ import pytest
 
 from pintuan.base.errors import NotFound
 from pintuan.base.keyring import Keyring
-from pintuan.people.consents.service import PATH, reseal, stop_of_token, stop_url_of, unsubscribe
-from pintuan.people.consents.store import unsubscribed
+from pintuan.people.consents.service import PATH, reseal, stop_of_token, stop_url_of, unsubscribed
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.contacts.sealed import seal_contact
+from pintuan.people.notifications.unsubscribing import unsubscribe
 from pintuan.reach.invites import store
 from pintuan.reach.invites.limits import RECIPIENT_KEPT_MS
 from tests.rows import Rows
@@ -23,7 +23,7 @@ BEA = Contact("email", "bea@example.com")
 
 
 def token_of(keyring: Keyring) -> str:
-    return stop_url_of(keyring, "https://shop.example/g/", BEA).partition(PATH)[2]
+    return stop_url_of(keyring, "https://shop.example/g/", BEA, "invite").partition(PATH)[2]
 
 
 async def is_unwilling(pool: asyncpg.Pool, keyring: Keyring) -> bool:

@@ -15,11 +15,13 @@ from groups.engine import GroupEngine
 from pintuan.base.keyring import Keyring
 from pintuan.base.outgoing.signing import new_secret
 from pintuan.base.settings.settings import Settings
-from pintuan.people.consents.service import PATH, stop_url_of, unsubscribe
-from pintuan.people.consents.store import Topic
+from pintuan.people.consents.service import PATH, stop_url_of
+from pintuan.people.consents.stoppable import Stoppable
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.notifications.message import Message
+from pintuan.people.notifications.post import post_of
 from pintuan.people.notifications.service import unseal
+from pintuan.people.notifications.unsubscribing import unsubscribe
 from pintuan.reach.nudges import service
 from pintuan.reach.nudges.service import Nudger
 from tests.market import Market
@@ -31,9 +33,13 @@ SETTINGS = Settings(public_url="https://shop.example")
 DAY_S = 24 * 3600
 
 
+def nudger_of(pool: asyncpg.Pool, settings: Settings = SETTINGS) -> Nudger:
+    return Nudger(pool, post_of(settings, KEYRING), share_base=settings.share_base)
+
+
 @pytest.fixture
 def nudger(pool: asyncpg.Pool) -> Nudger:
-    return Nudger(pool, KEYRING, SETTINGS)
+    return nudger_of(pool)
 
 
 async def account(
@@ -212,7 +218,7 @@ async def test_who_wants_none_gets_none_and_invitations_all_the_same(
 ) -> None:
     await account(pool, "ann")
     await account(pool, "bea")
-    topics: dict[str, Topic] = {"ann": "nudge", "bea": "invite"}
+    topics: dict[str, Stoppable] = {"ann": "nudge", "bea": "invite"}
     for name, topic in topics.items():
         url = stop_url_of(KEYRING, SETTINGS.share_base, Contact("email", f"{name}@example.com"), topic)
         assert await unsubscribe(pool, KEYRING, url.partition(PATH)[2]) == topic
@@ -235,7 +241,7 @@ async def test_who_sleeps_hears_in_the_morning_how_it_ended_and_not_what_was_tru
 ) -> None:
     hour = datetime.now(ZoneInfo("Asia/Seoul")).hour
     quiet = msgspec.structs.replace(SETTINGS, quiet_hours=f"{hour}-{(hour + 2) % 24}")
-    nudger = Nudger(pool, KEYRING, quiet)
+    nudger = nudger_of(pool, quiet)
     await account(pool, "ann", language="ko")
     group = await joined(engine, market, "ann", "bea", "cem")
     await make_due(pool, "tier_near")
@@ -263,7 +269,7 @@ async def test_a_large_group_is_told_in_rounds_and_each_member_once(
     group = await joined(engine, market, *names)
     assert await ended(engine, market, group) == "succeeded"
 
-    processes = [Nudger(pool, KEYRING, SETTINGS) for _ in range(3)]
+    processes = [nudger_of(pool) for _ in range(3)]
     rounds = 0
     while some := sum(await asyncio.gather(*(process.tell_due(10) for process in processes))):
         rounds += some
@@ -281,12 +287,12 @@ async def test_with_an_app_members_are_pushed_and_their_mail_is_kept_for_whom_it
     await account(pool, "ann", language="es")
     await account(pool, "dan")
     for topic, contact in (("nudge", Contact("user", "dan")), ("invite", Contact("user", "bea"))):
-        url = stop_url_of(KEYRING, SETTINGS.share_base, contact, cast("Topic", topic))
+        url = stop_url_of(KEYRING, SETTINGS.share_base, contact, cast("Stoppable", topic))
         await unsubscribe(pool, KEYRING, url.partition(PATH)[2])
     await joined(engine, market, "ann", "bea", "dan")
     await make_due(pool, "tier_near")
 
-    await Nudger(pool, KEYRING, app).tell_due(10)
+    await nudger_of(pool, app).tell_due(10)
 
     told = await messages(pool)
     assert set(told) == {"ann", "bea"}
@@ -311,6 +317,6 @@ async def test_somebody_who_was_erased_is_not_pushed(
     await pool.execute("INSERT INTO erasures (subject, alias) VALUES ('ann', 'alias-1'), ('x', 'bea')")
     await make_due(pool, "tier_near")
 
-    await Nudger(pool, KEYRING, app).tell_due(10)
+    await nudger_of(pool, app).tell_due(10)
 
     assert set(await messages(pool)) == {"cem"}

@@ -22,8 +22,9 @@ from pintuan.people.activity.store import Wanted, list_activity
 from pintuan.people.api_keys.schemas import NewApiKey
 from pintuan.people.api_keys.service import KeyLookup, create_key
 from pintuan.people.contacts.contacts import Contact
-from pintuan.people.identity import codes, sessions
+from pintuan.people.identity import sessions
 from pintuan.people.identity.erased import recently_refused
+from pintuan.people.identity.routes import code_sender_of
 from pintuan.people.notifications.service import read_outbox
 from pintuan.people.personal.service import erase
 from pintuan.selling.rights.service import NO_SELLER, Ended, grant, revoke_keys
@@ -72,7 +73,7 @@ async def refuses(pool: asyncpg.Pool, text: str) -> None:
 
 async def sign_in(resources: Resources) -> str:
     """Signs in and returns the id of the session."""
-    await codes.send_code(resources, ANN, client_key="test")
+    await code_sender_of(resources).send(ANN, client_key="test")
     code = (await read_outbox(resources.pool, resources.keyring, ANN.address))[0].code
     assert code is not None
     tokens = await sessions.sign_in(resources, ANN, code, client_key="test")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -13,10 +13,12 @@ from babel.messages.extract import extract_from_dir
 
 from pintuan.base.locales import DEFAULT_LANGUAGE, LANGUAGES, Language, translations_for
 from pintuan.base.locales.catalogs import catalog_of
+from pintuan.people.consents.stoppable import Stoppable
 from pintuan.people.contacts.contacts import Contact
-from pintuan.people.identity.codes import message_of as code_of
-from pintuan.reach.invites.messages import message_of as invitation_of
+from pintuan.people.identity.codes import letter_of as code_of
+from pintuan.people.notifications.topics import stop_line
 from tests.documents import PROJECT
+from tests.letters import invitation
 
 SOURCES = PROJECT / "src" / "pintuan"
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -126,16 +128,23 @@ def test_no_translation_stands_beside_the_catalogs() -> None:
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_messages_to_people_are_in_their_language_alone(language: Language) -> None:
     for contact in (Contact("email", "bea@example.com"), Contact("phone", "+33612345678")):
-        texts = [
-            (
-                invitation_of(contact, one, title="T", price="P", url="U", stop_url="S"),
-                code_of(contact, "1", one),
-            )
+        letters = [
+            (invitation(contact, one, title="T"), code_of(contact, "1", one))
             for one in (language, DEFAULT_LANGUAGE)
         ]
-        for translated, english in zip(*texts, strict=True):
-            assert translated.subject != english.subject
+        for translated, english in zip(*letters, strict=True):
+            assert translated.title != english.title
             assert set(sentences(translated.text)) & set(sentences(english.text)) == set()
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+@pytest.mark.parametrize("stop", get_args(Stoppable))
+def test_a_link_that_stops_messages_is_told_in_their_language_alone(
+    stop: Stoppable, language: Language
+) -> None:
+    lines = [stop_line(stop, "https://u", one) for one in (language, DEFAULT_LANGUAGE)]
+    assert all(line.endswith("https://u") for line in lines)
+    assert len({line.removesuffix("https://u") for line in lines}) == 2
 
 
 def sentences(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from pintuan.base.locales import LANGUAGES
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.notifications.titles import TITLE_CHARS_MAX, title_shown
-from pintuan.reach.invites.messages import message_of
+from tests.letters import invitation
 
 LURE = "Account locked, sign in at https://evil.example/login"
 
@@ -59,14 +59,7 @@ def test_a_long_title_is_cut_and_still_quoted() -> None:
     "contact", [Contact("email", "bea@example.com"), Contact("phone", "+33612345678"), Contact("user", "bea")]
 )
 def test_no_message_says_where_a_title_leads(contact: Contact, language: str) -> None:
-    message = message_of(
-        contact,
-        language,  # type: ignore[arg-type]
-        title=LURE,
-        price="$8.00",
-        url="https://shop.example/g/1",
-        stop_url="https://shop.example/stop",
-    )
-    assert "evil" not in message.subject + message.text
+    letter = invitation(contact, language, title=LURE)  # type: ignore[arg-type]
+    assert "evil" not in letter.title + letter.text
     # Our own words come first.
-    assert not message.subject.startswith(("Account", "“", "«", "‘"))
+    assert not letter.title.startswith(("Account", "“", "«", "‘"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from pintuan.base.locales import LANGUAGES
-from pintuan.people.contacts.contacts import Contact
-from pintuan.reach.nudges.messages import message_of, text_of
+from pintuan.base.locales import LANGUAGES, Language
+from pintuan.people.notifications.letter import TITLE_CHARS_MAX, is_one_line
+from pintuan.people.notifications.topics import Topic
+from pintuan.reach.nudges.messages import letter_of, text_of
 from pintuan.reach.nudges.store import Member
 from tests.unit.reach.nudges.test_timing import nudge
 
@@ -49,10 +51,28 @@ def test_the_last_hour_says_how_many_are_missing_though_they_are_many() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_title_cannot_end_a_header_or_the_sentence(kind: str) -> None:
     due = nudge(kind, title="100 %(price)s\r\nBcc: all@example.com " + "x" * 100)
-    message = message_of(
-        due, MEMBER, Contact("email", "ann@example.com"), "fr", url="https://u", stop_url="https://s"
-    )
-    assert "\n" not in message.subject
-    assert len(message.subject) < 160
-    assert message.text.endswith("https://s")
-    assert message.unsubscribe_url == "https://s"
+    letter = letter_of(due, msgspec.structs.replace(MEMBER, language="fr"), share_base="https://u/g/")
+    assert is_one_line(letter.title)
+    assert len(letter.title) < 160
+    assert letter.url == "https://u/g/abc?lang=fr"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_longest_title_fits_into_a_letter(kind: str, language: Language) -> None:
+    due = nudge(kind, title="\ufdfa" * 100, left=timedelta(hours=1), currency="UAH")
+    letter = letter_of(due, msgspec.structs.replace(MEMBER, language=language), share_base="https://u/g/")
+    assert len(letter.title) <= TITLE_CHARS_MAX
+
+
+def test_what_is_true_of_an_open_group_is_told_in_its_moment_and_how_it_ended_for_days() -> None:
+    letters = {
+        kind: letter_of(nudge(kind, left=timedelta(minutes=4)), MEMBER, share_base="https://u/g/")
+        for kind in KINDS
+    }
+    assert {kind: (letter.topic, letter.lifetime_ms) for kind, letter in letters.items()} == {
+        "tier_near": (Topic.NUDGE, 4 * 60_000),
+        "hour_left": (Topic.NUDGE, 4 * 60_000),
+        "succeeded": (Topic.OUTCOME, 3 * 24 * 3_600_000),
+        "failed": (Topic.OUTCOME, 3 * 24 * 3_600_000),
+    }
