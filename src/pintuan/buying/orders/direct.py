@@ -180,7 +180,9 @@ class _Waiting:
         """Answers for an order that a call with the same key recorded, while this one has placed it."""
         try:
             buyer_id = self.request.placement.buyer_id
-            order = await read_placed(self._resources, order_id, buyer_id)
+            order = await read_placed(
+                self._resources.pool, order_id, buyer_id, share_base=self._resources.settings.share_base
+            )
         except Exception:
             # Nobody waits for this task; the route asks again, and answers for whatever is wrong.
             _logger.exception("a placed order could not be read", request_id=self.request.request_id)
