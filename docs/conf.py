@@ -7,7 +7,7 @@ from importlib.metadata import version as version_of
 
 project = "Pintuan"
 release = version_of("pintuan")
-extensions = ["myst_parser", "docs.openapi_pages"]
+extensions = ["myst_parser", "docs.noun_pages", "docs.openapi_pages"]
 
 myst_enable_extensions = ["attrs_inline"]
 # Deep enough for links to any section.

@@ -8,7 +8,11 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
     path.relative_to(PROJECT).as_posix()
-    for path in (*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *PROJECT.glob("benchmarks/**/*.md"))
+    for pattern in (
+        "*.md",
+        *(f"{folder}/**/*.md" for folder in ("docs", "benchmarks", "src", "groups", "sql")),
+    )
+    for path in PROJECT.glob(pattern)
 )
 BLOCK = re.compile(r"^```.*?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")

@@ -17,6 +17,9 @@ NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
 SOURCES = ("benchmarks", "groups", "pricing", "sql", "src", "workers")
 ROOTS = (PROJECT, PROJECT / "src", PROJECT / "groups")
 """What a path in a document may be relative to: inside a package its name goes without saying."""
+FOR_CONTRIBUTORS = "docs/contributing/"
+"""These pages speak of any noun's `routes.py`, and of what is there for tests alone."""
+PARTS = {path.name for path in (PROJECT / "src" / "pintuan").glob("*/*/*.*")}
 
 
 def found(pattern: re.Pattern[str]) -> list[tuple[str, ...]]:
@@ -66,15 +69,26 @@ def test_every_link_within_the_project_leads_somewhere(document: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_they_name_exists(document: str) -> None:
     made_by_running = set((PROJECT / ".gitignore").read_text().split())
+    of_any_noun = PARTS if document.startswith(FOR_CONTRIBUTORS) else set()
     for code in code_of(document):
-        if PATH.fullmatch(code) and code not in made_by_running:
+        if PATH.fullmatch(code) and code not in made_by_running | of_any_noun:
             roots = (*ROOTS, (PROJECT / document).parent)
             assert any((root / code).exists() for root in roots), code
 
 
+def text_of_sources(*folders: str) -> str:
+    paths = {path for folder in folders for path in (PROJECT / folder).rglob("*.*")}
+    return "\n".join(path.read_text() for path in paths if path.suffix in {".py", ".sql", ".lua"})
+
+
 def test_every_constraint_and_function_they_name_is_in_the_sources() -> None:
-    sources = {path for folder in SOURCES for path in (PROJECT / folder).rglob("*.*")}
-    text = "\n".join(path.read_text() for path in sources if path.suffix in {".py", ".sql", ".lua"})
-    names = {code for document in DOCUMENTS for code in code_of(document) if NAME.fullmatch(code)}
-    assert "order_seat_once" in names
-    assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", text)] == []
+    sources, tests = text_of_sources(*SOURCES), text_of_sources("tests")
+    named = {(code, document) for document in DOCUMENTS for code in code_of(document) if NAME.fullmatch(code)}
+    assert "order_seat_once" in {name for name, _ in named}
+    gone = [
+        (name, document)
+        for name, document in sorted(named)
+        if not re.search(rf"\b{name}\b", sources)
+        and not (document.startswith(FOR_CONTRIBUTORS) and re.search(rf"\b{name}\b", tests))
+    ]
+    assert gone == []

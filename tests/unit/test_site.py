@@ -14,6 +14,7 @@ import pytest
 from pintuan.app import create_app
 from pintuan.base.settings.settings import Settings
 from tests.documents import BLOCK, PROJECT
+from tests.readmes import FOLDERS, Readme
 
 BUILD_TIMEOUT_S = 60
 GUIDES = ("guides/mobile-developer.md", "guides/merchant.md", "guides/python-client.md")
@@ -67,6 +68,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target / "site"
 
 
+def words_of(text: str) -> str:
+    """A text without its marks, which the site makes typographic."""
+    return " ".join(re.findall(r"\w+", text))
+
+
 def loads_of(path: Path) -> Iterator[str]:
     """Every address that a file of the site makes a browser load."""
     text = path.read_text()
@@ -83,6 +89,19 @@ def test_every_document_has_a_page(site: Path) -> None:
 
     assert Path("decisions/0001-redis-places-postgres-decides.md") in documents
     assert [path for path in sorted(documents) if not (site / path.with_suffix(".html")).exists()] == []
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_every_noun_is_on_the_page_of_its_shelf(site: Path, package: str) -> None:
+    readme = Readme(package)
+    shelf = package.split(".")[1] if package.count(".") > 1 else "foundations"
+    page = words_of(unescape(TAG.sub("", (site / f"nouns/{shelf}.html").read_text())))
+
+    assert words_of(readme.beginning.split("\n\n")[0]) in page
+
+
+def test_a_link_of_a_readme_leads_to_the_page_of_the_same_document(site: Path) -> None:
+    assert '../decisions/0017-webhooks-to-merchants.html"' in (site / "nouns/selling.html").read_text()
 
 
 def test_the_reference_names_every_call_and_every_shape(site: Path) -> None:

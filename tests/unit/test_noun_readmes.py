@@ -1,0 +1,39 @@
+"""Every noun says in its README what it is: one page, with the same headings everywhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.readmes import FOLDERS, HEADINGS, PROJECT, Readme
+
+LINES_MAX = 80
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_a_readme_has_the_five_headings(package: str) -> None:
+    readme = Readme(package)
+
+    assert readme.path.exists(), "docs/contributing/where-does-it-go.md says what belongs into it"
+    assert tuple(readme.sections) == HEADINGS
+    assert [heading for heading, text in readme.sections.items() if not text] == []
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_a_readme_begins_with_a_sentence_and_stays_a_page(package: str) -> None:
+    readme = Readme(package)
+
+    first = readme.beginning.split("\n\n")[0]
+    assert first[0].isupper()
+    assert first.endswith(".")
+    assert len(readme.text.splitlines()) <= LINES_MAX
+
+
+def test_nothing_else_in_the_sources_has_a_readme() -> None:
+    """What is no noun is described by the docstring of its package."""
+    found = {
+        path.parent
+        for folder in ("src", "groups", "sql", "workers")
+        for path in (PROJECT / folder).rglob("README.md")
+    }
+
+    assert found == {PROJECT / folder for folder in FOLDERS.values()}
