@@ -24,7 +24,7 @@ import structlog
 from groups.desk import PLACE_TIMEOUT_S
 from groups.errors import GroupsError, Overloaded
 from groups.placement import Recorded
-from pintuan.base.telemetry.request_reports import EndedRequest
+from pintuan.base.telemetry.ended_request import EndedRequest
 from pintuan.buying.orders.direct_answer import ShownGroup, created_answer
 from pintuan.buying.orders.direct_request import read_request
 from pintuan.buying.orders.placed import order_of_placed
