@@ -19,11 +19,14 @@ SEED ?= 1
 ONLY ?=
 TESTS = $(if $(ONLY),$(or $(wildcard tests/$(ONLY) tests/*/$(ONLY) tests/*/*/$(ONLY)),$(error No folder of tests is called $(ONLY))),-n auto --maxprocesses 8)
 
+# `make noun NAME=fulfilment/shipments` writes the folder of that noun.
+NAME ?=
+
 # pytest's code for "no tests collected".
 NO_TESTS := 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all soak check lint format messages docs clean
+.PHONY: help install run test test-all soak check lint format messages docs noun clean
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -76,6 +79,9 @@ messages: install ## Bring the translations' files up to date with the messages 
 docs: install ## Build the documentation site into build/site
 	@rm -rf build/site
 	@$(BIN)/python -m sphinx -E -W --keep-going -q -b html -d build/doctrees docs build/site
+
+noun: install ## Write the folder of a new noun; NAME=shelf/noun names it
+	@$(BIN)/python -m docs.contributing.new_noun "$(NAME)"
 
 clean: ## Remove .venv and caches; the data in .pintuan stays
 	@rm -rf .venv .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -19,6 +19,7 @@ EXPECTED = {
     "lint",
     "messages",
     "docs",
+    "noun",
     "clean",
     "help",
 }

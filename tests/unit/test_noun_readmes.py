@@ -13,7 +13,7 @@ LINES_MAX = 80
 def test_a_readme_has_the_five_headings(package: str) -> None:
     readme = Readme(package)
 
-    assert readme.path.exists(), "docs/contributing/where-does-it-go.md says what belongs into it"
+    assert readme.path.exists(), "docs/contributing/add-a-noun.md says what belongs into it"
     assert tuple(readme.sections) == HEADINGS
     assert [heading for heading, text in readme.sections.items() if not text] == []
 
