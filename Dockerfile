@@ -12,7 +12,7 @@ ENV PIP_NO_CACHE_DIR=1 \
     PIP_NO_INPUT=1 \
     PIP_CONSTRAINT=constraints.txt \
     PIP_BUILD_CONSTRAINT=constraints.txt
-COPY constraints.txt pyproject.toml README.md ./
+COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY src src
 COPY pricing pricing
 COPY groups groups

@@ -156,8 +156,8 @@ async def _lifespan(app: Litestar, *, watches_workers: bool) -> AsyncIterator[No
         app.state.verifier = resources.verifier
         app.state.draining = draining
         operator = resources.with_share(Share.OPERATOR)
-        app.state.readiness = shared_readiness(operator, watches_workers=watches_workers)
-        app.state.metrics_text = shared_metrics(operator)
+        app.state.readiness = shared_readiness(operator.pool, operator.redis, watches_workers=watches_workers)
+        app.state.metrics_text = shared_metrics(operator.pool, operator.redis)
         direct: DirectPlacing = app.state.direct_placing
         with direct.serving(resources, asyncio.get_running_loop()), drain_on_sigterm(draining):
             yield

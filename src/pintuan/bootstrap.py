@@ -14,9 +14,10 @@ from pintuan.base.auth.tokens import TokenVerifier
 from pintuan.base.auth.verifier import Verifier
 from pintuan.base.clock import ServerClock, open_clock
 from pintuan.base.draining import Draining
-from pintuan.base.keyring import Keyring, keyring_of
+from pintuan.base.keyring import Keyring
 from pintuan.base.outgoing.addresses import SystemResolver
 from pintuan.base.process import Resources
+from pintuan.base.settings.keys import keyring_of
 from pintuan.base.stores.doorbells import Doorbells, open_doorbells
 from pintuan.base.stores.postgres import open_pool
 from pintuan.base.stores.redis import open_redis, placement_url

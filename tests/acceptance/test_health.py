@@ -8,8 +8,8 @@ import asyncpg
 import httpx
 import pytest
 
+from groups.connections import Connections
 from pintuan.base.errors import FieldError
-from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.embedded import EmbeddedRedis
 from pintuan.base.telemetry import metrics
@@ -97,9 +97,9 @@ async def test_one_look_serves_all_who_ask_for_readiness_or_metrics(
     looks = Counter[str]()
     failing_parts, render = service.failing_parts, metrics.render
 
-    async def counted(resources: Resources, *, watches_workers: bool) -> list[FieldError]:
+    async def counted(pool: asyncpg.Pool, redis: Connections, *, watches_workers: bool) -> list[FieldError]:
         looks["ready"] += 1
-        return await failing_parts(resources, watches_workers=watches_workers)
+        return await failing_parts(pool, redis, watches_workers=watches_workers)
 
     def counted_render() -> bytes:
         looks["metrics"] += 1

@@ -12,7 +12,8 @@ import pytest
 
 from pintuan.base.auth import Role
 from pintuan.base.auth.tokens import AUDIENCE, ISSUER, LIFETIME_S, TokenIssuer
-from pintuan.base.keyring import Keyring, keyring_of
+from pintuan.base.keyring import Keyring
+from pintuan.base.settings.keys import keyring_of
 from pintuan.base.settings.settings import Settings
 from pintuan.http.bodies import BODY_SIZE_MAX
 from tests.acceptance.shoppers import Bearer

@@ -89,7 +89,7 @@ def test_what_it_runs_is_a_command_with_options_there_are() -> None:
 
 def test_the_context_is_what_is_built_from_and_no_more() -> None:
     copied = [source for step in stages()[0].all("COPY") for source in step.words[:-1]]
-    assert {"constraints.txt", "pyproject.toml", "README.md", *PACKAGES} == set(copied)
+    assert {"constraints.txt", "pyproject.toml", "README.md", "LICENSE", *PACKAGES} == set(copied)
     assert not any(is_ignored(source) for source in copied)
     for secret in (".env", ".git", ".pintuan", ".venv", "tests"):
         assert is_ignored(secret)

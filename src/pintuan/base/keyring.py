@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-if TYPE_CHECKING:
-    from pintuan.base.settings.settings import Settings
 
 # One list for the whole product, so that no two modules share a subkey by accident.
 Purpose: TypeAlias = Literal[
@@ -84,11 +81,6 @@ class Keyring:
         `decrypt` raises `cryptography.fernet.InvalidToken`.
         """
         return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in self.subkeys(purpose).values()])
-
-
-def keyring_of(settings: Settings) -> Keyring:
-    """Returns the keys of a deployment; raises SettingsError when the current one is missing."""
-    return Keyring(settings.resolve_secret_key(), settings.secret_keys_accepted)
 
 
 def _derive(secret: str, purpose: str, length_bytes: int) -> bytes:

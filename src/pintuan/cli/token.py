@@ -10,7 +10,7 @@ import click
 
 from pintuan.base.auth.principal import ROLES, SUBJECT_LENGTH_MAX, Role, is_own_subject
 from pintuan.base.auth.tokens import LIFETIME_S, TokenIssuer
-from pintuan.base.keyring import keyring_of
+from pintuan.base.settings.keys import keyring_of
 from pintuan.base.settings.settings import load_settings
 
 if TYPE_CHECKING:

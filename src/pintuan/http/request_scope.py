@@ -9,7 +9,7 @@ import structlog
 from litestar.enums import ScopeType
 
 from pintuan.base.telemetry import metrics
-from pintuan.base.telemetry.request_reports import EndedRequest
+from pintuan.base.telemetry.ended_request import EndedRequest
 from pintuan.http.request_ids import REQUEST_ID_HEADER, new_request_id, sent_request_id
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 import pytest
 from cryptography.fernet import InvalidToken
 
-from pintuan.base.keyring import KID_BYTES, SUBKEY_BYTES, Keyring, keyring_of
+from pintuan.base.keyring import KID_BYTES, SUBKEY_BYTES, Keyring
+from pintuan.base.settings.keys import keyring_of
 from pintuan.base.settings.settings import Settings
 
 OLD = "an old key that is long enough for anything we do"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
     from pintuan.base.settings.settings import Settings
-    from pintuan.base.telemetry.request_reports import EndedRequest
+    from pintuan.base.telemetry.ended_request import EndedRequest
 
 LEVEL: Final = logging.INFO
 # Libraries that tell of each call they make; their warnings still show.

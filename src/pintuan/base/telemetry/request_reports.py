@@ -9,22 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pintuan.base.telemetry import metrics
 
 if TYPE_CHECKING:
+    from pintuan.base.telemetry.ended_request import EndedRequest
     from pintuan.base.telemetry.logs import RequestLog
-
-
-class EndedRequest(msgspec.Struct, frozen=True):
-    """`route` is the template of its path, so that no id or share code of a shopper gets into a log."""
-
-    request_id: str
-    method: str
-    route: str
-    status: int
-    duration_s: float
 
 
 class RequestReports:

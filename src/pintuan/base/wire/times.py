@@ -11,9 +11,14 @@ import msgspec
 Instant: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True, examples=["2026-05-01T18:30:00Z"])]
 
 
-def moment(description: str) -> msgspec.Meta:
-    """Returns what the document says of a field that is a time."""
-    return msgspec.Meta(description=description, examples=["2030-01-01T12:00:00Z"])
+def moment(description: str, example: str = "2030-01-01T12:00:00Z") -> msgspec.Meta:
+    """Returns what the document says of a field of an answer that is a time; it is in UTC."""
+    return msgspec.Meta(
+        description=description,
+        examples=[example],
+        # msgspec writes a format only where it checks the offset of what it decodes.
+        extra_json_schema={"format": "date-time"},
+    )
 
 
 def in_utc(time: datetime) -> datetime:

@@ -14,6 +14,7 @@ from pintuan.http.bodies import ApiRequest
 from pintuan.http.etag import ETAG_HEADERS, NOT_MODIFIED, conditional
 from pintuan.http.pagination import LIMIT_DEFAULT, CursorParameter, LimitParameter, Page
 from pintuan.http.parameters import InjectedResources
+from pintuan.shop.deals.service import get_deal
 
 JoinableParameter = Annotated[
     Literal["open"], QueryParameter(description="Only groups one can join are listed.")
@@ -31,7 +32,12 @@ async def get_group(
     group_id: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[Group]:
     """Answers a group with its entity tag; a signed-in member also sees their own order."""
-    return tagged(request, await service.get_group(resources, group_id, request.user))
+    return tagged(
+        request,
+        await service.get_group(
+            resources.pool, group_id, request.user, share_base=resources.settings.share_base
+        ),
+    )
 
 
 @get(
@@ -53,7 +59,14 @@ async def list_joinable_groups(
 
     There are none before the deal starts or while it is paused.
     """
-    page = await service.list_joinable(resources, deal_id, cursor=cursor, limit=limit)
+    page = await service.list_joinable(
+        resources.pool,
+        resources.engine,
+        await get_deal(resources.pool, deal_id),
+        share_base=resources.settings.share_base,
+        cursor=cursor,
+        limit=limit,
+    )
     stable = Page([_without_server_time(group) for group in page.items], page.next_cursor)
     return conditional(request, page, stable=stable)
 

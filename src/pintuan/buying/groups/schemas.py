@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.base.wire.money import Money
+from pintuan.base.wire.times import moment
 
 GroupStatus = Literal["open", "closing", "settling", "succeeded", "failed"]
 OrderStatus = Literal[
@@ -40,10 +41,6 @@ RefundStatus = Literal["pending", "refunded", "failed"]
 
 
 DeclineReason = Literal["card_in_group", "card_failed_before", "card_limit", "new_card_limit", "buyer_limit"]
-
-
-def _moment(description: str) -> Meta:
-    return Meta(description=description, examples=["2030-01-01T12:00:00Z"])
 
 
 class GroupTier(msgspec.Struct, frozen=True):
@@ -92,9 +89,9 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
             examples=["refunded"],
         ),
     ]
-    created_at: Annotated[datetime, _moment("When the merchant asked for it.")]
+    created_at: Annotated[datetime, moment("When the merchant asked for it.")]
     refunded_at: Annotated[
-        datetime | None, _moment("When the gateway took it; banks may need days more. Null before.")
+        datetime | None, moment("When the gateway took it; banks may need days more. Null before.")
     ]
 
 
@@ -134,7 +131,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         Group | None,
         Meta(description="The group as it stands now; null for a solo purchase and inside `my_order`."),
     ]
-    created_at: Annotated[datetime, _moment("When the order was placed.")]
+    created_at: Annotated[datetime, moment("When the order was placed.")]
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +141,12 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     deal_id: Annotated[str, Meta(description="What is bought.", examples=["deal_0192f0c1a2b3"])]
     share_code: Annotated[str, Meta(description="Names the group in links.", examples=["k7mq3xw9bd"])]
     share_url: Annotated[
-        str, Meta(description="The link to share.", examples=["https://shop.example/g/k7mq3xw9bd"])
+        str,
+        Meta(
+            description="The link to share.",
+            examples=["https://shop.example/g/k7mq3xw9bd"],
+            extra_json_schema={"format": "uri"},
+        ),
     ]
     status: Annotated[GroupStatus, Meta(description="`open` groups can be joined.", examples=["open"])]
     headcount: Annotated[
@@ -157,13 +159,13 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     next_tier: Annotated[
         GroupTier | None, Meta(description="The next lower price; null on the last tier and once settled.")
     ]
-    deadline: Annotated[datetime, _moment("When joining ends.")]
-    opened_at: Annotated[datetime, _moment("When the first member joined.")]
-    settled_at: Annotated[datetime | None, _moment("When headcount and price were fixed.")]
+    deadline: Annotated[datetime, moment("When joining ends.")]
+    opened_at: Annotated[datetime, moment("When the first member joined.")]
+    settled_at: Annotated[datetime | None, moment("When headcount and price were fixed.")]
     final_unit_price: Annotated[
         Money | None, Meta(description="The price reached; null until settled, and when the group failed.")
     ]
-    server_time: Annotated[datetime, _moment("The server's time of this answer, for countdowns.")]
+    server_time: Annotated[datetime, moment("The server's time of this answer, for countdowns.")]
     my_order: Annotated[
         Order | None, Meta(description="The viewer's own order in the group, for a signed-in viewer.")
     ]

@@ -10,15 +10,14 @@ from pintuan.base.errors import NotFound
 from pintuan.buying.groups import store
 from pintuan.buying.groups.tiers import with_tiers
 from pintuan.http.pagination import Page, decode_token, encode_token, fitting
-from pintuan.shop.deals.service import get_deal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import asyncpg
 
+    from groups.engine import GroupEngine
     from pintuan.base.auth import Principal
-    from pintuan.base.process import Resources
     from pintuan.buying.groups.schemas import Group, JoinableGroup
     from pintuan.shop.deals.schemas import Deal
 
@@ -26,57 +25,51 @@ if TYPE_CHECKING:
 LOOKS_MAX: Final = 3
 
 
-async def get_group(resources: Resources, group_id: str, viewer: Principal | None) -> Group:
-    """Returns the group, with the viewer's own order if there is one; raises NotFound."""
-    groups = await store.select_groups(resources.pool, [group_id], share_base=resources.settings.share_base)
+async def get_group(pool: asyncpg.Pool, group_id: str, viewer: Principal | None, *, share_base: str) -> Group:
+    """Returns the group, with the viewer's own order if there is one; raises NotFound.
+
+    `share_base` is the URL that a share code is appended to, here and below.
+    """
+    groups = await store.select_groups(pool, [group_id], share_base=share_base)
     if group_id not in groups:
         raise NotFound("group")
     group = groups[group_id]
     if viewer is None or viewer.role != "buyer":
         return group
-    my_order = await store.select_order_in_group(resources.pool, group_id, viewer.subject)
+    my_order = await store.select_order_in_group(pool, group_id, viewer.subject)
     return msgspec.structs.replace(group, my_order=my_order)
 
 
 async def read_groups(pool: asyncpg.Pool, group_ids: Sequence[str], *, share_base: str) -> dict[str, Group]:
-    """Returns the groups that exist, by id. `share_base` is the URL that a share code is appended to."""
+    """Returns the groups that exist, by id."""
     return await store.select_groups(pool, group_ids, share_base=share_base)
 
 
-async def get_shared_group(resources: Resources, share_code: str, viewer: Principal | None) -> Group:
+async def get_shared_group(
+    pool: asyncpg.Pool, share_code: str, viewer: Principal | None, *, share_base: str
+) -> Group:
     """Returns the group behind a shared link; raises NotFound."""
-    group_id = await store.group_of_share_code(resources.pool, share_code)
+    group_id = await store.group_of_share_code(pool, share_code)
     if group_id is None:
         raise NotFound("group")
-    return await get_group(resources, group_id, viewer)
+    return await get_group(pool, group_id, viewer, share_base=share_base)
 
 
 async def list_joinable(
-    resources: Resources, deal_id: str, *, cursor: str | None, limit: int
+    pool: asyncpg.Pool, engine: GroupEngine, deal: Deal, *, share_base: str, cursor: str | None, limit: int
 ) -> Page[JoinableGroup]:
-    """Returns a page of the deal's groups one can join now, fullest first; raises NotFound, InvalidInput."""
-    return await list_joinable_of(
-        resources, await get_deal(resources.pool, deal_id), cursor=cursor, limit=limit
-    )
-
-
-async def list_joinable_of(
-    resources: Resources, deal: Deal, *, cursor: str | None, limit: int
-) -> Page[JoinableGroup]:
-    """Does the same for a deal that is at hand; raises InvalidInput.
+    """Returns a page of the deal's groups one can join now, fullest first; raises InvalidInput.
 
     Where many groups are about to be closed, a page may be short and still not the last.
     """
     after = None if cursor is None else decode_token(cursor, store.Fullness)
     shown: list[tuple[store.Fullness, Group]] = []
     for _ in range(LOOKS_MAX):
-        listed = await resources.engine.joinable_groups(
+        listed = await engine.joinable_groups(
             deal.id, after=None if after is None else (after.taken, after.id), count=limit + 1 - len(shown)
         )
         groups = await store.select_groups(
-            resources.pool,
-            [group_id for _, group_id in listed.places],
-            share_base=resources.settings.share_base,
+            pool, [group_id for _, group_id in listed.places], share_base=share_base
         )
         shown += [
             (store.Fullness(taken, group_id), groups[group_id])

@@ -24,7 +24,7 @@ import structlog
 from groups.desk import PLACE_TIMEOUT_S
 from groups.errors import GroupsError, Overloaded
 from groups.placement import Recorded
-from pintuan.base.telemetry.request_reports import EndedRequest
+from pintuan.base.telemetry.ended_request import EndedRequest
 from pintuan.buying.orders.direct_answer import ShownGroup, created_answer
 from pintuan.buying.orders.direct_request import read_request
 from pintuan.buying.orders.placed import order_of_placed
@@ -180,7 +180,9 @@ class _Waiting:
         """Answers for an order that a call with the same key recorded, while this one has placed it."""
         try:
             buyer_id = self.request.placement.buyer_id
-            order = await read_placed(self._resources, order_id, buyer_id)
+            order = await read_placed(
+                self._resources.pool, order_id, buyer_id, share_base=self._resources.settings.share_base
+            )
         except Exception:
             # Nobody waits for this task; the route asks again, and answers for whatever is wrong.
             _logger.exception("a placed order could not be read", request_id=self.request.request_id)

@@ -46,14 +46,17 @@ async def place_order(
     Raises IdempotencyKeyMissing, InvalidInput, and what `groups.engine.GroupEngine.place` raises.
     """
     buyer_id = buyer_of(request)
-    order, replayed = await service.place(
-        resources,
+    placement = service.placement_of(
         buyer_id,
         body,
+        resources.gateway_rules,
         verb=verb,
         request_id=request_id_of(request, buyer_id, idempotency_key),
         deal_id=deal_id,
         group_id=group_id,
+    )
+    order, replayed = await service.place(
+        resources.pool, resources.engine, placement, share_base=resources.settings.share_base
     )
     return Response(order, status_code=REPLAYED) if replayed else created(order, f"/v1/orders/{order.id}")
 

@@ -130,7 +130,12 @@ async def list_orders(
 ) -> Response[Page[Order]]:
     """Answers a page of the buyer's orders with its entity tag."""
     rows = await service.list_orders(
-        resources, buyer_of(request), status=status, after=decode_cursor(cursor), limit=limit + 1
+        resources.pool,
+        buyer_of(request),
+        share_base=resources.settings.share_base,
+        status=status,
+        after=decode_cursor(cursor),
+        limit=limit + 1,
     )
     page = page_of(rows, limit=limit, item=lambda row: row, place=lambda row: (row.created_at, row.id))
     stable = Page([_without_server_time(order) for order in page.items], page.next_cursor)
@@ -149,7 +154,9 @@ async def get_order(
     order_id: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[Order]:
     """Answers an order with its entity tag; it changes with the order and with its group."""
-    order = await service.get_order(resources, order_id, buyer_of(request))
+    order = await service.get_order(
+        resources.pool, order_id, buyer_of(request), share_base=resources.settings.share_base
+    )
     return conditional(request, order, stable=_without_server_time(order))
 
 
@@ -171,7 +178,15 @@ async def cancel_order(
     await refuse_fields(request)
     buyer_id = buyer_of(request)
     request_id = request_id_of(request, buyer_id, idempotency_key)
-    return await service.cancel(resources, order_id, buyer_id, request_id=request_id)
+    return await service.cancel(
+        resources.pool,
+        resources.engine,
+        resources.doorbells,
+        order_id,
+        buyer_id,
+        request_id=request_id,
+        share_base=resources.settings.share_base,
+    )
 
 
 def _without_server_time(order: Order) -> Order:

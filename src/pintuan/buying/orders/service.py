@@ -16,10 +16,12 @@ from pintuan.buying.orders import ship_to, store
 from pintuan.buying.orders.placed import group_of_placed, order_of_placed
 
 if TYPE_CHECKING:
+    import asyncpg
+
+    from groups.engine import GroupEngine
     from groups.placement import Placed
     from pintuan.base.charging import GatewayRules
-    from pintuan.base.process import Resources
-    from pintuan.base.settings.settings import Settings
+    from pintuan.base.stores.doorbells import Doorbells
     from pintuan.base.wire.cursors import Cursor
     from pintuan.buying.groups.schemas import OrderStatus
     from pintuan.buying.orders.schemas import NewOrder
@@ -40,43 +42,28 @@ def digest_of(body: msgspec.Struct | None) -> bytes:
 
 
 async def place(
-    resources: Resources,
-    buyer_id: str,
-    body: NewOrder,
-    *,
-    verb: Verb,
-    request_id: bytes,
-    deal_id: str = "",
-    group_id: str | None = None,
+    pool: asyncpg.Pool, engine: GroupEngine, placement: Placement, *, share_base: str
 ) -> tuple[Order, bool]:
     """Places the buyer; returns the order, and whether an earlier call with the key had made it.
 
-    Raises InvalidInput and what `GroupEngine.place` raises.
+    `share_base` is the URL that a share code is appended to, here and below. Raises what `GroupEngine.place`
+    raises.
     """
-    placement = placement_of(
-        buyer_id,
-        body,
-        resources.gateway_rules,
-        verb=verb,
-        request_id=request_id,
-        deal_id=deal_id,
-        group_id=group_id,
-    )
-    recorded = await resources.engine.place(placement)
+    recorded = await engine.place(placement)
     if recorded.placed is not None:
-        return shown_order(recorded.order_id, recorded.placed, resources.settings), False
-    if recorded.replayed:
-        return await get_order(resources, recorded.order_id, buyer_id), True
-    return await read_placed(resources, recorded.order_id, buyer_id), False
+        return shown_order(recorded.order_id, recorded.placed, share_base=share_base), False
+    read = get_order if recorded.replayed else read_placed
+    order = await read(pool, recorded.order_id, placement.buyer_id, share_base=share_base)
+    return order, recorded.replayed
 
 
-async def read_placed(resources: Resources, order_id: str, buyer_id: str) -> Order:
+async def read_placed(pool: asyncpg.Pool, order_id: str, buyer_id: str, *, share_base: str) -> Order:
     """Reads an order that the caller placed this moment, and which another statement than its own recorded.
 
     The answer tells what the call did, and a worker may have authorised the order since.
     """
     return msgspec.structs.replace(
-        await get_order(resources, order_id, buyer_id),
+        await get_order(pool, order_id, buyer_id, share_base=share_base),
         status="held",
         payment=Payment("due"),
         charged_unit_price=None,
@@ -111,48 +98,63 @@ def placement_of(
     )
 
 
-def shown_order(order_id: str, placed: Placed, settings: Settings) -> Order:
+def shown_order(order_id: str, placed: Placed, *, share_base: str) -> Order:
     """Returns an order that was placed this moment, with its group."""
     group = None
     if placed.group is not None:
-        group = group_of_placed(placed.group, server_time=placed.created_at, share_base=settings.share_base)
+        group = group_of_placed(placed.group, server_time=placed.created_at, share_base=share_base)
     return order_of_placed(order_id, placed, group)
 
 
-async def get_order(resources: Resources, order_id: str, buyer_id: str) -> Order:
+async def get_order(pool: asyncpg.Pool, order_id: str, buyer_id: str, *, share_base: str) -> Order:
     """Returns the buyer's order with its group; raises NotFound, also for somebody else's."""
-    order = await store.select_order(resources.pool, order_id, buyer_id)
+    order = await store.select_order(pool, order_id, buyer_id)
     if order is None:
         raise NotFound("order")
-    (shown,) = await _with_groups(resources, [order])
+    (shown,) = await _with_groups(pool, [order], share_base=share_base)
     return shown
 
 
-async def get_any_order(resources: Resources, order_id: str) -> Order:
+async def get_any_order(pool: asyncpg.Pool, order_id: str, *, share_base: str) -> Order:
     """Returns anybody's order with its group, for a caller found to be its merchant; raises NotFound."""
-    order = await store.select_any_order(resources.pool, order_id)
+    order = await store.select_any_order(pool, order_id)
     if order is None:
         raise NotFound("order")
-    (shown,) = await _with_groups(resources, [order])
+    (shown,) = await _with_groups(pool, [order], share_base=share_base)
     return shown
 
 
 async def list_orders(
-    resources: Resources, buyer_id: str, *, status: OrderStatus | None, after: Cursor | None, limit: int
+    pool: asyncpg.Pool,
+    buyer_id: str,
+    *,
+    share_base: str,
+    status: OrderStatus | None,
+    after: Cursor | None,
+    limit: int,
 ) -> list[Order]:
     """Returns up to `limit` of the buyer's orders with their groups, newest first; None is any status."""
-    orders = await store.list_orders(resources.pool, buyer_id, status=status, after=after, limit=limit)
-    return await _with_groups(resources, orders)
+    orders = await store.list_orders(pool, buyer_id, status=status, after=after, limit=limit)
+    return await _with_groups(pool, orders, share_base=share_base)
 
 
-async def cancel(resources: Resources, order_id: str, buyer_id: str, *, request_id: bytes) -> Order:
+async def cancel(
+    pool: asyncpg.Pool,
+    engine: GroupEngine,
+    doorbells: Doorbells,
+    order_id: str,
+    buyer_id: str,
+    *,
+    request_id: bytes,
+    share_base: str,
+) -> Order:
     """Cancels the buyer's order and returns it; raises what `GroupEngine.cancel` raises."""
-    await resources.engine.cancel(
+    await engine.cancel(
         Cancellation(order_id=order_id, buyer_id=buyer_id, request_id=request_id, body_digest=digest_of(None))
     )
     # A void may be due, and the freed seat is for the next buyer to take.
-    resources.doorbells.ring("payments")
-    return await get_order(resources, order_id, buyer_id)
+    doorbells.ring("payments")
+    return await get_order(pool, order_id, buyer_id, share_base=share_base)
 
 
 def _check(body: NewOrder, rules: GatewayRules) -> None:
@@ -166,11 +168,11 @@ def _check(body: NewOrder, rules: GatewayRules) -> None:
         raise InvalidInput.of("ship_to", refusal)
 
 
-async def _with_groups(resources: Resources, orders: list[Order]) -> list[Order]:
+async def _with_groups(pool: asyncpg.Pool, orders: list[Order], *, share_base: str) -> list[Order]:
     group_ids = sorted({order.group_id for order in orders if order.group_id is not None})
     groups: dict[str, Group] = {}
     if group_ids:
-        groups = await read_groups(resources.pool, group_ids, share_base=resources.settings.share_base)
+        groups = await read_groups(pool, group_ids, share_base=share_base)
     return [
         order if order.group_id is None else msgspec.structs.replace(order, group=groups[order.group_id])
         for order in orders

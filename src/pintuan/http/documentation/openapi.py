@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, Reference, SecurityScheme, Server, Tag
+from litestar.openapi.spec import Components, Contact, License, Reference, SecurityScheme, Server, Tag
 from litestar.routes import HTTPRoute
 
 from pintuan.base.auth import admits_api_keys
@@ -21,6 +21,7 @@ from pintuan.http.bodies import ApiRequest
 from pintuan.http.documentation.bodies import REF, describe_bodies
 from pintuan.http.documentation.codes import codes_of
 from pintuan.http.documentation.parameters import HEADERS, describe_headers, describe_parameters
+from pintuan.http.documentation.typed_clients import suit_typed_clients
 from pintuan.http.problems import MEDIA_TYPE, TYPE_PREFIX, Kind, Problem, kinds
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ _TAGS: Final = (
     Tag("groups", "Time-limited groups, joining them, and links to share."),
     Tag("orders", "A buyer's seats and solo purchases."),
     Tag("merchants", "A merchant's keys and views."),
-    Tag("webhooks", "Telling a merchant's own systems what became of groups and orders."),
+    # Tags become classes of generated clients, and `webhooks` is a name of the document's own.
+    Tag("webhook endpoints", "Telling a merchant's own systems what became of groups and orders."),
+    Tag("webhook events", "What those systems are sent."),
     Tag("identity", "Signing in, and what people see and erase of themselves."),
     Tag("payments", "Calls from payment gateways."),
     Tag("operator", "Health and metrics."),
@@ -88,6 +91,8 @@ def build_document(
             path="/unserved",
             version=version("pintuan"),
             description=_DESCRIPTION,
+            contact=Contact(name="Pintuan", url=public_url),
+            license=License(name="Apache License 2.0", identifier="Apache-2.0"),
             servers=[Server(url=public_url or "/")],
             tags=list(_TAGS),
             use_handler_docstrings=True,
@@ -111,6 +116,7 @@ def build_document(
     for handler, operation in operations:
         _complete(operation, handler)
     document["webhooks"] = webhooks
+    suit_typed_clients(document)
     return document
 
 
@@ -130,7 +136,9 @@ def _name_of(handler: HTTPRouteHandler, _method: str, _path: Sequence[object]) -
 
 def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     """Adds to an operation its security, its problems, and what describes its parameters and headers."""
-    if not handler.opt.get(PUBLIC_OPTION):
+    if handler.opt.get(PUBLIC_OPTION):
+        operation["security"] = []
+    else:
         schemes: list[dict[str, list[str]]] = [{BEARER: []}]
         if admits_api_keys(handler):
             schemes.append({API_KEY: []})

@@ -19,28 +19,32 @@ from sql.schema import Schema, missing_from, read_schema
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from pintuan.base.process import Resources
+    import asyncpg
+
+    from groups.connections import Connections
 
 CHECK_TIMEOUT_S: Final = 1.0
 # A worker comes to the end of several sweeps a second.
 SWEEP_AGE_S_MAX: Final = 20.0
 
 
-def shared_readiness(resources: Resources, *, watches_workers: bool) -> SharedAnswer[list[FieldError]]:
+def shared_readiness(
+    pool: asyncpg.Pool, redis: Connections, *, watches_workers: bool
+) -> SharedAnswer[list[FieldError]]:
     """Returns what tells everybody which parts fail; that none does is remembered for a moment."""
     return SharedAnswer(
-        partial(failing_parts, resources, watches_workers=watches_workers),
+        partial(failing_parts, pool, redis, watches_workers=watches_workers),
         kept_s=READINESS_KEPT_S,
         keeps=lambda failing: not failing,
     )
 
 
-def shared_metrics(resources: Resources) -> SharedAnswer[bytes]:
+def shared_metrics(pool: asyncpg.Pool, redis: Connections) -> SharedAnswer[bytes]:
     """Returns what tells everybody the metrics, which are read from files and put together in a thread.
 
     What waits is looked up in Postgres before that, less often.
     """
-    looked = SharedAnswer(partial(waits.look, resources), kept_s=waits.WAITS_KEPT_S)
+    looked = SharedAnswer(partial(waits.look, pool, redis), kept_s=waits.WAITS_KEPT_S)
 
     async def look() -> bytes:
         await looked.get()
@@ -49,7 +53,9 @@ def shared_metrics(resources: Resources) -> SharedAnswer[bytes]:
     return SharedAnswer(look, kept_s=METRICS_KEPT_S)
 
 
-async def failing_parts(resources: Resources, *, watches_workers: bool = False) -> list[FieldError]:
+async def failing_parts(
+    pool: asyncpg.Pool, redis: Connections, *, watches_workers: bool = False
+) -> list[FieldError]:
     """Returns one entry per part that keeps this process from serving; none when it is ready.
 
     With `watches_workers` the workers of this node are a part: whether one came to the end of a sweep.
@@ -57,9 +63,9 @@ async def failing_parts(resources: Resources, *, watches_workers: bool = False) 
     workers = [_within_deadline("workers", _check_workers())] if watches_workers else []
     findings = await asyncio.gather(
         *workers,
-        _within_deadline("postgres", _check_postgres(resources)),
-        _within_deadline("redis", _check_redis(resources)),
-        _within_deadline("migrations", _check_migrations(resources)),
+        _within_deadline("postgres", _check_postgres(pool)),
+        _within_deadline("redis", _check_redis(redis)),
+        _within_deadline("migrations", _check_migrations(pool)),
     )
     return [finding for finding in findings if finding is not None]
 
@@ -76,12 +82,12 @@ async def _within_deadline(part: str, check: Awaitable[str | None]) -> FieldErro
     return FieldError(part, trouble) if trouble is not None else None
 
 
-async def _check_postgres(resources: Resources) -> None:
-    await read_server_time(resources.pool, timeout_s=CHECK_TIMEOUT_S)
+async def _check_postgres(pool: asyncpg.Pool) -> None:
+    await read_server_time(pool, timeout_s=CHECK_TIMEOUT_S)
 
 
-async def _check_redis(resources: Resources) -> None:
-    await ping(resources.redis)
+async def _check_redis(redis: Connections) -> None:
+    await ping(redis)
 
 
 async def _check_workers() -> str | None:
@@ -93,8 +99,8 @@ async def _check_workers() -> str | None:
     return f"no sweep has ended for {age_s:.0f} s" if age_s > SWEEP_AGE_S_MAX else None
 
 
-async def _check_migrations(resources: Resources) -> str | None:
-    missing = await missing_from(resources.pool, _known_schema(), timeout_s=CHECK_TIMEOUT_S)
+async def _check_migrations(pool: asyncpg.Pool) -> str | None:
+    missing = await missing_from(pool, _known_schema(), timeout_s=CHECK_TIMEOUT_S)
     if missing is None:
         return "none applied; run `pintuan migrate`"
     return f"{len(missing)} not applied, first {missing[0]}; run `pintuan migrate`" if missing else None

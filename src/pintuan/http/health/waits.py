@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
-import redis.exceptions
+from redis.exceptions import RedisError
 
 from pintuan.base.stores.redis import ping
 from pintuan.base.telemetry.metrics import show_store, show_waits
@@ -19,7 +19,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from pintuan.base.process import Resources
+    from groups.connections import Connections
 
 HEALTH: Final = load_queries(__package__)
 # Enough to see what waits longest, and a few milliseconds of Postgres' time.
@@ -34,19 +34,17 @@ STORE_AWAY: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    redis.exceptions.RedisError,
+    RedisError,
 )
 
 
-async def look(resources: Resources) -> None:
+async def look(pool: asyncpg.Pool, redis: Connections) -> None:
     """Sets the gauges of what waits and of the stores; one that does not answer in time is shown as away."""
-    await asyncio.gather(
-        _show("postgres", _look_in_postgres(resources)), _show("redis", ping(resources.redis))
-    )
+    await asyncio.gather(_show("postgres", _look_in_postgres(pool)), _show("redis", ping(redis)))
 
 
-async def _look_in_postgres(resources: Resources) -> None:
-    for row in await resources.pool.fetch(HEALTH["read_waits"], ROWS_READ_MAX, timeout=LOOK_TIMEOUT_S):
+async def _look_in_postgres(pool: asyncpg.Pool) -> None:
+    for row in await pool.fetch(HEALTH["read_waits"], ROWS_READ_MAX, timeout=LOOK_TIMEOUT_S):
         show_waits(**row)
 
 

@@ -48,7 +48,15 @@ async def receive_gateway_event(
 
     An event makes us look at the payment and decides nothing. The sandbox sends none.
     """
-    await service.take_event(resources, gateway, request.headers, await request.body())
+    event = service.read_event(
+        resources.settings,
+        gateway,
+        request.headers,
+        await request.body(),
+        now_s=resources.clock.now_s(),
+    )
+    if await service.keep_event(resources.pool, gateway, event):
+        resources.doorbells.ring("payments")
 
 
 HANDLERS: Final = [

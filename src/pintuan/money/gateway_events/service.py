@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from pintuan.base.process import Resources
+    from pintuan.base.settings.settings import Settings
     from pintuan.money.gateway_events.schemas import GatewayEvent
     from pintuan.money.gateway_events.store import Operations
 
@@ -33,19 +33,31 @@ _SURPRISES: Final = PAYMENT_ESCALATIONS.labels("event")
 _logger = structlog.get_logger("pintuan.money.payments")
 
 
-async def take_event(resources: Resources, gateway: str, headers: Mapping[str, str], body: bytes) -> None:
-    """Keeps an event once and makes what it is about due for a look.
+def read_event(
+    settings: Settings, gateway: str, headers: Mapping[str, str], body: bytes, *, now_s: float
+) -> GatewayEvent:
+    """Returns an event that the gateway in use has signed; `now_s` is the server's real time.
 
     Raises:
         NotFound: no such gateway is in use here; the sandbox sends no events.
         InvalidInput: the signature is wrong, or the body is no event.
     """
-    if await keep_event(resources.pool, gateway, _checked(resources, gateway, headers, body)):
-        resources.doorbells.ring("payments")
+    secret = settings.stripe_webhook_secret
+    if gateway != settings.payment_gateway or gateway != "stripe" or secret is None:
+        raise NotFound("gateway")
+    header = headers.get(stripe_events.SIGNATURE_HEADER.lower(), "")
+    stripe_events.check_signature(body, header, secret=secret, now_s=now_s)
+    event = stripe_events.read_event(body)
+    texts = (event.kind, event.reference, event.payment_ref, event.refund_reference)
+    if not 1 <= len(event.id) <= EVENT_ID_LENGTH_MAX or any(
+        _is_unkeepable(text) for text in (event.id, *texts)
+    ):
+        raise InvalidInput.of("body", "has an id or a name that is too long, or that no text can hold")
+    return event
 
 
 async def keep_event(pool: asyncpg.Pool, gateway: str, event: GatewayEvent) -> bool:
-    """Keeps an event whose origin is certain; returns whether operations of ours are due for a look now."""
+    """Keeps an event once, whose origin is certain; returns whether operations of ours are due for a look."""
     async with pool.acquire() as connection, connection.transaction():
         order_id = await store.find_order(connection, event)
         surprise = None
@@ -102,22 +114,6 @@ def _surprise_of_refund(event: GatewayEvent, state: str | None) -> str | None:
     if state is None:
         return "given back, and we never asked for it"
     return "given back, though it was declined to us" if state == "declined" else None
-
-
-def _checked(resources: Resources, gateway: str, headers: Mapping[str, str], body: bytes) -> GatewayEvent:
-    settings = resources.settings
-    secret = settings.stripe_webhook_secret
-    if gateway != settings.payment_gateway or gateway != "stripe" or secret is None:
-        raise NotFound("gateway")
-    header = headers.get(stripe_events.SIGNATURE_HEADER.lower(), "")
-    stripe_events.check_signature(body, header, secret=secret, now_s=resources.clock.now_s())
-    event = stripe_events.read_event(body)
-    texts = (event.kind, event.reference, event.payment_ref, event.refund_reference)
-    if not 1 <= len(event.id) <= EVENT_ID_LENGTH_MAX or any(
-        _is_unkeepable(text) for text in (event.id, *texts)
-    ):
-        raise InvalidInput.of("body", "has an id or a name that is too long, or that no text can hold")
-    return event
 
 
 def _is_unkeepable(text: str | None) -> bool:

@@ -9,12 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.base.wire.money import Currency, Money
+from pintuan.base.wire.times import moment
 from pintuan.buying.groups.schemas import OrderStatus, PaymentStatus, Refund
 from pintuan.shop.deals.schemas import Tier
-
-
-def _moment(description: str) -> Meta:
-    return Meta(description=description, examples=["2030-01-01T12:00:00Z"])
 
 
 class SoldDeal(msgspec.Struct, frozen=True):
@@ -51,17 +48,17 @@ class ReceiptGroup(msgspec.Struct, frozen=True, kw_only=True):
     tier: Annotated[
         Tier | None, Meta(description="The step it reached; null until settled, and when it failed.")
     ]
-    settled_at: Annotated[datetime | None, _moment("When headcount and price were fixed.")]
+    settled_at: Annotated[datetime | None, moment("When headcount and price were fixed.")]
 
 
 class ReceiptPayment(msgspec.Struct, frozen=True, kw_only=True):
     """When the money of a receipt moved."""
 
     status: Annotated[PaymentStatus, Meta(description="How the payment stands.", examples=["captured"])]
-    authorised_at: Annotated[datetime | None, _moment("When the bank set the promised total aside.")]
-    captured_at: Annotated[datetime | None, _moment("When the charge was taken.")]
-    voided_at: Annotated[datetime | None, _moment("When what was set aside was let go.")]
-    refunded_at: Annotated[datetime | None, _moment("When money was given back last.")]
+    authorised_at: Annotated[datetime | None, moment("When the bank set the promised total aside.")]
+    captured_at: Annotated[datetime | None, moment("When the charge was taken.")]
+    voided_at: Annotated[datetime | None, moment("When what was set aside was let go.")]
+    refunded_at: Annotated[datetime | None, moment("When money was given back last.")]
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +93,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         Money | None, Meta(description="Amount paid, less what was given back; null until captured.")
     ]
     payment: Annotated[ReceiptPayment, Meta(description="How the payment stands, and since when.")]
-    created_at: Annotated[datetime, _moment("When the order was placed.")]
+    created_at: Annotated[datetime, moment("When the order was placed.")]
     calculation: Annotated[
         str,
         Meta(

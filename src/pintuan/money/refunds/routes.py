@@ -46,7 +46,8 @@ async def refund_order(
         body_digest=digest_of(data),
     )
     resources.doorbells.ring("payments")
-    return Response(await get_any_order(resources, order_id), status_code=CREATED if fresh else REPLAYED)
+    order = await get_any_order(resources.pool, order_id, share_base=resources.settings.share_base)
+    return Response(order, status_code=CREATED if fresh else REPLAYED)
 
 
 HANDLERS: Final = [refund_order]

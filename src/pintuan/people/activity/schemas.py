@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.base.auth.principal import ActorRole, Credential
+from pintuan.base.wire.times import moment
 
 
 class ActedBy(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     """Something that was done to what is the merchant's; an entry never changes and is never removed."""
 
     id: Annotated[str, Meta(description="Names the entry.", examples=["act_0192f0c1a2b3"])]
-    created_at: Annotated[datetime, Meta(description="When it was done.", examples=["2030-01-01T12:00:00Z"])]
+    created_at: Annotated[datetime, moment("When it was done.")]
     actor: ActedBy
     action: Annotated[
         str,

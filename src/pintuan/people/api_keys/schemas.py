@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.base.wire.patterns import LINE_PATTERN
-from pintuan.base.wire.times import Instant
+from pintuan.base.wire.times import Instant, moment
 from pintuan.people.api_keys.limits import NAME_CHARS_MAX
 
 
@@ -28,9 +28,7 @@ class NewApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
     expires_at: Annotated[
         Instant | None,
-        Meta(
-            description="When it ends by itself; never if absent or null.", examples=["2030-01-01T00:00:00Z"]
-        ),
+        moment("When it ends by itself; never if absent or null.", "2030-01-01T00:00:00Z"),
     ] = None
 
 
@@ -39,13 +37,11 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="Names the key.", examples=["key_019a2b3c4d5e6f708192a3b4c5d6e7f8"])]
     name: Annotated[str, Meta(description="What uses the key.", examples=["stock sync"])]
-    created_at: Annotated[datetime, Meta(description="When it was made.", examples=["2030-01-01T12:00:00Z"])]
-    expires_at: Annotated[
-        datetime | None, Meta(description="When it ends by itself.", examples=["2031-01-01T00:00:00Z"])
-    ]
+    created_at: Annotated[datetime, moment("When it was made.")]
+    expires_at: Annotated[datetime | None, moment("When it ends by itself.", "2031-01-01T00:00:00Z")]
     last_used_at: Annotated[
         datetime | None,
-        Meta(description="About when it was last used, to the minute.", examples=["2030-02-01T12:00:00Z"]),
+        moment("About when it was last used, to the minute.", "2030-02-01T12:00:00Z"),
     ]
 
 

@@ -100,7 +100,7 @@ async def revoke_session(data: JSONBody[Revocation], resources: InjectedResource
 @get("/v1/me", tags=["identity"], guards=[requires_role("buyer")], summary="Who I am")
 async def get_me(request: ApiRequest, resources: InjectedResources) -> Me:
     """Answers the caller's account and contacts."""
-    return await service.get_me(resources, caller_of(request))
+    return await service.get_me(resources.pool, caller_of(request))
 
 
 def caller_of(request: ApiRequest) -> Principal:

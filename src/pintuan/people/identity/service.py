@@ -11,16 +11,17 @@ from pintuan.people.identity.erased import require_not_erased
 from pintuan.people.identity.schemas import Me
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from pintuan.base.auth import Principal, Role
-    from pintuan.base.process import Resources
     from pintuan.people.identity.store import Profile
     from sql import Connection
 
 
-async def get_me(resources: Resources, principal: Principal) -> Me:
+async def get_me(pool: asyncpg.Pool, principal: Principal) -> Me:
     """Returns the caller; raises Unauthenticated for one who was erased."""
-    await require_not_erased(resources.pool, principal.subject)
-    async with resources.pool.acquire() as connection:
+    await require_not_erased(pool, principal.subject)
+    async with pool.acquire() as connection:
         return me_of(principal, await store.select_account(connection, principal.subject))
 
 

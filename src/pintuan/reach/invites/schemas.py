@@ -94,6 +94,7 @@ class Invite(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="The personal link.",
             examples=["https://shop.example/g/k7mq3xw9bd?invite=k3Jm9wQ2xY7pLr4T"],
+            extra_json_schema={"format": "uri"},
         ),
     ]
     channel: Annotated[InviteChannel, Meta(description="How it was sent.", examples=["email"])]
@@ -112,9 +113,7 @@ class Invite(msgspec.Struct, frozen=True, kw_only=True):
             examples=["joined"],
         ),
     ]
-    created_at: Annotated[
-        datetime, Meta(description="When it was asked for.", examples=["2030-01-01T12:00:00Z"])
-    ]
+    created_at: Annotated[datetime, moment("When it was asked for.")]
 
 
 class InviteCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +154,7 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     ]
     seat: Annotated[int, Meta(description="The seat in the group.", examples=[2])]
     status: Annotated[OrderStatus, Meta(description="Of the order.", examples=["captured"])]
-    joined_at: Annotated[datetime, Meta(description="When it was placed.", examples=["2030-01-01T12:00:00Z"])]
+    joined_at: Annotated[datetime, moment("When it was placed.")]
 
 
 class Referrals(msgspec.Struct, frozen=True):

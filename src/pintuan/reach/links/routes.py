@@ -42,7 +42,12 @@ async def get_shared_group(
     """Answers the group that a share code leads to; of an invitation it is noted that it was opened."""
     if invite is not None:
         await note_opened(resources.pool, share_code, invite)
-    return tagged(request, await service.get_shared_group(resources, share_code, request.user))
+    return tagged(
+        request,
+        await service.get_shared_group(
+            resources.pool, share_code, request.user, share_base=resources.settings.share_base
+        ),
+    )
 
 
 HANDLERS: Final = [get_shared_group]

@@ -20,9 +20,10 @@ from pintuan.people.identity import sessions
 from pintuan.people.identity.routes import code_sender_of
 from pintuan.reach.links.service import note_opened
 from pintuan.reach.pages import service, wording
+from pintuan.reach.pages.caller import Caller, caller_of, tongue_of
 from pintuan.reach.pages.forms import contact_in, order_in, read_form
 from pintuan.reach.pages.rendering import ASSETS, asset, redirect, render
-from pintuan.reach.pages.service import Caller, Slip
+from pintuan.reach.pages.service import Slip
 from pintuan.reach.pages.visitor import check_form, new_visitor, set_cookie
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ async def show_group(
     share_code: FromPath[str], request: ApiRequest, resources: InjectedResources
 ) -> Response[str]:
     """Answers the page of the group that a link leads to."""
-    caller = await service.caller_of(request, resources)
+    caller = await caller_of(request, resources)
     if caller.invite_code is not None:
         await note_opened(resources.pool, share_code, caller.invite_code)
-    view = await service.read_view(resources, share_code, caller.principal)
+    view = await _view(resources, share_code, caller)
     return await _page(resources, caller, view)
 
 
@@ -124,17 +125,17 @@ async def _place(resources: Resources, request: ApiRequest, share_code: str, *, 
     caller, _, form = await _sent(request, resources)
     if caller.principal is None:
         return redirect(f"/g/{share_code}{caller.query}#join")
-    view = await service.read_view(resources, share_code, caller.principal)
+    view = await _view(resources, share_code, caller)
     try:
         if caller.principal.role != "buyer":
             raise Forbidden("Only buyers can join a group.")
         if verb == "group" and view.promise.amount > _shown_price(form):
             notice = caller.translations.gettext("The price has changed meanwhile. Please look at it again.")
             return await _page(resources, caller, view, Slip(notice), status=_CONFLICT)
-        order, _replayed = await orders.place(
-            resources,
+        placement = orders.placement_of(
             caller.principal.subject,
             order_in(form, caller.invite_code),
+            resources.gateway_rules,
             verb=verb,
             request_id=orders.hash_request(
                 caller.principal.subject,
@@ -144,6 +145,9 @@ async def _place(resources: Resources, request: ApiRequest, share_code: str, *, 
             ),
             deal_id=view.deal.id if verb == "open" else "",
             group_id=view.group.id if verb == "group" else None,
+        )
+        order, _replayed = await orders.place(
+            resources.pool, resources.engine, placement, share_base=resources.settings.share_base
         )
     except (Rejected, GroupsError) as error:
         # Nothing was decided, or nobody knows: the same key finds out.
@@ -156,9 +160,15 @@ async def _place(resources: Resources, request: ApiRequest, share_code: str, *, 
 async def _sent(request: ApiRequest, resources: Resources) -> tuple[Caller, Visitor, dict[str, str]]:
     """Who sent a form, and its fields; raises Forbidden where it is not the sender's own."""
     form = await read_form(request)
-    caller = await service.caller_of(request, resources)
+    caller = await caller_of(request, resources)
     visitor = check_form(request, resources.keyring, caller.visitor, form.get("form", ""))
     return caller, visitor, form
+
+
+async def _view(resources: Resources, share_code: str, caller: Caller) -> GroupView:
+    return await service.read_view(
+        resources.pool, share_code, caller.principal, share_base=resources.settings.share_base
+    )
 
 
 async def _page(
@@ -170,7 +180,9 @@ async def _page(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response[str]:
-    context, visitor = await service.page_context(resources, caller, view, slip)
+    context, visitor = await service.page_context(
+        resources.pool, resources.engine, resources.keyring, resources.settings, caller, view, slip
+    )
     cookie = None if visitor is caller.visitor else set_cookie(visitor, resources)
     return render(
         "group.html",
@@ -196,7 +208,7 @@ async def _again(
     problem, headers = problem_of(error)
     field = error.errors[0].field if isinstance(error, InvalidInput) else None
     notice = wording.refusal_text(caller.translations, problem.code, field)
-    view = await service.read_view(resources, share_code, caller.principal)
+    view = await _view(resources, share_code, caller)
     slip = Slip(notice, typed_contact, key)
     return await _page(resources, caller, view, slip, status=problem.status, headers=headers)
 
@@ -204,7 +216,7 @@ async def _again(
 def handle_page_exception(request: Request[Any, Any, Any], exc: Exception) -> Response[str]:
     """Answers what ends a page early with a page, in the reader's language."""
     problem, headers = problem_of(exc)
-    tongue = service.tongue_of(request)
+    tongue = tongue_of(request)
     translations = translations_for(tongue.language)
     code = request.path_params.get("share_code", "")
     is_form = request.method == "POST" and problem.code != "not_found"

@@ -9,52 +9,28 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from markupsafe import Markup
 
-from pintuan.base.locales import negotiate, translations_for
-from pintuan.base.locales.negotiation import language_of, locale_of
-from pintuan.buying.groups.service import get_shared_group, list_joinable_of
-from pintuan.buying.orders.schemas import InviteCode
+from pintuan.base.locales.negotiation import locale_of
+from pintuan.buying.groups.service import get_shared_group, list_joinable
 from pintuan.money.receipts.store import select_receipt
 from pintuan.reach.pages import wording
-from pintuan.reach.pages.rendering import Tongue
 from pintuan.reach.pages.view import CLOSED, GroupView, view_of
-from pintuan.reach.pages.visitor import Visitor, form_token, new_visitor, signed_in, visitor_of
+from pintuan.reach.pages.visitor import Visitor, form_token, new_visitor
 from pintuan.reach.previews.metadata import head_of, meta_of
 from pintuan.shop.catalog.service import get_product
 from pintuan.shop.deals.service import get_deal
 
 if TYPE_CHECKING:
-    from litestar import Request
+    import asyncpg
 
+    from groups.engine import GroupEngine
     from pintuan.base.auth import Principal
-    from pintuan.base.locales import Translations
-    from pintuan.base.process import Resources
+    from pintuan.base.keyring import Keyring
+    from pintuan.base.settings.settings import Settings
     from pintuan.buying.groups.schemas import JoinableGroup
-    from pintuan.http.bodies import ApiRequest
+    from pintuan.reach.pages.caller import Caller
 
 OTHERS_MAX: Final = 3
 KEY_BYTES: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whoever asks for a page, and in which language; `invite_code` is that of the link they came by."""
-
-    tongue: Tongue
-    visitor: Visitor | None
-    principal: Principal | None
-    invite_code: str | None
-
-    @property
-    def translations(self) -> Translations:
-        """The messages of the page's language."""
-        return translations_for(self.tongue.language)
-
-    @property
-    def query(self) -> str:
-        """What the links of the page carry on, beginning with `?`, or nothing."""
-        pairs = (("lang", self.tongue.override), ("invite", self.invite_code))
-        given = "&".join(f"{name}={value}" for name, value in pairs if value)
-        return f"?{given}" if given else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,75 +42,78 @@ class Slip:
     key: str | None = None
 
 
-async def caller_of(request: ApiRequest, resources: Resources) -> Caller:
-    """Returns who asks for a page."""
-    visitor = visitor_of(request, resources)
-    return Caller(tongue_of(request), visitor, await signed_in(resources, visitor), _invite_code(request))
+async def read_view(
+    pool: asyncpg.Pool, share_code: str, viewer: Principal | None, *, share_base: str
+) -> GroupView:
+    """Returns the group behind a link as the viewer sees it; raises NotFound.
 
-
-def tongue_of(request: Request[Any, Any, Any]) -> Tongue:
-    """Returns the language of the page a request asks for."""
-    override = language_of(request.query_params.get("lang") or "")
-    return Tongue(negotiate(request.headers.get("accept-language"), override), override)
-
-
-async def read_view(resources: Resources, share_code: str, viewer: Principal | None) -> GroupView:
-    """Returns the group behind a link as the viewer sees it; raises NotFound."""
-    group = await get_shared_group(resources, share_code, viewer)
-    return view_of(group, await get_deal(resources.pool, group.deal_id))
+    `share_base` is the URL that a share code is appended to.
+    """
+    group = await get_shared_group(pool, share_code, viewer, share_base=share_base)
+    return view_of(group, await get_deal(pool, group.deal_id))
 
 
 async def page_context(
-    resources: Resources, caller: Caller, view: GroupView, slip: Slip | None = None
+    pool: asyncpg.Pool,
+    engine: GroupEngine,
+    keyring: Keyring,
+    settings: Settings,
+    caller: Caller,
+    view: GroupView,
+    slip: Slip | None = None,
 ) -> tuple[dict[str, Any], Visitor]:
     """Returns what the template of a group's page shows, and the visitor whom its forms belong to."""
     visitor = caller.visitor or new_visitor()
     order = view.group.my_order
     receipt = None
     if order is not None and caller.principal is not None:
-        receipt = await select_receipt(resources.pool, order.id, caller.principal.subject)
+        receipt = await select_receipt(pool, order.id, caller.principal.subject)
     context = {
         "view": view,
         "group": view.group,
         "deal": view.deal,
-        "others": await _others(resources, view),
+        "others": await _others(pool, engine, view, share_base=settings.share_base),
         "principal": caller.principal,
         "order_text": order and wording.order_text(caller.translations, order.status),
         "receipt": receipt,
         "notice": slip and slip.notice,
         "typed_contact": slip.typed_contact if slip else "",
         "contact": visitor.contact,
-        "form_token": form_token(resources.keyring, visitor),
+        "form_token": form_token(keyring, visitor),
         # Made once for each page, so that a form that is sent twice places one order.
         "key": (slip and slip.key) or secrets.token_urlsafe(KEY_BYTES),
-        "sandbox": resources.settings.payment_gateway == "sandbox",
-        "is_dev": resources.settings.env == "dev",
+        "sandbox": settings.payment_gateway == "sandbox",
+        "is_dev": settings.env == "dev",
         "methods": wording.method_texts(caller.translations),
         "here": f"/g/{view.group.share_code}",
         "query": caller.query,
         "invite_code": caller.invite_code,
         "link_tail": f"&invite={caller.invite_code}" if caller.invite_code else "",
-        "link_preview": await _link_preview(resources, caller, view),
+        "link_preview": await _link_preview(pool, caller, view),
         "texts": msgspec.json.encode(_live_texts(caller)).decode(),
     }
     return context, visitor
 
 
-async def _link_preview(resources: Resources, caller: Caller, view: GroupView) -> Markup:
+async def _link_preview(pool: asyncpg.Pool, caller: Caller, view: GroupView) -> Markup:
     """What messengers and search engines read in the head of the page, for everybody alike."""
-    product = await get_product(resources.pool, view.deal.product_id)
+    product = await get_product(pool, view.deal.product_id)
     meta = meta_of(view.group, view.deal, product, caller.tongue.language)
     return Markup(head_of(meta))  # noqa: S704 - its author escapes it.
 
 
-async def _others(resources: Resources, view: GroupView) -> list[JoinableGroup]:
+async def _others(
+    pool: asyncpg.Pool, engine: GroupEngine, view: GroupView, *, share_base: str
+) -> list[JoinableGroup]:
     """Other groups of the deal for who has no seat here, fullest first, where this one takes nobody.
 
     Where it takes people and is short of them, those that are fuller: a group that fails serves nobody.
     """
     if view.my_live_order is not None or not (view.phase in CLOSED or view.is_short):
         return []
-    page = await list_joinable_of(resources, view.deal, cursor=None, limit=OTHERS_MAX + 1)
+    page = await list_joinable(
+        pool, engine, view.deal, share_base=share_base, cursor=None, limit=OTHERS_MAX + 1
+    )
     found = [group for group in page.items if group.id != view.group.id]
     if view.is_short:
         found = [group for group in found if group.headcount > view.group.headcount]
@@ -162,12 +141,3 @@ def _live_texts(caller: Caller) -> dict[str, Any]:
         "fell": _("The price has fallen to %(price)s."),
         "rose": _("The price is now %(price)s."),
     }
-
-
-def _invite_code(request: ApiRequest) -> str | None:
-    """The invitation a link carries; one that can be none is left out, because the link still leads here."""
-    code = request.query_params.get("invite")
-    try:
-        return msgspec.convert(code, InviteCode | None)
-    except msgspec.ValidationError:
-        return None

@@ -41,7 +41,7 @@ async def read_card(
     """Answers the group's picture as it stands now, in the language of `?lang=` or of the browser."""
     override = language_of(request.query_params.get("lang") or "")
     language = negotiate(request.headers.get("accept-language"), override)
-    group = await get_shared_group(resources, share_code, None)
+    group = await get_shared_group(resources.pool, share_code, None, share_base=resources.settings.share_base)
     state = state_of(group, await get_deal(resources.pool, group.deal_id), language)
     tag = etag_of(state)
     headers = {
@@ -62,7 +62,7 @@ async def read_card(
 @get("/g/{share_code:str}/qr.svg", media_type=SVG)
 async def read_qr_code(share_code: FromPath[str], resources: InjectedResources) -> Response[bytes]:
     """Answers the group's link as a QR code."""
-    group = await get_shared_group(resources, share_code, None)
+    group = await get_shared_group(resources.pool, share_code, None, share_base=resources.settings.share_base)
     headers = {"cache-control": f"public, max-age={CODE_LIFETIME_S}"} | _IMAGE_POLICY
     return Response(qr_code(group.share_url), media_type=SVG, headers=headers)
 

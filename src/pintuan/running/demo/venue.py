@@ -16,7 +16,7 @@ import msgspec
 
 from pintuan.base.auth.tokens import TokenIssuer
 from pintuan.base.clock import ServerClock
-from pintuan.base.keyring import keyring_of
+from pintuan.base.settings.keys import keyring_of
 from pintuan.base.stores.embedded.data_directory import DataDirectory
 from pintuan.base.stores.postgres import open_pool
 from pintuan.running.demo.errors import VenueError

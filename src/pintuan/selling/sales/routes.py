@@ -80,7 +80,7 @@ async def list_sales(
     """Answers a page of orders with what fulfilment needs; the address comes with the payment."""
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     wanted = _wanted(deal_id, group_id, status, created_from, created_to)
-    page = await service.list_sales(resources, seller, wanted, after=decode_cursor(cursor), limit=limit)
+    page = await service.list_sales(resources.pool, seller, wanted, after=decode_cursor(cursor), limit=limit)
     return conditional(request, within_bytes(page, place=lambda sale: (sale.created_at, sale.id)))
 
 
@@ -105,7 +105,7 @@ async def export_sales(
     """
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     wanted = _wanted(deal_id, group_id, status, created_from, created_to)
-    page = await service.list_sales(resources, seller, wanted, after=decode_cursor(cursor), limit=limit)
+    page = await service.list_sales(resources.pool, seller, wanted, after=decode_cursor(cursor), limit=limit)
     headers = {"content-disposition": 'attachment; filename="orders.csv"', "cache-control": "no-store"}
     if page.next_cursor is not None:
         query = urlencode({**dict(request.query_params), "cursor": page.next_cursor})
@@ -124,7 +124,7 @@ async def get_sale(
 ) -> Response[Sale]:
     """Answers an order as its merchant sees it."""
     return conditional(
-        request, await service.get_sale(resources, check_role(request.user, SELLERS), order_id)
+        request, await service.get_sale(resources.pool, check_role(request.user, SELLERS), order_id)
     )
 
 
@@ -146,7 +146,13 @@ async def list_sold_groups(
     """Answers a page of groups with their units, orders by status, and revenue so far."""
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     page = await service.list_groups(
-        resources, seller, deal_id=deal_id, status=status, after=decode_cursor(cursor), limit=limit
+        resources.pool,
+        seller,
+        share_base=resources.settings.share_base,
+        deal_id=deal_id,
+        status=status,
+        after=decode_cursor(cursor),
+        limit=limit,
     )
     stable = Page(
         [msgspec.structs.replace(group, server_time=group.opened_at) for group in page.items],

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pintuan.base.wire.money import Money
+from pintuan.base.wire.times import moment
 from pintuan.buying.groups.schemas import Group, OrderStatus, Payment, Refund
 
 
@@ -66,12 +67,10 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
             examples=[{"name": "Ann Lee", "city": "Lyon", "country": "FR"}],
         ),
     ]
-    created_at: Annotated[
-        datetime, Meta(description="When the order was placed.", examples=["2030-01-01T12:00:00Z"])
-    ]
+    created_at: Annotated[datetime, moment("When the order was placed.")]
     updated_at: Annotated[
         datetime,
-        Meta(description="When its status or its refunds changed last.", examples=["2030-01-01T12:05:00Z"]),
+        moment("When its status or its refunds changed last.", "2030-01-01T12:05:00Z"),
     ]
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.base.auth import Principal
-    from pintuan.base.process import Resources
     from pintuan.base.wire.cursors import Cursor
     from pintuan.buying.groups.schemas import Group, GroupStatus
     from pintuan.selling.sales.store import GroupSums, SalesFilter
@@ -31,42 +30,44 @@ _NOTHING_SOLD = store.GroupSums(orders_by_status={}, units=0, captured_minor=0, 
 
 
 async def list_sales(
-    resources: Resources, merchant_id: str, wanted: SalesFilter, *, after: Cursor | None, limit: int
+    pool: asyncpg.Pool, merchant_id: str, wanted: SalesFilter, *, after: Cursor | None, limit: int
 ) -> Page[Sale]:
     """Returns a page of the merchant's orders, newest first; it is shorter where addresses are long."""
-    places = await store.page_of_sales(resources.pool, merchant_id, wanted, after=after, limit=limit + 1)
+    places = await store.page_of_sales(pool, merchant_id, wanted, after=after, limit=limit + 1)
     ids = [id_ for id_, _ in places[:limit]]
-    sales = await store.select_sales(
-        resources.pool, ids, merchant_id, address_bytes_max=ADDRESS_BYTES_PER_PAGE
-    )
+    sales = await store.select_sales(pool, ids, merchant_id, address_bytes_max=ADDRESS_BYTES_PER_PAGE)
     shown = list(takewhile(sales.__contains__, ids))
     return Page([sales[id_] for id_ in shown], _next_cursor(places, len(shown)))
 
 
-async def get_sale(resources: Resources, seller: Principal, order_id: str) -> Sale:
+async def get_sale(pool: asyncpg.Pool, seller: Principal, order_id: str) -> Sale:
     """Returns one of the merchant's orders, for an admin anybody's; raises NotFound."""
     merchant_id = None if seller.role == "admin" else seller.subject
-    sale = (await store.select_sales(resources.pool, [order_id], merchant_id)).get(order_id)
+    sale = (await store.select_sales(pool, [order_id], merchant_id)).get(order_id)
     if sale is None:
         raise NotFound("order")
     return sale
 
 
 async def list_groups(
-    resources: Resources,
+    pool: asyncpg.Pool,
     merchant_id: str,
     *,
+    share_base: str,
     deal_id: str | None,
     status: GroupStatus | None,
     after: Cursor | None,
     limit: int,
 ) -> Page[SoldGroup]:
-    """Returns a page of the groups of the merchant's deals with what was sold in them, newest first."""
+    """Returns a page of the groups of the merchant's deals with what was sold in them, newest first.
+
+    `share_base` is the URL that a share code is appended to, here and below.
+    """
     places = await store.page_of_groups(
-        resources.pool, merchant_id, deal_id=deal_id, status=status, after=after, limit=limit + 1
+        pool, merchant_id, deal_id=deal_id, status=status, after=after, limit=limit + 1
     )
     ids = [id_ for id_, _ in places[:limit]]
-    sold = await read_sold_groups(resources.pool, ids, share_base=resources.settings.share_base)
+    sold = await read_sold_groups(pool, ids, share_base=share_base)
     page = Page([sold[id_] for id_ in ids], _next_cursor(places, limit))
     return within_bytes(page, place=lambda group: (group.opened_at, group.id))
 

@@ -191,6 +191,6 @@ HANDLERS: Final = [
             replay_webhook_events,
         ],
         guards=[requires_role("merchant")],
-        tags=["webhooks"],
+        tags=["webhook endpoints"],
     )
 ]

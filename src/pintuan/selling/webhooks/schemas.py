@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from pintuan.base.outgoing.addresses import URL_CHARS_MAX
 from pintuan.base.wire.patterns import LINE_OR_NOTHING_PATTERN
-from pintuan.base.wire.times import Instant
+from pintuan.base.wire.times import Instant, moment
 from pintuan.selling.sales.schemas import Sale, SoldGroup
 from pintuan.selling.webhooks.limits import DESCRIPTION_CHARS_MAX, REPLAYED_PER_CALL_MAX
 
@@ -65,10 +65,6 @@ def _description() -> Meta:
     return Meta(description="Tells the merchant what it is for.", examples=["fulfilment"])
 
 
-def _moment(description: str) -> Meta:
-    return Meta(description=description, examples=["2030-01-01T12:00:00Z"])
-
-
 def _type() -> Meta:
     return Meta(description="What happened.", examples=["order.captured"])
 
@@ -114,10 +110,10 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     notice: Annotated[
         str | None, Meta(description="Why we paused or disabled it.", examples=["the endpoint answered 410"])
     ]
-    paused_at: Annotated[datetime | None, _moment("When it was paused.")]
-    failing_since: Annotated[datetime | None, _moment("Since when every attempt has failed.")]
-    created_at: Annotated[datetime, _moment("When it was made.")]
-    updated_at: Annotated[datetime, _moment("When it was changed last.")]
+    paused_at: Annotated[datetime | None, moment("When it was paused.")]
+    failing_since: Annotated[datetime | None, moment("Since when every attempt has failed.")]
+    created_at: Annotated[datetime, moment("When it was made.")]
+    updated_at: Annotated[datetime, moment("When it was changed last.")]
 
 
 class MadeWebhookEndpoint(WebhookEndpoint, frozen=True, kw_only=True):
@@ -132,7 +128,7 @@ class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
     """A new secret; until the former one ends, every message carries a signature of both."""
 
     secret: Annotated[str, Meta(description="The new secret, shown this once.", examples=[_SECRET])]
-    former_ends_at: Annotated[datetime, _moment("When the former secret stops signing.")]
+    former_ends_at: Annotated[datetime, moment("When the former secret stops signing.")]
 
 
 class WebhookDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,17 +152,17 @@ class WebhookDelivery(msgspec.Struct, frozen=True, kw_only=True):
     error: Annotated[
         str | None, Meta(description="Why the last attempt failed.", examples=["no answer in time"])
     ]
-    next_attempt_at: Annotated[datetime | None, _moment("When it is tried next.")]
-    last_attempt_at: Annotated[datetime | None, _moment("When it was tried last.")]
-    created_at: Annotated[datetime, _moment("When it was made.")]
-    ended_at: Annotated[datetime | None, _moment("When it was delivered, or failed for good.")]
+    next_attempt_at: Annotated[datetime | None, moment("When it is tried next.")]
+    last_attempt_at: Annotated[datetime | None, moment("When it was tried last.")]
+    created_at: Annotated[datetime, moment("When it was made.")]
+    ended_at: Annotated[datetime | None, moment("When it was delivered, or failed for good.")]
 
 
 class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which events to deliver again."""
 
-    created_from: Annotated[Instant, _moment("Events of this time or later; kept for 30 days.")]
-    created_to: Annotated[Instant | None, _moment("Events before this time; up to now if absent.")] = None
+    created_from: Annotated[Instant, moment("Events of this time or later; kept for 30 days.")]
+    created_to: Annotated[Instant | None, moment("Events before this time; up to now if absent.")] = None
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +176,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     continue_from: Annotated[
-        datetime | None, _moment("The `created_from` of the next call; null when all are under way.")
+        datetime | None, moment("The `created_from` of the next call; null when all are under way.")
     ]
 
 
@@ -194,7 +190,7 @@ class WebhookMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The body of what is sent."""
 
     type: Annotated[SentType, _type()]
-    timestamp: Annotated[datetime, _moment("When it happened.")]
+    timestamp: Annotated[datetime, moment("When it happened.")]
     data: Annotated[
         Sale | SoldGroup | Pinged, Meta(description="The order or group, as it is when the message is sent.")
     ]

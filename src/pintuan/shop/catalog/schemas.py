@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from pintuan.base.wire.money import Currency, Money
 from pintuan.base.wire.patterns import IMAGE_URL_PATTERN, LINE_PATTERN, TEXT_PATTERN
+from pintuan.base.wire.times import moment
 from pintuan.shop.catalog.limits import (
     ATTRIBUTE_NAME_CHARS_MAX,
     ATTRIBUTE_VALUE_CHARS_MAX,
@@ -252,7 +253,7 @@ class Product(msgspec.Struct, frozen=True):
         list[Option], Meta(description="What its variants differ by; empty when there is nothing to choose.")
     ]
     variants: Annotated[list[Variant], Meta(description="The sellable forms, in the order they are shown.")]
-    created_at: Annotated[datetime, Meta(description="When it was added.", examples=["2030-01-01T12:00:00Z"])]
+    created_at: Annotated[datetime, moment("When it was added.")]
     visibility: Annotated[
         Visibility,
         Meta(

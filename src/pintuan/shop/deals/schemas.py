@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from pintuan.base.wire.money import Money
 from pintuan.base.wire.patterns import TEXT_PATTERN
-from pintuan.base.wire.times import Instant
+from pintuan.base.wire.times import Instant, moment
 from pintuan.shop.catalog.limits import LISTED_IMAGES
 from pintuan.shop.catalog.schemas import ID_CHARS_MAX, Title
 from pintuan.shop.deals.limits import GROUP_TTL_SECONDS_MAX, LANES_MAX, PER_BUYER_UNITS_MAX, STOCK_UNITS_MAX
@@ -37,10 +37,6 @@ def _number(high: int, description: str, example: int) -> Meta:
 
 def _title(description: str) -> Meta:
     return Meta(description=description, examples=["Kettle"])
-
-
-def _moment(description: str, example: str) -> Meta:
-    return Meta(description=description, examples=[example])
 
 
 def _nudges() -> Meta:
@@ -92,11 +88,9 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     group_ttl_seconds: Annotated[
         int, _number(GROUP_TTL_SECONDS_MAX, "How long a group stays open, at most six days.", 86_400)
     ]
-    starts_at: Annotated[
-        Instant | None, _moment("When joining begins; now when left out.", "2030-01-01T12:00:00Z")
-    ] = None
+    starts_at: Annotated[Instant | None, moment("When joining begins; now when left out.")] = None
     ends_at: Annotated[
-        Instant | None, _moment("When joining ends; never when left out.", "2030-02-01T12:00:00Z")
+        Instant | None, moment("When joining ends; never when left out.", "2030-02-01T12:00:00Z")
     ] = None
     stock: Annotated[int, _number(STOCK_UNITS_MAX, "Units for sale.", 1000)]
     per_buyer_units: Annotated[
@@ -123,7 +117,7 @@ class DealChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: Annotated[Title | UnsetType, _title("Shown to shoppers.")] = UNSET
     ends_at: Annotated[
         Instant | UnsetType | None,
-        _moment("When joining ends; null for never. Open groups keep theirs.", "2030-03-01T12:00:00Z"),
+        moment("When joining ends; null for never. Open groups keep theirs.", "2030-03-01T12:00:00Z"),
     ] = UNSET
     stock: Annotated[
         int | UnsetType,
@@ -194,12 +188,10 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
     min_headcount: Annotated[int, Meta(description="A group that closes with fewer fails.", examples=[3])]
     max_headcount: Annotated[int, Meta(description="A group is full with this many.", examples=[10])]
     group_ttl_seconds: Annotated[int, Meta(description="How long a group stays open.", examples=[86400])]
-    starts_at: Annotated[
-        datetime, Meta(description="When joining begins.", examples=["2030-01-01T12:00:00Z"])
-    ]
+    starts_at: Annotated[datetime, moment("When joining begins.")]
     ends_at: Annotated[
         datetime | None,
-        Meta(description="When joining ends; null for never.", examples=["2030-02-01T12:00:00Z"]),
+        moment("When joining ends; null for never.", "2030-02-01T12:00:00Z"),
     ]
     stock: Annotated[int, Meta(description="Units for sale, sold ones included.", examples=[1000])]
     sold: Annotated[int, Meta(description="Units in live orders.", examples=[12])]
@@ -214,7 +206,7 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
     ]
     lanes: Annotated[int, Meta(description="Shards the stock is split over.", examples=[1])]
     nudges: Annotated[bool, _nudges()]
-    created_at: Annotated[datetime, Meta(description="When it was made.", examples=["2030-01-01T12:00:00Z"])]
+    created_at: Annotated[datetime, moment("When it was made.")]
 
 
 class DealFilter(msgspec.Struct, frozen=True, kw_only=True):

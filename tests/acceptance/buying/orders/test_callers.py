@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from pintuan.base.auth.tokens import LIFETIME_S, TokenIssuer
-from pintuan.base.keyring import Keyring, keyring_of
+from pintuan.base.keyring import Keyring
+from pintuan.base.settings.keys import keyring_of
 from pintuan.base.settings.settings import Settings
 from tests.acceptance.shoppers import ORDER, Bearer, Shoppers, placed, refused
 from tests.market import Market

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from pintuan.base.keyring import keyring_of
+from pintuan.base.settings.keys import keyring_of
 from pintuan.base.settings.settings import Settings
 from pintuan.people.consents import service as unsubscribing
 from pintuan.reach.invites import limits

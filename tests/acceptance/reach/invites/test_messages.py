@@ -14,9 +14,9 @@ import httpx
 import msgspec
 import pytest
 
-from pintuan.base.keyring import keyring_of
 from pintuan.base.locales import LANGUAGES
 from pintuan.base.outgoing.signing import new_secret
+from pintuan.base.settings.keys import keyring_of
 from pintuan.base.settings.settings import Settings
 from pintuan.people.contacts.channels import Channel
 from pintuan.people.notifications.channels import Notifier, SmtpNotifier, WebhookNotifier, notifiers_of

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
+from groups.connections import Connections
 from groups.engine import GroupEngine
 from pintuan.base.process import Resources
 from pintuan.base.settings.settings import Settings
@@ -49,7 +51,7 @@ def answers(store: str) -> float | None:
 
 
 async def test_where_nothing_waits_every_age_is_zero(resources: Resources) -> None:
-    await waits.look(resources)
+    await waits.look(resources.pool, resources.redis)
     assert waiting() == {"untried": 0, "held": 0, "group": 0, "payment": 0}
     assert (answers("postgres"), answers("redis")) == (1, 1)
 
@@ -72,7 +74,7 @@ async def test_the_age_of_what_waits_longest_is_shown(
     )
     await market.pool.execute("UPDATE group_progress SET check_at = app_now() - interval '7 minutes'")
 
-    await waits.look(resources)
+    await waits.look(resources.pool, resources.redis)
     assert waiting() == {"untried": 5, "held": 3, "group": 7, "payment": 5}
 
     # A group whose advance fails by itself is told of elsewhere.
@@ -81,7 +83,7 @@ async def test_the_age_of_what_waits_longest_is_shown(
         " SELECT 'lifecycle', group_id, 1, 'broken', app_now() FROM group_progress"
     )
     await market.authorise(untried, tried)
-    await waits.look(resources)
+    await waits.look(resources.pool, resources.redis)
     assert waiting() == {"untried": 0, "held": 0, "group": 0, "payment": 0}
 
 
@@ -92,18 +94,18 @@ async def test_a_store_that_does_not_answer_is_shown_as_away_and_the_other_one_i
     settings = Settings(database_url=own_postgres.url, redis_url=own_redis.url, data_dir=tmp_path)
     async with open_resources(settings) as resources:
         await own_redis.kill()
-        await waits.look(resources)
+        await waits.look(resources.pool, resources.redis)
         assert (answers("postgres"), answers("redis")) == (1, 0)
         await own_redis.start()
         await own_redis.wait_ready()
         await own_postgres.kill()
-        await waits.look(resources)
+        await waits.look(resources.pool, resources.redis)
         assert (answers("postgres"), answers("redis")) == (0, 1)
         await own_postgres.start()
         await own_postgres.wait_ready()
 
         async def both_answer() -> bool:
-            await waits.look(resources)
+            await waits.look(resources.pool, resources.redis)
             return answers("postgres") == answers("redis") == 1
 
         await until(both_answer)
@@ -112,7 +114,7 @@ async def test_a_store_that_does_not_answer_is_shown_as_away_and_the_other_one_i
 async def test_scrapes_share_one_look(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
 
-    async def counted(_resources: Resources) -> None:
+    async def counted(_pool: asyncpg.Pool, _redis: Connections) -> None:
         nonlocal looks
         looks += 1
 
@@ -120,7 +122,7 @@ async def test_scrapes_share_one_look(resources: Resources, monkeypatch: pytest.
     # It keeps what it found for longer than the test takes, and the text for no time.
     monkeypatch.setattr(waits, "WAITS_KEPT_S", 60.0)
     monkeypatch.setattr(service, "METRICS_KEPT_S", 0.0)
-    text = service.shared_metrics(resources)
+    text = service.shared_metrics(resources.pool, resources.redis)
 
     await asyncio.gather(*(text.get() for _ in range(64)))
     await text.get()
@@ -145,7 +147,7 @@ async def test_a_node_of_workers_is_ready_only_while_one_comes_to_the_end_of_swe
         "pintuan.base.telemetry.metrics.last_sweep_s", lambda: None if age_s is None else now_s - age_s
     )
 
-    failing = await service.failing_parts(resources, watches_workers=True)
+    failing = await service.failing_parts(resources.pool, resources.redis, watches_workers=True)
 
     assert [(part.field, part.message) for part in failing] == ([("workers", trouble)] if trouble else [])
-    assert await service.failing_parts(resources) == []
+    assert await service.failing_parts(resources.pool, resources.redis) == []

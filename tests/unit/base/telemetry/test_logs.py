@@ -10,7 +10,7 @@ import structlog
 
 from pintuan.base.settings.settings import Settings
 from pintuan.base.telemetry import logs
-from pintuan.base.telemetry.request_reports import EndedRequest
+from pintuan.base.telemetry.ended_request import EndedRequest
 
 
 @pytest.fixture

@@ -206,3 +206,84 @@ def test_api_keys_are_offered_where_merchants_may_call_with_them() -> None:
     assert schemes["create_deal"] == schemes["list_api_keys"] == {"bearer", "api_key"}
     assert schemes["list_orders"] == schemes["create_api_key"] == {"bearer"}
     assert schemes["get_deal"] == {"bearer", "api_key"}
+
+
+def schemas_in(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the document but examples; fields of a struct are schemas, whatever they are called."""
+    if isinstance(node, list):
+        for entry in node:
+            yield from schemas_in(entry)
+    elif isinstance(node, dict):
+        yield node
+        for key, value in node.items():
+            if key == "properties":
+                yield from schemas_in(list(value.values()))
+            elif key not in ("example", "examples", "default", "const", "enum"):
+                yield from schemas_in(value)
+
+
+def test_every_value_says_its_type_and_numbers_have_room_for_money() -> None:
+    faults = [
+        node
+        for node in schemas_in(document())
+        if ("enum" in node and "type" not in node)
+        or (node.get("type") == "integer" and node.get("format") != "int64")
+        or (node.get("type") == "object" and not {"properties", "additionalProperties"} & node.keys())
+    ]
+    assert faults == []
+
+
+def test_every_time_of_an_answer_has_its_format() -> None:
+    times = {
+        f"{name}.{field}": property_
+        for name, schema in document()["components"]["schemas"].items()
+        for field, property_ in schema.get("properties", {}).items()
+        if field.endswith("_at") or field == "deadline"
+    }
+    assert {name for name, schema in times.items() if not has_format(schema, "date-time")} == set()
+    assert "Group.deadline" in times
+
+
+def has_format(schema: dict[str, Any], format_: str) -> bool:
+    choices = schema.get("anyOf", [schema])
+    return any(choice.get("format") == format_ for choice in choices if choice["type"] == "string")
+
+
+def test_no_field_of_a_request_must_be_given_because_it_has_a_default() -> None:
+    order = document()["components"]["schemas"]["NewOrder"]
+    assert [node for node in schemas_in(document()["components"]["schemas"]) if "default" in node] == []
+    assert order["required"] == ["payment_method"]
+    assert order["properties"]["quantity"]["description"].endswith("`1` if left out.")
+
+
+def test_what_an_answer_always_has_is_required() -> None:
+    schemas = document()["components"]["schemas"]
+    assert "visibility" in schemas["Product"]["required"]
+    assert "reason" not in schemas["Payment"]["required"]
+
+
+def test_every_operation_says_who_may_call_and_public_ones_say_that_all_may() -> None:
+    security = {operation["operationId"]: operation["security"] for _, operation in operations()}
+    assert security["send_code"] == []
+    assert security["join_group"] == [{"bearer": []}]
+    assert {} in security["get_group"]
+
+
+def test_webhooks_and_the_calls_about_them_are_told_apart_by_generators() -> None:
+    told = {tag for item in document()["webhooks"].values() for tag in item["post"]["tags"]}
+    called = {tag for _, operation in operations() for tag in operation["tags"]}
+    assert told == {"webhook events"}
+    assert told & called == set()
+    assert "webhooks" not in told | called
+
+
+def test_the_document_names_licence_and_contact() -> None:
+    info = document()["info"]
+    assert info["license"]["identifier"] == "Apache-2.0"
+    assert info["contact"]["name"]
+
+
+def test_links_to_share_are_addresses() -> None:
+    schemas = document()["components"]["schemas"]
+    for name in ("Group", "JoinableGroup", "Invite"):
+        assert has_format(schemas[name]["properties"]["share_url"], "uri"), name
