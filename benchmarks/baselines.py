@@ -75,6 +75,7 @@ def example_order(*, order_id: str, deal_id: str, group_id: str, seat: int, mome
     return Order(
         id=order_id,
         deal_id=deal_id,
+        offer=None,
         group_id=group_id,
         seat=seat,
         status="held",

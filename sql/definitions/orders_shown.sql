@@ -1,5 +1,6 @@
 -- Orders wherever they are kept, and as the API shows them.
--- version: 1
+-- version: 2
+-- uses: offers
 
 -- What reads old orders reads these two; what only knows orders under way keeps to the tables. The columns are named,
 -- because a view made of `*` would not see one that is added later.
@@ -28,7 +29,8 @@ SELECT
 FROM archived_operations;
 
 -- An order is shown with what came back of it, and with the operation that says how the payment of its charge stands: a
--- void comes after a capture that failed, and a capture after the authorisation.
+-- void comes after a capture that failed, and a capture after the authorisation. Its
+-- offer is what the deal offered when the order was placed.
 CREATE OR REPLACE VIEW orders_shown AS
 SELECT
     o.id, o.deal_id, o.group_id, o.seat, o.buyer_id, o.status, o.quantity, o.currency, o.promised_unit_minor,
@@ -42,7 +44,7 @@ SELECT
         JOIN every_operation f ON f.order_id = r.order_id AND f.kind = 'refund' AND f.operation_no = r.refund_no
         WHERE r.order_id = o.id
     ) END AS refunds,
-    o.decline_reason
+    o.decline_reason, (SELECT f.offer FROM offer_at(o.deal_id, o.created_at) f) AS offer
 FROM every_order o
 CROSS JOIN LATERAL (
     SELECT kind, state FROM every_operation

@@ -31,6 +31,7 @@ NOUNS: Final = (
     "people.identity",
     "people.personal",
     "shop.catalog",
+    "shop.offers",
     "shop.deals",
     "shop.feeds",
     "buying.archive",

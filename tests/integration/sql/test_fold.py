@@ -40,8 +40,13 @@ RENAMED: Final = (
 )
 # The runner makes these itself, and the second is new.
 OF_THE_RUNNER: Final = ("public.schema_migrations", "public.schema_definitions")
-# What later migrations made anew: one more reason.
-CHANGED_SINCE: Final = ("public.archived_orders.order_decline_reason", "public.orders.order_decline_reason")
+# What was made anew later: one more reason, and the offer of an order.
+CHANGED_SINCE: Final = (
+    "public.archived_orders.order_decline_reason",
+    "public.orders.order_decline_reason",
+    "public.orders_shown",
+    "public.orders_shown._RETURN",
+)
 # What begins so came after the fold.
 ADDED_SINCE: Final = (
     "public.erased_units",
@@ -57,6 +62,16 @@ ADDED_SINCE: Final = (
     "public.notifications.notifications_sender_not_null",
     "public.notifications_awaited",
     "public.notifications_unasked",
+    "public.deals.deal_made",
+    "public.deals.deal_retitled",
+    "public.keep_offers(",
+    "public.offer_at(",
+    "public.offered_now(",
+    "public.offers",
+    "public.orders_shown.17.offer",
+    "public.products.product_retold",
+    "public.refuse_change_of_offers(",
+    "public.variants.variant_retold",
     "public.refresh_sessions_revoked",
 )
 # What begins so has gone since: due messages are found by who waits for them and whose they are.

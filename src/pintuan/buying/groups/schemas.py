@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from pintuan.base.wire.money import Money
 from pintuan.base.wire.times import moment
+from pintuan.shop.offers.schemas import Offer
 
 GroupStatus = Literal["open", "closing", "settling", "succeeded", "failed"]
 OrderStatus = Literal[
@@ -100,6 +101,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="Names the order.", examples=["ord_0192f0c1a2b3"])]
     deal_id: Annotated[str, Meta(description="What was ordered.", examples=["deal_0192f0c1a2b3"])]
+    offer: Annotated[
+        Offer | None,
+        Meta(
+            description="What the deal offered when the order was placed, whatever was changed since. Null "
+            "in the answer to the call that placed it."
+        ),
+    ]
     group_id: Annotated[
         str | None, Meta(description="The group; null for a solo purchase.", examples=["grp_0192f0c1a2b3"])
     ]

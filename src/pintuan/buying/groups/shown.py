@@ -19,6 +19,7 @@ from pintuan.buying.groups.schemas import (
     Refund,
     RefundStatus,
 )
+from pintuan.shop.offers.shown import offer_of
 from pricing.ladder import Ladder
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def order_of(row: asyncpg.Record) -> Order:
     return Order(
         id=row["id"],
         deal_id=row["deal_id"],
+        offer=offer_of(row["offer"]),
         group_id=row["group_id"],
         seat=row["seat"],
         status=row["status"],

@@ -27,6 +27,8 @@ def order_of_placed(order_id: str, placed: Placed, group: Group | None) -> Order
     return Order(
         id=order_id,
         deal_id=placed.deal_id,
+        # Read with the order from then on: a join asks Postgres for nothing but what it writes.
+        offer=None,
         group_id=None if placed.group is None else placed.group.id,
         seat=placed.seat,
         status="held",

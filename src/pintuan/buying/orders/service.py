@@ -64,6 +64,7 @@ async def read_placed(pool: asyncpg.Pool, order_id: str, buyer_id: str, *, share
     """
     return msgspec.structs.replace(
         await get_order(pool, order_id, buyer_id, share_base=share_base),
+        offer=None,
         status="held",
         payment=Payment("due"),
         charged_unit_price=None,

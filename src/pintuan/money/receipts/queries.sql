@@ -3,13 +3,10 @@
 -- name: select_receipt
 -- Reads one order of a buyer with what was sold, the ladder its price follows from, and when its money moved.
 SELECT
-    s.*, d.merchant_id, d.title AS deal_title, d.product_id, d.variant_id, d.list_price_minor, p.title AS product_title,
-    v.sku AS variant_sku, v.title AS variant_title, g.tier_headcounts, g.tier_prices_minor, g.min_headcount, g.settled_at,
-    g.final_headcount, t.authorised_at, t.captured_at, t.voided_at, t.refunded_at
+    s.*, d.merchant_id, d.product_id, d.variant_id, d.list_price_minor, g.tier_headcounts, g.tier_prices_minor,
+    g.min_headcount, g.settled_at, g.final_headcount, t.authorised_at, t.captured_at, t.voided_at, t.refunded_at
 FROM orders_shown s
 JOIN deals d ON d.id = s.deal_id
-JOIN products p ON p.id = d.product_id
-JOIN variants v ON v.id = d.variant_id
 LEFT JOIN groups g ON g.id = s.group_id
 CROSS JOIN LATERAL (
     SELECT

@@ -12,6 +12,7 @@ from pintuan.base.wire.money import Currency, Money
 from pintuan.base.wire.times import moment
 from pintuan.buying.groups.schemas import OrderStatus, PaymentStatus, Refund
 from pintuan.shop.deals.schemas import Tier
+from pintuan.shop.offers.schemas import Offer
 
 
 class SoldDeal(msgspec.Struct, frozen=True):
@@ -71,8 +72,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     status: Annotated[OrderStatus, Meta(description="That of the order.", examples=["captured"])]
     merchant_id: Annotated[str, Meta(description="Who sold it.", examples=["teahouse"])]
     deal: Annotated[SoldDeal, Meta(description="The deal it was sold on.")]
-    product: Annotated[SoldProduct, Meta(description="What was sold.")]
+    product: Annotated[SoldProduct, Meta(description="What was sold, as it was called then.")]
     variant: Annotated[SoldVariant, Meta(description="Which of it.")]
+    offer: Annotated[Offer, Meta(description="All that the deal offered when the order was placed.")]
     quantity: Annotated[int, Meta(description="Units ordered.", examples=[2])]
     currency: Annotated[Currency, Meta(description="That of every amount here.")]
     list_price: Annotated[Money, Meta(description="Price of a unit for who buys alone.")]

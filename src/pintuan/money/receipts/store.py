@@ -16,6 +16,7 @@ from pintuan.money.receipts.schemas import (
     SoldVariant,
 )
 from pintuan.shop.deals.schemas import Tier
+from pintuan.shop.offers.shown import offer_of
 from pricing.ladder import Ladder
 from sql import load_queries
 
@@ -36,13 +37,15 @@ def _receipt_of(row: asyncpg.Record) -> Receipt:
     group = None if order.group_id is None else _group_of(row)
     tier = None if group is None else group.tier
     charged, refunded = order.charged_total, order.refunded_total
+    offer = offer_of(row["offer"])
     return Receipt(
         order_id=order.id,
         status=order.status,
         merchant_id=row["merchant_id"],
-        deal=SoldDeal(row["deal_id"], row["deal_title"]),
-        product=SoldProduct(row["product_id"], row["product_title"]),
-        variant=SoldVariant(row["variant_id"], row["variant_sku"], row["variant_title"]),
+        deal=SoldDeal(row["deal_id"], offer.title),
+        product=SoldProduct(row["product_id"], offer.product_title),
+        variant=SoldVariant(row["variant_id"], offer.sku, offer.variant_title),
+        offer=offer,
         quantity=order.quantity,
         currency=currency,
         list_price=Money(row["list_price_minor"], currency),

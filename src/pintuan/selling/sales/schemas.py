@@ -11,6 +11,7 @@ from msgspec import Meta
 from pintuan.base.wire.money import Money
 from pintuan.base.wire.times import moment
 from pintuan.buying.groups.schemas import Group, OrderStatus, Payment, Refund
+from pintuan.shop.offers.schemas import Offer
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,9 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="Names the order.", examples=["ord_0192f0c1a2b3"])]
     deal_id: Annotated[str, Meta(description="What was ordered.", examples=["deal_0192f0c1a2b3"])]
+    offer: Annotated[
+        Offer, Meta(description="What to send: what the deal offered when the order was placed.")
+    ]
     group_id: Annotated[
         str | None, Meta(description="The group; null for a solo purchase.", examples=["grp_0192f0c1a2b3"])
     ]

@@ -66,7 +66,7 @@ FROM (
     SELECT
         s.id, s.deal_id, s.group_id, s.seat, s.buyer_id, s.status, s.quantity, s.currency, s.promised_unit_minor,
         s.final_unit_minor, s.created_at, s.payment_kind, s.payment_state, s.refunded_minor, s.refunds,
-        s.decline_reason, o.ship_to, o.updated_at, o.card_digest,
+        s.decline_reason, s.offer, o.ship_to, o.updated_at, o.card_digest,
         d.merchant_id, m.buyer_reference_key,
         -- Joined with nothing it is itself, but no longer compressed.
         coalesce(sum(pg_column_size(o.ship_to || '{}')) OVER newer, 0) AS newer_bytes

@@ -34,13 +34,19 @@ COLUMNS: Final = (
     "updated_at",
     "card_reference",
     "address_reference",
+    "deal_title",
+    "product_title",
+    "variant_title",
+    "sku",
 )
+# A cell that begins so is a formula to a spreadsheet. Source: OWASP, CSV Injection.
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def sheet_of(sales: Sequence[Sale]) -> AsyncIterator[str]:
     """Yields the table with its header, in parts of some rows; others have their turn between two of them.
 
-    No cell begins as a formula does, because what buyers wrote is a JSON object.
+    No cell begins as a formula does: what buyers wrote is a JSON object, and titles are made text.
     """
     yield _text_of([COLUMNS])
     for start in range(0, len(sales), ROWS_PER_PART):
@@ -74,7 +80,16 @@ def _row_of(sale: Sale) -> tuple[object, ...]:
         _time_of(sale.updated_at),
         sale.card_reference,
         sale.address_reference,
+        _made_text(sale.offer.title),
+        _made_text(sale.offer.product_title),
+        _made_text(sale.offer.variant_title),
+        _made_text(sale.offer.sku),
     )
+
+
+def _made_text(title: str) -> str:
+    """Puts the apostrophe before a title by which spreadsheets tell a text from a formula."""
+    return f"'{title}" if title.startswith(FORMULA_STARTS) else title
 
 
 def _time_of(time: object) -> str:

@@ -14,6 +14,7 @@ from pintuan.buying.groups.schemas import GroupStatus, OrderStatus
 from pintuan.buying.groups.shown import CHARGED, order_of
 from pintuan.people.merchants.references import REFERENCE_BYTES, reference_of
 from pintuan.selling.sales.schemas import Sale
+from pintuan.shop.offers.shown import offer_of
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ def _sale_of(row: asyncpg.Record) -> Sale:
     return Sale(
         id=order.id,
         deal_id=order.deal_id,
+        offer=offer_of(row["offer"]),
         group_id=order.group_id,
         seat=order.seat,
         status=order.status,

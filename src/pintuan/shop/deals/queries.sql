@@ -5,10 +5,12 @@
 SELECT FROM variants WHERE id = $1 FOR SHARE;
 
 -- name: select_variant_on_offer
--- Answers what a deal takes over from its variant, and the time the deal is made at.
+-- Answers what a deal takes over from its variant, and the time the deal is made at. A change of the product waits for the
+-- deal, which would otherwise keep an offer of before the change.
 SELECT v.merchant_id, v.product_id, v.list_price_minor, v.currency, p.title AS product_title, p.visibility, app_now() AS now
 FROM variants v JOIN products p ON p.id = v.product_id
-WHERE v.id = $1;
+WHERE v.id = $1
+FOR SHARE OF p;
 
 -- name: lock_offers
 -- Keeps others from adding to what a merchant offers until the transaction ends.

@@ -130,6 +130,7 @@ def test_whoever_waits_for_the_end_of_a_group_is_offered_no_other() -> None:
     mine = Order(
         id="ord_1",
         deal_id="deal_1",
+        offer=None,
         group_id="grp_1",
         seat=1,
         status="authorised",

@@ -110,6 +110,7 @@ def order(
     return Order(
         id="ord_1",
         deal_id="deal_1",
+        offer=None,
         group_id=None if of is None else of.id,
         seat=None if of is None else 1,
         status=status,
