@@ -10,6 +10,9 @@ Every server of a cluster keeps its own: what one of them lost says nothing of w
 stands which process it was that led there. One that led before, gave way to its replica and leads again has
 lanes that look right to it and may lack what happened meanwhile. Nor is one believed that has evicted keys,
 which may have been a part of a lane.
+
+A Redis that another marketplace tells as well was not restored. Forgetting would be undone by theirs, and
+theirs by ours, every few seconds; so each of the two goes on with its lanes, and is told of the other.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import functools
 import logging
 import re
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -29,6 +32,7 @@ from groups.errors import Overloaded
 from groups.keys import ALL_KEYS, EVERY_META, HISTORY, history_key
 from groups.lane_store import LaneStore
 from groups.long_reads import allow_long_reads
+from groups.tellers import Teller, Tellers
 from sql import load_queries
 from sql.retry import retry_serialization
 
@@ -74,33 +78,62 @@ class Memory:
     run_id: str
     evicted: int
     former: tuple[str, ...]
+    teller: str
 
 
-async def follow_history(pool: asyncpg.Pool, store: LaneStore) -> bool:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a server knows: the last teller's `Memory`, if there was one, and all that tell it."""
+
+    memory: Memory | None
+    tellers: Tellers
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where Postgres is: in which history, how far, and under which teller's name. `lit` are its beacons."""
+
+    name: str
+    position: int
+    teller: str
+    database: str
+    lit: Collection[str]
+
+    def contradicts(self, known: Known) -> bool:
+        """Whether a server remembers a later state than this one, and not that of a neighbour."""
+        memory = known.memory
+        neighbours = known.tellers.neighbours(self.teller, self.lit)
+        if memory is None or memory.teller in {neighbour.name for neighbour in neighbours}:
+            return False
+        return (
+            memory.name != self.name
+            or memory.position > self.position
+            or (memory.beacon != "" and memory.beacon not in self.lit)
+        )
+
+
+def _nobody(_: Sequence[Teller]) -> None:
+    """Listens to nothing."""
+
+
+async def follow_history(
+    pool: asyncpg.Pool, store: LaneStore, *, on_neighbours: Callable[[Sequence[Teller]], None] = _nobody
+) -> bool:
     """Tells Redis how far Postgres has come; returns whether it had gone back, and Redis had to forget.
 
-    A server of a cluster that does not answer is asked the next time. Raises Overloaded where none answers,
-    asyncpg.PostgresError and OSError.
+    `on_neighbours` hears each time of the other marketplaces that tell this Redis. A server of a cluster that
+    does not answer is asked the next time. Raises Overloaded where none answers, asyncpg.PostgresError and
+    OSError.
     """
     # Redis first: what it says then was read from Postgres before our own look, so it cannot be ahead of it.
-    remembered = await _remembered(store.connections)
-    [found] = await pool.fetch(HISTORIES["postgres_position"])
-    lit = await _lit(pool, [memory.beacon for memory in remembered.values() if memory is not None])
-    gone_back = [
-        memory
-        for memory in remembered.values()
-        if memory is not None
-        and (
-            memory.name != found["name"]
-            or memory.position > found["position"]
-            or (memory.beacon != "" and memory.beacon not in lit)
-        )
-    ]
+    remembered = await remembered_by(store.connections)
+    found = await position_of(pool, remembered.values())
+    gone_back = [known.memory for known in remembered.values() if known.memory and found.contradicts(known)]
     if gone_back:
         _log.warning(
             "Postgres is at %s of %s and Redis remembers %s of %s: every lane is rebuilt",
-            found["position"],
-            found["name"],
+            found.position,
+            found.name,
             gone_back[0].position,
             gone_back[0].name,
         )
@@ -109,17 +142,34 @@ async def follow_history(pool: asyncpg.Pool, store: LaneStore) -> bool:
     beacon: str = await pool.fetchval(
         HISTORIES["light_beacon"], secrets.token_hex(BEACON_BYTES), BEACON_EVERY_S, BEACONS_KEPT
     )
-    for server, memory in remembered.items():
-        why = _why_disbelieved(server, memory)
+    for server, known in remembered.items():
+        why = _why_disbelieved(server, known.memory)
         if why is not None:
             await _forget_own_lanes(store.connections, server, why)
-        values = _values(server, memory, found, beacon)
-        await store.execute("HSET", server.history_key, *values)
+        await _tell(store, server, known, found, beacon)
+    on_neighbours(
+        [n for known in remembered.values() for n in known.tellers.neighbours(found.teller, found.lit)]
+    )
     return bool(gone_back)
 
 
-async def _lit(pool: asyncpg.Pool, beacons: list[str]) -> set[str]:
-    return {row["value"] for row in await pool.fetch(HISTORIES["lit_beacons"], beacons)}
+async def position_of(pool: asyncpg.Pool, told: Collection[Known]) -> Position:
+    """Returns where Postgres is, and which of the beacons that servers know it has lit."""
+    [found] = await pool.fetch(HISTORIES["postgres_position"])
+    beacons = {known.memory.beacon for known in told if known.memory is not None}
+    beacons |= {teller.beacon for known in told for teller in known.tellers.known.values()}
+    lit = {row["value"] for row in await pool.fetch(HISTORIES["lit_beacons"], list(beacons))}
+    teller = f"{found['name']}:{found['started_us']}"
+    return Position(found["name"], found["position"], teller, found["database"], lit)
+
+
+async def _tell(store: LaneStore, server: Server, known: Known, found: Position, beacon: str) -> None:
+    values = _values(server, known.memory, found, beacon)
+    values |= known.tellers.told(found.teller, beacon, found.database)
+    await store.execute("HSET", server.history_key, *(text for pair in values.items() for text in pair))
+    outdated = known.tellers.outdated(found.teller)
+    if outdated:
+        await store.execute("HDEL", server.history_key, *outdated)
 
 
 def _why_disbelieved(server: Server, memory: Memory | None) -> str | None:
@@ -132,49 +182,59 @@ def _why_disbelieved(server: Server, memory: Memory | None) -> str | None:
     return None
 
 
-def _values(server: Server, memory: Memory | None, found: asyncpg.Record, beacon: str) -> list[str | int]:
+def _values(server: Server, memory: Memory | None, found: Position, beacon: str) -> dict[str, str | int]:
     led = [] if memory is None else [*memory.former, memory.run_id]
     former = [run_id for run_id in dict.fromkeys(led) if run_id and run_id != server.run_id][-FORMER_MAX:]
-    values: dict[str, str | int] = {
-        "name": found["name"],
-        "position": found["position"],
+    return {
+        "name": found.name,
+        "position": found.position,
         "beacon": beacon,
         "run_id": server.run_id,
         "evicted": server.evicted,
         "former": " ".join(former),
+        "teller": found.teller,
     }
-    return [text for pair in values.items() for text in pair]
 
 
-async def _remembered(connections: Connections) -> dict[Server, Memory | None]:
-    """Returns what each server that answers knows of Postgres, if it knows anything."""
-    remembered: dict[Server, Memory | None] = {}
+async def remembered_by(connections: Connections) -> dict[Server, Known]:
+    """Returns what each server that answers knows of Postgres; raises Overloaded where none does."""
+    remembered: dict[Server, Known] = {}
     silent: list[Overloaded] = []
     for home, tag in (await connections.homes()).items():
         try:
-            server, memory = await connections.run(
+            server, known = await connections.run(
                 history_key(tag), functools.partial(_read, home, history_key(tag))
             )
         except Overloaded as error:
             _log.warning("%s:%d is not told how far Postgres has come: %s", *home, error)
             silent.append(error)
             continue
-        remembered[server] = memory
+        remembered[server] = known
     if silent and not remembered:
         raise silent[0]
     return remembered
 
 
-async def _read(home: Home, key: str, lent: Lent) -> tuple[Server, Memory | None]:
+async def _read(home: Home, key: str, lent: Lent) -> tuple[Server, Known]:
     stats = _EVICTED.search(await lent.call("INFO", "stats"))
     server = Server(home, lent.run_id, int(stats[1]) if stats else 0, key)
-    values = await lent.call("HMGET", key, "name", "position", "beacon", "run_id", "evicted", "former")
-    if values[0] is None:
-        return server, None
-    name, position, beacon, run_id, evicted, former = ((value or b"").decode() for value in values)
-    # A version that lit no beacons and counted nothing may have written it.
-    memory = Memory(name, int(position), beacon, run_id, int(evicted or "0"), tuple(former.split()))
-    return server, memory
+    seconds, microseconds = await lent.call("TIME")
+    answer = [text.decode() for text in await lent.call("HGETALL", key)]
+    fields = dict(zip(answer[::2], answer[1::2], strict=True))
+    tellers = Tellers.of(int(seconds) * 1_000 + int(microseconds) // 1_000, fields)
+    if "name" not in fields:
+        return server, Known(None, tellers)
+    memory = Memory(
+        fields["name"],
+        int(fields["position"]),
+        # A version that lit no beacons and counted nothing may have written it.
+        fields.get("beacon", ""),
+        fields.get("run_id", ""),
+        int(fields.get("evicted", "0")),
+        tuple(fields.get("former", "").split()),
+        fields.get("teller", ""),
+    )
+    return server, Known(memory, tellers)
 
 
 async def forget_lanes(pool: asyncpg.Pool, connections: Connections, servers: Sequence[Server]) -> None:
@@ -188,6 +248,11 @@ async def forget_lanes(pool: asyncpg.Pool, connections: Connections, servers: Se
             known = [key for key in keys if not key.endswith(f":{HISTORY}".encode())]
             await _unlink(connections, server, known)
     # Last, because until then a process may have believed in a lane of which half was gone.
+    await fence_lanes(pool)
+
+
+async def fence_lanes(pool: asyncpg.Pool) -> None:
+    """Raises the epoch of every lane, so that each is rebuilt when it is next asked for."""
     await retry_serialization(functools.partial(_raise_epochs, pool))
 
 

@@ -66,6 +66,8 @@ class Listeners:
     on_rebuild: Callable[[int], None] = _nobody
     # How many seats were freed because nobody ever recorded them.
     on_orphans: Callable[[int], None] = _nobody
+    # How many other marketplaces tell the same Redis, each time somebody looked.
+    on_neighbours: Callable[[int], None] = _nobody
     # What a stage of a batch took.
     on_stage: Callable[[Stage, float], None] = _nobody
     # By Postgres' clock, how long after it was due a group was settled.

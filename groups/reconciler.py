@@ -12,11 +12,11 @@ from typing import Any
 import asyncpg
 
 from groups.errors import Overloaded
-from groups.history import follow_history
 from groups.keys import Lane
 from groups.lane_store import Confirmations, LaneCold, LaneStore
 from groups.leaders import pass_lead
 from groups.listeners import Listeners
+from groups.neighbours import Neighbourhood
 from groups.setbacks import STORE_AWAY, Setbacks
 from sql import load_queries
 from sql.retry import retry_serialization
@@ -52,6 +52,7 @@ class Reconciler:
         self._store = store
         self._orphan_age_ms = orphan_age_ms
         self._listeners = listeners
+        self._neighbourhood = Neighbourhood(pool, store, listeners.on_neighbours)
         self._seat_setbacks = Setbacks(pool, "seats")
         self._lane_setbacks = Setbacks(pool, "orphans")
         self._key_setbacks = Setbacks(pool, "keys")
@@ -119,7 +120,7 @@ class Reconciler:
 
         Before that, where Postgres has gone back to an earlier state, Redis forgets the later one.
         """
-        await follow_history(self._pool, self._store)
+        await self._neighbourhood.follow()
         freed, after = 0, ("", -1)
         slots = asyncio.Semaphore(LANES_AT_ONCE_MAX)
 

@@ -1,6 +1,8 @@
 -- name: postgres_position
 -- Names the history this database is in, which a failover or a restore into new tables changes, and how far it is on disk.
+-- Its teller is that history in this run of the server.
 SELECT
+    current_database() AS database,
     concat_ws(
         ':',
         system_identifier,
@@ -8,7 +10,8 @@ SELECT
         (SELECT oid FROM pg_database WHERE datname = current_database()),
         pg_relation_filenode('lanes')
     ) AS name,
-    (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS position
+    (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS position,
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started_us
 FROM pg_control_system();
 
 -- name: lit_beacons

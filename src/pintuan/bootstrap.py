@@ -140,6 +140,7 @@ def _listeners(doorbells: Doorbells, signals: ChangeSignals, tracing: Tracing | 
         on_batch=metrics.PLACEMENT_BATCH_SIZE.observe,
         on_rebuild=metrics.LANE_REBUILDS.inc,
         on_orphans=metrics.ORPHAN_SEATS.inc,
+        on_neighbours=metrics.REDIS_NEIGHBOURS.set,
         on_stage=metrics.observe_stage,
         on_settled=metrics.SETTLEMENT_LAG.observe,
         on_ended=metrics.count_ended,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pintuan.base.stores.embedded.data_directory import DataDirectory
 from tests.marketplace import Outcome, Site, free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -106,6 +107,20 @@ async def test_a_second_marketplace_on_the_data_leaves_the_first_alone(site: Sit
     await up.until_ready()
     assert await up.terminate() == 0
     assert site.leftovers() == []
+
+
+async def test_a_marketplace_on_the_redis_of_another_is_refused_by_name(
+    site: Site, own_directory: Path
+) -> None:
+    up = await site.up()
+    first = DataDirectory(site.data_dir).running()
+    assert first is not None
+    second = Site(own_directory / "second")
+    refused = await second.up_refused(PINTUAN_REDIS_URL=first.redis_url)
+    assert_refused(refused, "PINTUAN_REDIS_URL: another marketplace uses this Redis")
+    assert second.leftovers() == []
+    assert "every lane is rebuilt" not in site.log.read_text()
+    assert await up.terminate() == 0
 
 
 def assert_refused(outcome: Outcome, named: str) -> None:

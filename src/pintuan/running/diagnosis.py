@@ -27,6 +27,7 @@ from pintuan.base.stores.durability import (
     redis_servers,
 )
 from pintuan.base.stores.embedded.data_directory import DataDirectory
+from pintuan.base.stores.neighbours import NEIGHBOUR_REMEDY, neighbours_of
 from pintuan.base.stores.pooler import POOLER_REMEDY
 from pintuan.base.stores.running import running_services
 from pintuan.base.telemetry.tracing import require_sdk
@@ -57,6 +58,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
         async with running_services(settings) as running:
             findings += await _postgres(running)
             findings += await _redis(running)
+            findings += await _redis_neighbours(running)
             findings.append(await _queue(running))
     except SettingsError as error:
         findings.append(
@@ -288,6 +290,18 @@ def _redis_replicas(name: str, count: str) -> Finding:
         remedy = "give it one: else its lanes wait until it is back when it dies"
         return Finding(f"{name} replicas", "warn", "none", remedy)
     return Finding(f"{name} replicas", "ok", count)
+
+
+async def _redis_neighbours(settings: Settings) -> list[Finding]:
+    try:
+        neighbours = await neighbours_of(settings)
+    except SettingsError:
+        # A store that does not answer is a finding of its own.
+        return []
+    return [
+        Finding("redis neighbours", "FAIL", f"another marketplace uses it: {title}", NEIGHBOUR_REMEDY)
+        for title, _ in neighbours
+    ]
 
 
 async def _queue(settings: Settings) -> Finding:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING
 
-import asyncpg
-
-from groups.engine import REQUEST_TTL_MS
-from groups.errors import Overloaded
 from groups.history import follow_history
-from groups.lane_store import LaneStore
-from pintuan.base.settings.settings import Settings, SettingsError
-from pintuan.base.stores.postgres import open_pool
-from pintuan.base.stores.redis import placement_url
+from pintuan.base.stores.neighbours import open_history
 
-POOL_SIZE_MAX: Final = 1
+if TYPE_CHECKING:
+    from pintuan.base.settings.settings import Settings
 
 
 async def forget_what_was_undone(settings: Settings) -> bool:
@@ -25,13 +19,5 @@ async def forget_what_was_undone(settings: Settings) -> bool:
     Raises:
         SettingsError: a store does not answer, or the role may not call `pg_control_system`.
     """
-    store = LaneStore(placement_url(settings), rates=None, request_ttl_ms=REQUEST_TTL_MS)
-    try:
-        async with open_pool(settings, size_max=POOL_SIZE_MAX, application_name="pintuan-up") as pool:
-            return await follow_history(pool, store)
-    except Overloaded as error:
-        raise SettingsError("PINTUAN_REDIS_URL", str(error)) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise SettingsError("PINTUAN_DATABASE_URL", f"its history cannot be read: {error}") from error
-    finally:
-        await store.close()
+    async with open_history(settings) as (pool, store):
+        return await follow_history(pool, store)

@@ -93,6 +93,11 @@ PLACEMENTS_IN_FLIGHT: Final = Gauge(
 )
 LANE_REBUILDS: Final = Counter("pintuan_lane_rebuilds", "Lanes whose Redis state was made anew.")
 ORPHAN_SEATS: Final = Counter("pintuan_orphan_seats", "Seats freed because nobody ever recorded them.")
+REDIS_NEIGHBOURS: Final = Gauge(
+    "pintuan_redis_neighbours",
+    "Other marketplaces that use the Redis that places as if it were theirs, as a worker last found.",
+    multiprocess_mode="livemostrecent",
+)
 REFUSALS: Final = Counter("pintuan_refusals", "Requests refused, by problem code.", labelnames=("code",))
 
 DENIED: Final = Counter(

@@ -19,6 +19,7 @@ from pintuan.base.stores.doorbells import QueueAwayError, check_queue
 from pintuan.base.stores.durability import check_durability
 from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from pintuan.base.stores.embedded.data_directory import DataDirectory, RunningMarketplace
+from pintuan.base.stores.neighbours import require_own_redis
 from pintuan.base.stores.redis import placement_url
 from pintuan.base.stores.restored import forget_what_was_undone
 from pintuan.base.telemetry.metrics import forget_process
@@ -130,6 +131,8 @@ class Marketplace:
             # A node that starts in an outage of the queue is worth more than one that waits for its end.
             self._report(f"{away}; it starts without, and work begins up to a second later")
         await sql.migrate(_set(settings.database_url), on_newer=lambda names: self._report(sql.beside(names)))
+        for line in await require_own_redis(settings):
+            self._report(line)
         if await forget_what_was_undone(settings):
             self._report("Postgres is at an earlier state than Redis remembers; every lane is rebuilt")
         await self._start_children(settings)
