@@ -198,6 +198,16 @@ async def test_a_parameter_that_does_not_fit_is_named(api: httpx.AsyncClient, qu
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
+@pytest.mark.parametrize("name", ["fbclid", "utm_source", "utm_campaign", "gclid", "mc_cid", "igshid"])
+async def test_a_read_ignores_what_trackers_add_to_links(api: httpx.AsyncClient, name: str) -> None:
+    assert (await api.get("/v1/deals", params={name: "IwAR0", "limit": 1})).status_code == 200
+    # Nobody passes such a call on as a link.
+    answer = await api.post("/v1/auth/otp", params={name: "IwAR0"}, json={"email": "ann@example.test"})
+    assert assert_problem(answer, 400, "invalid")["errors"] == [
+        {"field": name, "message": "is not a parameter of this call"}
+    ]
+
+
 @pytest.mark.parametrize("path", ["/health/live", "/v1/nothing"])
 async def test_a_request_id_is_echoed(api: httpx.AsyncClient, path: str) -> None:
     response = await api.get(path, headers={"X-Request-Id": "trace-1.a:b"})

@@ -160,7 +160,7 @@ def test_forms_and_queries_are_taken_apart_once_within_their_number_of_fields() 
             run(read_form(Form(text)))  # type: ignore[arg-type] # It asks for no more of a request.
         assert work.calls <= CALLS_MAX + LENGTH, "one call for each escape"
         with Work() as work, suppress(Rejected):
-            _check(text.encode()[:TARGET_BYTES_MAX], {})
+            _check(text.encode()[:TARGET_BYTES_MAX], {}, is_read=True)
         assert work.calls <= CALLS_MAX + TARGET_BYTES_MAX
 
 

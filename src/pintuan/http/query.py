@@ -1,7 +1,7 @@
 """Refuses query parameters that a call does not have, as unknown fields of bodies are refused.
 
-A misspelt filter would otherwise look like one that matches everything. Pages for people ignore what they do
-not know: links that are passed around grow such parameters on the way.
+A misspelt filter would otherwise look like one that matches everything. Links that are passed around grow
+parameters on the way: pages for people ignore all they do not know, calls that read ignore those of trackers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ PARAMETER_COUNT_MAX: Final = 64
 # RFC 3339 section 5.6; whether there is such a day, the framework finds out.
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _KNOWN_OPTION: Final = "query_parameters"
+_READS: Final = frozenset({"GET", "HEAD"})
+# Networks, shops and newsletters mark the links they pass on with these.
+_TRACKER: Final = re.compile(
+    r"utm_\w+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|ttclid|twclid|igshid|igsh|yclid|srsltid|li_fat_id"
+    r"|mc_[ce]id|_hs(?:enc|mi)|_ga|_gl|sc_cid|epik|rdt_cid"
+)
 
 
 class KnownQuery:
@@ -43,7 +49,7 @@ class KnownQuery:
         if scope.get("query_string"):
             known = scope["route_handler"].opt.get(_KNOWN_OPTION)
             if known is not None:
-                _check(scope["query_string"], known)
+                _check(scope["query_string"], known, is_read=scope.get("method") in _READS)
         await self._app(scope, receive, send)
 
 
@@ -78,7 +84,7 @@ def _holds(field: FieldDefinition | None, type_: type) -> bool:
     )
 
 
-def _check(query_string: bytes, known: dict[str, _Parameter]) -> None:
+def _check(query_string: bytes, known: dict[str, _Parameter], *, is_read: bool) -> None:
     try:
         pairs = parse_qsl(
             query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=PARAMETER_COUNT_MAX
@@ -86,7 +92,11 @@ def _check(query_string: bytes, known: dict[str, _Parameter]) -> None:
     except ValueError as error:
         raise InvalidInput.of("query", f"has more than {PARAMETER_COUNT_MAX} parameters") from error
     names = [name for name, _ in pairs]
-    errors = [FieldError(name, "is not a parameter of this call") for name in names if name not in known]
+    errors = [
+        FieldError(name, "is not a parameter of this call")
+        for name in names
+        if name not in known and not (is_read and _TRACKER.fullmatch(name))
+    ]
     errors += [
         FieldError(name, "is given more than once")
         for name in sorted(set(names))

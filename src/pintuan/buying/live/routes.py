@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, HeaderParameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
@@ -32,6 +32,14 @@ LastEventIdParameter = Annotated[
     HeaderParameter(
         name="Last-Event-ID",
         description="`id` of the event received last; a browser sends it by itself when it connects again.",
+        required=False,
+    ),
+]
+LastEventIdInQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name="lastEventId",
+        description="The same, for an EventSource that is new or cannot set a header; the header wins.",
         required=False,
     ),
 ]
@@ -97,7 +105,10 @@ class GroupEvents(Response[str]):
     },
 )
 async def watch_group(
-    group_id: FromPath[str], resources: InjectedResources, last_event_id: LastEventIdParameter = None
+    group_id: FromPath[str],
+    resources: InjectedResources,
+    last_event_id: LastEventIdParameter = None,
+    last_event_id_in_query: LastEventIdInQuery = None,
 ) -> Response[str]:
     """Server-sent events: `event: group` with the whole group as `GET /v1/groups/{id}` answers it.
 
@@ -105,7 +116,8 @@ async def watch_group(
     Comments in between keep the connection open. The response ends after `succeeded` or `failed`. Whoever
     connects again gets the latest state.
     """
-    return GroupEvents(FollowedGroup(resources.state(Live), group_id, last_event_id))
+    last = last_event_id_in_query if last_event_id is None else last_event_id
+    return GroupEvents(FollowedGroup(resources.state(Live), group_id, last))
 
 
 HANDLERS: Final = [watch_group]

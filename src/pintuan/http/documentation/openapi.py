@@ -37,7 +37,8 @@ _DESCRIPTION: Final = """Group buying: prices fall as more people join.
 Times are RFC 3339 in UTC, money is integer minor units with an ISO 4217 code, ids are opaque. Errors are
 `application/problem+json` (RFC 9457) with a stable `code`; [all codes](/docs/problems). Calls that place or
 release a seat or move money need an `Idempotency-Key`; repeating one with the same key and body is safe.
-Fields and query parameters a call does not have are refused. HEAD answers what GET does, without the body.
+Fields and query parameters a call does not have are refused, but GET ignores what trackers add to links
+(`utm_source`, `fbclid` and the like). HEAD answers what GET does, without the body.
 People call with an access token, merchants' programs with an API key, both in `Authorization: Bearer`."""
 
 _SECURITY_SCHEMES: Final[dict[str, SecurityScheme | Reference]] = {

@@ -17,6 +17,7 @@ IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 # Parameters that mean the same wherever they stand: (description, example).
 SHARED_PARAMETERS: Final = {
     "Last-Event-ID": ("`id` of the event received last.", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+    "lastEventId": ("The same, where no header can be set.", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
     "deal_id": ("Names the deal.", "deal_0192f0c1a2b3"),
     "delivery_id": ("Names the delivery.", "whd_0192f0c1a2b3"),
     "endpoint_id": ("Names the webhook endpoint.", "whe_0192f0c1a2b3"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _SPEC_VERSION: Final = "2.3"
+_LENGTH: Final = b"content-length"
 
 
 class RequestHead(NamedTuple):
@@ -69,6 +70,28 @@ class ExpectingCycle(RequestResponseCycle):
         await super().send(message)
 
 
+class UntilCloseCycle(RequestResponseCycle):
+    """The cycle of a client of HTTP/1.0, which does not know chunks.
+
+    A body of unknown length ends where the connection does (RFC 9112 sections 6.1 and 6.3).
+    """
+
+    _ends_with_connection: bool = False
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends a body as it comes where its length is not told, and closes behind it."""
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message.get("headers", ())}
+            if _LENGTH not in names:
+                self._ends_with_connection = True
+                self.keep_alive = False
+                self.chunked_encoding = False
+        elif message["type"] == "http.response.body" and self._ends_with_connection:
+            # The base class compares each piece with what is left of the whole.
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
+
+
 def new_cycle(protocol: HttpToolsProtocol, head: RequestHead) -> RequestResponseCycle:
     """Returns the cycle of a request on a connection."""
     scope: HTTPScope = {
@@ -88,8 +111,7 @@ def new_cycle(protocol: HttpToolsProtocol, head: RequestHead) -> RequestResponse
         "state": protocol.app_state.copy(),
         "extensions": {EXTENSION: {NOW: protocol.transport.abort}},
     }
-    made = ExpectingCycle if head.expects_continue else RequestResponseCycle
-    return made(
+    return _kind_of(head)(
         scope=scope,
         transport=protocol.transport,
         flow=protocol.flow,
@@ -102,3 +124,9 @@ def new_cycle(protocol: HttpToolsProtocol, head: RequestHead) -> RequestResponse
         keep_alive=head.keep_alive,
         on_response=protocol.on_response_complete,
     )
+
+
+def _kind_of(head: RequestHead) -> type[RequestResponseCycle]:
+    if head.version == "1.0":
+        return UntilCloseCycle
+    return ExpectingCycle if head.expects_continue else RequestResponseCycle

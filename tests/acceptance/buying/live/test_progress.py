@@ -112,6 +112,8 @@ async def test_a_stream_ends_with_its_group_and_a_browser_is_told_not_to_come_ba
     path = f"/v1/groups/{group}/events"
     again = await api.get(path, headers={"Last-Event-ID": last.id})
     assert (again.status_code, again.content) == (204, b"")
+    asked = await api.get(path, params={"lastEventId": last.id})
+    assert (asked.status_code, asked.content) == (204, b"")
     async with watching(api, group, {"Last-Event-ID": stream.events[0].id}) as late:
         assert [timeless(state) for state in await late.ended()] == [timeless(last.group)]
 
