@@ -13,7 +13,8 @@ Fixtures:
     own_redis       a running Redis of this test alone, to be killed, restarted or restored from its files
     own_cluster     a running Redis Cluster of this test alone: three primaries, the first with a replica
     own_postgres    the same for Postgres, with its durability settings on and no migrations
-    site            a data directory and a port of this test, to run `pintuan up` on
+    site            a data directory and a port of this test, to run `pintuan up` on, not for the first time
+    new_site        the same where nothing has ever run
 
 A test marked `anyio` runs on asyncio, in one event loop for the whole session.
 """
@@ -34,8 +35,10 @@ from redis.asyncio import Redis
 
 from groups.engine import GroupEngine, open_engine
 from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+from pintuan.base.stores.embedded.data_directory import DataDirectory
 from sql import migrate
 from tests.databases import COMMAND_TIMEOUT_S, Databases
+from tests.files import copy_files
 from tests.market import Market
 from tests.marketplace import Site
 from tests.redis_cluster import Cluster, running_cluster
@@ -96,9 +99,29 @@ def own_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def postgres(server_directory: Path) -> AsyncIterator[PostgresFixture]:
+def initialised(server_directory: Path) -> Path:
+    """The files of a Postgres that was never started. A copy takes a tenth as long as to make them."""
+    server = EmbeddedPostgres(server_directory / "initialised")
+    server.prepare()
+    return server.directory
+
+
+@pytest.fixture(scope="session")
+async def first_start(server_directory: Path, initialised: Path) -> Path:
+    """A data directory as a first `pintuan up` leaves it, as far as that takes long: with every migration."""
+    data = DataDirectory(server_directory / "first-start")
+    server = EmbeddedPostgres(data.postgres, log=data.log("postgres"), settings=FORGETFUL)
+    await copy_files(initialised, server.directory)
+    async with running(server):
+        await migrate(server.url)
+    return data.path
+
+
+@pytest.fixture(scope="session")
+async def postgres(server_directory: Path, initialised: Path) -> AsyncIterator[PostgresFixture]:
     """One server for the session."""
     server = EmbeddedPostgres(server_directory / "postgres", settings=FORGETFUL)
+    await copy_files(initialised, server.directory)
     async with running(server):
         maintenance = await asyncpg.connect(server.url_of("postgres"), command_timeout=COMMAND_TIMEOUT_S)
         try:
@@ -183,18 +206,27 @@ async def own_cluster(own_directory: Path) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def own_postgres(own_directory: Path) -> AsyncIterator[EmbeddedPostgres]:
+async def own_postgres(own_directory: Path, initialised: Path) -> AsyncIterator[EmbeddedPostgres]:
     """A running Postgres of this test alone, as `pintuan up` would run it."""
-    async with running(EmbeddedPostgres(own_directory / "postgres")) as server:
+    server = EmbeddedPostgres(own_directory / "postgres")
+    await copy_files(initialised, server.directory)
+    async with running(server):
         yield server
 
 
 @pytest.fixture
-async def site(own_directory: Path) -> AsyncIterator[Site]:
-    """A site where nothing runs yet; whatever a failing test leaves there is ended."""
+async def new_site(own_directory: Path) -> AsyncIterator[Site]:
+    """A site where nothing has ever run; whatever a failing test leaves there is ended."""
     site = Site(own_directory / "data")
     yield site
     await site.close()
+
+
+@pytest.fixture
+async def site(new_site: Site, first_start: Path) -> Site:
+    """A site where a marketplace ran once and sold nothing, and nothing runs now."""
+    await copy_files(first_start, new_site.data_dir)
+    return new_site
 
 
 @asynccontextmanager

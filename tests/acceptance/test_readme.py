@@ -56,14 +56,14 @@ async def take(tour: str, site: Site) -> tuple[dict[str, Any], dict[str, Any]]:
     return order, group
 
 
-async def test_its_three_calls_answer_what_is_said_there_and_may_be_repeated(site: Site) -> None:
-    up = await site.up()
-    (merchant,) = await site.tokens("merchant", "acme")
+async def test_its_three_calls_answer_what_is_said_there_and_may_be_repeated(new_site: Site) -> None:
+    up = await new_site.up()
+    (merchant,) = await new_site.tokens("merchant", "acme")
     async with up.client() as client:
         deal = await open_deal(client, merchant, **TERMS)
     tour = tour_on(up)
 
-    order, group = await take(tour, site)
+    order, group = await take(tour, new_site)
 
     assert order["deal_id"] == deal
     assert order["status"] in ("held", "authorised")
@@ -74,7 +74,7 @@ async def test_its_three_calls_answer_what_is_said_there_and_may_be_repeated(sit
     assert group["next_tier"] == {"headcount": 4, "unit_price": NEXT, "missing": 4 - group["headcount"]}
     assert group["my_order"]["id"] == order["id"]
 
-    again, same_group = await take(tour, site)
+    again, same_group = await take(tour, new_site)
 
     assert (again["id"], again["seat"]) == (order["id"], order["seat"])
     assert same_group["id"] == group["id"]

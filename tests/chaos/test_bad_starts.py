@@ -42,12 +42,12 @@ UNREACHABLE = {
 
 
 @pytest.mark.parametrize("environ", BAD_VALUES, ids=" ".join)
-async def test_a_bad_value_is_refused_by_name(site: Site, environ: dict[str, str]) -> None:
-    assert_refused(await site.up_refused(**environ), next(iter(environ)))
-    assert not site.data_dir.exists(), "nothing was begun"
+async def test_a_bad_value_is_refused_by_name(new_site: Site, environ: dict[str, str]) -> None:
+    assert_refused(await new_site.up_refused(**environ), next(iter(environ)))
+    assert not new_site.data_dir.exists(), "nothing was begun"
 
 
-async def test_what_is_hardly_meant_is_said_at_the_start_and_by_doctor_alike(site: Site) -> None:
+async def test_what_is_hardly_meant_is_said_at_the_start_and_by_doctor_alike(new_site: Site) -> None:
     environ = {
         "PINTUAN_ENV": "production",
         "PINTUAN_SECRET_KEY": LONG_KEY,
@@ -56,41 +56,41 @@ async def test_what_is_hardly_meant_is_said_at_the_start_and_by_doctor_alike(sit
         "PINTUAN_EMBEDDED_STORES": "on",
         "PINTUAN_XYZZY": "1",
     }
-    doctor = json.loads((await site.run("doctor", "--json", **environ)).output)
-    up = await site.up(**environ)
+    doctor = json.loads((await new_site.run("doctor", "--json", **environ)).output)
+    up = await new_site.up(**environ)
     assert await up.terminate() == 0
-    said = site.log.read_text()
+    said = new_site.log.read_text()
     warned = {one["subject"]: one["detail"] for one in doctor["findings"] if one["status"] == "warn"}
     for subject in ("payments", "signing in", "links", "settings"):
         assert f"pintuan: {subject}: {warned[subject]}; " in said
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
-async def test_a_bad_port_is_refused_by_name(site: Site, port: str) -> None:
-    assert_refused(await site.run("up", PINTUAN_HTTP_PORT=port), "PINTUAN_HTTP_PORT")
+async def test_a_bad_port_is_refused_by_name(new_site: Site, port: str) -> None:
+    assert_refused(await new_site.run("up", PINTUAN_HTTP_PORT=port), "PINTUAN_HTTP_PORT")
 
 
-async def test_a_queue_nobody_listens_for_is_named_and_the_start_goes_on(site: Site) -> None:
-    up = await site.up(PINTUAN_QUEUE_REDIS_URL=f"redis://:swordfish@127.0.0.1:{free_port()}/0")
+async def test_a_queue_nobody_listens_for_is_named_and_the_start_goes_on(new_site: Site) -> None:
+    up = await new_site.up(PINTUAN_QUEUE_REDIS_URL=f"redis://:swordfish@127.0.0.1:{free_port()}/0")
     assert await up.terminate() == 0
-    said = site.log.read_text()
+    said = new_site.log.read_text()
     assert "pintuan: PINTUAN_QUEUE_REDIS_URL: cannot reach Redis" in said
     assert "swordfish" not in said
 
 
 @pytest.mark.parametrize("variable", UNREACHABLE)
-async def test_a_store_nobody_listens_for_is_refused_by_name(site: Site, variable: str) -> None:
+async def test_a_store_nobody_listens_for_is_refused_by_name(new_site: Site, variable: str) -> None:
     url = UNREACHABLE[variable].format(port=free_port())
-    assert_refused(await site.up_refused(**{variable: url}), variable)
-    assert site.leftovers() == []
+    assert_refused(await new_site.up_refused(**{variable: url}), variable)
+    assert new_site.leftovers() == []
 
 
 @pytest.mark.parametrize("variable", ["PINTUAN_DATABASE_URL", "PINTUAN_REDIS_URL"])
-async def test_a_store_that_never_answers_is_given_up(site: Site, variable: str) -> None:
+async def test_a_store_that_never_answers_is_given_up(new_site: Site, variable: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = UNREACHABLE[variable].format(port=silent.getsockname()[1])
-        assert_refused(await site.up_refused(**{variable: url}), variable)
-    assert site.leftovers() == []
+        assert_refused(await new_site.up_refused(**{variable: url}), variable)
+    assert new_site.leftovers() == []
 
 
 async def test_a_data_directory_below_a_file_is_refused_by_name(own_directory: Path) -> None:
@@ -99,14 +99,14 @@ async def test_a_data_directory_below_a_file_is_refused_by_name(own_directory: P
     assert_refused(await site.run("up"), "PINTUAN_DATA_DIR")
 
 
-async def test_a_second_marketplace_on_the_data_leaves_the_first_alone(site: Site) -> None:
-    up = await site.up()
-    refused = await site.run("up", "--port", str(free_port()))
+async def test_a_second_marketplace_on_the_data_leaves_the_first_alone(new_site: Site) -> None:
+    up = await new_site.up()
+    refused = await new_site.run("up", "--port", str(free_port()))
     assert_refused(refused, f"is in use by process {up.process.pid}")
     assert len(up.processes("api")) == 1
     await up.until_ready()
     assert await up.terminate() == 0
-    assert site.leftovers() == []
+    assert new_site.leftovers() == []
 
 
 async def test_a_marketplace_on_the_redis_of_another_is_refused_by_name(

@@ -24,6 +24,7 @@ from pintuan.app import create_app
 from pintuan.base.settings.settings import Settings
 from pintuan.buying.orders.ship_to import DEPTH_MAX, refusal_of
 from tests.acceptance.contract.seeded import ADMIN, PLACEHOLDER, Seeds, operation_of, seed
+from tests.files import copy_files
 from tests.marketplace import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -131,10 +132,11 @@ def without_whole_floats(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-async def marketplace() -> AsyncIterator[Seeds]:
+async def marketplace(first_start: Path) -> AsyncIterator[Seeds]:
     """A marketplace of this module alone; its limits on the rate of calls are off."""
     with tempfile.TemporaryDirectory(prefix="pintuan-contract-") as directory:
         site = Site(Path(directory) / "data")
+        await copy_files(first_start, site.data_dir)
         try:
             running = await site.up("--api-workers", "1", PINTUAN_RATE_LIMITS="off")
             yield await seed(site, running.url)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -19,6 +17,7 @@ from groups.keys import Lane, LaneKeys
 from pintuan.base.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from sql import migrate
 from tests.auditing import audited
+from tests.files import copy_files
 from tests.interleaving import lane_store
 from tests.market import Market
 
@@ -69,12 +68,6 @@ async def evict_something(client: Redis) -> None:
     assert not await client.exists("ballast")
 
 
-async def copy(source: Path, target: Path) -> None:
-    """Copies a stopped server's directory; it may belong to another user, and so must the copy."""
-    process = await asyncio.create_subprocess_exec("cp", "--archive", source, target)
-    assert await process.wait() == 0
-
-
 async def test_a_redis_that_remembers_a_later_state_is_told_to_forget_it(
     own_postgres: EmbeddedPostgres, redis_url: str
 ) -> None:
@@ -86,7 +79,7 @@ async def test_a_redis_that_remembers_a_later_state_is_told_to_forget_it(
         ann_order = await engine.place(ann)
         await engine.reconcile_orphans()
     await own_postgres.stop()
-    await copy(own_postgres.directory, backup)
+    await copy_files(own_postgres.directory, backup)
 
     await restart(own_postgres)
     async with selling(own_postgres, redis_url) as (pool, engine, _):
@@ -96,7 +89,7 @@ async def test_a_redis_that_remembers_a_later_state_is_told_to_forget_it(
         await engine.reconcile_orphans()
     await own_postgres.stop()
     shutil.rmtree(own_postgres.directory)
-    await copy(backup, own_postgres.directory)
+    await copy_files(backup, own_postgres.directory)
     await restart(own_postgres)
 
     async with selling(own_postgres, redis_url) as (pool, engine, market):
@@ -121,7 +114,7 @@ async def test_a_disk_that_was_put_back_is_noticed_even_once_its_log_has_moved_o
         await engine.place(market.wish("ann", deal=deal))
         await engine.reconcile_orphans()
     await own_postgres.stop()
-    await copy(own_postgres.directory, snapshot)
+    await copy_files(own_postgres.directory, snapshot)
     await restart(own_postgres)
     async with selling(own_postgres, redis_url) as (pool, engine, market):
         lost = market.wish("ben", deal=deal)
@@ -131,7 +124,7 @@ async def test_a_disk_that_was_put_back_is_noticed_even_once_its_log_has_moved_o
         before = await position(pool)
     await own_postgres.stop()
     shutil.rmtree(own_postgres.directory)
-    await copy(snapshot, own_postgres.directory)
+    await copy_files(snapshot, own_postgres.directory)
     await restart(own_postgres)
 
     async with selling(own_postgres, redis_url) as (pool, engine, market), lane_store(redis_url) as store:

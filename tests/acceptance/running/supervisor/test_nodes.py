@@ -61,10 +61,10 @@ async def test_a_port_for_metrics_is_served_beside_the_api_by_a_process_of_its_o
     ],
 )
 async def test_a_node_with_nothing_to_do_is_refused(
-    site: Site, options: tuple[str, ...], reason: str
+    new_site: Site, options: tuple[str, ...], reason: str
 ) -> None:
-    refused = await site.up_refused(*options)
+    refused = await new_site.up_refused(*options)
 
     assert refused.status == 2
     assert reason in refused.errors
-    assert not site.data_dir.exists()
+    assert not new_site.data_dir.exists()

@@ -22,8 +22,8 @@ async def database_of(site: Site) -> asyncpg.Connection:
     return await asyncpg.connect(site.running()["database_url"])
 
 
-async def test_it_gets_ready_serves_and_ends_at_sigterm_leaving_no_process(site: Site) -> None:
-    up = await site.up()
+async def test_it_gets_ready_serves_and_ends_at_sigterm_leaving_no_process(new_site: Site) -> None:
+    up = await new_site.up()
     async with up.client() as client:
         assert (await client.get("/health/live")).status_code == httpx.codes.OK
         assert "server" not in (await client.get("/health/ready")).headers
@@ -33,29 +33,29 @@ async def test_it_gets_ready_serves_and_ends_at_sigterm_leaving_no_process(site:
     assert await up.terminate() == 0
 
     assert living(family) == []
-    assert not (site.data_dir / "run.json").exists()
+    assert not (new_site.data_dir / "run.json").exists()
 
 
-async def test_a_taken_port_ends_the_start_with_one_line(site: Site) -> None:
-    with socket.create_server(("127.0.0.1", site.port)):
-        refused = await site.up_refused()
-    told = f"127.0.0.1:{site.port} is taken by another program; stop it or choose another --port"
+async def test_a_taken_port_ends_the_start_with_one_line(new_site: Site) -> None:
+    with socket.create_server(("127.0.0.1", new_site.port)):
+        refused = await new_site.up_refused()
+    told = f"127.0.0.1:{new_site.port} is taken by another program; stop it or choose another --port"
     assert refused == Outcome(1, output="", errors=f"Error: {told}\n")
 
 
 async def test_a_data_directory_that_cannot_be_made_ends_the_start_with_one_line(
-    site: Site, own_directory: Path
+    new_site: Site, own_directory: Path
 ) -> None:
     taken = own_directory / "taken"
     taken.touch()
-    refused = await site.up_refused("--data-dir", str(taken))
+    refused = await new_site.up_refused("--data-dir", str(taken))
     assert refused.status == 1
     assert refused.errors.count("\n") == 1
     assert f"cannot use the data directory {taken}" in refused.errors
 
 
-async def test_a_bad_setting_ends_the_start_naming_the_variable(site: Site) -> None:
-    refused = await site.up_refused(PINTUAN_SIM_OFFSET_MS="tomorrow")
+async def test_a_bad_setting_ends_the_start_naming_the_variable(new_site: Site) -> None:
+    refused = await new_site.up_refused(PINTUAN_SIM_OFFSET_MS="tomorrow")
     assert refused.status == 1
     assert refused.errors.startswith("Error: PINTUAN_SIM_OFFSET_MS: must be a whole number")
 
@@ -75,16 +75,18 @@ async def test_nobody_fills_the_memory_with_a_head_that_does_not_end(site: Site)
 
 
 @pytest.mark.slow
-async def test_a_second_start_finds_the_data_of_the_first(site: Site, own_directory: Path) -> None:
-    up = await site.up()
-    connection = await database_of(site)
+async def test_a_second_start_finds_the_data_of_the_first(new_site: Site, own_directory: Path) -> None:
+    up = await new_site.up()
+    connection = await database_of(new_site)
     await connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
     await connection.close()
     assert await up.terminate() == 0
 
     # The option goes over the variable.
-    up = await site.up("--data-dir", str(site.data_dir), PINTUAN_DATA_DIR=str(own_directory / "elsewhere"))
-    connection = await database_of(site)
+    up = await new_site.up(
+        "--data-dir", str(new_site.data_dir), PINTUAN_DATA_DIR=str(own_directory / "elsewhere")
+    )
+    connection = await database_of(new_site)
     assert await connection.fetchval("SELECT n FROM kept") == 7
     await connection.close()
     assert await up.terminate() == 0
@@ -134,8 +136,8 @@ async def test_after_the_supervisor_is_killed_the_next_start_comes_up_with_its_d
 
 
 @pytest.mark.slow
-async def test_a_signal_during_the_start_ends_it_cleanly(site: Site) -> None:
-    process = await site.spawn()
+async def test_a_signal_during_the_start_ends_it_cleanly(new_site: Site) -> None:
+    process = await new_site.spawn()
     family: list[psutil.Process] = []
 
     async def has_children() -> bool:
