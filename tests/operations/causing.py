@@ -39,7 +39,8 @@ TERMS = {
     "stock": 100_000,
     "per_buyer_units": 1_000,
 }
-BUYERS = 400
+# More than ever join, however slow the machine is: nobody joins a second time.
+BUYERS = 5_000
 _RANGE = re.compile(r"\[(\d+)([smh])\]")
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600}
 
