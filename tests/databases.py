@@ -1,8 +1,8 @@
 """Databases that tests borrow: each is a copy of a migrated template, emptied between two tests.
 
-A copy takes many times as long as emptying, so a database is used again. Rows are deleted; only a table that grew
-is truncated, because new files take longer than a few rows. Whatever else a test may have changed is noticed, be it
-the schema, settings or statistics, and such a database is dropped.
+A copy takes many times as long as emptying, so a database is used again. Rows are deleted;
+only a table that grew is truncated, because new files take longer than a few rows. Whatever else a test may
+have changed is noticed, be it the schema, settings or statistics, and such a database is dropped.
 """
 
 from __future__ import annotations
