@@ -27,12 +27,12 @@ from pintuan.people.notifications.courier import Courier
 from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.post import post_of
 from pintuan.people.personal import jobs as personal
-from pintuan.people.personal.erasures import Eraser
 from pintuan.reach.invites import jobs as invites
 from pintuan.reach.nudges import jobs as nudges
 from pintuan.reach.nudges.service import Nudger
 from pintuan.selling.webhooks import jobs as webhooks
 from pintuan.selling.webhooks.courier import WebhookCourier
+from tests.erasing import Eraser
 from tests.market import Market
 from tests.receiver import HOST, Names, Receiver, receiving
 from tests.rows import Rows

@@ -46,6 +46,7 @@ from pintuan.http.problems import handle_exception
 from pintuan.http.protocol.request_target import OneSpelling
 from pintuan.http.query import KnownQuery, note_parameters
 from pintuan.http.request_scope import RequestScope
+from pintuan.people.personal.document import Export, shape_of
 from pintuan.reach.pages.strict_transport import demand_tls
 from pintuan.selling.webhooks.contract import describe_webhooks
 
@@ -140,6 +141,7 @@ def _document(settings: Settings, dependencies: dict[str, Provide]) -> bytes:
             dependencies=dependencies,
             public_url=settings.public_url,
             webhooks=describe_webhooks(),
+            composed={Export: shape_of(nouns.personal())},
         )
     )
 

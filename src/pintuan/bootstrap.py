@@ -96,6 +96,7 @@ async def open_resources(
             resolver=resolver,
             gateway_rules=rules_of(settings),
             draining=Draining(),
+            personal=nouns.personal(),
         )
         for open_state in nouns.states() if is_api else ():
             state = await stack.enter_async_context(open_state(resources))

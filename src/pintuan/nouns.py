@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from litestar.types import ControllerRouterHandler
 
     from pintuan.base.jobs.job import NounJobs
+    from pintuan.base.personal import Personal
     from pintuan.base.process import Resources
 
 # In the order in which they stand on each other: a noun imports from those above it alone.
@@ -53,7 +54,7 @@ NOUNS: Final = (
     "reach.pages",
 )
 # The parts that are registered: a file of this name, and what it must define.
-PARTS: Final = {"jobs": "Jobs", "routes": "HANDLERS", "state": "open_state"}
+PARTS: Final = {"jobs": "Jobs", "personal": "PERSONAL", "routes": "HANDLERS", "state": "open_state"}
 
 
 def handlers() -> list[ControllerRouterHandler]:
@@ -86,6 +87,11 @@ def doorbells() -> list[str]:
 def states() -> list[Callable[[Resources], AbstractAsyncContextManager[object]]]:
     """Returns what opens the things that nouns keep while a process answers calls."""
     return [module.open_state for _, module in _parts("state")]
+
+
+def personal() -> list[Personal]:
+    """Returns what nouns keep about people, noun by noun."""
+    return [module.PERSONAL for _, module in _parts("personal")]
 
 
 def _parts(name: str) -> Iterator[tuple[str, Any]]:

@@ -13,20 +13,15 @@ import pytest
 
 from pintuan import nouns
 from pintuan.base.jobs.job import NounJobs
+from pintuan.base.personal import Personal
 from pintuan.nouns import NOUNS, PARTS
 
 SOURCES = Path(__file__).parents[2] / "src" / "pintuan"
 SHELVES = sorted({noun.partition(".")[0] for noun in NOUNS})
-# One document has everything that is kept about a person, whichever noun keeps it.
-STANDS_ON_ALL = "people.personal"
 # Who reads another noun's rows without asking its service. The list only gets shorter.
 REACHES = {
     "pintuan.cli.activity -> pintuan.people.activity.store",
     "pintuan.cli.fee -> pintuan.money.ledger.store",
-    "pintuan.money.refunds.service -> pintuan.buying.archive.store",
-    "pintuan.people.personal.erasures -> pintuan.buying.archive.store",
-    "pintuan.people.personal.service -> pintuan.people.identity.store",
-    "pintuan.people.personal.service -> pintuan.people.notifications.store",
     "pintuan.reach.pages.service -> pintuan.money.receipts.store",
     "pintuan.selling.webhooks.courier -> pintuan.selling.sales.store",
 }
@@ -85,6 +80,16 @@ def test_every_noun_keeps_its_state_under_a_type_of_its_own() -> None:
     assert sorted(set(kinds)) == sorted(kinds), "handlers ask for it by its type"
 
 
+def test_a_noun_says_what_it_keeps_about_people_by_its_type() -> None:
+    kept = nouns.personal()
+
+    for noun in kept:
+        assert isinstance(noun, Personal), f"PERSONAL must be a Personal, and is {noun!r}"
+        says = (noun.tables, noun.export, noun.hold, noun.forget, noun.staying)
+        assert any(says), f"{noun!r} says nothing; a noun that keeps nothing about people has no personal.py"
+        assert not noun.tables or noun.forget or noun.staying, f"nothing forgets people in {noun.tables}"
+
+
 def test_every_doorbell_that_is_rung_is_the_name_of_a_job_that_has_one() -> None:
     sources = [*SOURCES.rglob("*.py")]
     rung = {name for source in sources for name in re.findall(r"\.ring\((.*?)\)", source.read_text())}
@@ -108,7 +113,7 @@ def test_every_noun_stands_on_those_above_it_alone(graph: grimp.ImportGraph) -> 
     upwards = [
         f"{importer} -> {imported}"
         for importer in graph.modules
-        if (noun := noun_of(importer)) is not None and noun != STANDS_ON_ALL
+        if (noun := noun_of(importer)) is not None
         for imported in graph.find_modules_directly_imported_by(importer)
         if (other := noun_of(imported)) is not None and places[other] > places[noun]
     ]

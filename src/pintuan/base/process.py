@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import asyncpg
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pintuan.base.draining import Draining
     from pintuan.base.keyring import Keyring
     from pintuan.base.outgoing.addresses import Resolver
+    from pintuan.base.personal import Personal
     from pintuan.base.settings.settings import Settings
     from pintuan.base.stores.doorbells import Doorbells
     from pintuan.base.stores.shares import Share
@@ -49,6 +50,7 @@ class Resources:
     resolver: Resolver
     gateway_rules: GatewayRules
     draining: Draining
+    personal: Sequence[Personal]
     states: dict[type, object] = field(default_factory=dict)
 
     def state(self, kind: type[_State]) -> _State:

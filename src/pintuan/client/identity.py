@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pintuan.client.caller import Caller
+from pintuan.client.personal import Export
 from pintuan.client.transport import Call
 from pintuan.people.identity.schemas import (
     CodeGrant,
@@ -13,7 +14,6 @@ from pintuan.people.identity.schemas import (
     Revocation,
     Tokens,
 )
-from pintuan.people.personal.schemas import Export
 
 
 class IdentityCalls(Caller):

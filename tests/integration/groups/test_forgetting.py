@@ -24,7 +24,8 @@ from groups.reconciler import Reconciler
 from pintuan.base.stores.embedded import EmbeddedRedis
 from pintuan.money.refunds.schemas import NewRefund
 from pintuan.money.refunds.service import ask_refund
-from pintuan.people.personal.erasures import Eraser, insert_erasure
+from pintuan.people.personal.erasures import insert_erasure
+from tests.erasing import Eraser
 from tests.integration.groups.conftest import Sound
 from tests.integration.groups.test_interleavings_lanes import SlowStore
 from tests.interleaving import LaneMemory, place_and_die
@@ -75,7 +76,7 @@ class Sale:
         await self.look(subject)
 
     async def look(self, subject: str) -> None:
-        await self.eraser.scrub(subject, orders_max=ORDERS_MAX)
+        await self.eraser.scrub(subject, rows_max=ORDERS_MAX)
 
     async def untold(self) -> int:
         count: int = await self.market.pool.fetchval("SELECT count(*) FROM forgotten_buyers")

@@ -33,7 +33,7 @@ GROWING: Final = frozenset(
 # What these partial indexes hold is under way, and is gone in minutes; reading one whole is no growth.
 PASSING: Final = frozenset({"group_progress_due", "orders_unpaid", "payment_operations_due"})
 OFTEN: Final = {
-    "erasures": ["lock_ended_orders", "due_erasures", "finish_erasure"],
+    "erasures": ["due_erasures", "finish_erasure"],
     "forgetting": ["insert_forgotten", "forgotten_buyers"],
     "gateway_events": ["find_order_of_event", "read_operation_states"],
     "groups": ["select_groups", "group_of_share_code", "select_order_in_group"],
@@ -55,7 +55,7 @@ OFTEN: Final = {
         "cancel_verdict",
     ],
     "nudges": ["due_nudges", "take_due_nudges", "members_in", "members_released"],
-    "orders": ["select_order", "list_orders", "export_orders"],
+    "orders": ["select_order", "list_orders", "export_orders", "lock_ended_orders", "any_order_of"],
     "payments": ["claim_due_operations", "lock_orders", "judge_cards", "count_new_cards"],
     "placements": ["orphan_verdicts", "group_verdict", "recorded_request"],
     "receipts": ["select_receipt"],

@@ -107,13 +107,9 @@ WHERE g.id = u.id;
 SELECT o.id FROM archived_orders o JOIN deals d ON d.id = o.deal_id
 WHERE o.id = $1 AND ($2::text IS NULL OR d.merchant_id = $2);
 
--- name: archived_orders_of_erased
--- Lists up to $3 orders in the archive of an erased subject, whose tokens lived for $2 ms after it.
-SELECT o.id
-FROM archived_orders o JOIN erasures e ON e.subject = o.buyer_id
-WHERE o.buyer_id = $1 AND o.created_at <= e.erased_at + $2::bigint * interval '1 millisecond'
-ORDER BY o.id
-LIMIT $3;
+-- name: archived_orders_of_buyer
+-- Lists up to $3 orders in the archive that a buyer placed by $2.
+SELECT o.id FROM archived_orders o WHERE o.buyer_id = $1 AND o.created_at <= $2 ORDER BY o.id LIMIT $3;
 
 -- name: lock_groups_of_archived
 -- Locks the groups of archived orders that are to come back, and lets their age begin anew.

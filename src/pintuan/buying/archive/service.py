@@ -18,10 +18,12 @@ from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import asyncpg
 
     from groups.setbacks import Work
+    from sql import Connection
 
 # Of a large group one batch takes a part; small ones share a batch.
 GROUPS_PER_BATCH: Final = 100
@@ -31,6 +33,16 @@ ROWS_PER_SECOND_TRY: Final = 1_000
 RELEASE_MS: Final = 3_600_000
 
 _logger = structlog.get_logger("pintuan.buying.archive")
+
+
+async def bring_back_order(connection: Connection, order_id: str, *, merchant_id: str | None) -> bool:
+    """Moves one order of a merchant, with None of anybody, back; False when the archive has none such."""
+    return await store.bring_back_order(connection, order_id, merchant_id=merchant_id)
+
+
+async def bring_back_of_buyer(connection: Connection, buyer_id: str, *, until: datetime, limit: int) -> int:
+    """Moves up to `limit` orders back that a buyer placed by a moment; returns how many."""
+    return await store.bring_back_of_buyer(connection, buyer_id, until=until, limit=limit)
 
 
 class Archivist:

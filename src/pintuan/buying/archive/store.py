@@ -11,6 +11,7 @@ from sql import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import asyncpg
 
@@ -103,7 +104,7 @@ async def bring_back_order(connection: Connection, order_id: str, *, merchant_id
     return row is not None and await bring_back(connection, [row["id"]]) == 1
 
 
-async def bring_back_of_erased(connection: Connection, subject: str, *, tokens_ms: int, limit: int) -> int:
-    """Moves up to `limit` orders of an erased subject back; its tokens lived for `tokens_ms` after it."""
-    rows = await connection.fetch(QUERIES["archived_orders_of_erased"], subject, tokens_ms, limit)
+async def bring_back_of_buyer(connection: Connection, buyer_id: str, *, until: datetime, limit: int) -> int:
+    """Moves up to `limit` orders back that a buyer placed by a moment; returns how many."""
+    rows = await connection.fetch(QUERIES["archived_orders_of_buyer"], buyer_id, until, limit)
     return await bring_back(connection, [row["id"] for row in rows])

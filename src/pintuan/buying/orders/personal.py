@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from groups.forgetting import note_forgotten
+from pintuan.base.personal import Chapter, Paged, Person, Personal, Scrubbed, Staying
+from pintuan.buying.archive.service import bring_back_of_buyer
 from pintuan.buying.groups.shown import order_of
 from pintuan.buying.orders.schemas import ExportedOrder
 from pintuan.buying.orders.ship_to import ADDRESS_BYTES_PER_PAGE
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from pintuan.base.personal import Erased
     from sql import Connection
 
 # A page is read, decoded and written at one go, and nothing else is done meanwhile.
@@ -51,24 +54,38 @@ def _exported(row: asyncpg.Record) -> ExportedOrder:
     )
 
 
-async def scrub_orders(
-    connection: Connection, subject: str, alias: str, order_ids: Sequence[str], *, holders: Sequence[bytes]
-) -> int:
+def _pages(pool: asyncpg.Pool, person: Person) -> AsyncIterator[list[ExportedOrder]]:
+    return exported_orders(pool, person.subject)
+
+
+async def _scrub(connection: Connection, erased: Erased, limit: int) -> Scrubbed:
+    """Takes the person out of orders that are over, those in the archive too."""
+    await bring_back_of_buyer(connection, erased.subject, until=erased.until, limit=limit)
+    ended = await connection.fetch(ORDERS["lock_ended_orders"], erased.subject, erased.until, limit)
+    order_ids = [row["id"] for row in ended]
+    rows = await _scrub_locked(connection, erased, order_ids) if order_ids else 0
+    return Scrubbed(rows=rows, order_ids=order_ids)
+
+
+async def _any_left(connection: Connection, erased: Erased) -> bool:
+    is_left: bool = await connection.fetchval(ORDERS["any_order_of"], erased.subject, erased.until)
+    return is_left
+
+
+async def _scrub_locked(connection: Connection, erased: Erased, order_ids: Sequence[str]) -> int:
     """Moves locked orders to the alias, with the units that limits count; returns how many it moved.
 
     The lanes that know the subject are noted; they are to be told after the commit. Deals that still have
-    limits go on counting the units for the orders' cards and for `holders`, the digests by which the person
-    would be known again.
+    limits go on counting the units for the orders' cards and for the holders.
     """
-    if not order_ids:
-        return 0
+    subject, alias = erased.subject, erased.alias
     rows = await connection.fetch(ORDERS["scrub_orders"], order_ids, alias)
     await connection.execute(ORDERS["forget_reasons"], order_ids, alias)
     units: Counter[str] = Counter()
     for row in rows:
         units[row["deal_id"]] += row["units"]
     deal_ids = sorted(units)
-    await _keep_counting(connection, deal_ids, rows, holders)
+    await _keep_counting(connection, deal_ids, rows, erased.holders)
     moved = [units[deal_id] for deal_id in deal_ids]
     await connection.fetch(ORDERS["lock_buyers"], deal_ids, subject, alias)
     await connection.execute(ORDERS["add_units"], alias, deal_ids, moved)
@@ -95,3 +112,18 @@ async def _keep_counting(
             [holder for _, holder in units],
             list(units.values()),
         )
+
+
+PERSONAL: Final = Personal(
+    tables=("orders", "archived_orders", "deal_buyers"),
+    export=(
+        Paged(
+            name="orders",
+            shape=list[ExportedOrder],
+            description="All of them, the newest first.",
+            chapter=Chapter.PURCHASES,
+            pages=_pages,
+        ),
+    ),
+    staying=Staying(scrub=_scrub, any_left=_any_left),
+)

@@ -17,6 +17,21 @@ WHERE buyer_id = $1 AND status = coalesce($5, status)
 ORDER BY created_at DESC, id DESC
 LIMIT $4;
 
+-- name: lock_ended_orders
+-- Locks up to $3 orders that seem to be over and that a buyer placed by $2, in id order.
+SELECT o.id
+FROM orders o
+WHERE o.buyer_id = $1 AND o.created_at <= $2
+    AND o.status NOT IN ('held', 'authorised')
+    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL))
+ORDER BY o.id
+LIMIT $3
+FOR UPDATE OF o;
+
+-- name: any_order_of
+-- Says whether there is an order, archived or not, that a buyer placed by $2.
+SELECT EXISTS (SELECT FROM every_order o WHERE o.buyer_id = $1 AND o.created_at <= $2);
+
 -- name: scrub_orders
 -- Takes the person out of those locked orders that are over, and answers the units each still counts for, and its card.
 UPDATE orders o

@@ -17,7 +17,7 @@ from pintuan.base.wire.patterns import TEXT_PATTERN
 from pintuan.http.documentation.examples import example_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from litestar.handlers import HTTPRouteHandler
 
@@ -31,14 +31,18 @@ _PAGE_NAME: Final = re.compile(r"\bPage_([A-Za-z]+)_")
 
 
 def describe_bodies(
-    operations: Sequence[tuple[HTTPRouteHandler, dict[str, Any]]], *, besides: Sequence[type]
+    operations: Sequence[tuple[HTTPRouteHandler, dict[str, Any]]],
+    *,
+    composed: Mapping[type, type],
+    besides: Sequence[type],
 ) -> dict[str, Any]:
     """Gives every JSON body of the operations its schema and its example; returns the schemas they refer to.
 
-    `besides` are types whose schemas are needed too.
+    `composed` has the types that take the place of those routes name, and `besides` types whose schemas are
+    needed too.
     """
     bodies = [entry for handler, operation in operations for entry in _bodies_of(handler, operation)]
-    types = [type_ for type_, _, _ in bodies]
+    types = [composed.get(type_, type_) if isinstance(type_, type) else type_ for type_, _, _ in bodies]
     encoded, components = msgspec.json.schema_components([*types, *besides], ref_template=REF)
     schemas = {_PAGE_NAME.sub(r"\1Page", name): _tidy(schema) for name, schema in components.items()}
     for schema in schemas.values():

@@ -76,10 +76,12 @@ def build_document(
     dependencies: Mapping[str, Provide | AnyCallable],
     public_url: str | None,
     webhooks: Mapping[str, Any],
+    composed: Mapping[type, type],
 ) -> dict[str, Any]:
     """Returns the whole contract as plain JSON values; takes a moment, so keep the result.
 
-    `webhooks` are the document's own: what we send and others receive.
+    `webhooks` are the document's own: what we send and others receive. `composed` has the types of answers
+    that no single noun can make, by the type that its route names in their place.
     """
     app = Litestar(
         route_handlers=list(routes),
@@ -111,7 +113,7 @@ def build_document(
     for _, operation in operations:
         # Litestar describes its own shape of a validation error, which nobody ever gets.
         operation["responses"].pop("400", None)
-    schemas = describe_bodies(operations, besides=[Problem])
+    schemas = describe_bodies(operations, composed=composed, besides=[Problem])
     schemas["Problem"]["properties"]["code"]["enum"] = [kind.code for kind in kinds()]
     document["components"] |= {"schemas": dict(sorted(schemas.items())), "headers": HEADERS}
     for handler, operation in operations:

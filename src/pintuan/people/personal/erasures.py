@@ -18,8 +18,7 @@ import asyncpg
 import structlog
 
 from groups.setbacks import Setbacks
-from pintuan.buying.archive.store import bring_back_of_erased
-from pintuan.buying.orders.personal import scrub_orders
+from pintuan.base.personal import Erased
 from pintuan.people.identity.erased import TOKENS_MS
 from sql import load_queries
 from sql.retry import retry_serialization
@@ -29,11 +28,12 @@ if TYPE_CHECKING:
 
     from groups.engine import GroupEngine
     from groups.setbacks import Work
+    from pintuan.base.personal import Personal
     from sql import Connection
 
 
 ALIAS_BYTES: Final = 12
-ORDERS_PER_STEP: Final = 200
+ROWS_PER_STEP: Final = 200
 # Each erasure is looked at again, at first soon and later less often.
 LOOK_MIN_MS: Final = 2_000
 LOOK_MAX_MS: Final = 30_000
@@ -55,11 +55,12 @@ async def insert_erasure(connection: Connection, subject: str) -> None:
 
 
 class Eraser:
-    """Takes erased people out of orders that are over; any number of processes may have one."""
+    """Takes erased people out of rows that stay; any number of processes may have one."""
 
-    def __init__(self, pool: asyncpg.Pool, engine: GroupEngine) -> None:
+    def __init__(self, pool: asyncpg.Pool, engine: GroupEngine, nouns: Sequence[Personal]) -> None:
         self._pool = pool
         self._engine = engine
+        self._staying = [noun.staying for noun in nouns if noun.staying is not None]
         self._setbacks = Setbacks(pool, "erasures")
 
     async def look(self, limit: int) -> int:
@@ -81,42 +82,44 @@ class Eraser:
         return {"erasures": self._scrub_some}
 
     async def _scrub_some(self, subjects: Sequence[str]) -> int:
-        return sum([await self.scrub(subject, orders_max=ORDERS_PER_STEP) for subject in subjects])
+        return sum([await self.scrub(subject, rows_max=ROWS_PER_STEP) for subject in subjects])
 
-    async def scrub(self, subject: str, *, orders_max: int) -> bool:
-        """Takes a subject out of up to `orders_max` orders that are over; says whether there may be more.
+    async def scrub(self, subject: str, *, rows_max: int) -> bool:
+        """Takes a subject out of up to `rows_max` rows of each noun; says whether there may be more at once.
 
         Raises:
             asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError: Postgres
                 refused, or was away.
         """
-        orders, order_ids = await retry_serialization(lambda: self._step(subject, orders_max))
+        more, order_ids = await retry_serialization(lambda: self._step(subject, rows_max))
         # A lane forgets a buyer after the seats that ended.
         await self._engine.release_seats_of(order_ids)
         await retry_serialization(lambda: self._tell_lanes(subject))
-        return orders == orders_max
+        return more
 
-    async def _step(self, subject: str, orders_max: int) -> tuple[int, list[str]]:
-        """Returns how many orders got the alias, and those that it looked at."""
+    async def _step(self, subject: str, rows_max: int) -> tuple[bool, list[str]]:
+        """Returns whether a noun may have more rows, and the orders whose lanes hear of their seats first."""
         async with self._pool.acquire() as connection, connection.transaction():
-            erasure = await connection.fetchrow(ERASURES["lock_erasure"], subject)
-            if erasure is None:
-                return 0, []
-            await bring_back_of_erased(connection, subject, tokens_ms=TOKENS_MS, limit=orders_max)
-            ended = await connection.fetch(ERASURES["lock_ended_orders"], subject, TOKENS_MS, orders_max)
-            order_ids = [row["id"] for row in ended]
-            orders = await scrub_orders(
-                connection, subject, erasure["alias"], order_ids, holders=erasure["holders"]
-            )
-            await connection.execute(ERASURES["finish_erasure"], subject, TOKENS_MS)
-            if orders < orders_max:
+            row = await connection.fetchrow(ERASURES["lock_erasure"], subject, TOKENS_MS)
+            if row is None:
+                return False, []
+            erased = Erased(subject=subject, alias=row["alias"], holders=row["holders"], until=row["until"])
+            done = [await staying.scrub(connection, erased, rows_max) for staying in self._staying]
+            if row["is_past"] and not await self._any_left(connection, erased):
+                await connection.execute(ERASURES["finish_erasure"], subject)
+            more = any(scrubbed.rows == rows_max for scrubbed in done)
+            if not more:
                 await connection.execute(ERASURES["look_later"], subject, LOOK_MIN_MS, LOOK_MAX_MS)
-        if orders:
-            _logger.info("orders scrubbed", orders=orders)
-        return orders, order_ids
+        if rows := sum(scrubbed.rows for scrubbed in done):
+            _logger.info("orders scrubbed", orders=rows)
+        return more, [order_id for scrubbed in done for order_id in scrubbed.order_ids]
+
+    async def _any_left(self, connection: Connection, erased: Erased) -> bool:
+        """Says whether a row made before the last token had expired still has the subject."""
+        return any([await staying.any_left(connection, erased) for staying in self._staying])
 
     async def _tell_lanes(self, subject: str) -> None:
         """Tells lanes of what earlier transactions noted; a row stays until its lane was told."""
         async with self._pool.acquire() as connection, connection.transaction():
-            if await connection.fetchrow(ERASURES["lock_erasure"], subject) is not None:
+            if await connection.fetchrow(ERASURES["lock_erasure"], subject, TOKENS_MS) is not None:
                 await self._engine.forget_buyer(connection, subject)

@@ -1,5 +1,5 @@
--- Who is to be forgotten, and when to look again. Locks: the erasure, then orders, then deal_buyers, then lanes, as
--- everywhere; the statements of `orders` take the last two.
+-- Who is to be forgotten, and when to look again. Locks: the erasure, then what nouns lock in their rows: orders, then
+-- deal_buyers, then lanes, as everywhere.
 
 -- name: insert_erasure
 -- Notes that a subject asked to be forgotten, and the alias its orders are kept under.
@@ -14,29 +14,18 @@ WHERE e.look_at <= app_now()
 ORDER BY e.look_at LIMIT $1;
 
 -- name: lock_erasure
--- Takes an erasure, unless somebody else is at it.
-SELECT subject, alias, holders FROM erasures WHERE subject = $1 FOR UPDATE SKIP LOCKED;
-
--- name: lock_ended_orders
--- Locks up to $3 orders of an erased subject that seem to be over, in id order; tokens lived for $2 ms after it.
-SELECT o.id
-FROM orders o JOIN erasures e ON e.subject = o.buyer_id
-WHERE o.buyer_id = $1 AND o.created_at <= e.erased_at + $2::bigint * interval '1 millisecond'
-    AND o.status NOT IN ('held', 'authorised')
-    AND NOT EXISTS (SELECT FROM payment_operations p WHERE p.order_id = o.id AND (p.ended_at IS NULL OR p.escalated_at IS NOT NULL))
-ORDER BY o.id
-LIMIT $3
-FOR UPDATE OF o;
+-- Takes an erasure, unless somebody else is at it; rows made by `until` are the subject's, whose tokens lived for $2 ms.
+SELECT alias, holders,
+    erased_at + $2::bigint * interval '1 millisecond' AS until,
+    erased_at + $2::bigint * interval '1 millisecond' < app_now() AS is_past
+FROM erasures
+WHERE subject = $1
+FOR UPDATE SKIP LOCKED;
 
 -- name: finish_erasure
--- Forgets the subject itself, once its tokens, which lived for $2 ms, and its orders are gone, and Redis was told.
+-- Forgets the subject itself, of whom no row is left, once Redis was told.
 DELETE FROM erasures e
-WHERE e.subject = $1 AND e.erased_at + $2::bigint * interval '1 millisecond' < app_now()
-    AND NOT EXISTS (
-        SELECT FROM every_order o
-        WHERE o.buyer_id = e.subject AND o.created_at <= e.erased_at + $2::bigint * interval '1 millisecond'
-    )
-    AND NOT EXISTS (SELECT FROM forgotten_buyers f WHERE f.buyer_id = e.subject);
+WHERE e.subject = $1 AND NOT EXISTS (SELECT FROM forgotten_buyers f WHERE f.buyer_id = e.subject);
 
 -- name: look_later
 -- Looks at an erasure again, after a twentieth of its age, within $2 and $3 ms.

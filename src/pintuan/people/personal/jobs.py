@@ -29,7 +29,7 @@ class Jobs(NounJobs):
     @asynccontextmanager
     async def open(cls, process: Resources, asks: Asks) -> AsyncIterator[Self]:
         """Opens them for the life of the block."""
-        yield cls(Eraser(process.pool, process.engine), asks)
+        yield cls(Eraser(process.pool, process.engine, process.personal), asks)
 
     def second_tries(self) -> Mapping[str, Work]:
         """Returns those of the eraser."""

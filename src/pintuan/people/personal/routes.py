@@ -13,7 +13,7 @@ from pintuan.http.bodies import ApiRequest
 from pintuan.http.parameters import InjectedResources
 from pintuan.people.identity.routes import caller_of
 from pintuan.people.personal import service
-from pintuan.people.personal.schemas import Export
+from pintuan.people.personal.document import Export
 
 
 @get(

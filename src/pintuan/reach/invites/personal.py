@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pintuan.base.personal import Chapter, Person, Personal, Whole
 from pintuan.people.contacts.channels import Channel
 from pintuan.people.contacts.sealed import mask, open_contact
 from pintuan.reach.invites.schemas import ExportedInvite
 from sql import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pintuan.base.keyring import Keyring
     from sql import Connection
 
@@ -33,19 +32,12 @@ class ExportedRow(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: datetime | None
 
 
-async def export_invites(connection: Connection, inviter_id: str, *, limit: int) -> list[ExportedRow]:
-    """Returns the newest invitations a person sent, to any group."""
-    rows = await connection.fetch(INVITES["export_invites"], inviter_id, limit)
-    return [ExportedRow(**row) for row in rows]
+async def _read(connection: Connection, keyring: Keyring, person: Person) -> list[ExportedInvite]:
+    rows = await connection.fetch(INVITES["export_invites"], person.subject, INVITES_EXPORTED_MAX)
+    return [_exported(keyring, ExportedRow(**row)) for row in rows]
 
 
-async def drop_person(connection: Connection, person_id: str, digests: Sequence[bytes]) -> None:
-    """Forgets the invitations a person sent or was sent, and takes back what was not sent yet."""
-    await connection.execute(INVITES["drop_messages_of_inviter"], person_id)
-    await connection.execute(INVITES["drop_invites"], person_id, digests)
-
-
-def exported_invite(keyring: Keyring, invite: ExportedRow) -> ExportedInvite:
+def _exported(keyring: Keyring, invite: ExportedRow) -> ExportedInvite:
     """Returns the invitation as its sender is told of it; whom it went to is shown in part."""
     recipient = None if invite.sealed is None else open_contact(keyring, invite.sealed)
     return ExportedInvite(
@@ -55,3 +47,24 @@ def exported_invite(keyring: Keyring, invite: ExportedRow) -> ExportedInvite:
         created_at=invite.created_at,
         opened_at=invite.opened_at,
     )
+
+
+async def _forget(connection: Connection, person: Person) -> None:
+    """Drops the invitations a person sent or was sent, and takes back messages that were not sent yet."""
+    await connection.execute(INVITES["drop_messages_of_inviter"], person.subject)
+    await connection.execute(INVITES["drop_invites"], person.subject, person.mailbox_digests)
+
+
+PERSONAL: Final = Personal(
+    tables=("invites",),
+    export=(
+        Whole(
+            name="invites",
+            shape=list[ExportedInvite],
+            description="Those the person sent, the newest first.",
+            chapter=Chapter.MESSAGES,
+            read=_read,
+        ),
+    ),
+    forget=_forget,
+)

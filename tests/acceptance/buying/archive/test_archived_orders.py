@@ -15,9 +15,10 @@ from groups.engine import GroupEngine
 from pintuan.buying.archive.service import Archivist
 from pintuan.money.payments.operations import PaymentExecutor
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
-from pintuan.people.personal.erasures import Eraser, insert_erasure
+from pintuan.people.personal.erasures import insert_erasure
 from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused
 from tests.auditing import audited
+from tests.erasing import Eraser
 from tests.market import Market
 
 pytestmark = pytest.mark.anyio
@@ -194,7 +195,7 @@ async def test_somebody_who_is_forgotten_is_forgotten_in_the_archive(past: Past,
     async with past.pool.acquire() as connection:
         await insert_erasure(connection, "ann")
 
-    await Eraser(past.pool, past.engine).scrub("ann", orders_max=ORDERS_MAX)
+    await Eraser(past.pool, past.engine).scrub("ann", rows_max=ORDERS_MAX)
 
     assert await past.pool.fetchval("SELECT count(*) FROM every_order WHERE buyer_id = 'ann'") == 0
     assert await past.archive() == 0

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from pintuan.buying.orders import personal
 from pintuan.money.ledger import service as ledger
-from pintuan.people.personal import service as personal
 from tests.acceptance.shoppers import Bearer, refused
 
 pytestmark = pytest.mark.anyio

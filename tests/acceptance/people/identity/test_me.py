@@ -12,10 +12,11 @@ from groups.engine import GroupEngine
 from groups.keys import Lane
 from pintuan.buying.orders.personal import ORDERS_PER_PAGE
 from pintuan.people.identity.erased import TOKENS_MS
-from pintuan.people.personal.erasures import ORDERS_PER_STEP, Eraser
+from pintuan.people.personal.erasures import ROWS_PER_STEP as ORDERS_PER_STEP
 from tests.acceptance.shoppers import ORDER, Bearer, Shoppers, placed, refused
 from tests.acceptance.signing_in import header_of, refresh, sign_in
 from tests.auditing import audited
+from tests.erasing import Eraser
 from tests.interleaving import lane_store
 from tests.market import Market
 from tests.waiting import until

@@ -13,7 +13,8 @@ from pintuan.money.payments.operations import PaymentExecutor
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from pintuan.money.refunds.schemas import NewRefund
 from pintuan.money.refunds.service import ask_refund
-from pintuan.people.personal.erasures import Eraser, insert_erasure
+from pintuan.people.personal.erasures import insert_erasure
+from tests.erasing import Eraser
 from tests.market import digest
 from tests.rows import Rows
 
@@ -92,12 +93,12 @@ async def test_a_buyer_is_forgotten_once_their_refund_was_made(
         await insert_erasure(connection, buyer)
     eraser = Eraser(rows.pool, engine)
 
-    await eraser.scrub(buyer, orders_max=10)
+    await eraser.scrub(buyer, rows_max=10)
     assert await rows.pool.fetchval("SELECT buyer_id FROM orders") == buyer
     assert await rows.pool.fetchval("SELECT reason FROM refunds") == NAMED
 
     await executor.drain()
-    await eraser.scrub(buyer, orders_max=10)
+    await eraser.scrub(buyer, rows_max=10)
     kept = await rows.one("SELECT buyer_id, payment_method, status FROM orders")
     assert kept["buyer_id"].startswith("erased_")
     assert (kept["payment_method"], kept["status"]) == ("erased", "partially_refunded")
@@ -111,7 +112,7 @@ async def test_what_was_bought_by_somebody_forgotten_can_be_given_back(
     buyer: str = await rows.pool.fetchval("SELECT buyer_id FROM orders")
     async with rows.pool.acquire() as connection:
         await insert_erasure(connection, buyer)
-    await Eraser(rows.pool, engine).scrub(buyer, orders_max=10)
+    await Eraser(rows.pool, engine).scrub(buyer, rows_max=10)
 
     assert await refund(rows, order, None, "later")
     await executor.drain()

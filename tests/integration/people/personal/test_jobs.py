@@ -7,8 +7,9 @@ import pytest
 
 from groups.engine import GroupEngine
 from pintuan.base.jobs.process_jobs import ProcessJobs
-from pintuan.people.personal.erasures import ORDERS_PER_STEP, Eraser, insert_erasure
+from pintuan.people.personal.erasures import ROWS_PER_STEP, insert_erasure
 from pintuan.people.personal.jobs import Jobs
+from tests.erasing import Eraser
 from tests.rows import Rows
 from tests.waiting import until
 
@@ -23,7 +24,7 @@ async def test_more_orders_than_fit_a_step_are_all_scrubbed(pool: asyncpg.Pool, 
         " SELECT 'ord_' || n, $1, 0, 'ann', 1, 'expired', 'USD', 900, 'pm_ok', '', app_now(), app_now(),"
         " app_now() FROM generate_series(1, $2) AS n",
         rows.deal_id,
-        2 * ORDERS_PER_STEP + 1,
+        2 * ROWS_PER_STEP + 1,
     )
     async with pool.acquire() as connection, connection.transaction():
         await insert_erasure(connection, "ann")
