@@ -27,12 +27,16 @@ from benchmarks.scenario import closed, require_only
 from benchmarks.statements import kit_statements
 
 if TYPE_CHECKING:
+    import httpx
+
     from benchmarks.environment import Servers, Stores
     from benchmarks.market import Market
     from benchmarks.scenario import Options, Run
 
 TITLE: Final = "Many groups by link"
 DEALS: Final = 2_000
+# One makes no more of them within a minute.
+DEALS_PER_MERCHANT: Final = 100
 JOINS: Final = 8_000
 HELLOS: Final = 20_000
 LABELS: Final = {"hello": "hello route", "link": "durable join by link"}
@@ -60,7 +64,7 @@ async def measure(run: Run) -> Scenario:
     async with open_stores(run.directory) as stores:
         async with serving(stores) as servers, client_of(servers) as http:
             market = await open_market(servers, http)
-            made = await _make_groups(servers, market, run.options)
+            made = await _make_groups(servers, http, market, run.options)
         run.on_step(f"{len(made.group_ids):,} groups are open")
         for number in range(run.options.runs):
             await stores.analyse()
@@ -93,13 +97,23 @@ async def measure(run: Run) -> Scenario:
     )
 
 
-async def _make_groups(servers: Servers, market: Market, options: Options) -> Made:
+async def _make_groups(servers: Servers, http: httpx.AsyncClient, market: Market, options: Options) -> Made:
     """Puts the deals on sale and opens a group of each."""
     count, stores = options.count(DEALS), servers.stores
-    body = msgspec.json.encode(market.deal_terms())
+    sellers = [
+        await open_market(servers, http, f"bench-merchant-{number}")
+        for number in range(-(-count // DEALS_PER_MERCHANT))
+    ]
     offers = [
-        request_bytes("POST", "/v1/deals", token=market.merchant_token, key=f"deal-{n}", body=body)
-        for n in range(count)
+        request_bytes(
+            "POST",
+            "/v1/deals",
+            token=seller.merchant_token,
+            key=f"deal-{number}",
+            body=msgspec.json.encode(seller.deal_terms()),
+        )
+        for number in range(count)
+        for seller in (sellers[number % len(sellers)],)
     ]
     await _prepare(servers, options, offers, "deals")
     deal_ids = await _ids(stores, "active_deal_ids")

@@ -76,10 +76,10 @@ class Market:
         return decoded
 
 
-async def open_market(servers: Servers, http: httpx.AsyncClient) -> Market:
-    """Registers the merchant's product at `servers`, which `http` calls. Raises HTTPStatusError."""
+async def open_market(servers: Servers, http: httpx.AsyncClient, merchant: str = MERCHANT) -> Market:
+    """Registers a merchant's product at `servers`, which `http` calls. Raises HTTPStatusError."""
     issuer = TokenIssuer(Keyring(servers.stores.secret_key))
-    token = issuer.issue(MERCHANT, "merchant", now_s=time.time())
+    token = issuer.issue(merchant, "merchant", now_s=time.time())
     market = Market(http, issuer, token, "")
     variant = {"sku": "TEA-1", "title": "Tea", "list_price": {"amount": 1000, "currency": "USD"}}
     product = await market.call(

@@ -51,6 +51,7 @@ SECRET_KEY_LENGTH_MIN = 32
 # A rotation has two keys; more than a handful is a list nobody cleans up.
 SECRET_KEYS_ACCEPTED_MAX = 8
 # Ten years: enough for any simulation, and far from the limits of timestamptz.
+LANES_PER_MERCHANT = 2_000
 OFFSET_MS_MAX = 10 * 365 * 24 * 3600 * 1000
 # Of production's requests, this share is traced unless somebody sets another.
 TRACE_SHARE_PRODUCTION = 0.01
@@ -104,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address: int = 1_000
     streams_per_address: int = 200
     placements_in_flight: int = 512
+    lanes_per_merchant: int = LANES_PER_MERCHANT
     archive_after_days: int = 90
     smtp_url: str | None = None
     mail_from: str | None = None
@@ -356,6 +358,11 @@ SETTINGS = (
         "placements_in_flight",
         whole_number(1, 100_000),
         "how many joins, openings and purchases an API process works on at once; it refuses others with 503",
+    ),
+    Setting(
+        "lanes_per_merchant",
+        whole_number(1, 1_000_000),
+        "how many lanes the deals of one merchant may have that are not over; workers look at all of them",
     ),
     Setting(
         "archive_after_days",

@@ -32,6 +32,7 @@ from pintuan.http.pagination import (
 )
 from pintuan.http.parameters import InjectedResources
 from pintuan.shop.deals import service
+from pintuan.shop.deals.room import room_of
 from pintuan.shop.deals.schemas import Deal, DealChange, DealFilter, DealSort, DealStatus, NewDeal
 
 SortParameter = Annotated[
@@ -47,7 +48,7 @@ StatusParameter = Annotated[DealStatus | None, QueryParameter(description="Only 
 @post(
     "/",
     guards=[requires_role("merchant")],
-    opt=problem_codes("not_found"),
+    opt=problem_codes("not_found", "limit_reached"),
     response_headers=LOCATION_HEADERS,
     summary="Put a variant on offer",
 )
@@ -60,6 +61,7 @@ async def create_deal(
         check_role(request.user, SELLERS),
         data,
         rules=resources.gateway_rules,
+        room=room_of(resources.settings),
     )
     return created(deal, f"/v1/deals/{deal.id}")
 

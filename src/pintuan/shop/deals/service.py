@@ -32,6 +32,7 @@ from pintuan.shop.deals.limits import (
     PER_BUYER_UNITS_MAX,
     STOCK_UNITS_MAX,
 )
+from pintuan.shop.deals.room import USUAL_ROOM, Room
 from pintuan.shop.deals.schemas import Deal, DealChange, DealFilter, NewDeal
 from pricing.currency import ORDER_MINOR_MAX
 from pricing.ladder import HEADCOUNT_MAX, InvalidLadder, Ladder
@@ -53,12 +54,17 @@ _logger = structlog.get_logger("pintuan.shop.deals")
 
 
 async def create_deal(
-    pool: asyncpg.Pool, principal: Principal, deal: NewDeal, *, rules: GatewayRules
+    pool: asyncpg.Pool,
+    principal: Principal,
+    deal: NewDeal,
+    *,
+    rules: GatewayRules,
+    room: Room = USUAL_ROOM,
 ) -> Deal:
     """Puts a variant on offer, at prices the gateway can charge, in groups settled while it holds the money.
 
     Raises `NotFound` when the variant is not the merchant's own (an admin may offer any, in its merchant's
-    name), and `InvalidInput` with all that is wrong.
+    name), `InvalidInput` with all that is wrong, and `LimitReached` and `RateLimited` as `Room.take` does.
     """
     deal_id = new_id("deal")
 
@@ -84,6 +90,7 @@ async def create_deal(
                 errors.append(FieldError("variant_id", "belongs to a product that is hidden from shoppers"))
             if errors:
                 raise InvalidInput(errors)
+            await room.take(connection, variant.merchant_id, deal.lanes)
             await store.insert_deal(connection, deal_id=deal_id, deal=deal, variant=variant)
             await note(connection, variant.merchant_id, [deal_id, deal.variant_id], _terms_of(deal))
 

@@ -68,6 +68,15 @@ async def lock_offered_minor(connection: Connection, merchant_id: str, currency:
     return int(await connection.fetchval(DEALS["offered_minor"], merchant_id, currency))
 
 
+async def lock_lanes_not_over(connection: Connection, merchant_id: str) -> int:
+    """Returns how many lanes a merchant's deals have that are not over.
+
+    Until the transaction ends nobody else adds to it.
+    """
+    await connection.execute(DEALS["lock_offers"], merchant_id)
+    return int(await connection.fetchval(DEALS["lanes_not_over"], merchant_id))
+
+
 async def insert_deal(
     connection: Connection, *, deal_id: str, deal: NewDeal, variant: VariantOnOffer
 ) -> None:
