@@ -65,7 +65,7 @@ async def change_product(
 
 
 def _noted(now: Product, change: ProductChange) -> Changes:
-    """Returns what the log tells of a change: texts, and the prices of variants by their numbers."""
+    """Returns what the log tells of a change: texts, and of variants, by their numbers, how they are sold."""
     before: dict[str, object] = {
         "title": now.title,
         "description": now.description,
@@ -80,10 +80,18 @@ def _noted(now: Product, change: ProductChange) -> Changes:
     variants = {variant.id: variant for variant in now.variants}
     for wanted in change.variants:
         variant = variants[wanted.id]
-        if wanted.list_price is not UNSET:
-            prices = [[price.amount, price.currency] for price in (variant.list_price, wanted.list_price)]
-            changes |= changed({f"{variant.sku} price": prices[0]}, {f"{variant.sku} price": prices[1]})
+        as_it_was = _changed(variant, VariantChange(variant.id))
+        changes |= changed(_named(as_it_was), _named(_changed(variant, wanted)))
     return changes | (made(variants=[new.sku for new in change.new_variants]) if change.new_variants else {})
+
+
+def _named(variant: store.VariantRow) -> dict[str, object]:
+    return {
+        f"{variant.sku} title": variant.title,
+        f"{variant.sku} options": dict(variant.options),
+        f"{variant.sku} images": len(variant.images),
+        f"{variant.sku} price": [variant.list_price_minor, variant.currency],
+    }
 
 
 async def _write(connection: Connection, product: Product, change: ProductChange) -> None:

@@ -54,6 +54,32 @@ WHERE v.product_id = p.id AND v.sku = i.sku AND v.feed_ref IS DISTINCT FROM i.fe
         SELECT FROM jsonb_to_recordset($2::jsonb) AS b (feed_ref text) WHERE b.feed_ref = v.feed_ref
     );
 
+-- name: select_offered_variants
+-- Reads those variants of a batch's products $2 and items $3 that a deal offers which has not ended, or has sold units.
+SELECT v.id, p.title AS product_title, v.title, v.sku, v.list_price_minor, v.currency
+FROM (
+    SELECT v.id FROM products p JOIN variants v ON v.product_id = p.id
+    WHERE p.merchant_id = $1 AND p.feed_ref = ANY ($2::text[])
+    UNION
+    SELECT v.id FROM variants v WHERE v.merchant_id = $1 AND v.feed_ref = ANY ($3::text[])
+) m
+JOIN variants v ON v.id = m.id
+JOIN products p ON p.id = v.product_id
+WHERE EXISTS (
+    SELECT FROM deals d
+    WHERE d.variant_id = v.id AND (
+        deal_status_at(d.status, d.starts_at, d.ends_at, app_now()) <> 'ended'
+        OR EXISTS (SELECT FROM lanes l WHERE l.deal_id = d.id AND l.sold_units > 0)
+    )
+)
+ORDER BY v.id;
+
+-- name: select_named_variants
+-- Reads variants as shoppers know them.
+SELECT v.id, p.title AS product_title, v.title, v.sku, v.list_price_minor, v.currency
+FROM variants v JOIN products p ON p.id = v.product_id
+WHERE v.id = ANY ($1::text[]);
+
 -- name: upsert_feed_variants
 -- Adds a batch of a feed's variants behind those of their products and updates those that changed.
 INSERT INTO variants AS v (

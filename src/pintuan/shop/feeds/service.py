@@ -19,6 +19,7 @@ from pintuan.people.merchants.service import lock_merchant, require_seller
 from pintuan.shop.catalog import limits
 from pintuan.shop.feeds import store as feed_store
 from pintuan.shop.feeds.formats import BadRow, FeedError, FeedItem, Halt
+from pintuan.shop.feeds.renaming import NamedVariant, changes_of
 from pintuan.shop.feeds.store import FeedProduct, FeedVariant
 from sql.retry import retry_serialization
 
@@ -170,6 +171,9 @@ class FeedImport:
             async with self.pool.acquire() as connection, connection.transaction():
                 await self._lock(connection)
                 before = await feed_store.measure_products(connection, self.merchant_id, group_refs)
+                offered = await feed_store.select_offered_variants(
+                    connection, self.merchant_id, group_refs, item_refs
+                )
                 written = await feed_store.upsert_products(connection, self.merchant_id, products)
                 await feed_store.settle_skus(connection, self.merchant_id, skus)
                 stored = await feed_store.count_variants(connection, self.merchant_id, group_refs, item_refs)
@@ -177,7 +181,7 @@ class FeedImport:
                 variants_written = await feed_store.upsert_variants(connection, self.merchant_id, variants)
                 after = await feed_store.measure_products(connection, self.merchant_id, group_refs)
                 _check_sizes(before, after)
-                await self._note(connection, written, variants_written)
+                await self._note(connection, written, variants_written, offered)
                 return written, variants_written, crowded_out, len(variants)
 
         written, variants_written, crowded_out, kept = await retry_serialization(transaction)
@@ -194,9 +198,16 @@ class FeedImport:
             )
 
     async def _note(
-        self, connection: Connection, products: feed_store.Written, variants: feed_store.Written
+        self,
+        connection: Connection,
+        products: feed_store.Written,
+        variants: feed_store.Written,
+        offered: Mapping[str, NamedVariant],
     ) -> None:
-        """Tells the log what a batch changed; one that found everything as the feed has it tells nothing."""
+        """Tells the log what a batch changed; one that found everything as the feed has it tells nothing.
+
+        `offered` are variants on offer as they were before; of these it tells titles and prices.
+        """
         counts = {
             "products_added": products.added,
             "products_changed": products.changed,
@@ -204,7 +215,9 @@ class FeedImport:
             "variants_changed": variants.changed,
         }
         if any(counts.values()):
-            await note(connection, self.merchant_id, [], made(**counts))
+            now = await feed_store.select_named_variants(connection, list(offered)) if offered else {}
+            renamed, changes = changes_of(offered, now)
+            await note(connection, self.merchant_id, renamed, made(**counts) | changes)
 
 
 class _Batch(NamedTuple):

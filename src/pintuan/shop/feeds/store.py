@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pintuan.shop.catalog.schemas import Visibility
+from pintuan.shop.feeds.renaming import NamedVariant
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -114,9 +115,36 @@ async def upsert_variants(
     return _written(rows)
 
 
+async def select_offered_variants(
+    connection: Connection, merchant_id: str, group_refs: Sequence[str], item_refs: Sequence[str]
+) -> dict[str, NamedVariant]:
+    """Returns those variants of the batch that are on offer or were sold, by id."""
+    return _named(
+        await connection.fetch(FEEDS["select_offered_variants"], merchant_id, group_refs, item_refs)
+    )
+
+
+async def select_named_variants(connection: Connection, ids: Sequence[str]) -> dict[str, NamedVariant]:
+    """Returns the variants that exist, by id."""
+    return _named(await connection.fetch(FEEDS["select_named_variants"], ids))
+
+
 async def delete_emptied_products(pool: asyncpg.Pool, merchant_id: str) -> None:
     """Removes the merchant's imported products that no variant is left of and no deal offers."""
     await pool.execute(FEEDS["delete_emptied_feed_products"], merchant_id)
+
+
+def _named(rows: Sequence[asyncpg.Record]) -> dict[str, NamedVariant]:
+    return {
+        row["id"]: NamedVariant(
+            id=row["id"],
+            product_title=row["product_title"],
+            title=row["title"],
+            sku=row["sku"],
+            list_price=(row["list_price_minor"], row["currency"]),
+        )
+        for row in rows
+    }
 
 
 def _written(rows: Sequence[asyncpg.Record]) -> Written:

@@ -252,3 +252,54 @@ async def test_a_title_is_no_formula_in_a_spreadsheet(
         await shop.call("PATCH", f"/v1/deals/{deal}", json={"title": title})
         order = placed(await shoppers.buy(deal, "ann"))
         assert (await shop.sheet())[order["id"]]["deal_title"] == f"'{title}"
+
+
+async def last_entry(shop: Shop, action: str) -> dict[str, Any]:
+    """The newest entry of the merchant's log of an action."""
+    items = (await shop.call("GET", "/v1/merchant/activity", params={"action": action}))["items"]
+    entry: dict[str, Any] = items[0]
+    return entry
+
+
+async def test_the_log_tells_what_a_feed_changed_of_what_is_on_offer_or_sold(
+    shop: Shop, shoppers: Shoppers
+) -> None:
+    feed = "id,title,price,item_group_id,size\n"
+    rows = [f"P-{n},Phone {n},{n}00.00 USD,,{n} GB\n" for n in range(1, 5)]
+    await shop.upload(feed + "".join(rows))
+    products = (await shop.call("GET", "/v1/products", params={"merchant_id": "acme"}))["items"]
+    variants = {product["title"]: product["variants"][0]["id"] for product in products}
+    sold = await shop.make_deal(variants["Phone 2"])
+    placed(await shoppers.buy(sold, "ann"))
+    unsold = await shop.make_deal(variants["Phone 3"])
+    for deal in (sold, unsold):
+        await shop.call("POST", f"/v1/deals/{deal}/end")
+    await shop.make_deal(variants["Phone 1"])
+
+    await shop.upload(feed + "".join(rows).replace("Phone", "Sticker").replace("00.00", "01.00"))
+
+    entry = await last_entry(shop, "import_feed")
+    on_offer, of_ended = variants["Phone 1"], variants["Phone 2"]
+    assert sorted(entry["object_ids"]) == sorted([on_offer, of_ended])
+    assert entry["changes"] == {
+        "products_added": {"after": 0},
+        "products_changed": {"after": 4},
+        "variants_added": {"after": 0},
+        "variants_changed": {"after": 4},
+        f"{on_offer} product_title": {"before": "Phone 1", "after": "Sticker 1"},
+        f"{on_offer} list_price": {"before": [10_000, "USD"], "after": [10_100, "USD"]},
+        f"{of_ended} product_title": {"before": "Phone 2", "after": "Sticker 2"},
+        f"{of_ended} list_price": {"before": [20_000, "USD"], "after": [20_100, "USD"]},
+    }
+
+
+async def test_the_log_tells_what_a_merchant_changed_of_a_variant(shop: Shop, phone: dict[str, Any]) -> None:
+    await turn_into_stickers(shop, await shop.make_deal(phone["variants"][0]["id"]), phone)
+
+    assert (await last_entry(shop, "change_product"))["changes"] == {
+        "title": {"before": "Phone 17", "after": "Sticker"},
+        "description": {"before": "New, sealed.", "after": "It sticks."},
+        "images": {"before": 1, "after": 0},
+        "P-1 title": {"before": "512 GB", "after": "5 cm"},
+        "P-1 options": {"before": {"Size": "512 GB"}, "after": {"Size": "5 cm"}},
+    }
