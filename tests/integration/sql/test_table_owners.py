@@ -28,7 +28,7 @@ READS: Final = {
     "pintuan.buying.groups": {"group_progress", "groups", "orders"},
     "pintuan.buying.orders": {"deals", "payment_operations"},
     "pintuan.money.payments": {"deal_buyers", "deals", "erased_units", "erasures", "gateway_events"},
-    "pintuan.money.receipts": {"deals", "groups", "products", "variants"},
+    "pintuan.money.receipts": {"deals", "groups"},
     "pintuan.money.refunds": {"deals"},
     "pintuan.people.identity": {"erasures"},
     "pintuan.people.merchants": {"accounts", "erasures"},
