@@ -1,9 +1,9 @@
 """The HTTP application: routes, layers and error handling, and nothing that belongs to a noun.
 
-A request passes `RequestScope` (id, log line, metrics), `OneSpelling` (its path), `FairShare` (its turn),
-`Methods` (HEAD and OPTIONS), Litestar's router, `AuthMiddleware` (who is calling), `OneExport`, `KnownQuery`
-(query parameters), the route's guard (may they), then its handler. Every exception on the way ends in
-`pintuan.http.problems`.
+A request passes `RequestScope` (id, log line, metrics), `CrossOrigin` (whose pages may call, where any may),
+`OneSpelling` (its path), `FairShare` (its turn), `Methods` (HEAD and OPTIONS), Litestar's router,
+`AuthMiddleware` (who is calling), `OneExport`, `KnownQuery` (query parameters), the route's guard (may they),
+then its handler. Every exception on the way ends in `pintuan.http.problems`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pintuan.bootstrap import open_resources
 from pintuan.buying.orders.direct import DirectPlacing
 from pintuan.http.bodies import BODY_SIZE_MAX, ApiRequest
 from pintuan.http.client_address import behind_proxies
+from pintuan.http.cross_origin import CrossOrigin
 from pintuan.http.documentation.openapi import build_document
 from pintuan.http.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
 from pintuan.http.fair_share.layer import CLASS_KEY, FairShare
@@ -53,7 +54,7 @@ from pintuan.selling.webhooks.contract import describe_webhooks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from litestar.types import ControllerRouterHandler, Scope
+    from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
     from pintuan.http.fair_share.call_class import CallClass
 
@@ -108,7 +109,10 @@ def create_app(
     # Litestar's own middlewares run behind its router, where an unknown route never gets.
     direct: DirectPlacing = app.state.direct_placing
     app.state.fair_share = FairShare(Methods(app), lambda: direct.is_placing)
-    app.asgi_handler = RequestScope(OneSpelling(app.state.fair_share), reports)
+    spelt: ASGIApp = OneSpelling(app.state.fair_share)
+    if settings.cors_origins:
+        spelt = CrossOrigin(spelt, settings.cors_origins)
+    app.asgi_handler = RequestScope(spelt, reports)
     if settings.otlp_endpoint is not None:
         app.asgi_handler = TracedRequests(app.asgi_handler, lambda: app.state.resources.tracing)
     app.asgi_handler = behind_proxies(app.asgi_handler, settings.trusted_proxies)

@@ -31,6 +31,7 @@ from pintuan.base.settings.values import (
     hours,
     mailbox,
     mask_url,
+    origins,
     proxies,
     push_service,
     secret_keys,
@@ -114,6 +115,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     push_webhook_secret: str | None = None
     quiet_hours: str | None = None
     trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     apple_app_ids: tuple[str, ...] = ()
     android_apps: tuple[str, ...] = ()
     trusted_issuers: tuple[TrustedIssuer, ...] = ()
@@ -395,6 +397,11 @@ SETTINGS = (
         "trusted_proxies",
         proxies,
         "addresses or networks, comma separated, whose X-Forwarded-For is believed; in dev * for any",
+    ),
+    Setting(
+        "cors_origins",
+        origins,
+        "origins of web pages that may call the API, such as https://app.shop.example, or *; else none",
     ),
     Setting(
         "metrics_port",

@@ -19,6 +19,7 @@ from pintuan.base.outgoing.signing import SECRET_PREFIX
 from pricing.currency import exponent
 
 NO_HOURS: Final = "off"
+ANY_ORIGIN: Final = "*"
 MASK = "***"
 # The specification's bounds of a signing secret.
 SIGNING_BYTES_MIN = 24
@@ -113,6 +114,20 @@ def web_origin(text: str) -> str:
             "must be a plain address such as https://shop.example, without user, query or fragment"
         )
     return address.rstrip("/")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Takes origins as browsers write them (RFC 6454 section 6.2), separated by commas, or `*`."""
+    if text == ANY_ORIGIN:
+        return (ANY_ORIGIN,)
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if re.fullmatch(r"https?://[a-z0-9.\-\[\]:]+", name) is None:
+            raise ValueError(
+                f"must be origins such as https://app.shop.example, in lower case, without path, not {name!r}"
+            )
+        web_origin(name)
+    return names
 
 
 def secret_keys(*, length_min: int, count_max: int) -> Callable[[str], tuple[str, ...]]:

@@ -12,6 +12,7 @@ from pintuan.buying.orders.placing import BUYERS
 from pintuan.buying.orders.schemas import NewOrder
 from pintuan.buying.orders.service import hash_request, placement_of
 from pintuan.http.bodies import BODY_SIZE_MAX, decode_body
+from pintuan.http.cross_origin import ORIGIN
 from pintuan.http.parameters import require_idempotency_key
 from pintuan.http.request_ids import REQUEST_ID_HEADER, is_sane, new_request_id
 
@@ -46,8 +47,8 @@ _AUTHORIZATION: Final = b"authorization"
 _IDEMPOTENCY_KEY: Final = b"idempotency-key"
 _CONTENT_TYPE: Final = b"content-type"
 _READ: Final = frozenset({_AUTHORIZATION, _IDEMPOTENCY_KEY, _CONTENT_TYPE, REQUEST_ID_HEADER})
-# It changes how the body is to be read, which is the business of those who read all of HTTP.
-_CONTENT_ENCODING: Final = b"content-encoding"
+# One changes how the body is to be read, the other what a browser must be told; the route sees to both.
+_UNUSUAL: Final = frozenset({b"content-encoding", ORIGIN})
 
 
 class DirectRequest(msgspec.Struct, frozen=True):
@@ -108,7 +109,7 @@ def _read_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] 
             if name in read:
                 return None
             read[name] = value
-        elif name == _CONTENT_ENCODING:
+        elif name in _UNUSUAL:
             return None
     return read
 

@@ -65,6 +65,7 @@ def test_every_variable_reaches_its_field() -> None:
             "PINTUAN_TRACE_SAMPLE_RATIO": "0.25",
             "PINTUAN_SECRET_KEYS_ACCEPTED": f"{KEY}1, {KEY}2",
             "PINTUAN_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::7",
+            "PINTUAN_CORS_ORIGINS": "https://app.shop.example, http://localhost:3000",
             "PINTUAN_TRUSTED_ISSUERS": ISSUERS,
         }
     )
@@ -77,6 +78,7 @@ def test_every_variable_reaches_its_field() -> None:
         database_url="postgresql:///shop?host=/run/postgresql",
         redis_url="rediss://cache:7000",
         queue_redis_url="unix:///run/redis.sock",
+        cors_origins=("https://app.shop.example", "http://localhost:3000"),
         secret_key=KEY,
         payment_gateway="stripe",
         stripe_secret_key="sk_test_1",
@@ -163,6 +165,10 @@ def test_every_variable_reaches_its_field() -> None:
         ("SECRET_KEYS_ACCEPTED", ",".join([KEY] * 9), "has 9 keys; at most 8 are accepted"),
         ("TRUSTED_PROXIES", "10.0.0.1,proxy.local", "must be addresses or networks separated by commas"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "must be addresses or networks separated by commas"),
+        ("CORS_ORIGINS", "app.shop.example", "must be origins such as https://app.shop.example"),
+        ("CORS_ORIGINS", "https://app.shop.example/", "must be origins such as https://app.shop.example"),
+        ("CORS_ORIGINS", "https://App.shop.example", "must be origins such as https://app.shop.example"),
+        ("CORS_ORIGINS", "https://a.example,*", "must be origins such as https://app.shop.example"),
         ("METRICS_PORT", "0", "must be a whole number from 1 to 65535, not '0'"),
         ("OTLP_ENDPOINT", "collector:4318", "must start with https:// or http://"),
         ("TRACE_SAMPLE_RATIO", "1.01", "must be a number from 0 to 1, not '1.01'"),
