@@ -8,6 +8,10 @@ Messages that somebody asked for and waits for, such as sign-in codes, have plac
 channel, and what people are told without asking has others. A place is filled again as soon as its message
 has ended. So no flash sale that ends delays a code, and no slow provider delays the messages of another
 channel. Within the others each merchant has a part of the places only, and merchants take turns.
+
+Those that are waited for go to many destinations, and a provider may be slow for one of them. A destination
+gets a further place only while it has no more than would be left for others: one alone has half of them, two
+a third each, and there is room for the next.
 """
 
 from __future__ import annotations
@@ -94,9 +98,14 @@ class Courier:
         Raises:
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Postgres is away.
         """
-        unasked = Counter((one.channel, one.sender) for one in self._under_way.values() if not one.awaited)
+        under_way = self._under_way.values()
         taken = await store.take_due(
-            self._pool, self._rooms(), unasked, per_sender=PER_SENDER_MAX, lease_ms=LEASE_MS
+            self._pool,
+            self._rooms(),
+            Counter((one.channel, one.sender) for one in under_way if not one.awaited),
+            awaited_under_way=Counter((one.channel, one.destination) for one in under_way if one.awaited),
+            per_sender=PER_SENDER_MAX,
+            lease_ms=LEASE_MS,
         )
         for one in taken:
             task = asyncio.create_task(self._try(one), name=f"notification {one.id}")

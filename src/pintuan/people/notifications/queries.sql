@@ -2,10 +2,10 @@
 
 -- name: insert_notification
 -- Adds a message that is due in $7 ms and worth delivering for $6 ms from now on; $8 says whether somebody waits for it.
-INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, due_at, awaited, sender)
+INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, due_at, awaited, sender, destination)
 VALUES (
     $1, $2, $3, $4, $5, app_now() + $6::bigint * interval '1 millisecond',
-    app_now() + $7::bigint * interval '1 millisecond', $8, $9
+    app_now() + $7::bigint * interval '1 millisecond', $8, $9, $10
 );
 
 -- name: supersede_notifications
@@ -17,7 +17,8 @@ WHERE recipient_digest = ANY($1::bytea[]) AND kind = $2 AND state = 'due';
 -- name: take_due_notifications
 -- Takes for $8 ms what is due, what outlived its use too: by each channel $1 up to $2 that are waited for and $3 others.
 -- Of the others a sender's first comes before anybody's second, and no sender has more than $7 on their way;
--- $4 to $6 say by channel and sender how many are.
+-- $4 to $6 say by channel and sender how many are. Of those that are waited for a destination's first comes before
+-- any second, and none gets a place while it has more than would be left; $9 to $11 say how many each has.
 WITH RECURSIVE slots AS (
     SELECT * FROM unnest($1::text[], $2::integer[], $3::integer[]) AS s (channel, awaited, unasked)
 ),
@@ -35,6 +36,21 @@ senders (channel, sender) AS (
         ORDER BY n.sender LIMIT 1
     )
     FROM senders s WHERE s.sender IS NOT NULL
+),
+destinations (channel, destination) AS (
+    SELECT s.channel, (
+        SELECT n.destination FROM notifications n
+        WHERE n.awaited AND n.state IN ('due', 'in_flight') AND n.channel = s.channel
+        ORDER BY n.destination LIMIT 1
+    )
+    FROM slots s WHERE s.awaited > 0
+    UNION ALL
+    SELECT t.channel, (
+        SELECT n.destination FROM notifications n
+        WHERE n.awaited AND n.state IN ('due', 'in_flight') AND n.channel = t.channel AND n.destination > t.destination
+        ORDER BY n.destination LIMIT 1
+    )
+    FROM destinations t WHERE t.destination IS NOT NULL
 ),
 unasked AS (
     SELECT s.channel, d.id, d.due_at, coalesce(b.count, 0) + d.place AS place
@@ -59,20 +75,46 @@ chosen AS (
         SELECT c.id FROM unasked c WHERE c.channel = s.channel ORDER BY c.place, c.due_at LIMIT s.unasked
     ) u
 ),
--- Those that another process takes at this moment are passed over, and the next ones taken.
-awaited AS (
-    SELECT a.id FROM slots s
+waiting AS (
+    SELECT t.channel, t.destination, coalesce(b.count, 0) AS own, d.id, d.due_at, coalesce(b.count, 0) + d.place AS place
+    FROM destinations t JOIN slots USING (channel)
+    LEFT JOIN unnest($9::text[], $10::text[], $11::integer[]) AS b (channel, destination, count) USING (channel, destination)
     CROSS JOIN LATERAL (
-        SELECT n.id FROM notifications n
-        WHERE n.awaited AND n.state IN ('due', 'in_flight') AND n.channel = s.channel AND n.due_at <= app_now()
+        SELECT n.id, n.due_at, row_number() OVER (ORDER BY n.due_at) AS place FROM notifications n
+        WHERE n.awaited AND n.state IN ('due', 'in_flight') AND n.channel = t.channel AND n.destination = t.destination
+            AND n.due_at <= app_now()
             AND NOT EXISTS (
                 SELECT FROM setbacks k
                 WHERE k.sweep = 'notifications' AND k.row_id = n.id AND k.look_at > app_now()
             )
         ORDER BY n.due_at
+        LIMIT 2 * slots.awaited
+    ) d
+    WHERE t.destination IS NOT NULL
+),
+-- Those that another process takes at this moment are passed over, and the next ones taken.
+locked AS (
+    SELECT s.channel, s.awaited AS room, l.* FROM slots s
+    CROSS JOIN LATERAL (
+        SELECT w.destination, w.own, n.id, w.due_at
+        FROM (
+            SELECT * FROM waiting c WHERE c.channel = s.channel ORDER BY c.place, c.due_at LIMIT 2 * s.awaited
+        ) w JOIN notifications n ON n.id = w.id
+        WHERE n.state IN ('due', 'in_flight') AND n.due_at <= app_now()
+        ORDER BY w.place, w.due_at
         LIMIT s.awaited
-        FOR UPDATE SKIP LOCKED
-    ) a
+        FOR UPDATE OF n SKIP LOCKED
+    ) l
+),
+ranked AS (
+    SELECT l.*, l.own + row_number() OVER (PARTITION BY l.channel, l.destination ORDER BY l.due_at) AS place
+    FROM locked l
+),
+awaited AS (
+    SELECT r.id FROM (
+        SELECT p.*, row_number() OVER (PARTITION BY p.channel ORDER BY p.place, p.due_at) AS turn FROM ranked p
+    ) r
+    WHERE r.destination = '' OR r.place - 1 <= r.room - r.turn
 )
 UPDATE notifications n
 SET state = 'in_flight', attempts = n.attempts + 1, due_at = app_now() + $8::bigint * interval '1 millisecond'
@@ -87,7 +129,7 @@ WHERE n.id = ANY (
         ) l
     )
 )
-RETURNING n.id, n.kind, n.channel, n.awaited, n.sender, n.sealed, n.attempts, n.expires_at <= app_now() AS outlived;
+RETURNING n.id, n.kind, n.channel, n.awaited, n.sender, n.destination, n.sealed, n.attempts, n.expires_at <= app_now() AS outlived;
 
 -- name: end_notification
 -- Ends a message somebody took, unless it was taken again since; wipes what it says unless $5.
@@ -96,15 +138,15 @@ SET state = $3, failure = $4, ended_at = app_now(), sealed = CASE WHEN $5 THEN s
 WHERE id = $1 AND state = 'in_flight' AND attempts = $2;
 
 -- name: replace_notification
--- Ends a message somebody took as failed, and adds the one ($5 to $8) that takes its place for the rest of its time.
+-- Ends a message somebody took as failed, and adds the one ($5 to $9) that takes its place for the rest of its time.
 WITH ended AS (
     UPDATE notifications
     SET state = 'failed', failure = $3, ended_at = app_now(), sealed = CASE WHEN $4 THEN sealed END
     WHERE id = $1 AND state = 'in_flight' AND attempts = $2
     RETURNING kind, expires_at, awaited, sender
 )
-INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, awaited, sender)
-SELECT $5, e.kind, $6, $7, $8, e.expires_at, e.awaited, e.sender FROM ended e;
+INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, awaited, sender, destination)
+SELECT $5, e.kind, $6, $7, $8, e.expires_at, e.awaited, e.sender, $9 FROM ended e;
 
 -- name: postpone_notification
 -- Makes a message due again after $3 ms, unless it was taken again since.

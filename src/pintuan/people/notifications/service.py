@@ -15,6 +15,7 @@ from cryptography.fernet import InvalidToken
 from groups.ids import new_id
 from pintuan.people.contacts.digests import recipient_digests
 from pintuan.people.notifications import store
+from pintuan.people.notifications.destinations import destination_digest
 from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.schemas import OutboxItem
 
@@ -58,6 +59,7 @@ async def enqueue(
         delay_ms=delay_ms,
         awaited=awaited,
         sender=sender,
+        destination=destination_digest(keyring, message.channel, message.to),
     )
     return notification_id
 
@@ -75,6 +77,7 @@ async def replace(
         channel=message.channel,
         recipient_digest=recipient_digests(keyring, message.channel, message.to)[0],
         sealed=seal(keyring, message),
+        destination=destination_digest(keyring, message.channel, message.to),
     )
 
 

@@ -33,6 +33,7 @@ class Taken(msgspec.Struct, frozen=True):
     channel: Channel
     awaited: bool
     sender: str
+    destination: str
     sealed: bytes
     attempts: int
     outlived: bool
@@ -77,6 +78,7 @@ async def insert_notification(
     delay_ms: int,
     awaited: bool,
     sender: str,
+    destination: str,
 ) -> None:
     """Adds a message that is due after `delay_ms`."""
     await connection.execute(
@@ -90,6 +92,7 @@ async def insert_notification(
         delay_ms,
         awaited,
         sender,
+        destination,
     )
 
 
@@ -103,12 +106,14 @@ async def take_due(
     rooms: Sequence[Room],
     under_way: Mapping[tuple[Channel, str], int],
     *,
+    awaited_under_way: Mapping[tuple[Channel, str], int],
     per_sender: int,
     lease_ms: int,
 ) -> list[Taken]:
     """Takes for `lease_ms` what is due and there is room for.
 
     `under_way` counts the messages nobody waits for, by channel and sender; `per_sender` is the most of each.
+    `awaited_under_way` counts the others, by channel and destination.
     """
     rows = await pool.fetch(
         NOTIFICATIONS["take_due_notifications"],
@@ -120,6 +125,9 @@ async def take_due(
         list(under_way.values()),
         per_sender,
         lease_ms,
+        [channel for channel, _ in awaited_under_way],
+        [destination for _, destination in awaited_under_way],
+        list(awaited_under_way.values()),
     )
     return [Taken(**row) for row in rows]
 
@@ -139,6 +147,7 @@ async def replace_notification(
     channel: Channel,
     recipient_digest: bytes,
     sealed: bytes,
+    destination: str,
 ) -> None:
     """Records that a message failed and adds another in its place; nothing if it was taken again since."""
     await pool.execute(
@@ -151,6 +160,7 @@ async def replace_notification(
         channel,
         recipient_digest,
         sealed,
+        destination,
     )
 
 

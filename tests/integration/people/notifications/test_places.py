@@ -30,6 +30,7 @@ pytestmark = pytest.mark.anyio
 
 KEYRING = Keyring("a key that seals messages in tests and nowhere else")
 CODE = "493027"
+EVERYWHERE = "ann@provider{}.example"
 
 
 @dataclass
@@ -57,14 +58,16 @@ async def write(
     sender: str = "",
     awaited: bool = False,
     channel: Channel = "email",
+    to: str = "ann@example.com",
 ) -> None:
+    """Writes messages; a number in `to` is counted on from message to message."""
     async with pool.acquire() as connection:
         # Each is a transaction of its own, so that an earlier one is due earlier.
-        for text in texts:
+        for number, text in enumerate(texts):
             await enqueue(
                 connection,
                 KEYRING,
-                Message(channel=channel, to="ann@example.com", subject="Hello", text=text),
+                Message(channel=channel, to=to.format(number), subject="Hello", text=text),
                 kind="sign_in_code" if awaited else "nudge",
                 lifetime_ms=600_000,
                 awaited=awaited,
@@ -124,7 +127,7 @@ async def test_a_code_is_sent_while_nudges_have_all_their_places(
 
 async def test_codes_leave_room_as_well_and_go_in_their_order(pool: asyncpg.Pool, provider: Provider) -> None:
     codes = [f"code {n}" for n in range(AWAITED_PER_CHANNEL_MAX + 2)]
-    await write(pool, codes, awaited=True)
+    await write(pool, codes, awaited=True, to=EVERYWHERE)
     await write(pool, ["nudge"], sender="mer_1")
     courier = courier_of(pool, provider)
 
@@ -218,6 +221,72 @@ async def test_processes_that_take_at_once_send_each_code_once_and_leave_none(po
 
     assert sum(taken) == len(codes)
     assert sorted(provider.texts) == sorted(codes)
+
+
+async def test_codes_to_a_provider_that_does_not_answer_leave_places_to_others(
+    pool: asyncpg.Pool, provider: Provider
+) -> None:
+    slow = [f"slow {n}" for n in range(2 * AWAITED_PER_CHANNEL_MAX)]
+    await write(pool, slow, awaited=True, to="ann@mail{}.slow.example")
+    courier = courier_of(pool, provider)
+    half = AWAITED_PER_CHANNEL_MAX // 2
+    assert set(await under_way(courier, provider, half)) == set(slow[:half])
+    assert await courier.start_due() == 0
+
+    # A second one leaves places as well, and so on.
+    await write(pool, [f"second {n}" for n in range(len(slow))], awaited=True, to="ann@second.co.uk")
+    await under_way(courier, provider, half // 2)
+    await write(pool, [CODE], awaited=True, to="ann@third.co.uk")
+
+    assert await under_way(courier, provider, 1) == [CODE]
+    ended: list[None] = []
+    courier.on_ended = lambda: ended.append(None)
+    for text in slow[:6]:
+        provider.let_go(text)
+
+    async def six_have_ended() -> bool:
+        return len(ended) == 6
+
+    await until(six_have_ended)
+    # Both come near a third: of 32 places the first has 11 then, the second 10, and 10 are left.
+    filled = await under_way(courier, provider, 3)
+    assert Counter(text.split()[0] for text in filled) == {"second": 2, "slow": 1}
+    provider.let_go()
+    await courier.finish()
+
+
+async def test_destinations_take_turns_however_long_one_of_them_has_waited(
+    pool: asyncpg.Pool, provider: Provider
+) -> None:
+    await write(
+        pool, [f"early {n}" for n in range(AWAITED_PER_CHANNEL_MAX)], awaited=True, to="ann@one.example"
+    )
+    await write(pool, ["late 1", "late 2"], awaited=True, to="ann@two.example")
+    courier = courier_of(pool, provider)
+
+    first = await under_way(courier, provider, 17)
+
+    assert Counter(text.split()[0] for text in first) == {"early": 15, "late": 2}
+    provider.let_go()
+    await courier.finish()
+
+
+async def test_texts_to_one_country_leave_places_to_others_and_pushes_have_one_service(
+    pool: asyncpg.Pool, provider: Provider
+) -> None:
+    push = Provider()
+    count = AWAITED_PER_CHANNEL_MAX
+    await write(pool, [f"korea {n}" for n in range(count)], awaited=True, channel="sms", to="+821012345678")
+    await write(pool, [f"push {n}" for n in range(count)], awaited=True, channel="push", to="usr_ann")
+    courier = Courier(pool, KEYRING, {"sms": provider, "push": push}, keeps_readable=False)
+
+    assert await courier.start_due() == count + count // 2
+
+    await write(pool, [CODE], awaited=True, channel="sms", to="+33612345678")
+    assert await courier.start_due() == 1
+    provider.let_go()
+    push.let_go()
+    await courier.close()
 
 
 async def test_what_takes_a_messages_place_is_waited_for_as_it_was(pool: asyncpg.Pool) -> None:

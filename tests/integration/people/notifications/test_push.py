@@ -125,8 +125,8 @@ async def test_who_answers_after_the_lease_is_over_sends_no_mail_beside_the_next
 ) -> None:
     await write(pool)
     room = [store.Room("push", awaited=0, unasked=1)]
-    (late,) = await store.take_due(pool, room, {}, per_sender=1, lease_ms=0)
-    (current,) = await store.take_due(pool, room, {}, per_sender=1, lease_ms=60_000)
+    (late,) = await store.take_due(pool, room, {}, awaited_under_way={}, per_sender=1, lease_ms=0)
+    (current,) = await store.take_due(pool, room, {}, awaited_under_way={}, per_sender=1, lease_ms=60_000)
     for taken in (late, current, current):
         await replace(pool, KEYRING, taken, MAIL, "HTTP 404", keep=False)
         wanted = [] if taken is late else [("email", "due", None)]
