@@ -78,7 +78,9 @@ class DirectPlacing:
         if resources is None or loop is None:
             return False
         try:
-            request = read_request(call.target, call.headers, call.body, resources)
+            request = read_request(
+                call.target, call.headers, call.body, resources.verifier, resources.gateway_rules
+            )
         except Exception:
             # To the parser that calls this, an exception is a malformed request; to the route it is a defect.
             _logger.exception("a placing call could not be read")

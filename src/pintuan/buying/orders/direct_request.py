@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from groups.placement import Placement, Verb
-    from pintuan.base.process import Resources
+    from pintuan.base.auth.verifier import Verifier
+    from pintuan.base.charging import GatewayRules
 
 # More of them are nothing that a client of the API sends.
 HEADERS_MAX: Final = 64
@@ -61,7 +62,11 @@ class DirectRequest(msgspec.Struct, frozen=True):
 
 
 def read_request(
-    target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes, resources: Resources
+    target: bytes,
+    headers: Sequence[tuple[bytes, bytes]],
+    body: bytes,
+    verifier: Verifier,
+    rules: GatewayRules,
 ) -> DirectRequest | None:
     """Returns the call, or None when it is not plainly right or needs a wait before it can be placed.
 
@@ -77,7 +82,7 @@ def read_request(
     if read is None or read.get(_CONTENT_TYPE) != _JSON:
         return None
     try:
-        buyer_id = _buyer_of(read.get(_AUTHORIZATION, b""), resources)
+        buyer_id = _buyer_of(read.get(_AUTHORIZATION, b""), verifier)
         if buyer_id is None:
             return None
         key = require_idempotency_key(read.get(_IDEMPOTENCY_KEY, b"").decode("latin-1"))
@@ -86,7 +91,7 @@ def read_request(
         placement = placement_of(
             buyer_id,
             decode_body(body, NewOrder),
-            resources.gateway_rules,
+            rules,
             verb=kind.verb,
             request_id=hash_request(buyer_id, "POST", target.decode("ascii"), key),
             deal_id="" if in_group else named,
@@ -114,7 +119,7 @@ def _read_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes] 
     return read
 
 
-def _buyer_of(authorization: bytes, resources: Resources) -> str | None:
+def _buyer_of(authorization: bytes, verifier: Verifier) -> str | None:
     """Returns the buyer who calls; None when that cannot be told at once, or it is somebody else who does.
 
     Raises Unauthenticated for a token that does not verify or is refused by now.
@@ -122,5 +127,5 @@ def _buyer_of(authorization: bytes, resources: Resources) -> str | None:
     if not authorization.startswith(_BEARER):
         return None
     credential = authorization[len(_BEARER) :].strip().decode("latin-1")
-    principal = resources.verifier.recall(credential) or resources.verifier.verify_own(credential)
+    principal = verifier.recall(credential) or verifier.verify_own(credential)
     return principal.subject if principal is not None and principal.role in BUYERS else None

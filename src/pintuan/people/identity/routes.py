@@ -81,20 +81,25 @@ async def issue_tokens(
             accepted = request.headers.get("accept-language")
             language = None if accepted is None else negotiate(accepted)
             return await sessions.sign_in(
-                resources,
+                resources.pool,
+                resources.keyring,
+                resources.clock,
+                resources.state(Turns),
                 _contact_of(data, resources),
                 data.code,
                 client_key=limit_key_of(request.scope),
                 language=language,
             )
         case RefreshGrant():
-            return await sessions.refresh(resources, data.refresh_token)
+            return await sessions.refresh(
+                resources.pool, resources.keyring, resources.clock, data.refresh_token
+            )
 
 
 @post("/v1/auth/revoke", tags=["identity"], status_code=204, summary="Sign out", opt=_OPEN)
 async def revoke_session(data: JSONBody[Revocation], resources: InjectedResources) -> None:
     """Ends the session of a refresh token; a token that is none is no error (RFC 7009)."""
-    await sessions.revoke(resources, data.refresh_token)
+    await sessions.revoke(resources.pool, data.refresh_token)
 
 
 @get("/v1/me", tags=["identity"], guards=[requires_role("buyer")], summary="Who I am")

@@ -23,14 +23,17 @@ from pintuan.base.errors import Unauthenticated
 from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.identity import codes, store
 from pintuan.people.identity.schemas import Tokens
-from pintuan.people.identity.turns import Turns
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
+    import asyncpg
+
+    from pintuan.base.clock import ServerClock
+    from pintuan.base.keyring import Keyring
     from pintuan.base.locales import Language
-    from pintuan.base.process import Resources
     from pintuan.people.contacts.contacts import Contact
     from pintuan.people.identity.store import Account
+    from pintuan.people.identity.turns import Turns
     from sql import Connection
 
 TOKEN_PREFIX: Final = "ptr_"  # noqa: S105 - this begins every token and is no secret.
@@ -64,7 +67,10 @@ class RefreshToken(msgspec.Struct, frozen=True):
 
 
 async def sign_in(
-    resources: Resources,
+    pool: asyncpg.Pool,
+    keyring: Keyring,
+    clock: ServerClock,
+    turns: Turns,
     contact: Contact,
     code: str,
     *,
@@ -73,7 +79,8 @@ async def sign_in(
 ) -> Tokens:
     """Uses a code up and begins a session, on a new account where the contact has none.
 
-    `client_key` is what limits count the client under; `language` is what the person reads, where known.
+    `turns` are those of the process. `client_key` is what limits count the client under; `language` is what
+    the person reads, where known.
 
     Raises:
         Unauthenticated: the code is wrong, has expired, was replaced, used, or tried too often.
@@ -82,25 +89,25 @@ async def sign_in(
     """
 
     async def transaction() -> tuple[Account, RefreshToken, str] | None:
-        async with resources.pool.acquire() as connection, connection.transaction():
-            if not await codes.take_code(connection, resources.keyring, contact, code, client_key=client_key):
+        async with pool.acquire() as connection, connection.transaction():
+            if not await codes.take_code(connection, keyring, contact, code, client_key=client_key):
                 return None
             account = await codes.account_of(connection, contact)
             if language is not None:
                 await store.set_language(connection, account.id, language)
             return account, *await _begin(connection, account)
 
-    async with resources.state(Turns).turn(contact.digests(resources.keyring)[0]):
+    async with turns.turn(contact.digests(keyring)[0]):
         with codes.counted_refusals():
             signed_in = await retry_serialization(transaction)
     SIGN_IN_CODES.labels("wrong" if signed_in is None else "right").inc()
     if signed_in is None:
         raise Unauthenticated("The code is wrong or has expired.")
     account, token, session_id = signed_in
-    return _tokens_of(resources, account, token, IDLE_LIFETIME_S, session_id)
+    return _tokens_of(keyring, clock, account, token, IDLE_LIFETIME_S, session_id)
 
 
-async def refresh(resources: Resources, token_text: str) -> Tokens:
+async def refresh(pool: asyncpg.Pool, keyring: Keyring, clock: ServerClock, token_text: str) -> Tokens:
     """Replaces a refresh token, and gives out an access token with the role the account has now.
 
     Raises:
@@ -111,24 +118,24 @@ async def refresh(resources: Resources, token_text: str) -> Tokens:
         raise Unauthenticated("The refresh token is not valid.")
 
     async def transaction() -> tuple[Account, RefreshToken, int, str] | None:
-        async with resources.pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as connection, connection.transaction():
             return await _rotate(connection, token)
 
     rotated = await retry_serialization(transaction)
     if rotated is None:
         raise Unauthenticated("The refresh token is not valid.")
     account, newest, expires_in_s, session_id = rotated
-    return _tokens_of(resources, account, newest, expires_in_s, session_id)
+    return _tokens_of(keyring, clock, account, newest, expires_in_s, session_id)
 
 
-async def revoke(resources: Resources, token_text: str) -> None:
+async def revoke(pool: asyncpg.Pool, token_text: str) -> None:
     """Ends the session a token belongs to; a token of none changes nothing (RFC 7009 section 2.2)."""
     token = parse_token(token_text)
     if token is None:
         return
 
     async def transaction() -> None:
-        async with resources.pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as connection, connection.transaction():
             session = await store.lock_session(connection, token.family)
             if session is not None:
                 await store.revoke_session(connection, session.id)
@@ -194,13 +201,16 @@ async def _rotate(
 
 
 def _tokens_of(
-    resources: Resources, account: Account, token: RefreshToken, expires_in_s: int, session_id: str
+    keyring: Keyring,
+    clock: ServerClock,
+    account: Account,
+    token: RefreshToken,
+    expires_in_s: int,
+    session_id: str,
 ) -> Tokens:
-    issuer = TokenIssuer(resources.keyring)
+    issuer = TokenIssuer(keyring)
     return Tokens(
-        access_token=issuer.issue(
-            account.id, account.role, now_s=resources.clock.now_s(), session_id=session_id
-        ),
+        access_token=issuer.issue(account.id, account.role, now_s=clock.now_s(), session_id=session_id),
         token_type="Bearer",  # noqa: S106 - it names a scheme and is no secret.
         expires_in=LIFETIME_S,
         refresh_token=token.text,

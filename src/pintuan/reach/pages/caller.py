@@ -46,8 +46,9 @@ class Caller:
 
 async def caller_of(request: ApiRequest, resources: Resources) -> Caller:
     """Returns who asks for a page."""
-    visitor = visitor_of(request, resources)
-    return Caller(tongue_of(request), visitor, await signed_in(resources, visitor), _invite_code(request))
+    visitor = visitor_of(request, resources.keyring, resources.settings)
+    principal = await signed_in(resources.pool, visitor)
+    return Caller(tongue_of(request), visitor, principal, _invite_code(request))
 
 
 def tongue_of(request: Request[Any, Any, Any]) -> Tongue:

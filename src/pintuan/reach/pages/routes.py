@@ -18,6 +18,7 @@ from pintuan.http.parameters import InjectedResources, require_idempotency_key
 from pintuan.http.problems import problem_of
 from pintuan.people.identity import sessions
 from pintuan.people.identity.routes import code_sender_of
+from pintuan.people.identity.turns import Turns
 from pintuan.reach.links.service import note_opened
 from pintuan.reach.pages import service, wording
 from pintuan.reach.pages.caller import Caller, caller_of, tongue_of
@@ -62,7 +63,7 @@ async def send_code(
         )
     except (Rejected, GroupsError) as error:
         return await _again(resources, caller, share_code, error, typed_contact=typed[:_TYPED_LENGTH_MAX])
-    cookie = set_cookie(new_visitor(contact=contact.address), resources)
+    cookie = set_cookie(new_visitor(contact=contact.address), resources.keyring, resources.settings)
     return redirect(f"/g/{share_code}{caller.query}#join", cookie=cookie)
 
 
@@ -75,7 +76,10 @@ async def sign_in(
     code = "".join(form.get("code", "").split())
     try:
         tokens = await sessions.sign_in(
-            resources,
+            resources.pool,
+            resources.keyring,
+            resources.clock,
+            resources.state(Turns),
             _contact_of(visitor, resources),
             code,
             client_key=limit_key_of(request.scope),
@@ -83,7 +87,7 @@ async def sign_in(
         )
     except (Rejected, GroupsError) as error:
         return await _again(resources, caller, share_code, error)
-    cookie = set_cookie(new_visitor(session=tokens.refresh_token), resources)
+    cookie = set_cookie(new_visitor(session=tokens.refresh_token), resources.keyring, resources.settings)
     return redirect(f"/g/{share_code}{caller.query}#join", cookie=cookie)
 
 
@@ -94,8 +98,11 @@ async def sign_out(
     """Ends the browser's session."""
     caller, visitor, _ = await _sent(request, resources)
     if visitor.session is not None:
-        await sessions.revoke(resources, visitor.session)
-    return redirect(f"/g/{share_code}{caller.query}", cookie=set_cookie(new_visitor(), resources))
+        await sessions.revoke(resources.pool, visitor.session)
+    return redirect(
+        f"/g/{share_code}{caller.query}",
+        cookie=set_cookie(new_visitor(), resources.keyring, resources.settings),
+    )
 
 
 @post("/g/{share_code:str}/join")
@@ -183,7 +190,7 @@ async def _page(
     context, visitor = await service.page_context(
         resources.pool, resources.engine, resources.keyring, resources.settings, caller, view, slip
     )
-    cookie = None if visitor is caller.visitor else set_cookie(visitor, resources)
+    cookie = None if visitor is caller.visitor else set_cookie(visitor, resources.keyring, resources.settings)
     return render(
         "group.html",
         caller.tongue,

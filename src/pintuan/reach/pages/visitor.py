@@ -21,9 +21,10 @@ from pintuan.reach.pages.cookies import read_cookie
 from pintuan.reach.pages.store import account_of_session
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from pintuan.base.auth import Principal
     from pintuan.base.keyring import Keyring
-    from pintuan.base.process import Resources
     from pintuan.base.settings.settings import Settings
     from pintuan.http.bodies import ApiRequest
 
@@ -51,23 +52,23 @@ def new_visitor(*, session: str | None = None, contact: str | None = None) -> Vi
     return Visitor(secrets.token_urlsafe(_ID_BYTES), session, contact)
 
 
-def visitor_of(request: ApiRequest, resources: Resources) -> Visitor | None:
+def visitor_of(request: ApiRequest, keyring: Keyring, settings: Settings) -> Visitor | None:
     """Returns the visitor of a request's cookie; None without one, and for one that is not ours."""
     header = request.headers.get("cookie", "")
-    sealed = read_cookie(header, cookie_name(resources.settings), length_max=COOKIE_LENGTH_MAX)
+    sealed = read_cookie(header, cookie_name(settings), length_max=COOKIE_LENGTH_MAX)
     if sealed is None:
         return None
     try:
-        opened = resources.keyring.fernet("browser-session").decrypt(sealed.encode())
+        opened = keyring.fernet("browser-session").decrypt(sealed.encode())
         return msgspec.json.decode(opened, type=Visitor)
     except (InvalidToken, msgspec.DecodeError, UnicodeError):
         return None
 
 
-async def signed_in(resources: Resources, visitor: Visitor | None) -> Principal | None:
+async def signed_in(pool: asyncpg.Pool, visitor: Visitor | None) -> Principal | None:
     """Returns who is signed in, or None."""
     token = None if visitor is None or visitor.session is None else parse_token(visitor.session)
-    return None if token is None else await account_of_session(resources.pool, token)
+    return None if token is None else await account_of_session(pool, token)
 
 
 def cookie_name(settings: Settings) -> str:
@@ -75,11 +76,11 @@ def cookie_name(settings: Settings) -> str:
     return "__Host-pintuan" if settings.env == "production" else "pintuan"
 
 
-def set_cookie(visitor: Visitor, resources: Resources) -> str:
+def set_cookie(visitor: Visitor, keyring: Keyring, settings: Settings) -> str:
     """Returns the value of Set-Cookie that keeps a visitor."""
-    sealed = resources.keyring.fernet("browser-session").encrypt(msgspec.json.encode(visitor)).decode()
-    secure = "; Secure" if resources.settings.env == "production" else ""
-    name = cookie_name(resources.settings)
+    sealed = keyring.fernet("browser-session").encrypt(msgspec.json.encode(visitor)).decode()
+    secure = "; Secure" if settings.env == "production" else ""
+    name = cookie_name(settings)
     return f"{name}={sealed}; Path=/; Max-Age={IDLE_LIFETIME_S}; HttpOnly; SameSite=Lax{secure}"
 
 

@@ -18,6 +18,7 @@ from pintuan.people.identity import codes, sessions
 from pintuan.people.identity.routes import code_sender_of
 from pintuan.people.identity.schemas import Tokens
 from pintuan.people.identity.store import purge
+from pintuan.people.identity.turns import Turns
 from pintuan.people.notifications.service import read_outbox
 from pintuan.people.personal.service import erase
 from pintuan.selling.rights.service import grant
@@ -45,8 +46,20 @@ async def ask_for_code(resources: Resources) -> str:
     return code
 
 
+async def answer(resources: Resources, code: str) -> Tokens:
+    return await sessions.sign_in(
+        resources.pool,
+        resources.keyring,
+        resources.clock,
+        resources.state(Turns),
+        ANN,
+        code,
+        client_key="test",
+    )
+
+
 async def sign_in(resources: Resources) -> Tokens:
-    return await sessions.sign_in(resources, ANN, await ask_for_code(resources), client_key="test")
+    return await answer(resources, await ask_for_code(resources))
 
 
 async def subject_of(resources: Resources) -> str:
@@ -62,7 +75,7 @@ async def test_a_sign_in_and_a_grant_at_once_make_one_account(
         *granted, _ = await asyncio.gather(
             grant(pool, ANN, "merchant"),
             grant(pool, ANN, "merchant"),
-            sessions.sign_in(resources, ANN, code, client_key="test"),
+            answer(resources, code),
         )
         assert {account_id for account_id, _ in granted} == {await subject_of(resources)}
         await pool.execute("DELETE FROM accounts")
@@ -77,7 +90,7 @@ async def test_a_session_that_is_refreshed_while_its_owner_is_erased_ends(
 
         erased, refreshed = await asyncio.gather(
             erase(resources, principal),
-            sessions.refresh(resources, tokens.refresh_token),
+            sessions.refresh(resources.pool, resources.keyring, resources.clock, tokens.refresh_token),
             return_exceptions=True,
         )
 
@@ -85,7 +98,7 @@ async def test_a_session_that_is_refreshed_while_its_owner_is_erased_ends(
         assert isinstance(refreshed, Tokens | Unauthenticated)
         token = refreshed.refresh_token if isinstance(refreshed, Tokens) else tokens.refresh_token
         with pytest.raises(Unauthenticated):
-            await sessions.refresh(resources, token)
+            await sessions.refresh(resources.pool, resources.keyring, resources.clock, token)
         assert await pool.fetchval("SELECT count(*) FROM refresh_sessions") == 0
 
 
@@ -99,7 +112,7 @@ async def test_who_signs_in_while_being_erased_is_somebody_new_or_nobody(
 
         erased, signed_in = await asyncio.gather(
             erase(resources, Principal(old, "buyer")),
-            sessions.sign_in(resources, ANN, code, client_key="test"),
+            answer(resources, code),
             return_exceptions=True,
         )
 
@@ -128,7 +141,7 @@ async def test_wrong_answers_at_once_are_counted_one_by_one(resources: Resources
     code = await ask_for_code(resources)
     guesses = [f"{(int(code) + step) % 1_000_000:06}" for step in range(1, 11)]
     answers = await asyncio.gather(
-        *(sessions.sign_in(resources, ANN, guess, client_key="test") for guess in guesses),
+        *(answer(resources, guess) for guess in guesses),
         return_exceptions=True,
     )
     assert all(isinstance(answer, Unauthenticated) for answer in answers)
@@ -151,4 +164,4 @@ async def test_what_need_not_be_known_any_more_is_forgotten(resources: Resources
     await pool.execute("UPDATE limit_windows SET idle_at = app_now()")
     assert await purge(pool, session_age_ms=1000, known_ms=DAY_MS, limit=10) == 5
     with pytest.raises(Unauthenticated):
-        await sessions.refresh(resources, tokens.refresh_token)
+        await sessions.refresh(resources.pool, resources.keyring, resources.clock, tokens.refresh_token)

@@ -25,6 +25,7 @@ from pintuan.people.contacts.contacts import Contact
 from pintuan.people.identity import sessions
 from pintuan.people.identity.erased import recently_refused
 from pintuan.people.identity.routes import code_sender_of
+from pintuan.people.identity.turns import Turns
 from pintuan.people.notifications.service import read_outbox
 from pintuan.people.personal.service import erase
 from pintuan.selling.rights.service import NO_SELLER, Ended, grant, revoke_keys
@@ -76,7 +77,15 @@ async def sign_in(resources: Resources) -> str:
     await code_sender_of(resources).send(ANN, client_key="test")
     code = (await read_outbox(resources.pool, resources.keyring, ANN.address))[0].code
     assert code is not None
-    tokens = await sessions.sign_in(resources, ANN, code, client_key="test")
+    tokens = await sessions.sign_in(
+        resources.pool,
+        resources.keyring,
+        resources.clock,
+        resources.state(Turns),
+        ANN,
+        code,
+        client_key="test",
+    )
     session_id = (await resources.verifier.verify(tokens.access_token)).session_id
     assert session_id is not None
     return session_id
