@@ -55,11 +55,15 @@ async def insert_erasure(connection: Connection, subject: str) -> None:
 
 
 class Eraser:
-    """Takes erased people out of rows that stay; any number of processes may have one."""
+    """Takes erased people out of rows that stay; any number of processes may have one.
+
+    `nouns` are all that keep something about people.
+    """
 
     def __init__(self, pool: asyncpg.Pool, engine: GroupEngine, nouns: Sequence[Personal]) -> None:
         self._pool = pool
         self._engine = engine
+        self.nouns = tuple(nouns)
         self._staying = [noun.staying for noun in nouns if noun.staying is not None]
         self._setbacks = Setbacks(pool, "erasures")
 

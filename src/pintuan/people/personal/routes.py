@@ -14,6 +14,7 @@ from pintuan.http.parameters import InjectedResources
 from pintuan.people.identity.routes import caller_of
 from pintuan.people.personal import service
 from pintuan.people.personal.document import Export
+from pintuan.people.personal.erasures import Eraser
 
 
 @get(
@@ -31,7 +32,7 @@ async def export_me(request: ApiRequest, resources: InjectedResources) -> Stream
 
     An account has one export at a time. One that is read at less than 32 kB a second is cut off.
     """
-    parts = await service.export(resources, caller_of(request))
+    parts = await service.export(resources.pool, resources.keyring, resources.personal, caller_of(request))
     return Stream(parts, media_type=MediaType.JSON, headers={"cache-control": "no-store"})
 
 
@@ -41,7 +42,13 @@ async def erase_me(request: ApiRequest, resources: InjectedResources) -> None:
 
     Orders are kept without a name, because sums are made of them. The access token stops working.
     """
-    await service.erase(resources, caller_of(request))
+    await service.erase(
+        resources.pool,
+        resources.keyring,
+        resources.verifier,
+        Eraser(resources.pool, resources.engine, resources.personal),
+        caller_of(request),
+    )
 
 
 HANDLERS: Final = [export_me, erase_me]

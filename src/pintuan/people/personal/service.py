@@ -12,7 +12,7 @@ from pintuan.base.personal import Paged, Whole
 from pintuan.people.identity.erased import require_not_erased
 from pintuan.people.identity.personal import person_of
 from pintuan.people.personal.document import sections_of
-from pintuan.people.personal.erasures import STORE_TROUBLE, Eraser, insert_erasure
+from pintuan.people.personal.erasures import STORE_TROUBLE, insert_erasure
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     import asyncpg
 
     from pintuan.base.auth import Principal
-    from pintuan.base.personal import Person, Section
-    from pintuan.base.process import Resources
+    from pintuan.base.auth.verifier import Verifier
+    from pintuan.base.keyring import Keyring
+    from pintuan.base.personal import Person, Personal, Section
+    from pintuan.people.personal.erasures import Eraser
 
 
 # Those a caller waits for; workers do the others within a second or two.
@@ -32,38 +34,46 @@ _encode: Final = msgspec.json.Encoder().encode
 _logger = structlog.get_logger("pintuan.people.personal")
 
 
-async def export(resources: Resources, principal: Principal) -> AsyncIterator[bytes]:
+async def export(
+    pool: asyncpg.Pool, keyring: Keyring, nouns: Sequence[Personal], principal: Principal
+) -> AsyncIterator[bytes]:
     """Returns the parts of one JSON document shaped as `document.shape_of`, lists of any length page by page.
+
+    `nouns` are all that keep something about people.
 
     Raises:
         Unauthenticated: the caller was erased.
     """
-    await require_not_erased(resources.pool, principal.subject)
-    sections = sections_of(resources.personal)
-    async with resources.pool.acquire() as connection:
-        person = await person_of(connection, resources.keyring, principal)
+    await require_not_erased(pool, principal.subject)
+    sections = sections_of(nouns)
+    async with pool.acquire() as connection:
+        person = await person_of(connection, keyring, principal)
         read = {
-            section.name: await section.read(connection, resources.keyring, person)
+            section.name: await section.read(connection, keyring, person)
             for section in sections
             if isinstance(section, Whole)
         }
-    return _document(sections, read, resources.pool, person)
+    return _document(sections, read, pool, person)
 
 
-async def erase(resources: Resources, principal: Principal) -> None:
+async def erase(
+    pool: asyncpg.Pool, keyring: Keyring, verifier: Verifier, eraser: Eraser, principal: Principal
+) -> None:
     """Forgets the caller; workers go on with many rows, and with orders that run when they have ended.
+
+    `verifier` is that of the process, which accepts no token of theirs any more.
 
     Raises:
         Unauthenticated: the caller was erased already.
     """
     subject = principal.subject
-    await require_not_erased(resources.pool, subject)
+    await require_not_erased(pool, subject)
     # From the last noun to the first, so that rows go before those they stand on.
-    nouns = resources.personal[::-1]
+    nouns = eraser.nouns[::-1]
 
     async def transaction() -> None:
-        async with resources.pool.acquire() as connection, connection.transaction():
-            person = await person_of(connection, resources.keyring, principal)
+        async with pool.acquire() as connection, connection.transaction():
+            person = await person_of(connection, keyring, principal)
             for noun in nouns:
                 if noun.hold is not None:
                     await noun.hold(connection, person)
@@ -74,8 +84,7 @@ async def erase(resources: Resources, principal: Principal) -> None:
                     await noun.forget(connection, person)
 
     await retry_serialization(transaction)
-    resources.verifier.refuse(subject)
-    eraser = Eraser(resources.pool, resources.engine, resources.personal)
+    verifier.refuse(subject)
     try:
         await eraser.scrub(subject, rows_max=ROWS_SCRUBBED_AT_ONCE)
     except STORE_TROUBLE as error:

@@ -18,10 +18,9 @@ from pintuan.people.identity import codes, sessions
 from pintuan.people.identity.routes import code_sender_of
 from pintuan.people.identity.schemas import Tokens
 from pintuan.people.identity.store import purge
-from pintuan.people.identity.turns import Turns
 from pintuan.people.notifications.service import read_outbox
-from pintuan.people.personal.service import erase
 from pintuan.selling.rights.service import grant
+from tests.people import erase, sign_in_with
 
 pytestmark = pytest.mark.anyio
 
@@ -46,20 +45,8 @@ async def ask_for_code(resources: Resources) -> str:
     return code
 
 
-async def answer(resources: Resources, code: str) -> Tokens:
-    return await sessions.sign_in(
-        resources.pool,
-        resources.keyring,
-        resources.clock,
-        resources.state(Turns),
-        ANN,
-        code,
-        client_key="test",
-    )
-
-
 async def sign_in(resources: Resources) -> Tokens:
-    return await answer(resources, await ask_for_code(resources))
+    return await sign_in_with(resources, ANN, await ask_for_code(resources))
 
 
 async def subject_of(resources: Resources) -> str:
@@ -75,7 +62,7 @@ async def test_a_sign_in_and_a_grant_at_once_make_one_account(
         *granted, _ = await asyncio.gather(
             grant(pool, ANN, "merchant"),
             grant(pool, ANN, "merchant"),
-            answer(resources, code),
+            sign_in_with(resources, ANN, code),
         )
         assert {account_id for account_id, _ in granted} == {await subject_of(resources)}
         await pool.execute("DELETE FROM accounts")
@@ -112,7 +99,7 @@ async def test_who_signs_in_while_being_erased_is_somebody_new_or_nobody(
 
         erased, signed_in = await asyncio.gather(
             erase(resources, Principal(old, "buyer")),
-            answer(resources, code),
+            sign_in_with(resources, ANN, code),
             return_exceptions=True,
         )
 
@@ -141,7 +128,7 @@ async def test_wrong_answers_at_once_are_counted_one_by_one(resources: Resources
     code = await ask_for_code(resources)
     guesses = [f"{(int(code) + step) % 1_000_000:06}" for step in range(1, 11)]
     answers = await asyncio.gather(
-        *(answer(resources, guess) for guess in guesses),
+        *(sign_in_with(resources, ANN, guess) for guess in guesses),
         return_exceptions=True,
     )
     assert all(isinstance(answer, Unauthenticated) for answer in answers)

@@ -18,15 +18,14 @@ from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from pintuan.people.api_keys.schemas import NewApiKey
 from pintuan.people.api_keys.service import create_key
 from pintuan.people.contacts.contacts import Contact
-from pintuan.people.identity import sessions
 from pintuan.people.identity.personal import person_of
 from pintuan.people.identity.routes import code_sender_of
 from pintuan.people.notifications.service import read_outbox
-from pintuan.people.personal.service import erase
 from pintuan.selling.rights.service import grant
 from pintuan.selling.webhooks.schemas import NewWebhookEndpoint
 from pintuan.selling.webhooks.service import create_endpoint
 from tests.market import Market
+from tests.people import erase, sign_in_with
 from tests.rows import Rows
 
 pytestmark = pytest.mark.anyio
@@ -145,7 +144,7 @@ async def signed_in(resources: Resources) -> str:
     await code_sender_of(resources).send(ANN, client_key="test")
     code = (await read_outbox(resources.pool, resources.keyring, ANN.address))[0].code
     assert code is not None
-    await sessions.sign_in(resources, ANN, code, client_key="test")
+    await sign_in_with(resources, ANN, code)
     await code_sender_of(resources).send(ANN, client_key="test")
     subject: str = await resources.pool.fetchval("SELECT id FROM accounts")
     return subject

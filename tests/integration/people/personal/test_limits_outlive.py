@@ -17,10 +17,10 @@ from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from pintuan.people.contacts.contacts import Contact
 from pintuan.people.identity.erased import TOKENS_MS
 from pintuan.people.identity.service import give_role
-from pintuan.people.personal.service import erase
 from pintuan.running.audit.store import CHECKS, offenders
 from tests.erasing import Eraser
 from tests.market import Market
+from tests.people import erase
 
 pytestmark = pytest.mark.anyio
 

@@ -22,12 +22,9 @@ from pintuan.people.activity.store import Wanted, list_activity
 from pintuan.people.api_keys.schemas import NewApiKey
 from pintuan.people.api_keys.service import KeyLookup, create_key
 from pintuan.people.contacts.contacts import Contact
-from pintuan.people.identity import sessions
 from pintuan.people.identity.erased import recently_refused
 from pintuan.people.identity.routes import code_sender_of
-from pintuan.people.identity.turns import Turns
 from pintuan.people.notifications.service import read_outbox
-from pintuan.people.personal.service import erase
 from pintuan.selling.rights.service import NO_SELLER, Ended, grant, revoke_keys
 from pintuan.selling.webhooks import service as webhooks
 from pintuan.selling.webhooks import store as webhook_store
@@ -36,6 +33,7 @@ from pintuan.shop.deals.service import set_deal_status
 from pintuan.shop.feeds.formats import FeedItem
 from pintuan.shop.feeds.service import FeedImport
 from tests.market import Market
+from tests.people import erase, sign_in_with
 
 pytestmark = pytest.mark.anyio
 
@@ -77,15 +75,7 @@ async def sign_in(resources: Resources) -> str:
     await code_sender_of(resources).send(ANN, client_key="test")
     code = (await read_outbox(resources.pool, resources.keyring, ANN.address))[0].code
     assert code is not None
-    tokens = await sessions.sign_in(
-        resources.pool,
-        resources.keyring,
-        resources.clock,
-        resources.state(Turns),
-        ANN,
-        code,
-        client_key="test",
-    )
+    tokens = await sign_in_with(resources, ANN, code)
     session_id = (await resources.verifier.verify(tokens.access_token)).session_id
     assert session_id is not None
     return session_id
