@@ -43,7 +43,7 @@ from pintuan.http.health.routes import METRICS_ROUTES
 from pintuan.http.health.routes import ROUTES as HEALTH_ROUTES
 from pintuan.http.health.service import shared_metrics, shared_readiness
 from pintuan.http.methods import Methods
-from pintuan.http.problems import handle_exception
+from pintuan.http.problems import add_kinds, handle_exception
 from pintuan.http.protocol.request_target import OneSpelling
 from pintuan.http.query import KnownQuery, note_parameters
 from pintuan.http.request_scope import RequestScope
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
     from pintuan.http.fair_share.call_class import CallClass
 
+for kinds in nouns.problems():
+    add_kinds(kinds)
 ROUTES: list[ControllerRouterHandler] = [
     *HEALTH_ROUTES,
     *METRICS_ROUTES,

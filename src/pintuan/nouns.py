@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from litestar.types import ControllerRouterHandler
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pintuan.base.jobs.job import NounJobs
     from pintuan.base.personal import Personal
     from pintuan.base.process import Resources
+    from pintuan.http.problems import Kind
 
 # In the order in which they stand on each other: a noun imports from those above it alone.
 NOUNS: Final = (
@@ -54,7 +55,13 @@ NOUNS: Final = (
     "reach.pages",
 )
 # The parts that are registered: a file of this name, and what it must define.
-PARTS: Final = {"jobs": "Jobs", "personal": "PERSONAL", "routes": "HANDLERS", "state": "open_state"}
+PARTS: Final = {
+    "jobs": "Jobs",
+    "personal": "PERSONAL",
+    "problems": "PROBLEMS",
+    "routes": "HANDLERS",
+    "state": "open_state",
+}
 
 
 def handlers() -> list[ControllerRouterHandler]:
@@ -92,6 +99,11 @@ def states() -> list[Callable[[Resources], AbstractAsyncContextManager[object]]]
 def personal() -> list[Personal]:
     """Returns what nouns keep about people, noun by noun."""
     return [module.PERSONAL for _, module in _parts("personal")]
+
+
+def problems() -> list[Mapping[type[BaseException], Kind]]:
+    """Returns how refusals of nouns are answered, noun by noun."""
+    return [module.PROBLEMS for _, module in _parts("problems")]
 
 
 def _parts(name: str) -> Iterator[tuple[str, Any]]:

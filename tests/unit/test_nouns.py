@@ -14,6 +14,7 @@ import pytest
 from pintuan import nouns
 from pintuan.base.jobs.job import NounJobs
 from pintuan.base.personal import Personal
+from pintuan.http.problems import Kind
 from pintuan.nouns import NOUNS, PARTS
 
 SOURCES = Path(__file__).parents[2] / "src" / "pintuan"
@@ -88,6 +89,17 @@ def test_a_noun_says_what_it_keeps_about_people_by_its_type() -> None:
         says = (noun.tables, noun.export, noun.hold, noun.forget, noun.staying)
         assert any(says), f"{noun!r} says nothing; a noun that keeps nothing about people has no personal.py"
         assert not noun.tables or noun.forget or noun.staying, f"nothing forgets people in {noun.tables}"
+
+
+def test_a_noun_says_how_its_refusals_are_answered() -> None:
+    rows = [row for noun in nouns.problems() for row in noun.items()]
+
+    assert rows, "orders refuse"
+    for refusal, kind in rows:
+        assert issubclass(refusal, Exception), f"{refusal!r} is no exception"
+        assert isinstance(kind, Kind), (
+            f"{refusal.__name__} must be answered with a Kind, and not with {kind!r}"
+        )
 
 
 def test_every_doorbell_that_is_rung_is_the_name_of_a_job_that_has_one() -> None:

@@ -1,4 +1,4 @@
-"""What the application itself refuses a request with; the group engine's refusals are in `groups.errors`.
+"""What every noun refuses a request with; the group engine's refusals are in `groups.errors`.
 
     RequestError
     ├── ClientGone                        the body did not arrive in full
@@ -9,10 +9,10 @@
         ├── Forbidden                     a valid token of the wrong role
         ├── NotFound(what)                also somebody else's object
         ├── UnsupportedMediaType
-        ├── NotRefundable                 the order has nothing to give back
         └── NotReady(errors)              the readiness check found parts that do not work
 
-No class here knows a status code: `pintuan.http.problems` maps them in one table.
+Refusals of a single noun stand beside it. No class knows a status code: `pintuan.http.problems` maps them in
+one table.
 """
 
 from __future__ import annotations
@@ -84,10 +84,6 @@ class NotFound(Rejected):
 
 class UnsupportedMediaType(Rejected):
     """The request carries a body that is not `application/json`."""
-
-
-class NotRefundable(Rejected):
-    """The order has nothing to give back: not captured, or given back already."""
 
 
 class NotReady(Rejected):

@@ -1,8 +1,9 @@
 """Problem documents (RFC 9457): one table from exception classes to status, code and title.
 
-Everything that ends a request early passes here. The table is the only place in the product where an
-exception meets a status code; an exception it does not know is logged with its traceback and answered as
-`internal`, without a word about the inside.
+Everything that ends a request early passes here. The table alone says which status an exception is answered
+with. It begins with what any call may meet, and the composition root adds what each noun refuses, from the
+noun's `problems.py`. An exception it does not know is logged with its traceback and answered as `internal`,
+without a word about the inside.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from pintuan.base.errors import (
     InvalidInput,
     NotFound,
     NotReady,
-    NotRefundable,
     Rejected,
     Unauthenticated,
     UnsupportedMediaType,
@@ -42,23 +42,6 @@ if TYPE_CHECKING:
     from litestar.types import Send
 
     from pintuan.base.auth.principal import Principal
-
-__all__ = [
-    "FieldError",
-    "Forbidden",
-    "IdempotencyKeyMissing",
-    "InvalidInput",
-    "Kind",
-    "NotFound",
-    "Problem",
-    "Rejected",
-    "Unauthenticated",
-    "UnsupportedMediaType",
-    "handle_exception",
-    "kinds",
-    "problem_of",
-    "send_problem",
-]
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "/docs/problems#"
@@ -96,12 +79,16 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One row of the table; `detail` is what the reader is told when the exception says nothing more."""
+    """One row of the table; `detail` is what the reader is told when the exception says nothing more.
+
+    `shows` are the exception's attributes that are members of the document.
+    """
 
     status: int
     code: str
     title: str
     detail: str
+    shows: tuple[str, ...] = ()
 
 
 _INVALID = Kind(400, "invalid", "The request is invalid", "The request does not fit the contract.")
@@ -109,7 +96,7 @@ _UNAUTHENTICATED = Kind(
     401, "unauthenticated", "Sign in first", "A valid access token is needed in the Authorization header."
 )
 _FORBIDDEN = Kind(403, "forbidden", "Not allowed", "The token's role does not allow this call.")
-_NOT_FOUND = Kind(404, "not_found", "Not found", "Nothing is here, or it is not yours to see.")
+NOT_FOUND = Kind(404, "not_found", "Not found", "Nothing is here, or it is not yours to see.")
 _OVERLOADED = Kind(
     503,
     "overloaded",
@@ -123,7 +110,7 @@ _INTERNAL = Kind(500, "internal", "Something went wrong", "The fault is on our s
 # Nobody receives it; the status is what the request's log line and the metrics call such an end.
 _CLIENT_GONE: Final = Kind(499, "client_gone", "The client hung up", "The body did not arrive in full.")
 
-_KINDS: Final[Mapping[type[BaseException], Kind]] = {
+_KINDS: Final[dict[type[BaseException], Kind]] = {
     InvalidInput: _INVALID,
     IdempotencyKeyMissing: Kind(
         400,
@@ -133,49 +120,21 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
     ),
     Unauthenticated: _UNAUTHENTICATED,
     Forbidden: _FORBIDDEN,
-    NotFound: _NOT_FOUND,
-    NotRefundable: Kind(
-        409, "not_refundable", "Nothing to refund", "The order has nothing that could be given back."
-    ),
+    NotFound: NOT_FOUND,
     UnsupportedMediaType: Kind(
         415, "unsupported_media_type", "Unsupported media type", "The body must be application/json."
     ),
     NotReady: _NOT_READY,
     ClientGone: _CLIENT_GONE,
-    # What the group engine refuses.
-    refusals.DealNotFound: _NOT_FOUND,
-    refusals.GroupNotFound: _NOT_FOUND,
-    refusals.OrderNotFound: _NOT_FOUND,
-    refusals.DealNotActive: Kind(
-        409, "deal_not_active", "The deal is not active", "The deal is paused, ended or not yet started."
-    ),
-    refusals.GroupClosed: Kind(
-        409, "group_closed", "The group is closed", "The group is past its deadline or already settling."
-    ),
-    refusals.GroupFull: Kind(
-        409, "group_full", "The group is full", "Every seat of the group is held or taken."
-    ),
-    refusals.AlreadyJoined: Kind(
-        409, "already_joined", "You are already in", "You already have a live seat; order_id names its order."
-    ),
+    # What the group engine refuses, and others do too.
     refusals.LimitReached: Kind(
         409, "limit_reached", "Limit reached", "The order would exceed the units a buyer may have."
     ),
-    refusals.SoldOut: Kind(409, "sold_out", "Sold out", "The deal has fewer units left than you asked for."),
     refusals.IdempotencyInFlight: Kind(
         409,
         "idempotency_in_flight",
         "Still being decided",
         "Another request with this Idempotency-Key is still being decided; repeat it in a moment.",
-    ),
-    refusals.CancelLocked: Kind(
-        409,
-        "cancel_locked",
-        "Cancelling is locked",
-        "Leaving now would raise the price above what another member was promised.",
-    ),
-    refusals.NotCancellable: Kind(
-        409, "not_cancellable", "Too late to cancel", "The order can no longer be cancelled."
     ),
     refusals.IdempotencyKeyReused: Kind(
         422,
@@ -190,11 +149,11 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
     http.ValidationException: _INVALID,
     http.NotAuthorizedException: _UNAUTHENTICATED,
     http.PermissionDeniedException: _FORBIDDEN,
-    http.NotFoundException: _NOT_FOUND,
+    http.NotFoundException: NOT_FOUND,
     http.NoRouteMatchFoundException: _INTERNAL,
     # No text in Postgres holds a NUL character, so an id that does, in a path, names nothing. Bodies and
     # cursors were looked through before.
-    asyncpg.CharacterNotInRepertoireError: _NOT_FOUND,
+    asyncpg.CharacterNotInRepertoireError: NOT_FOUND,
     http.MethodNotAllowedException: Kind(
         405, "method_not_allowed", "Method not allowed", "This resource does not support the method."
     ),
@@ -225,6 +184,22 @@ _KINDS: Final[Mapping[type[BaseException], Kind]] = {
 _CONNECTION_GONE: Final = ("closed", "closing")
 
 _encoder = msgspec.json.Encoder()
+
+
+def add_kinds(added: Mapping[type[BaseException], Kind]) -> None:
+    """Adds what a noun refuses to the table, before anything is answered.
+
+    Raises:
+        ValueError: an exception is in the table already, or a code stands for something else there.
+    """
+    rows = {kind.code: kind for kind in kinds()}
+    for cls, kind in added.items():
+        if cls in _KINDS:
+            raise ValueError(f"{cls.__name__} has its row already")
+        if rows.get(kind.code, kind) != kind:
+            raise ValueError(f"the code {kind.code} of {cls.__name__} stands for something else")
+        _KINDS[cls] = kind
+        _refusal_counters[kind.code] = REFUSALS.labels(kind.code)
 
 
 def kinds() -> list[Kind]:
@@ -288,8 +263,8 @@ def problem_of(exc: BaseException) -> tuple[Problem, dict[str, str]]:
     )
     if kind is _INVALID or kind is _NOT_READY:
         problem.errors = _field_errors_of(exc)
-    if isinstance(exc, refusals.AlreadyJoined):
-        problem.order_id = exc.order_id
+    for name in kind.shows:
+        setattr(problem, name, getattr(exc, name))
     if kind.status >= _INTERNAL.status:
         _report(exc, kind, problem)
     return problem, _headers_of(exc, kind)

@@ -8,9 +8,10 @@ import redis.exceptions
 from litestar import exceptions as http
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
+import pintuan.app  # noqa: F401 - the composition root adds what nouns refuse
 from groups import errors as refusals
 from pintuan.base import errors
-from pintuan.http.problems import kinds, problem_of
+from pintuan.http.problems import NOT_FOUND, Kind, add_kinds, kinds, problem_of
 
 CONTRACT = {
     400: {"invalid", "idempotency_key_missing"},
@@ -135,3 +136,23 @@ def test_a_missing_token_is_challenged_without_blaming_one() -> None:
 
     assert anonymous["www-authenticate"] == "Bearer"
     assert forged["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_no_two_nouns_answer_the_same_exception() -> None:
+    with pytest.raises(ValueError, match="NotFound has its row already"):
+        add_kinds({errors.NotFound: NOT_FOUND})
+
+
+def test_a_code_stands_for_one_problem() -> None:
+    class Eaten(errors.Rejected):
+        """Somebody was faster."""
+
+    with pytest.raises(ValueError, match="sold_out of Eaten stands for something else"):
+        add_kinds({Eaten: Kind(410, "sold_out", "Eaten", "Somebody was faster.")})
+    assert problem_of(Eaten("too late"))[0].code == "internal"
+
+
+def test_a_document_shows_what_its_kind_says_of_the_exception() -> None:
+    problem, _ = problem_of(refusals.AlreadyJoined("ord_1"))
+
+    assert (problem.code, problem.order_id) == ("already_joined", "ord_1")

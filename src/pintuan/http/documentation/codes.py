@@ -16,23 +16,22 @@ if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
 
 PROBLEM_CODES_OPTION: Final = "problem_codes"
-_KNOWN: Final = frozenset(kind.code for kind in kinds())
 
 
 def problem_codes(*codes: str) -> dict[str, Any]:
-    """Returns the `opt` of a handler that may answer with these codes beside the ones every such call has.
-
-    Raises:
-        ValueError: a code is not in the table of `pintuan.http.problems`.
-    """
-    unknown = sorted(set(codes) - _KNOWN)
-    if unknown:
-        raise ValueError(f"no such problem codes: {', '.join(unknown)}")
+    """Returns the `opt` of a handler that may answer with these codes beside the ones every such call has."""
     return {PROBLEM_CODES_OPTION: codes}
 
 
 def codes_of(handler: HTTPRouteHandler, operation: dict[str, Any]) -> set[str]:
-    """Returns every code the operation may answer with; `operation` is its OpenAPI object."""
+    """Returns every code the operation may answer with; `operation` is its OpenAPI object.
+
+    Raises:
+        ValueError: a code that its route names is not in the table of `pintuan.http.problems`.
+    """
+    unknown = {*handler.opt.get(PROBLEM_CODES_OPTION, ())} - {kind.code for kind in kinds()}
+    if unknown:
+        raise ValueError(f"{handler} names no problem codes: {', '.join(sorted(unknown))}")
     codes = {"internal", "overloaded", *handler.opt.get(PROBLEM_CODES_OPTION, ())}
     parameters = operation.get("parameters", [])
     if not handler.opt.get(PUBLIC_OPTION):

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from groups.ids import new_id
 from groups.requests import is_first
-from pintuan.base.errors import InvalidInput, NotFound, NotRefundable
+from pintuan.base.errors import InvalidInput, NotFound
 from pintuan.buying.archive.service import bring_back_order
 from pintuan.money.refunds import store
+from pintuan.money.refunds.errors import NotRefundable
 from pintuan.people.activity.changes import made
 from pintuan.people.activity.log import note
 from pricing.charge import Refundable, RefundRefused

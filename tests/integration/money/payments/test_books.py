@@ -3,8 +3,9 @@
 import asyncpg
 import pytest
 
-from pintuan.base.errors import InvalidInput, NotFound, NotRefundable
+from pintuan.base.errors import InvalidInput, NotFound
 from pintuan.money.payments.operations import PaymentExecutor
+from pintuan.money.refunds.errors import NotRefundable
 from pintuan.money.refunds.schemas import NewRefund
 from pintuan.money.refunds.service import ask_refund
 from pricing.fee import platform_fee

@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 from groups.engine import GroupEngine
 from groups.inspection import differences_of_lane
 from groups.keys import Lane
-from pintuan.base.errors import NotRefundable
 from pintuan.cli import main
 from pintuan.money.payments import operations
 from pintuan.money.payments.escalation import OperationName, list_escalated, look_again, settle_escalated
@@ -25,6 +24,7 @@ from pintuan.money.payments.gateway import (
     VoidCall,
 )
 from pintuan.money.payments.operations import ATTEMPTS_MAX, GIVE_UP_AGE_MS, KEY_TRUST_MS, PaymentExecutor
+from pintuan.money.refunds.errors import NotRefundable
 from tests.auditing import audited
 from tests.integration.money.payments.test_books import balances, captured, refund
 from tests.integration.money.payments.watching import WatchedGateway

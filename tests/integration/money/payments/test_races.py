@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from groups.engine import open_engine
-from pintuan.base.errors import NotRefundable
 from pintuan.money.payments import operations
 from pintuan.money.payments.escalation import list_escalated
 from pintuan.money.payments.gateway import GatewayTimeout, GatewayUnavailable, Succeeded
@@ -13,6 +12,7 @@ from pintuan.money.payments.operations import ATTEMPTS_MAX, PaymentExecutor
 from pintuan.money.payments.recording import Finished, record
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from pintuan.money.payments.store import claim_due
+from pintuan.money.refunds.errors import NotRefundable
 from tests.integration.money.payments.test_books import balances, captured, refund
 from tests.integration.money.payments.watching import WatchedGateway
 from tests.interleaving import LOCK_ORDER, holding, outcomes_of

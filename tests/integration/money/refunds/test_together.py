@@ -8,9 +8,10 @@ import asyncpg
 import pytest
 
 from groups.engine import GroupEngine
-from pintuan.base.errors import InvalidInput, NotRefundable
+from pintuan.base.errors import InvalidInput
 from pintuan.money.payments.operations import PaymentExecutor
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
+from pintuan.money.refunds.errors import NotRefundable
 from pintuan.money.refunds.schemas import NewRefund
 from pintuan.money.refunds.service import ask_refund
 from pintuan.people.personal.erasures import insert_erasure

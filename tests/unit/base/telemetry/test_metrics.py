@@ -22,7 +22,7 @@ print(metrics.render().decode())
 NEVER_HAPPENED = """
 import asyncio
 from unittest.mock import Mock
-import pintuan.http.problems
+import pintuan.app
 from pintuan import nouns
 from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.base.stores.doorbells import Doorbells
