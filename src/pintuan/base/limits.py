@@ -46,6 +46,14 @@ async def count_where_room(
     )
 
 
+async def is_full(connection: Connection, limit: Limit, key_digest: bytes) -> bool:
+    """Whether `count` would refuse one more; counts and locks nothing."""
+    wait_ms = await limits_store.window_wait_ms(
+        connection, limit.scope, key_digest, window_ms=limit.window_ms, count_max=limit.count
+    )
+    return wait_ms is not None
+
+
 async def refuse_above(connection: Connection, limit: Limit, key_digest: bytes, *, times: int = 1) -> None:
     """Counts nothing; raises RateLimited as `count` would. A limit is never below `times`."""
     wait_ms = await limits_store.window_wait_ms(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # What one subscriber is commonly given (RFC 6177 section 2); a single address of it costs them nothing.
 IPV6_PREFIX_LENGTH: Final = 64
+# What a site or a company is commonly given (RFC 6177 section 1): 65,536 of the above.
+IPV6_WIDE_PREFIX_LENGTH: Final = 48
 # A Unix socket has no address, and a proxy may forward a word such as `unknown`: all of these share a limit.
 UNKNOWN: Final = "unknown"
 _KEY_COUNT_MAX: Final = 4096
@@ -34,6 +36,13 @@ def limit_key_of(scope: Mapping[str, Any]) -> str:
     client = scope.get("client")
     host = client[0] if client else ""
     return _key_of(host) if len(host) <= _HOST_LENGTH_MAX else UNKNOWN
+
+
+def wide_key_of(limit_key: str) -> str | None:
+    """Returns the IPv6 /48 that a key of `limit_key_of` is in; None for any other key."""
+    if ":" not in limit_key:
+        return None
+    return str(IPv6Network(limit_key).supernet(new_prefix=IPV6_WIDE_PREFIX_LENGTH))
 
 
 def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:

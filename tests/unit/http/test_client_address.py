@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pintuan.http.client_address import UNKNOWN, behind_proxies, limit_key_of
+from pintuan.http.client_address import UNKNOWN, behind_proxies, limit_key_of, wide_key_of
 
 PROXY = "10.0.0.7"
 
@@ -24,6 +24,19 @@ PROXY = "10.0.0.7"
 )
 def test_an_address_counts_as_itself_and_an_ipv6_one_as_its_network(host: str, key: str) -> None:
     assert limit_key_of({"client": (host, 1234)}) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "wide"),
+    [
+        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("2001:db8:1:ffff::/64", "2001:db8:1::/48"),
+        ("203.0.113.9", None),
+        (UNKNOWN, None),
+    ],
+)
+def test_an_ipv6_network_is_in_a_wider_one(key: str, wide: str | None) -> None:
+    assert wide_key_of(key) == wide
 
 
 @pytest.mark.parametrize("scope", [{}, {"client": None}])

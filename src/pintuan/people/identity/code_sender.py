@@ -9,6 +9,7 @@ from pintuan.base.errors import InvalidInput
 from pintuan.base.limits import count
 from pintuan.base.locales import DEFAULT_LANGUAGE
 from pintuan.base.telemetry.metrics import SIGN_IN_CODES
+from pintuan.http.client_address import wide_key_of
 from pintuan.people.identity import limits, store
 from pintuan.people.identity.codes import (
     CODE_DIGITS,
@@ -22,8 +23,6 @@ from pintuan.people.identity.codes import (
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import asyncpg
 
     from pintuan.base.keyring import Keyring
@@ -79,6 +78,8 @@ class CodeSender:
 
         async def transaction() -> None:
             async with self._pool.acquire() as connection, connection.transaction():
+                if self._rate_limits:
+                    await _count_code(connection, self._keyring, contact, client_key)
                 await self._write(connection, contact, code, client_digest, language)
 
         async with self._turns.turn(contact.digests(self._keyring)[0]):
@@ -91,9 +92,6 @@ class CodeSender:
         self, connection: Connection, contact: Contact, code: str, client_digest: bytes, language: Language
     ) -> None:
         contact_digests = contact.digests(self._keyring)
-        if self._rate_limits:
-            mailbox_digest = contact.mailbox.digests(self._keyring)[0]
-            await _count_code(connection, mailbox_digest, contact_digests, client_digest)
         await store.put_code(
             connection,
             contact_digests,
@@ -104,10 +102,10 @@ class CodeSender:
         await self._post.write(connection, letter_of(contact, code, language))
 
 
-async def _count_code(
-    connection: Connection, mailbox_digest: bytes, contact_digests: Sequence[bytes], client_digest: bytes
-) -> None:
+async def _count_code(connection: Connection, keyring: Keyring, contact: Contact, client_key: str) -> None:
     """Counts a code that is asked for, where messages to the contact arrive; raises RateLimited."""
+    mailbox_digest, contact_digests = contact.mailbox.digests(keyring)[0], contact.digests(keyring)
+    client_digest = client_digest_of(keyring, client_key)
     for limit in limits.CODES_PER_CALLER:
         await count(connection, limit, caller_digest(mailbox_digest, client_digest))
     known = await store.is_known_client(
@@ -117,3 +115,6 @@ async def _count_code(
         for limit in limits.CODES_FOR_STRANGERS:
             await count(connection, limit, mailbox_digest)
     await count(connection, limits.CODES_PER_CLIENT, client_digest)
+    wide_key = wide_key_of(client_key)
+    if wide_key is not None:
+        await count(connection, limits.CODES_PER_WIDE_NETWORK, client_digest_of(keyring, wide_key))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from groups.errors import Overloaded, RateLimited
 from groups.ids import new_id
-from pintuan.base.limits import count_where_room, refuse_above
+from pintuan.base.limits import count_where_room, is_full, refuse_above
 from pintuan.base.locales import translations_for
 from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.identity import limits, store
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 CODE_DIGITS: Final = 6
 CODE_LIFETIME_S: Final = 600
 ATTEMPTS_PER_CODE_MAX: Final = 5
+IN_ALL: Final = hashlib.sha256(b"every contact and client").digest()
+"""The one key of what is counted over all of them."""
 # Two processes may make the account of one contact at once; each retry finds what the other committed.
 CLAIMS_MAX: Final = 3
 
@@ -76,13 +78,15 @@ async def take_code(
     that asked for none it is the newest.
 
     Raises:
-        RateLimited: clients that asked for none, as this one, tried too many wrong codes for the contact.
+        RateLimited: clients that asked for none, as this one, tried too many wrong codes for the contact; or
+            so many wrong codes are tried for all contacts that only clients that asked are listened to.
     """
     contact_digests, client_digest = contact.digests(keyring), client_digest_of(keyring, client_key)
     asked = await store.lock_asked_codes(connection, contact_digests)
     own = next((code for code in asked if code.client_digest == client_digest), None)
     if own is not None:
-        is_right = await _is_own(connection, own, code_digests(keyring, contact, code))
+        attempts_max = await _attempts_max(connection, contact_digests, client_digest)
+        is_right = await _is_own(connection, own, code_digests(keyring, contact, code), attempts_max)
     else:
         caller = caller_digest(contact_digests[0], client_digest)
         is_right = await _is_newest(connection, contact_digests, caller, code_digests(keyring, contact, code))
@@ -94,14 +98,35 @@ async def take_code(
     return is_right
 
 
-async def _is_own(connection: Connection, own: AskedCode, digests: Sequence[bytes]) -> bool:
+async def _attempts_max(
+    connection: Connection, contact_digests: Sequence[bytes], client_digest: bytes
+) -> int:
+    """Returns how many answers a client has to a code it asked for."""
+    if not await is_full(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL):
+        return ATTEMPTS_PER_CODE_MAX
+    known = await store.is_known_client(
+        connection, contact_digests, client_digest, known_ms=limits.CLIENT_KNOWN_MS
+    )
+    return ATTEMPTS_PER_CODE_MAX if known else limits.ATTEMPTS_UNDER_SPRAY_MAX
+
+
+async def _is_own(
+    connection: Connection, own: AskedCode, digests: Sequence[bytes], attempts_max: int
+) -> bool:
     """Judges the answer of a client that asked for the code itself; no others' answers count against it."""
-    if own.attempts >= ATTEMPTS_PER_CODE_MAX:
+    if own.attempts >= attempts_max:
         return False
     if _matches(own.code_digest, digests):
         return True
     await store.count_asked_attempt(connection, own)
+    await _count_in_all(connection)
     return False
+
+
+async def _count_in_all(connection: Connection) -> None:
+    """Counts a wrong answer, whoever gave it. Where there is no room no lock is waited for."""
+    if not await is_full(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL):
+        await count_where_room(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL)
 
 
 async def _is_newest(
@@ -111,6 +136,7 @@ async def _is_newest(
     newest = await store.lock_code(connection, contact_digests, attempts_max=ATTEMPTS_PER_CODE_MAX)
     if newest is None:
         return False
+    await refuse_above(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL)
     for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
         await refuse_above(connection, limit, contact_digests[0])
     await refuse_above(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
@@ -120,6 +146,7 @@ async def _is_newest(
     for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
         await count_where_room(connection, limit, contact_digests[0])
     await count_where_room(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
+    await _count_in_all(connection)
     return False
 
 

@@ -25,6 +25,10 @@ CLIENTS_KNOWN_MAX: Final = 5
 CODES_PER_CLIENT: Final = Limit(
     "codes of client", 200, 60 * _MINUTE_MS, "Too many codes were asked for from this network."
 )
+CODES_PER_WIDE_NETWORK: Final = Limit(
+    "codes of wide network", 2_000, 60 * _MINUTE_MS, "Too many codes were asked for from this network."
+)
+"""For an IPv6 /48, which is given to whoever asks and has 65,536 networks of those that are counted."""
 # Whoever asked for a code has five answers to it, so that what is sent bounds what is guessed. These are the
 # answers of clients that asked for none, all together and each (docs/decisions/0009 counts what it comes to).
 _TOO_MANY_ANSWERS: Final = "Too many wrong codes were tried for this address."
@@ -33,3 +37,12 @@ WRONG_ANSWERS_OF_STRANGERS: Final = (
     Limit("wrong answers of contact, daily", 100, _DAY_MS, _TOO_MANY_ANSWERS),
 )
 WRONG_ANSWERS_PER_STRANGER: Final = Limit("wrong answers of stranger", 5, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS)
+# Of all contacts and networks together. Beyond it a code is only taken from the network that asked for it.
+# One answer to it is listened to, or five where somebody signed in with the contact from there before.
+WRONG_ANSWERS_IN_ALL: Final = Limit(
+    "wrong answers in all",
+    1_000,
+    10 * _MINUTE_MS,
+    "Codes are only taken from the network that asked for them now; ask for a new one.",
+)
+ATTEMPTS_UNDER_SPRAY_MAX: Final = 1
