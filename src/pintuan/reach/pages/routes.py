@@ -139,6 +139,9 @@ async def _place(resources: Resources, request: ApiRequest, share_code: str, *, 
         if verb == "group" and view.promise.amount > _shown_price(form):
             notice = caller.translations.gettext("The price has changed meanwhile. Please look at it again.")
             return await _page(resources, caller, view, Slip(notice), status=_CONFLICT)
+        if form.get("offered", "") != view.offered:
+            notice = caller.translations.gettext("The offer has changed meanwhile. Please look at it again.")
+            return await _page(resources, caller, view, Slip(notice), status=_CONFLICT)
         placement = orders.placement_of(
             caller.principal.subject,
             order_in(form, caller.invite_code),

@@ -18,6 +18,7 @@ from pintuan.reach.pages.visitor import Visitor, form_token, new_visitor
 from pintuan.reach.previews.metadata import head_of, meta_of
 from pintuan.shop.catalog.service import get_product
 from pintuan.shop.deals.service import get_deal
+from pintuan.shop.offers.service import current_offer
 
 if TYPE_CHECKING:
     import asyncpg
@@ -50,7 +51,9 @@ async def read_view(
     `share_base` is the URL that a share code is appended to.
     """
     group = await get_shared_group(pool, share_code, viewer, share_base=share_base)
-    return view_of(group, await get_deal(pool, group.deal_id))
+    # Read before the deal: a change in between is told when the form comes back, and not overlooked.
+    offer = await current_offer(pool, group.deal_id)
+    return view_of(group, await get_deal(pool, group.deal_id), offer)
 
 
 async def page_context(
@@ -71,7 +74,7 @@ async def page_context(
     context = {
         "view": view,
         "group": view.group,
-        "deal": view.deal,
+        "deal": view.goods,
         "others": await _others(pool, engine, view, share_base=settings.share_base),
         "principal": caller.principal,
         "order_text": order and wording.order_text(caller.translations, order.status),

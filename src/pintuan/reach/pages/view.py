@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from pintuan.base.wire.money import Money
 from pintuan.buying.groups.shown import CHARGED
 from pintuan.buying.groups.tiers import tiers_of
+from pintuan.shop.deals.offered import as_offered
 from pricing.ladder import Ladder
 
 if TYPE_CHECKING:
     from pintuan.buying.groups.schemas import Group, GroupTier, Order
     from pintuan.shop.deals.schemas import Deal
+    from pintuan.shop.offers.schemas import Offer
 
 Phase: TypeAlias = Literal[
     "open", "filling", "full", "paused", "sold_out", "closing", "settling", "succeeded", "failed"
@@ -37,10 +39,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupView:
-    """Everything the page tells of a group; `promise` is what the next to join would be promised."""
+    """Everything the page tells of a group; `promise` is what the next to join would be promised.
+
+    `deal` and `offer` are what it sells now; `goods` is the deal as the viewer ordered it, or else as it is.
+    """
 
     group: Group
     deal: Deal
+    offer: Offer
+    goods: Deal
     phase: Phase
     steps: tuple[Step, ...]
     promise: Money
@@ -74,18 +81,40 @@ class GroupView:
     @property
     def my_live_order(self) -> Order | None:
         """The viewer's order, while it has a seat."""
-        order = self.group.my_order
-        return order if order is not None and order.status in LIVE_ORDERS else None
+        return _live_order_of(self.group)
+
+    @property
+    def offered(self) -> str:
+        """What names the offer on show in a form."""
+        return self.offer.since.isoformat() if self.offer.since is not None else ""
+
+    @property
+    def is_not_what_i_ordered(self) -> bool:
+        """Whether the deal offers something else than when the viewer ordered."""
+        order = self.my_live_order
+        return order is not None and order.offer is not None and order.offer.since != self.offer.since
+
+    @property
+    def is_not_what_others_ordered(self) -> bool:
+        """Whether somebody who joins gets something else than those who joined at the beginning."""
+        since = self.offer.since
+        return (
+            self.is_joinable and not self.my_live_order and since is not None and since > self.group.opened_at
+        )
 
 
-def view_of(group: Group, deal: Deal) -> GroupView:
-    """Returns what the page says of a group of this deal."""
+def view_of(group: Group, deal: Deal, offer: Offer) -> GroupView:
+    """Returns what the page says of a group of this deal, which makes this offer now."""
     ladder = Ladder.of((tier.headcount, tier.unit_price.amount) for tier in deal.ladder)
     currency = group.unit_price.currency
-    pictures = [*deal.variant.images, *deal.product.images]
+    order = _live_order_of(group)
+    goods = deal if order is None or order.offer is None else as_offered(deal, order.offer)
+    pictures = [*goods.variant.images, *goods.product.images]
     return GroupView(
         group=group,
         deal=deal,
+        offer=offer,
+        goods=goods,
         phase=_phase_of(group, deal),
         steps=tuple(_step_of(tier, group) for tier in tiers_of(group, deal)),
         promise=Money(ladder.promise(group.headcount, group.min_headcount), currency),
@@ -94,6 +123,11 @@ def view_of(group: Group, deal: Deal) -> GroupView:
         left_s=max(0.0, (group.deadline - group.server_time).total_seconds()),
         picture=pictures[0] if pictures else None,
     )
+
+
+def _live_order_of(group: Group) -> Order | None:
+    order = group.my_order
+    return order if order is not None and order.status in LIVE_ORDERS else None
 
 
 def _phase_of(group: Group, deal: Deal) -> Phase:

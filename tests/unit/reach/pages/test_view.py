@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from pintuan.buying.groups.schemas import Group, Order, Payment
 from pintuan.reach.pages.rendering import picture_origin
 from pintuan.reach.pages.view import Phase, view_of
 from pintuan.shop.deals.schemas import Deal, DealProduct, DealVariant, Tier
+from pintuan.shop.offers.schemas import Offer
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -69,6 +71,20 @@ DEAL = Deal(
 )
 
 
+OFFER = Offer(
+    title="Tea",
+    product_title="Tea",
+    variant_title="Green",
+    sku="TEA",
+    options={},
+    brand=None,
+    gtin=None,
+    description_sha256=sha256(b"").hexdigest(),
+    images_sha256=sha256(b"https://img.example/tea.jpg").hexdigest(),
+    since=None,
+)
+
+
 def group(**changes: Any) -> Group:
     return msgspec.structs.replace(GROUP, **changes)
 
@@ -96,13 +112,13 @@ def deal(**changes: Any) -> Deal:
     ],
 )
 def test_every_state_has_its_phase(changes: dict[str, Any], of_deal: dict[str, Any], phase: Phase) -> None:
-    view = view_of(group(**changes), deal(**of_deal))
+    view = view_of(group(**changes), deal(**of_deal), OFFER)
     assert view.phase == phase
     assert view.is_joinable == (phase in {"open", "filling"})
 
 
 def test_the_steps_are_those_a_group_can_reach() -> None:
-    steps = view_of(group(headcount=4), DEAL).steps
+    steps = view_of(group(headcount=4), DEAL, OFFER).steps
     assert [(step.headcount, step.unit_price.amount, step.missing) for step in steps] == [
         (3, 900, 0),
         (5, 800, 1),
@@ -113,7 +129,7 @@ def test_the_steps_are_those_a_group_can_reach() -> None:
 
 @pytest.mark.parametrize(("headcount", "promise"), [(0, 900), (1, 900), (3, 900), (4, 800), (9, 700)])
 def test_the_promise_counts_the_one_who_joins(headcount: int, promise: int) -> None:
-    assert view_of(group(headcount=headcount), DEAL).promise == usd(promise)
+    assert view_of(group(headcount=headcount), DEAL, OFFER).promise == usd(promise)
 
 
 @pytest.mark.parametrize(
@@ -122,15 +138,16 @@ def test_the_promise_counts_the_one_who_joins(headcount: int, promise: int) -> N
 )
 def test_another_group_is_offered_while_the_deal_sells(status: str, sold: int, can: bool) -> None:
     full = group(headcount=10)
-    assert view_of(full, deal(status=status, sold=sold)).can_open_another is can
-    assert not view_of(GROUP, deal(status=status, sold=sold)).can_open_another
+    assert view_of(full, deal(status=status, sold=sold), OFFER).can_open_another is can
+    assert not view_of(GROUP, deal(status=status, sold=sold), OFFER).can_open_another
 
 
-def test_whoever_waits_for_the_end_of_a_group_is_offered_no_other() -> None:
-    mine = Order(
+def ordered(offer: Offer) -> Order:
+    """The viewer's order of an offer."""
+    return Order(
         id="ord_1",
         deal_id="deal_1",
-        offer=None,
+        offer=offer,
         group_id="grp_1",
         seat=1,
         status="authorised",
@@ -144,22 +161,26 @@ def test_whoever_waits_for_the_end_of_a_group_is_offered_no_other() -> None:
         group=None,
         created_at=NOW,
     )
+
+
+def test_whoever_waits_for_the_end_of_a_group_is_offered_no_other() -> None:
+    mine = ordered(OFFER)
     declined = msgspec.structs.replace(mine, status="declined")
-    assert not view_of(group(headcount=10, my_order=mine), DEAL).can_open_another
-    assert view_of(group(headcount=10, my_order=declined), DEAL).can_open_another
-    assert view_of(group(status="succeeded", headcount=10, my_order=mine), DEAL).can_open_another
+    assert not view_of(group(headcount=10, my_order=mine), DEAL, OFFER).can_open_another
+    assert view_of(group(headcount=10, my_order=declined), DEAL, OFFER).can_open_another
+    assert view_of(group(status="succeeded", headcount=10, my_order=mine), DEAL, OFFER).can_open_another
 
 
 def test_the_variants_own_picture_comes_first() -> None:
-    assert view_of(GROUP, DEAL).picture == "https://img.example/tea.jpg"
+    assert view_of(GROUP, DEAL, OFFER).picture == "https://img.example/tea.jpg"
     variant = msgspec.structs.replace(DEAL.variant, images=["https://img.example/green.jpg"])
-    assert view_of(GROUP, deal(variant=variant)).picture == "https://img.example/green.jpg"
-    assert view_of(GROUP, deal(product=DealProduct(title="Tea", images=[]))).picture is None
+    assert view_of(GROUP, deal(variant=variant), OFFER).picture == "https://img.example/green.jpg"
+    assert view_of(GROUP, deal(product=DealProduct(title="Tea", images=[])), OFFER).picture is None
 
 
 def test_no_time_is_left_after_the_deadline() -> None:
-    assert view_of(GROUP, DEAL).left_s == 90
-    assert view_of(group(deadline=NOW - timedelta(days=1)), DEAL).left_s == 0
+    assert view_of(GROUP, DEAL, OFFER).left_s == 90
+    assert view_of(group(deadline=NOW - timedelta(days=1)), DEAL, OFFER).left_s == 0
 
 
 @pytest.mark.parametrize(
@@ -184,3 +205,20 @@ def test_a_picture_has_an_origin_that_can_stand_in_a_policy_or_is_left_out(
     url: str | None, origin: str | None
 ) -> None:
     assert picture_origin(url) == origin
+
+
+def test_pictures_of_another_offer_are_not_shown_to_those_who_ordered_before() -> None:
+    other = msgspec.structs.replace(OFFER, images_sha256=sha256(b"https://img.example/cup.jpg").hexdigest())
+    now = msgspec.structs.replace(OFFER, since=NOW)
+    assert view_of(group(my_order=ordered(OFFER)), DEAL, now).picture == "https://img.example/tea.jpg"
+    assert view_of(group(my_order=ordered(other)), DEAL, now).picture is None
+
+
+def test_whoever_ordered_what_is_offered_now_is_told_of_no_change() -> None:
+    now = msgspec.structs.replace(OFFER, since=NOW + timedelta(seconds=1))
+    assert view_of(group(my_order=ordered(OFFER)), DEAL, now).is_not_what_i_ordered
+    assert not view_of(group(my_order=ordered(now)), DEAL, now).is_not_what_i_ordered
+    assert not view_of(group(my_order=ordered(OFFER)), DEAL, now).is_not_what_others_ordered
+    assert view_of(GROUP, DEAL, now).is_not_what_others_ordered
+    assert not view_of(group(status="failed"), DEAL, now).is_not_what_others_ordered
+    assert not view_of(GROUP, DEAL, OFFER).is_not_what_others_ordered
