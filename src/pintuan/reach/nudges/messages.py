@@ -60,27 +60,27 @@ def text_of(nudge: DueNudge, member: Member, language: Language) -> Text:
     """Returns the words of a nudge to a member."""
     match nudge.kind:
         case "tier_near":
-            return _near(nudge, language)
+            return _near(nudge, member, language)
         case "hour_left":
-            return _hour_left(nudge, language)
+            return _hour_left(nudge, member, language)
         case "succeeded":
             return _succeeded(nudge, member, language)
         case "failed":
-            return _failed(nudge, language)
+            return _failed(member, language)
 
 
-def _near(nudge: DueNudge, language: Language) -> Text:
+def _near(nudge: DueNudge, member: Member, language: Language) -> Text:
     _ = translations_for(language).gettext
     left_s = (nudge.deadline - nudge.now).total_seconds()
-    values = {"title": title_shown(nudge.title, language), "span": span(left_s, language)}
+    values = {"title": title_shown(member.title, language), "span": span(left_s, language)}
     near = _near_line(nudge, language)
     body = _("Your group for %(title)s is open for another %(span)s. Pass the link on.") % values
     return Text(near, f"{near} {body}")
 
 
-def _hour_left(nudge: DueNudge, language: Language) -> Text:
+def _hour_left(nudge: DueNudge, member: Member, language: Language) -> Text:
     said = translations_for(language)
-    values = {"title": title_shown(nudge.title, language)}
+    values = {"title": title_shown(member.title, language)}
     lines = [said.gettext("Your group for %(title)s closes in one hour.") % values]
     missing = nudge.min_headcount - nudge.headcount
     if near := _near_line(nudge, language):
@@ -97,7 +97,7 @@ def _succeeded(nudge: DueNudge, member: Member, language: Language) -> Text:
     _ = translations_for(language).gettext
     unit_minor = member.final_unit_minor or 0
     values = {
-        "title": title_shown(nudge.title, language),
+        "title": title_shown(member.title, language),
         "price": money(Money(unit_minor, nudge.currency), language),
         "total": money(Money(unit_minor * member.quantity, nudge.currency), language),
     }
@@ -108,9 +108,9 @@ def _succeeded(nudge: DueNudge, member: Member, language: Language) -> Text:
     )
 
 
-def _failed(nudge: DueNudge, language: Language) -> Text:
+def _failed(member: Member, language: Language) -> Text:
     _ = translations_for(language).gettext
-    values = {"title": title_shown(nudge.title, language)}
+    values = {"title": title_shown(member.title, language)}
     return Text(
         _("It did not fill: %(title)s") % values,
         _(

@@ -13,7 +13,7 @@ LIMIT $1;
 -- Locks those of nudges $1 that are due, with what they are judged by and say.
 SELECT
     n.group_id, n.kind, n.after_buyer_id, g.status, g.share_code, g.deadline, g.currency, g.min_headcount,
-    g.tier_headcounts, g.tier_prices_minor, p.headcount, d.title, d.merchant_id,
+    g.tier_headcounts, g.tier_prices_minor, p.headcount, d.merchant_id,
     d.nudges AS wanted,
     deal_status_at(d.status, d.starts_at, d.ends_at, app_now()) = 'active'
         AND EXISTS (SELECT FROM lanes l WHERE l.deal_id = d.id AND l.sold_units < l.stock_units) AS sells,
@@ -45,11 +45,14 @@ FROM unnest($1::text[], $2::text[], $3::text[]) AS k (group_id, kind, after_buye
 WHERE n.group_id = k.group_id AND n.kind = k.kind;
 
 -- name: members_in
--- Lists up to $3 paying members of each group $1, behind $2, with how they are reached; $4 lists those without an address too.
+-- Lists up to $3 paying members of each group $1, behind $2, with how they are reached and what they
+-- ordered; $4 lists those without an address too.
 SELECT k.group_id, m.*
 FROM unnest($1::text[], $2::text[]) AS k (group_id, after_buyer_id)
 CROSS JOIN LATERAL (
-    SELECT o.buyer_id, o.quantity, o.final_unit_minor, r.language, r.email, r.phone
+    SELECT
+        o.buyer_id, o.quantity, o.final_unit_minor, r.language, r.email, r.phone,
+        (SELECT f.offer ->> 'title' FROM offer_at(o.deal_id, o.created_at) f) AS title
     FROM orders o LEFT JOIN reachable r ON r.account_id = o.buyer_id
     WHERE o.group_id = k.group_id AND o.buyer_id > k.after_buyer_id
         AND o.status NOT IN ('declined', 'expired', 'cancelled', 'released', 'payment_failed') AND o.status <> 'held'
@@ -63,7 +66,9 @@ CROSS JOIN LATERAL (
 SELECT k.group_id, m.*
 FROM unnest($1::text[], $2::text[]) AS k (group_id, after_buyer_id)
 CROSS JOIN LATERAL (
-    SELECT o.buyer_id, o.quantity, o.final_unit_minor, r.language, r.email, r.phone
+    SELECT
+        o.buyer_id, o.quantity, o.final_unit_minor, r.language, r.email, r.phone,
+        (SELECT f.offer ->> 'title' FROM offer_at(o.deal_id, o.created_at) f) AS title
     FROM orders o LEFT JOIN reachable r ON r.account_id = o.buyer_id
     WHERE o.group_id = k.group_id AND o.buyer_id > k.after_buyer_id AND o.status = 'released'
         AND (r.account_id IS NOT NULL OR ($4 AND NOT is_forgotten(o.buyer_id)))

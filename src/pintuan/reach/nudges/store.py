@@ -40,7 +40,6 @@ class DueNudge(msgspec.Struct, frozen=True, kw_only=True):
     tier_headcounts: list[int]
     tier_prices_minor: list[int]
     headcount: int
-    title: str
     merchant_id: str
     wanted: bool
     sells: bool
@@ -54,7 +53,10 @@ class DueNudge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody to tell, with the order they are told about and how they are reached."""
+    """Somebody to tell, with the order they are told about and how they are reached.
+
+    `title` is the deal's when they ordered.
+    """
 
     group_id: str
     buyer_id: str
@@ -63,6 +65,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
     email: str | None
     phone: str | None
+    title: str
 
 
 async def due(pool: asyncpg.Pool, *, limit: int) -> list[str]:

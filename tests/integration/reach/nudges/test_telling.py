@@ -98,6 +98,24 @@ async def ended(engine: GroupEngine, market: Market, group: str) -> str:
     return status
 
 
+@pytest.mark.parametrize("kind", ["hour_left", "succeeded", "failed"])
+async def test_a_member_hears_of_what_they_ordered_whatever_it_is_called_now(
+    pool: asyncpg.Pool, engine: GroupEngine, market: Market, nudger: Nudger, kind: str
+) -> None:
+    await account(pool, "ann")
+    group = await joined(engine, market, "ann", "bob", min_headcount=3 if kind == "failed" else 2)
+    await pool.execute("UPDATE deals SET title = 'Coffee'")
+    if kind != "hour_left":
+        assert await ended(engine, market, group) == kind
+
+    await make_due(pool, kind)
+    assert await nudger.tell_due(10)
+
+    (told,) = (await messages(pool)).values()
+    assert "Tea" in told.subject
+    assert "Coffee" not in told.subject + told.text
+
+
 async def test_members_hear_that_a_price_is_near_once_and_in_their_language(
     pool: asyncpg.Pool, engine: GroupEngine, market: Market, nudger: Nudger
 ) -> None:

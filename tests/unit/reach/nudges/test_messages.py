@@ -22,6 +22,7 @@ MEMBER = Member(
     language=None,
     email="ann@example.com",
     phone=None,
+    title="Tea",
 )
 KINDS = ["tier_near", "hour_left", "succeeded", "failed"]
 
@@ -50,8 +51,9 @@ def test_the_last_hour_says_how_many_are_missing_though_they_are_many() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_title_cannot_end_a_header_or_the_sentence(kind: str) -> None:
-    due = nudge(kind, title="100 %(price)s\r\nBcc: all@example.com " + "x" * 100)
-    letter = letter_of(due, msgspec.structs.replace(MEMBER, language="fr"), share_base="https://u/g/")
+    title = "100 %(price)s\r\nBcc: all@example.com " + "x" * 100
+    member = msgspec.structs.replace(MEMBER, language="fr", title=title)
+    letter = letter_of(nudge(kind), member, share_base="https://u/g/")
     assert is_one_line(letter.title)
     assert len(letter.title) < 160
     assert letter.url == "https://u/g/abc?lang=fr"
@@ -60,8 +62,9 @@ def test_a_title_cannot_end_a_header_or_the_sentence(kind: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_longest_title_fits_into_a_letter(kind: str, language: Language) -> None:
-    due = nudge(kind, title="\ufdfa" * 100, left=timedelta(hours=1), currency="UAH")
-    letter = letter_of(due, msgspec.structs.replace(MEMBER, language=language), share_base="https://u/g/")
+    due = nudge(kind, left=timedelta(hours=1), currency="UAH")
+    member = msgspec.structs.replace(MEMBER, language=language, title="\ufdfa" * 100)
+    letter = letter_of(due, member, share_base="https://u/g/")
     assert len(letter.title) <= TITLE_CHARS_MAX
 
 

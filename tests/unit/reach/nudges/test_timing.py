@@ -26,7 +26,6 @@ def nudge(kind: str = "tier_near", *, left: timedelta = timedelta(hours=6), **ch
         "tier_headcounts": [2, 5, 10],
         "tier_prices_minor": [900, 800, 700],
         "headcount": 3,
-        "title": "Tea",
         "merchant_id": "acme",
         "wanted": True,
         "sells": True,
