@@ -49,7 +49,7 @@ CASES = {
     "PintuanWorkersIdle": Case(
         fires={
             'pintuan_sweep_finished_timestamp_seconds{sweep="payments", pid="1"}': "0+15x40 600x40",
-            'pintuan_sweep_finished_timestamp_seconds{sweep="tidying", pid="1"}': "0+15x80",
+            'pintuan_sweep_finished_timestamp_seconds{sweep="keys", pid="1"}': "0+15x80",
         },
         quiet={
             'pintuan_sweep_finished_timestamp_seconds{sweep="payments", pid="1"}': "0+15x40 600x40",
