@@ -28,6 +28,7 @@ HELD_BY = (
     "tests/unit/http/documentation",
     "tests/unit/http/fair_share/test_call_class.py",
     "tests/integration/sql/test_table_owners.py",
+    "tests/integration/people/personal/test_every_table.py",
     "tests/integration/fulfilment",
     "tests/acceptance/fulfilment",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pintuan.nouns import PARTS
 from tests.readmes import FOLDERS, HEADINGS, PROJECT, Readme
 
 LINES_MAX = 90
@@ -26,6 +27,14 @@ def test_a_readme_begins_with_a_sentence_and_stays_a_page(package: str) -> None:
     assert first[0].isupper()
     assert first.endswith(".")
     assert len(readme.text.splitlines()) <= LINES_MAX
+
+
+def test_every_part_that_is_registered_is_in_the_guide() -> None:
+    rows = (PROJECT / "docs/contributing/where-does-it-go.md").read_text().splitlines()
+    told = {row for row in rows if row.startswith("| `")}
+
+    untold = [part for part in PARTS if not any(f"`{part}.py`" in row for row in told)]
+    assert untold == [], "the table of a noun's files says what each part has"
 
 
 def test_nothing_else_in_the_sources_has_a_readme() -> None:

@@ -47,7 +47,7 @@ READS: Final = {
     "pintuan.reach.pages": {"accounts", "refresh_sessions"},
     "pintuan.selling.sales": {"archived_orders", "deals", "groups", "merchants", "orders"},
     "pintuan.shop.deals": {"products", "variants"},
-    "pintuan.shop.feeds": {"deals"},
+    "pintuan.shop.feeds": {"deals", "lanes"},
 }
 # A list of what is due leaves out the rows that failed, which are tried elsewhere.
 ANYBODY_READS: Final = {"setbacks"}
