@@ -31,6 +31,8 @@ from importlib.resources.abc import Traversable
 
 QUERIES = "queries"
 """The name, without its ending, of the file that a package keeps its statements in."""
+AUDIT = "audit"
+"""The name of the file with those of the audit, which many packages have."""
 
 _HEADER = re.compile(r"-- name: (?P<name>[a-z][a-z0-9_]*)")
 _HEADER_MEANT = re.compile(r"\s*--+\s*name\b\s*:?\s*\w*\s*$", re.IGNORECASE)
@@ -122,7 +124,8 @@ def load_queries(package: str, name: str = QUERIES) -> Queries:
 
 def noun_of(package: str, name: str = QUERIES) -> str:
     """Returns what the labels of a file's statements begin with."""
-    return package.rpartition(".")[2] if name == QUERIES else name
+    noun = package.rpartition(".")[2]
+    return {QUERIES: noun, AUDIT: f"{noun}_audit"}.get(name, name)
 
 
 def parse_statements(noun: str, text: str, *, file: str) -> list[Statement]:

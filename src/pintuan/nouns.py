@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from litestar.types import ControllerRouterHandler
 
+    from pintuan.base.audit import Audit
     from pintuan.base.jobs.job import NounJobs
     from pintuan.base.personal import Personal
     from pintuan.base.process import Resources
@@ -56,6 +57,7 @@ NOUNS: Final = (
 )
 # The parts that are registered: a file of this name, and what it must define.
 PARTS: Final = {
+    "audit": "AUDIT",
     "jobs": "Jobs",
     "personal": "PERSONAL",
     "problems": "PROBLEMS",
@@ -99,6 +101,11 @@ def states() -> list[Callable[[Resources], AbstractAsyncContextManager[object]]]
 def personal() -> list[Personal]:
     """Returns what nouns keep about people, noun by noun."""
     return [module.PERSONAL for _, module in _parts("personal")]
+
+
+def audits() -> list[Audit]:
+    """Returns what `pintuan audit` checks, noun by noun."""
+    return [module.AUDIT for _, module in _parts("audit")]
 
 
 def problems() -> list[Mapping[type[BaseException], Kind]]:

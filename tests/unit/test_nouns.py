@@ -12,6 +12,7 @@ import grimp
 import pytest
 
 from pintuan import nouns
+from pintuan.base.audit import Audit
 from pintuan.base.jobs.job import NounJobs
 from pintuan.base.personal import Personal
 from pintuan.http.problems import Kind
@@ -89,6 +90,12 @@ def test_a_noun_says_what_it_keeps_about_people_by_its_type() -> None:
         says = (noun.tables, noun.export, noun.hold, noun.forget, noun.staying)
         assert any(says), f"{noun!r} says nothing; a noun that keeps nothing about people has no personal.py"
         assert not noun.tables or noun.forget or noun.staying, f"nothing forgets people in {noun.tables}"
+
+
+def test_a_noun_says_what_is_audited_by_its_type() -> None:
+    for noun in nouns.audits():
+        assert isinstance(noun, Audit), f"AUDIT must be an Audit, and is {noun!r}"
+        assert noun.checks or noun.notices, "a noun of which nothing is audited has no audit.py"
 
 
 def test_a_noun_says_how_its_refusals_are_answered() -> None:

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from sql import Connection
+from sql.loader import AUDIT
 from tests.query_files import query_files
 from tests.readmes import FOLDERS, Readme, owner_of
 
@@ -131,7 +132,8 @@ async def test_statements_read_tables_of_others_by_their_views_alone(connection:
     read = defaultdict[str, set[str]](set)
     for file in query_files():
         owner = owner_of(file.package)
-        if owner is not None:
+        # A check of the audit compares nouns with each other.
+        if owner is not None and file.name != AUDIT:
             readme = Readme(owner)
             allowed = {*readme.owned, *readme.also_written, *ANYBODY_READS}
             for statement in file.queries.values():

@@ -17,7 +17,7 @@ from groups.long_reads import allow_long_reads
 from groups.reconciler import LANES_PER_PAGE, ORPHAN_AGE_MS
 from groups.settlement import decide
 from pintuan.running.audit import store
-from pintuan.running.audit.store import CHECKS, NOTICES, OFFENDERS_MAX, Offender
+from pintuan.running.audit.store import OFFENDERS_MAX, Offender
 from sql import Connection
 
 # A seat becomes an orphan after the first, and a sweep frees it within the second.
@@ -67,10 +67,11 @@ async def audit(
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         await allow_long_reads(connection, store.AUDIT_STATEMENT_TIMEOUT_S)
-        for names, results in ((CHECKS, checks), (NOTICES, notices)):
-            for name, about in names.items():
-                on_check(name)
-                results.append(Check(name, about, await store.offenders(connection, name)))
+        for asked, results in ((store.checks(), checks), (store.notices(), notices)):
+            for check in asked:
+                on_check(check.name)
+                found = await store.offenders(connection, check)
+                results.append(Check(check.name, check.about, found))
         on_check(PRICE_CHECK)
         checks.append(await _check_prices(connection))
     on_check(REDIS_CHECK)

@@ -1,4 +1,4 @@
-"""The checks that one statement decides, named as in `queries.sql`."""
+"""The checks that one statement decides, those of all nouns, and the lists that others go through."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import asyncpg
 import msgspec
 
 from groups.keys import Lane
+from pintuan import nouns
+from pintuan.base.audit import AuditCheck
 from sql import Connection, load_queries
 
 AUDIT: Final = load_queries(__package__)
@@ -18,36 +20,10 @@ OFFENDERS_MAX: Final = 100
 SETTLED_PAGE: Final = 1_000
 AUDIT_STATEMENT_TIMEOUT_S: Final = 120.0
 
-# What breaks one of these is wrong. Numbers are those of the invariants in ARCHITECTURE.md.
-CHECKS: Final[dict[str, str]] = {
-    "seats_within_capacity": "1, 3: live seats are distinct and within capacity",
-    "orders_belong_to_their_group": "1: every seat is in a group of its deal and lane",
-    "lanes_count_what_is_sold": "1: a lane's sold units are those of its live orders",
-    "lanes_add_up_to_the_stock": "1: the lanes' stock adds up to the deal's",
-    "buyers_within_their_limit": "3: counted units of buyers are right and within the limit",
-    "new_cards_within_their_limit": "3: no group has more new cards than its deal allows",
-    "archive_is_whole": "2: an archived order is over, and in one place with its payments",
-    "requests_lead_to_their_orders": "4: the key of every order leads to it",
-    "headcounts_are_authorised_members": "5: headcounts are the authorised members",
-    "groups_close_in_time": "5: no group closed early, and only ended groups are unwatched",
-    "charges_keep_promises": "6: every charge is min(promise, settled price)",
-    "captures_take_the_charge": "6, 7: captures take exactly the charge",
-    "authorisations_end": "7: authorisations of ended orders are captured or voided",
-    "orders_are_paid_for_once": "7: no order is both captured and voided",
-    "ledger_adds_up": "7: the ledger's transactions and balances add up",
-    "charges_are_in_the_ledger": "7: charges, captures and refunds are in the ledger",
-    "refunds_are_what_was_asked": "7: refunds are within the charge and add up",
-    "sandbox_books_agree": "7: the sandbox's books agree with ours",
-}
-# What these find needs a person, and breaks no invariant.
-NOTICES: Final[dict[str, str]] = {
-    "escalated_operations": "payment operations given up on",
-    "gateway_surprises": "what the payment gateway did unasked",
-    "overdue_groups": "groups that wait for a worker",
-    "rows_set_aside": "rows that sweeps fail on",
-    "cards_shared_by_accounts": "cards that several accounts pay with",
-    "addresses_shared_by_accounts": "addresses that several accounts send to",
-}
+# Rows of any noun that sweeps failed on.
+SETBACKS: Final = AuditCheck(
+    name="rows_set_aside", about="rows that sweeps fail on", statement=AUDIT["rows_set_aside"], place=40
+)
 
 
 class Offender(msgspec.Struct, frozen=True):
@@ -69,9 +45,24 @@ class SettledGroup(msgspec.Struct, frozen=True):
     final_unit_price_minor: int
 
 
-async def offenders(connection: Connection, check: str) -> list[Offender]:
+def checks() -> list[AuditCheck]:
+    """Returns the checks of which none may find anything, in the order of the report."""
+    return sorted((check for noun in nouns.audits() for check in noun.checks), key=_place)
+
+
+def notices() -> list[AuditCheck]:
+    """Returns the checks that find what needs a person, in the order of the report."""
+    found = [check for noun in nouns.audits() for check in noun.notices]
+    return sorted((*found, SETBACKS), key=_place)
+
+
+def _place(check: AuditCheck) -> int:
+    return check.place
+
+
+async def offenders(connection: Connection, check: AuditCheck) -> list[Offender]:
     """Returns up to `OFFENDERS_MAX` of what breaks a check."""
-    rows = await connection.fetch(AUDIT[check], OFFENDERS_MAX, timeout=AUDIT_STATEMENT_TIMEOUT_S)
+    rows = await connection.fetch(check.statement, OFFENDERS_MAX, timeout=AUDIT_STATEMENT_TIMEOUT_S)
     return [Offender(row["id"], row["detail"]) for row in rows]
 
 

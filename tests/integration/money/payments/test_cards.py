@@ -11,7 +11,7 @@ import pytest
 from groups.engine import GroupEngine
 from pintuan.money.payments.operations import PaymentExecutor
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
-from pintuan.running.audit.store import CHECKS, offenders
+from pintuan.running.audit.store import checks, notices, offenders
 from pintuan.selling.sales.store import address_reference_of, card_reference_of
 from tests.market import Market
 from tests.rows import Rows
@@ -27,7 +27,7 @@ def executor(pool: asyncpg.Pool) -> PaymentExecutor:
 async def sound(pool: asyncpg.Pool) -> None:
     """Holds no check of the audit that Postgres alone can answer broken."""
     async with pool.acquire() as connection:
-        for check in CHECKS:
+        for check in checks():
             assert await offenders(connection, check) == [], check
 
 
@@ -153,8 +153,8 @@ async def test_operators_are_shown_cards_and_addresses_that_accounts_share(pool:
     await pool.execute("""UPDATE orders SET ship_to = '{"city": "Lyon"}'""")
     await executor(pool).drain()
     async with pool.acquire() as connection:
-        (card,) = await offenders(connection, "cards_shared_by_accounts")
-        (address,) = await offenders(connection, "addresses_shared_by_accounts")
+        found = {notice.name: await offenders(connection, notice) for notice in notices()}
+    (card,), (address,) = found["cards_shared_by_accounts"], found["addresses_shared_by_accounts"]
     assert card.detail == "5 accounts, 5 orders in 1 deals, 5 of them live"
     assert "Lyon" not in address.id + address.detail
     assert "5 accounts" in address.detail

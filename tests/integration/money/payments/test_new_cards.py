@@ -16,7 +16,7 @@ from pintuan.money.payments.operations import PaymentExecutor
 from pintuan.money.payments.recording import Finished, record
 from pintuan.money.payments.sandbox.gateway import SandboxGateway
 from pintuan.money.payments.store import FAILED_CARD_MS, claim_due
-from pintuan.running.audit.store import CHECKS, offenders
+from pintuan.running.audit.store import checks, offenders
 from sql import load_queries
 from tests.integration.money.payments.test_books import refund
 from tests.interleaving import holding
@@ -39,9 +39,9 @@ async def pay(pool: asyncpg.Pool) -> None:
     """Does all payments that are due, and holds no check of the audit broken."""
     await work(pool)
     async with pool.acquire() as connection:
-        for check in CHECKS:
+        for check in checks():
             # Rows made here were not asked for under a key.
-            if check != "requests_lead_to_their_orders":
+            if check.name != "requests_lead_to_their_orders":
                 assert await offenders(connection, check) == [], check
 
 

@@ -1,0 +1,9 @@
+-- What `pintuan audit` asks about what the payment gateway told. Every statement answers (id, detail) of what it finds, at most $1 rows.
+
+-- name: gateway_surprises
+-- What the gateway told of payments that nobody here had asked for, newest first.
+SELECT coalesce(e.reference, e.event_id) AS id, format('%s: %s (%s)', e.kind, e.surprise, e.event_id) AS detail
+FROM gateway_events e
+WHERE e.surprise IS NOT NULL
+ORDER BY e.received_at DESC
+LIMIT $1;
