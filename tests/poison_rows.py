@@ -71,7 +71,8 @@ async def orphans(world: World, count: int) -> list[Row]:
 async def uneven_deals(world: World, count: int) -> list[Row]:
     deals = sorted([await world.market.deal(lanes=2, stock=20) for _ in range(count)])
     await world.pool.execute(
-        "UPDATE lanes SET sold_units = 10 WHERE lane_no = 0 AND deal_id = ANY($1::text[])", deals
+        "UPDATE lanes SET sold_units = 10, epoch = epoch + 1 WHERE lane_no = 0 AND deal_id = ANY($1::text[])",
+        deals,
     )
     return [Row(deal, deal) for deal in deals]
 

@@ -88,10 +88,10 @@ JOIN idempotency_keys k ON k.request_id = o.request_id AND k.order_id = o.id AND
 WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.created_at > app_now() - $3::bigint * interval '1 millisecond';
 
 -- name: lanes_to_reconcile
--- Pages through the watched lanes but for those that failed, which are tried elsewhere.
+-- Pages through the watched lanes that were ever made warm, but for those that failed, which are tried elsewhere.
 SELECT l.deal_id, l.lane_no, l.epoch
 FROM lanes l JOIN deals d ON d.id = l.deal_id
-WHERE (l.deal_id, l.lane_no) > ($1, $2)
+WHERE (l.deal_id, l.lane_no) > ($1, $2) AND l.epoch > 1
     AND (
         (d.status <> 'ended' AND coalesce(d.ends_at > app_now() - interval '1 hour', true))
         OR EXISTS (SELECT FROM groups g WHERE g.deal_id = l.deal_id AND g.status = 'open')

@@ -13,12 +13,13 @@ SELECT pg_advisory_unlock(hashtextextended('stock ' || $1, 0));
 SELECT lane_no, epoch, stock_units - sold_units AS units_left FROM lanes WHERE deal_id = $1 ORDER BY lane_no;
 
 -- name: uneven_deals
--- Pages through running deals of which a lane has less than half its share left, and deals with open transfers; those
--- that failed are tried elsewhere.
+-- Pages through running deals of which a lane was made warm and one has less than half its share left, and deals with
+-- open transfers; those that failed are tried elsewhere.
 SELECT d.id
 FROM deals d
 WHERE d.id > $1 AND d.lane_count > 1 AND d.status = 'active'
     AND d.starts_at <= app_now() AND (d.ends_at IS NULL OR d.ends_at > app_now())
+    AND d.id IN (SELECT u.deal_id FROM lanes u WHERE u.epoch > 1)
     AND (
         SELECT 2 * min(l.stock_units - l.sold_units) < sum(l.stock_units - l.sold_units)::bigint / count(*)
         FROM lanes l WHERE l.deal_id = d.id

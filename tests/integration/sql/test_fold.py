@@ -54,6 +54,7 @@ ADDED_SINCE: Final = (
     "public.erasures.5.holders",
     "public.erasures.erasures_holders_not_null",
     "public.forgotten_buyers",
+    "public.lanes_in_use",
     "public.holders_of(",
     "public.may_sell(",
     "public.notifications.13.awaited",
