@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from pintuan.nouns import PARTS
 from tests.readmes import FOLDERS, HEADINGS, PROJECT, Readme
 
 LINES_MAX = 90
+WORDS_MIN = 4
+PACKAGES = sorted(
+    path for folder in ("src", "groups", "workers") for path in (PROJECT / folder).rglob("__init__.py")
+)
 
 
 @pytest.mark.parametrize("package", FOLDERS)
@@ -46,3 +52,9 @@ def test_nothing_else_in_the_sources_has_a_readme() -> None:
     }
 
     assert found == {PROJECT / folder for folder in FOLDERS.values()}
+
+
+def test_every_package_says_at_its_door_what_is_inside() -> None:
+    doors = {path.parent: ast.get_docstring(ast.parse(path.read_text())) for path in PACKAGES}
+
+    assert [folder for folder, sign in doors.items() if len((sign or "").split()) < WORDS_MIN] == []

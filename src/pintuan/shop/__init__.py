@@ -1,1 +1,1 @@
-"""Goods and offers."""
+"""What merchants offer: products, feeds and deals."""

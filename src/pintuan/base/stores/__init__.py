@@ -1,1 +1,1 @@
-"""Stores."""
+"""Postgres and Redis: connections, doorbells, signals between processes, and servers that come along."""

@@ -1,1 +1,1 @@
-"""Telemetry."""
+"""What a process tells about itself: logs, metrics, traces."""

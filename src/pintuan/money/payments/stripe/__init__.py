@@ -1,1 +1,1 @@
-"""Stripe."""
+"""Stripe as a gateway: its calls, its errors, its rules for amounts."""
