@@ -38,6 +38,7 @@ SABOTAGE = {
     "refunds_are_what_was_asked": "DELETE FROM refunds",
     "sandbox_books_agree": "UPDATE sandbox_gateway.authorisations SET captured_minor = captured_minor - 1"
     " WHERE status = 'captured'",
+    "offers_are_kept": "UPDATE products SET title = 'Sticker'",
     PRICE_CHECK: "UPDATE groups SET final_unit_price_minor = 1 WHERE status = 'succeeded'",
 }
 

@@ -28,6 +28,7 @@ CHECKS = [
     "charges_are_in_the_ledger",
     "refunds_are_what_was_asked",
     "sandbox_books_agree",
+    "offers_are_kept",
 ]
 NOTICES = [
     "escalated_operations",
