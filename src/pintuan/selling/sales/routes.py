@@ -143,7 +143,10 @@ async def list_sold_groups(
     limit: LimitParameter = LIMIT_DEFAULT,
     cursor: CursorParameter = None,
 ) -> Response[Page[SoldGroup]]:
-    """Answers a page of groups with their units, orders by status, and revenue so far."""
+    """Answers a page of groups with their units, orders by status, and revenue so far.
+
+    Groups that ended without anybody's payment ever having been authorised are left out.
+    """
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     page = await service.list_groups(
         resources.pool,

@@ -81,12 +81,14 @@ WHERE newer_bytes <= coalesce($3::bigint, newer_bytes)
 ORDER BY created_at DESC, id DESC;
 
 -- name: page_of_groups
--- Lists groups of merchant $1 (of deal $2) in the statuses $3, newest first, from just behind ($4, $5).
+-- Lists groups of merchant $1 (of deal $2) in the statuses $3, newest first, from just behind ($4, $5). Groups that ended
+-- without anybody's payment ever having been authorised are left out.
 SELECT g.id, g.opened_at
 FROM deals d CROSS JOIN unnest($3::text[]) AS wanted (status)
 CROSS JOIN LATERAL (
     SELECT g.id, g.opened_at FROM groups g
     WHERE g.deal_id = d.id AND g.status = wanted.status AND (g.opened_at, g.id) < ($4, $5)
+        AND (g.ended_at IS NULL OR g.final_headcount > 0 OR g.departures > 0)
     ORDER BY g.opened_at DESC, g.id DESC
     LIMIT $6
 ) g

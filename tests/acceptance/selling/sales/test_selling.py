@@ -307,3 +307,26 @@ async def test_a_spreadsheet_holds_the_same_orders_part_by_part(
     assert {row["charged_total_minor"] for row in rows if row["status"] == "captured"} == {"900"}
     refused(await api.get(f"{ORDERS}.csv", headers=bearer("buyer", "ann")), 403, "forbidden")
     refused(await api.get(f"{ORDERS}.csv"), 401, "unauthenticated")
+
+
+async def test_a_group_that_ended_and_nobody_ever_paid_in_is_in_no_list_and_no_sweep(
+    api: httpx.AsyncClient, shoppers: Shoppers, market: Market, engine: GroupEngine, bearer: Bearer
+) -> None:
+    deal = await market.deal()
+    unpaid = placed(await shoppers.open(deal, "ann"))
+    left = placed(await shoppers.open(deal, "bob"))
+    acme = bearer("merchant", "acme")
+    await market.end("declined", unpaid["id"])
+    await market.authorise(left["id"])
+    assert (await shoppers.cancel(left["id"], "bob")).status_code == 200
+    assert len(await items(api, GROUPS, acme)) == 2
+    for order in (unpaid, left):
+        await market.pass_deadline(order["group_id"])
+    await engine.advance_due_groups(10)
+
+    for params in ({}, {"status": "failed"}, {"deal_id": deal}):
+        assert [group["id"] for group in await items(api, GROUPS, acme, **params)] == [left["group_id"]]
+    assert [sale["id"] for sale in await items(api, ORDERS, acme)] == [left["id"], unpaid["id"]]
+    assert (await api.get(f"/v1/groups/{unpaid['group_id']}")).json()["status"] == "failed", "links stay"
+    watched = "SELECT count(*) FROM group_progress WHERE check_at IS NOT NULL"
+    assert await market.pool.fetchval(watched) == 0
