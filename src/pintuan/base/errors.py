@@ -9,6 +9,10 @@
         ├── Forbidden                     a valid token of the wrong role
         ├── NotFound(what)                also somebody else's object
         ├── UnsupportedMediaType
+        ├── LimitReached                  the caller has as many of these as one may have
+        ├── NotNow(retry_after_s)         nothing was decided; the same call is worth repeating
+        │   ├── RateLimited
+        │   └── Overloaded
         └── NotReady(errors)              the readiness check found parts that do not work
 
 Refusals of a single noun stand beside it. No class knows a status code: `pintuan.http.problems` maps them in
@@ -46,7 +50,7 @@ class ClientGone(RequestError):
 
 
 class Rejected(RequestError):
-    """The request was refused as it stands."""
+    """The request was refused."""
 
 
 class InvalidInput(Rejected):
@@ -84,6 +88,26 @@ class NotFound(Rejected):
 
 class UnsupportedMediaType(Rejected):
     """The request carries a body that is not `application/json`."""
+
+
+class LimitReached(Rejected):
+    """The caller has as many of these as anybody may have; one must go before another is made."""
+
+
+class NotNow(Rejected):
+    """Nothing was decided; after `retry_after_s` seconds the same call is worth repeating."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(NotNow):
+    """The caller, their network or what the call is about is over its rate."""
+
+
+class Overloaded(NotNow):
+    """Too much is under way, or what the call needs did not answer in time."""
 
 
 class NotReady(Rejected):

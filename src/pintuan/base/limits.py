@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from groups.errors import RateLimited
 from pintuan.base import limits_store
+from pintuan.base.errors import RateLimited
 
 if TYPE_CHECKING:
     from sql import Connection

@@ -25,8 +25,12 @@ from pintuan.base.errors import (
     Forbidden,
     IdempotencyKeyMissing,
     InvalidInput,
+    LimitReached,
     NotFound,
+    NotNow,
     NotReady,
+    Overloaded,
+    RateLimited,
     Rejected,
     Unauthenticated,
     UnsupportedMediaType,
@@ -105,6 +109,9 @@ _OVERLOADED = Kind(
 )
 _NOT_READY = Kind(503, "overloaded", "Not ready", "This process cannot serve for the moment.")
 _RATE_LIMITED = Kind(429, "rate_limited", "Too many requests", "The rate allowed is used up for the moment.")
+LIMIT_REACHED = Kind(
+    409, "limit_reached", "Limit reached", "The order would exceed the units a buyer may have."
+)
 _INTERNAL = Kind(500, "internal", "Something went wrong", "The fault is on our side and has been logged.")
 
 # Nobody receives it; the status is what the request's log line and the metrics call such an end.
@@ -126,10 +133,10 @@ _KINDS: Final[dict[type[BaseException], Kind]] = {
     ),
     NotReady: _NOT_READY,
     ClientGone: _CLIENT_GONE,
-    # What the group engine refuses, and others do too.
-    refusals.LimitReached: Kind(
-        409, "limit_reached", "Limit reached", "The order would exceed the units a buyer may have."
-    ),
+    LimitReached: LIMIT_REACHED,
+    RateLimited: _RATE_LIMITED,
+    Overloaded: _OVERLOADED,
+    # What the group engine refuses of any call.
     refusals.IdempotencyInFlight: Kind(
         409,
         "idempotency_in_flight",
@@ -295,7 +302,7 @@ def _parameter_error(entry: Mapping[str, Any]) -> FieldError:
 
 def _headers_of(exc: BaseException, kind: Kind) -> dict[str, str]:
     headers: dict[str, str] = {"cache-control": "no-store"}
-    if isinstance(exc, refusals.TryAgain):
+    if isinstance(exc, NotNow | refusals.TryAgain):
         headers["retry-after"] = str(max(1, exc.retry_after_s))
     elif kind in (_OVERLOADED, _NOT_READY, _RATE_LIMITED):
         headers["retry-after"] = str(STORE_RETRY_AFTER_S)
@@ -315,7 +322,7 @@ def _report(exc: BaseException, kind: Kind, problem: Problem) -> None:
         _logger.error("request failed", exc_info=exc)
     elif isinstance(exc, NotReady):
         _logger.warning("not ready", detail=str(exc))
-    elif not isinstance(exc, refusals.GroupsError):
+    elif not isinstance(exc, Rejected | refusals.GroupsError):
         # Without a traceback: an outage brings one of these for every request.
         _logger.error("store unavailable", error=repr(exc))
 

@@ -138,6 +138,21 @@ def test_a_missing_token_is_challenged_without_blaming_one() -> None:
     assert forged["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
+@pytest.mark.parametrize(
+    ("refusal", "of_the_engine"),
+    [
+        (errors.LimitReached("enough keys"), refusals.LimitReached("enough keys")),
+        (errors.RateLimited("too fast", retry_after_s=7), refusals.RateLimited("too fast", retry_after_s=7)),
+        (errors.Overloaded("too much", retry_after_s=7), refusals.Overloaded("too much", retry_after_s=7)),
+    ],
+)
+def test_callers_need_not_know_whether_the_engine_or_a_noun_refuses(
+    refusal: errors.Rejected, of_the_engine: refusals.GroupsError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert problem_of(refusal) == problem_of(of_the_engine)
+    assert capsys.readouterr() == ("", ""), "being busy is told by metrics, and not in the log"
+
+
 def test_no_two_nouns_answer_the_same_exception() -> None:
     with pytest.raises(ValueError, match="NotFound has its row already"):
         add_kinds({errors.NotFound: NOT_FOUND})

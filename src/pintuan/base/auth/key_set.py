@@ -15,8 +15,8 @@ import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from groups.errors import Overloaded
 from groups.looks import outlived
+from pintuan.base.errors import Overloaded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

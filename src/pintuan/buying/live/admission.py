@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from groups.errors import Overloaded, RateLimited
+from pintuan.base.errors import Overloaded, RateLimited
 from pintuan.base.telemetry.metrics import EVENT_STREAMS
 
 if TYPE_CHECKING:

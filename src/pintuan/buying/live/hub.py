@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import asyncpg
 import structlog
 
-from groups.errors import Overloaded
-from pintuan.base.errors import NotFound
+from pintuan.base.errors import NotFound, Overloaded
 from pintuan.buying.live.events import Snapshot, snapshot_of
 
 if TYPE_CHECKING:

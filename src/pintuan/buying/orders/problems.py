@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from groups.errors import AlreadyJoined, CancelLocked, NotCancellable, OrderNotFound, SoldOut
-from pintuan.http.problems import NOT_FOUND, Kind
+from groups.errors import AlreadyJoined, CancelLocked, LimitReached, NotCancellable, OrderNotFound, SoldOut
+from pintuan.http.problems import LIMIT_REACHED, NOT_FOUND, Kind
 
 PROBLEMS: Final = {
     OrderNotFound: NOT_FOUND,
@@ -16,6 +16,7 @@ PROBLEMS: Final = {
         "You already have a live seat; order_id names its order.",
         shows=("order_id",),
     ),
+    LimitReached: LIMIT_REACHED,
     SoldOut: Kind(409, "sold_out", "Sold out", "The deal has fewer units left than you asked for."),
     CancelLocked: Kind(
         409,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from litestar.enums import ScopeType
 
-from groups.errors import GroupsError
+from pintuan.base.errors import NotNow
 from pintuan.http.client_address import limit_key_of
 from pintuan.http.fair_share.call_class import CallClass, class_of
 from pintuan.http.fair_share.limits import ASIDE_MAX, HELD_S_MAX, PLACES, REST_S_MAX, Places
@@ -65,7 +65,7 @@ class FairShare:
         if not room.try_enter():
             try:
                 await room.enter(limit_key_of(scope))
-            except GroupsError as error:
+            except NotNow as error:
                 await send_problem(error, send)
                 return
         place = _Place(self._places[call_class], room, self._pace, scope)
@@ -131,7 +131,7 @@ class _Place:
             return
         try:
             await self._room.enter(limit_key_of(self._scope))
-        except GroupsError:
+        except NotNow:
             # The answer has begun, so there is nothing else left to say.
             self._hang_up()
             return

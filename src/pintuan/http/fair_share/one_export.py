@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from groups.errors import RateLimited
+from pintuan.base.errors import RateLimited
 from pintuan.http.fair_share.layer import CLASS_KEY
 from pintuan.http.fair_share.limits import PLACES
 

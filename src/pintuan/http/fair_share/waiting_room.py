@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 
-from groups.errors import Overloaded, RateLimited
+from pintuan.base.errors import Overloaded, RateLimited
 from pintuan.http.fair_share.limits import RETRY_AFTER_S, WAIT_S_MAX, WAITING_MAX, WAITING_PER_ADDRESS_MAX
 
 

@@ -7,9 +7,8 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from groups.errors import LimitReached, Overloaded
 from pintuan.base.auth.principal import Principal
-from pintuan.base.errors import InvalidInput, NotFound, Unauthenticated
+from pintuan.base.errors import InvalidInput, LimitReached, NotFound, Overloaded, Unauthenticated
 from pintuan.base.wire.times import has_utc
 from pintuan.people.activity.changes import made, removed
 from pintuan.people.activity.log import note

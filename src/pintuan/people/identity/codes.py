@@ -11,8 +11,8 @@ import hmac
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from groups.errors import Overloaded, RateLimited
 from groups.ids import new_id
+from pintuan.base.errors import Overloaded, RateLimited
 from pintuan.base.limits import count_where_room, is_full, refuse_above
 from pintuan.base.locales import translations_for
 from pintuan.base.telemetry.metrics import SIGN_IN_CODES

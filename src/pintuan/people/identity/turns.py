@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from groups.errors import Overloaded
+from pintuan.base.errors import Overloaded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

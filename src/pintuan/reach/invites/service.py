@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from groups.errors import GroupClosed, RateLimited
+from groups.errors import GroupClosed
 from pintuan.base import limits as windows
-from pintuan.base.errors import FieldError, Forbidden, InvalidInput, NotFound
+from pintuan.base.errors import FieldError, Forbidden, InvalidInput, NotFound, RateLimited
 from pintuan.base.limits_store import lock_window
 from pintuan.people.contacts.contacts import Contact, contact_of
 from pintuan.people.contacts.digests import recipient_digests

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from groups.errors import GroupsError, TryAgain
 from pintuan.base.auth.middleware import PUBLIC_OPTION
-from pintuan.base.errors import Forbidden, InvalidInput, NotFound, Rejected, Unauthenticated
+from pintuan.base.errors import Forbidden, InvalidInput, NotFound, NotNow, Rejected, Unauthenticated
 from pintuan.base.locales import translations_for
 from pintuan.buying.orders import service as orders
 from pintuan.http.bodies import ApiRequest
@@ -161,7 +161,7 @@ async def _place(resources: Resources, request: ApiRequest, share_code: str, *, 
         )
     except (Rejected, GroupsError) as error:
         # Nothing was decided, or nobody knows: the same key finds out.
-        key = form.get("key") if isinstance(error, TryAgain) else None
+        key = form.get("key") if isinstance(error, NotNow | TryAgain) else None
         return await _again(resources, caller, share_code, error, key=key)
     joined = order.group.share_code if order.group is not None else share_code
     return redirect(f"/g/{joined}{caller.query}#order")

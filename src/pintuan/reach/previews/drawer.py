@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from groups.errors import Overloaded
+from pintuan.base.errors import Overloaded
 from pintuan.base.telemetry.metrics import MULTIPROCESS_VARIABLE
 from pintuan.reach.previews.drawing_process import SIZE_BYTES
 

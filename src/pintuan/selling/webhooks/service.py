@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET
 
-from groups.errors import LimitReached
 from groups.ids import new_id
 from pintuan.base import limits as windows
-from pintuan.base.errors import InvalidInput, NotFound
+from pintuan.base.errors import InvalidInput, LimitReached, NotFound
 from pintuan.base.outgoing.addresses import (
     DestinationRefused,
     Resolver,

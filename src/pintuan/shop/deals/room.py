@@ -10,8 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from groups.errors import LimitReached
 from pintuan.base import limits
+from pintuan.base.errors import LimitReached
 from pintuan.base.limits import Limit
 from pintuan.base.settings.settings import LANES_PER_MERCHANT
 from pintuan.shop.deals import store

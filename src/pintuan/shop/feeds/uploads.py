@@ -16,8 +16,7 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from groups.errors import Overloaded, RateLimited
-from pintuan.base.errors import ClientGone, InvalidInput, UnsupportedMediaType
+from pintuan.base.errors import ClientGone, InvalidInput, Overloaded, RateLimited, UnsupportedMediaType
 from pintuan.http.fair_share.waiting_room import WaitingRoom
 from pintuan.shop.feeds.formats import HEAD_BYTES, BadRow, FeedError, Halt, read_feed
 from pintuan.shop.feeds.schemas import ImportResult, RefusedRow

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from groups.errors import Overloaded
 from pintuan.base.auth.key_set import KEY_SET_BYTES_MAX, STALE_S_MAX, UNKNOWN_KID_INTERVAL_S, KeySet
 from pintuan.base.auth.trusted_issuer import TrustedIssuer
+from pintuan.base.errors import Overloaded
 from tests.issuer import KeyServer, SigningKey, key_server
 from tests.waiting import until
 

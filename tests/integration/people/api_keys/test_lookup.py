@@ -5,8 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from groups.errors import Overloaded
-from pintuan.base.errors import Unauthenticated
+from pintuan.base.errors import Overloaded, Unauthenticated
 from pintuan.people.api_keys import store
 from pintuan.people.api_keys.key_text import Claimed, new_key
 from pintuan.people.api_keys.limits import LOOKUPS_AT_ONCE_MAX

@@ -14,8 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from groups.errors import Overloaded, RateLimited
-from pintuan.base.errors import ClientGone, InvalidInput
+from pintuan.base.errors import ClientGone, InvalidInput, Overloaded, RateLimited
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.postgres import open_pool
 from pintuan.shop.feeds import uploads as module

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from groups.errors import Overloaded, RateLimited
+from pintuan.base.errors import Overloaded, RateLimited
 from pintuan.base.telemetry.metrics import EVENT_STREAMS
 from pintuan.buying.live.admission import STREAMS_MAX, STREAMS_PER_CALLER_MAX, Admission
 

@@ -12,8 +12,7 @@ from itertools import chain
 import msgspec
 import pytest
 
-from groups.errors import Overloaded
-from pintuan.base.errors import NotFound
+from pintuan.base.errors import NotFound, Overloaded
 from pintuan.base.wire.money import Money
 from pintuan.buying.groups.schemas import Group
 from pintuan.buying.live import hub as hub_module

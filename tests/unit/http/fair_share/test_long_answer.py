@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
-from groups.errors import Overloaded
+from pintuan.base.errors import Overloaded
 from pintuan.http.fair_share import layer as layer_module
 from pintuan.http.fair_share import long_answer
 from pintuan.http.fair_share.call_class import CallClass

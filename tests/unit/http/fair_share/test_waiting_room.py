@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from groups.errors import Overloaded, RateLimited
+from pintuan.base.errors import Overloaded, RateLimited
 from pintuan.http.fair_share.waiting_room import WaitingRoom
 
 pytestmark = pytest.mark.anyio
