@@ -54,7 +54,7 @@ _TABLES: Final = (
     "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
     " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
     # What migrations put there and nothing else may.
-    " AND tablename NOT IN ('schema_migrations', 'schema_definitions', 'card_keys')"
+    " AND tablename NOT IN ('schema_migrations', 'schema_definitions', 'card_keys', 'listeners')"
 )
 _END_OTHERS: Final = (
     "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"

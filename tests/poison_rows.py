@@ -332,23 +332,40 @@ async def unsubscribed(world: World, count: int) -> list[Row]:
     return rows
 
 
-async def new_events(world: World, count: int) -> list[Row]:
+async def events_for_webhooks(world: World, count: int) -> list[Row]:
+    wanted = NewWebhookEndpoint(url=world.receiver.url)
+    await webhooks.create_endpoint(world.pool, ROTATED, "acme", wanted)
+    return await events(world, count, "webhooks", "order.captured")
+
+
+async def events_for_nudges(world: World, count: int) -> list[Row]:
+    return await events(world, count, "nudges", "group.failed")
+
+
+async def events(world: World, count: int, noun: str, type_: str) -> list[Row]:
+    rows = []
+    for n in range(count):
+        event_id = await world.pool.fetchval(
+            "INSERT INTO events (noun, type, object_id, deal_id, happened_at)"
+            " VALUES ($1, $2, $3, $4, app_now()) RETURNING id",
+            noun,
+            type_,
+            f"nothing-{n}",
+            world.rows.deal_id,
+        )
+        rows.append(Row(str(event_id), f"nothing-{n}"))
+    return rows
+
+
+async def old_events(world: World, count: int) -> list[Row]:
     for n in range(count):
         await world.pool.execute(
             "INSERT INTO webhook_events (id, merchant_id, type, object_id, created_at)"
-            " VALUES ($1, 'acme', 'order.captured', 'nothing', app_now() - $2 * interval '1 second')",
+            " VALUES ($1, 'acme', 'order.captured', 'nothing', app_now() - $2 * interval '90 days')",
             f"evt_{n}",
             count - n,
         )
     return [Row(f"evt_{n}", f"evt_{n}") for n in range(count)]
-
-
-async def old_events(world: World, count: int) -> list[Row]:
-    rows = await new_events(world, count)
-    await world.pool.execute(
-        "UPDATE webhook_events SET fanned_out = true, created_at = created_at - interval '90 days'"
-    )
-    return rows
 
 
 async def endpoints(world: World, count: int, keyring: Keyring = ROTATED) -> list[str]:
@@ -365,8 +382,8 @@ async def deliveries(world: World, count: int) -> list[Row]:
     for n, endpoint in enumerate(await endpoints(world, count)):
         await world.pool.execute(
             "WITH event AS ("
-            " INSERT INTO webhook_events (merchant_id, type, object_id, fanned_out)"
-            " VALUES ($1, 'ping', $2, true) RETURNING id)"
+            " INSERT INTO webhook_events (merchant_id, type, object_id)"
+            " VALUES ($1, 'ping', $2) RETURNING id)"
             " INSERT INTO webhook_deliveries (id, endpoint_id, event_id, due_at)"
             " SELECT $3, $2, id, app_now() - $4 * interval '1 second' FROM event",
             f"merchant-{n}",

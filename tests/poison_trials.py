@@ -276,14 +276,23 @@ TRIALS: dict[str, dict[str, Trial]] = {
             tries_by_itself=True,
         ),
     },
-    "webhooks": {
-        "events": Trial(
-            rows.new_events,
+    "events": {
+        "webhooks": Trial(
+            rows.events_for_webhooks,
             "webhook_events",
-            "id",
-            deliver_webhooks,
-            "SELECT fanned_out FROM webhook_events WHERE id = $1",
+            "object_id",
+            lambda world: world.jobs.run("events"),
+            "SELECT EXISTS (SELECT FROM webhook_events WHERE object_id = $1)",
         ),
+        "nudges": Trial(
+            rows.events_for_nudges,
+            "nudges",
+            "group_id",
+            lambda world: world.jobs.run("events"),
+            "SELECT EXISTS (SELECT FROM nudges WHERE group_id = $1)",
+        ),
+    },
+    "webhooks": {
         "deliveries": Trial(
             rows.deliveries,
             "webhook_deliveries",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
 from groups.engine import GroupEngine
+from pintuan import nouns
 from pintuan.base.jobs.process_jobs import ProcessJobs
 from pintuan.base.keyring import Keyring
 from pintuan.base.outgoing.sending import Sender
@@ -28,7 +29,7 @@ from pintuan.people.notifications.message import Message
 from pintuan.people.notifications.post import post_of
 from pintuan.people.personal import jobs as personal
 from pintuan.reach.invites import jobs as invites
-from pintuan.reach.nudges import jobs as nudges
+from pintuan.reach.nudges import jobs as nudge_jobs
 from pintuan.reach.nudges.service import Nudger
 from pintuan.selling.webhooks import jobs as webhooks
 from pintuan.selling.webhooks.courier import WebhookCourier
@@ -94,7 +95,11 @@ async def opened_world(
             now_s=time.time,
         )
         nudger = Nudger(pool, post_of(settings, KEYRING), share_base=settings.share_base)
-        jobs = market_jobs(pool, engine, SandboxGateway(pool), calls_in_flight_max=round_size)
+        # What follows from a reaction is a trial of its own.
+        listeners = {noun: replace(reactions, then=None) for noun, reactions in nouns.reactions().items()}
+        jobs = market_jobs(
+            pool, engine, SandboxGateway(pool), listeners=listeners, calls_in_flight_max=round_size
+        )
         for noun in (
             archive.Jobs(Archivist(pool, age_ms=DAY_MS)),
             gateway_events.Jobs(pool),
@@ -104,7 +109,7 @@ async def opened_world(
             activity.Jobs(pool),
             personal.Jobs(Eraser(pool, engine), jobs),
             invites.Jobs(pool, jobs),
-            nudges.Jobs(nudger, jobs),
+            nudge_jobs.Jobs(nudger, jobs),
             webhooks.Jobs(hooks),
         ):
             jobs.add(noun)

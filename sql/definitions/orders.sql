@@ -1,5 +1,5 @@
 -- Groups and orders: what may become of them, and what follows when an order changes.
--- version: 1
+-- version: 2
 -- uses: clock
 
 -- `open -> closing -> settling -> succeeded | failed`; drawn in ARCHITECTURE.md.
@@ -59,11 +59,18 @@ $$;
 -- lane's stock, and the seat in Redis. Rows are locked in id order before they are updated. A settlement of ten thousand
 -- members fixes their prices in one statement that changes no status; EXCEPT finds that out by a hash, where a join that
 -- may stop at its first row would be planned as a nested loop.
+--
+-- What happened is told to the nouns that hear of it. A held seat is not told of, and neither is one that ends before it
+-- was paid for. Members of a group that failed are told of by `group.failed`.
 CREATE OR REPLACE FUNCTION orders_changed() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    moment timestamptz := app_now();
 BEGIN
-    IF NOT EXISTS (SELECT id, status FROM new_rows EXCEPT SELECT id, status FROM old_rows) THEN
+    IF NOT EXISTS (
+        SELECT id, status, refunded_minor FROM new_rows EXCEPT SELECT id, status, refunded_minor FROM old_rows
+    ) THEN
         RETURN NULL;
     END IF;
 
@@ -95,35 +102,46 @@ BEGIN
     ORDER BY n.id
     ON CONFLICT (order_id) DO NOTHING;
 
-    PERFORM FROM deal_buyers b
-    WHERE (b.deal_id, b.buyer_id) IN (
-        SELECT n.deal_id, n.buyer_id FROM new_rows n JOIN old_rows o USING (id)
-        WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
-    )
-    ORDER BY b.deal_id, b.buyer_id FOR NO KEY UPDATE;
-    UPDATE deal_buyers b SET units = b.units - r.units
-    FROM (
-        SELECT n.deal_id, n.buyer_id, sum(n.quantity) AS units
-        FROM new_rows n JOIN old_rows o USING (id)
-        WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
-        GROUP BY n.deal_id, n.buyer_id
-    ) r
-    WHERE b.deal_id = r.deal_id AND b.buyer_id = r.buyer_id;
+    -- Most statements pay for orders and end none; those have no more to give back.
+    IF EXISTS (SELECT FROM new_rows n WHERE NOT order_is_live(n.status)) THEN
+        PERFORM FROM deal_buyers b
+        WHERE (b.deal_id, b.buyer_id) IN (
+            SELECT n.deal_id, n.buyer_id FROM new_rows n JOIN old_rows o USING (id)
+            WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
+        )
+        ORDER BY b.deal_id, b.buyer_id FOR NO KEY UPDATE;
+        UPDATE deal_buyers b SET units = b.units - r.units
+        FROM (
+            SELECT n.deal_id, n.buyer_id, sum(n.quantity) AS units
+            FROM new_rows n JOIN old_rows o USING (id)
+            WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
+            GROUP BY n.deal_id, n.buyer_id
+        ) r
+        WHERE b.deal_id = r.deal_id AND b.buyer_id = r.buyer_id;
 
-    PERFORM FROM lanes l
-    WHERE (l.deal_id, l.lane_no) IN (
-        SELECT n.deal_id, n.lane_no FROM new_rows n JOIN old_rows o USING (id)
-        WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
-    )
-    ORDER BY l.deal_id, l.lane_no FOR NO KEY UPDATE;
-    UPDATE lanes l SET sold_units = l.sold_units - r.units
-    FROM (
-        SELECT n.deal_id, n.lane_no, sum(n.quantity) AS units
-        FROM new_rows n JOIN old_rows o USING (id)
-        WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
-        GROUP BY n.deal_id, n.lane_no
-    ) r
-    WHERE l.deal_id = r.deal_id AND l.lane_no = r.lane_no;
+        PERFORM FROM lanes l
+        WHERE (l.deal_id, l.lane_no) IN (
+            SELECT n.deal_id, n.lane_no FROM new_rows n JOIN old_rows o USING (id)
+            WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
+        )
+        ORDER BY l.deal_id, l.lane_no FOR NO KEY UPDATE;
+        UPDATE lanes l SET sold_units = l.sold_units - r.units
+        FROM (
+            SELECT n.deal_id, n.lane_no, sum(n.quantity) AS units
+            FROM new_rows n JOIN old_rows o USING (id)
+            WHERE order_is_live(o.status) AND NOT order_is_live(n.status)
+            GROUP BY n.deal_id, n.lane_no
+        ) r
+        WHERE l.deal_id = r.deal_id AND l.lane_no = r.lane_no;
+    END IF;
+
+    INSERT INTO events (noun, type, object_id, deal_id, happened_at)
+    SELECT l.noun, l.type, n.id, n.deal_id, moment
+    FROM new_rows n JOIN old_rows o USING (id)
+    JOIN listeners l ON l.type = 'order.' || n.status
+    WHERE n.refunded_minor > o.refunded_minor
+        OR (n.status <> o.status AND n.status IN ('authorised', 'captured', 'payment_failed'))
+        OR (o.status = 'authorised' AND n.status = 'cancelled');
     RETURN NULL;
 END
 $$;

@@ -1,5 +1,5 @@
 -- What merchants' own systems are told: endpoints, an outbox written with each change, and its deliveries.
--- uses: clock, webhooks
+-- uses: clock
 
 CREATE TABLE webhook_endpoints (
     id text PRIMARY KEY,
@@ -34,18 +34,15 @@ CREATE TABLE webhook_secrets (
 );
 CREATE UNIQUE INDEX webhook_secret_current ON webhook_secrets (endpoint_id) WHERE ends_at IS NULL;
 
--- The outbox: what happened to which order or group, written in the transaction in which it happened. Details are read
--- when it is delivered, so no address of a buyer is kept here. No foreign keys: the
--- statements that write it are the hottest of the product.
+-- What happened to which order or group, of all that an endpoint of its merchant wants to hear. Details are read when it
+-- is delivered, so no address of a buyer is kept here.
 CREATE TABLE webhook_events (
     id text PRIMARY KEY DEFAULT 'evt_' || replace(gen_random_uuid()::text, '-', ''),
     merchant_id text NOT NULL,
     type text NOT NULL,
     object_id text NOT NULL,
-    fanned_out boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT app_now()
 );
-CREATE INDEX webhook_events_new ON webhook_events (created_at) WHERE NOT fanned_out;
 CREATE INDEX webhook_events_of_merchant ON webhook_events (merchant_id, created_at);
 CREATE INDEX webhook_events_age ON webhook_events USING brin (created_at);
 
@@ -73,18 +70,3 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, due_at) WHERE state IN ('due', 'in_flight');
 CREATE INDEX webhook_deliveries_in_flight ON webhook_deliveries (endpoint_id) WHERE state = 'in_flight';
 CREATE INDEX webhook_deliveries_of_endpoint ON webhook_deliveries (endpoint_id, created_at DESC, id DESC);
-
--- Runs after `orders_changed` and `orders_charged` by its name; it locks no row.
-CREATE TRIGGER orders_told
-AFTER UPDATE ON orders
-REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-FOR EACH STATEMENT EXECUTE FUNCTION orders_told();
-
--- For each row: most batches of joins open no group, and then there is nothing to call.
-CREATE TRIGGER group_told_opened
-AFTER INSERT ON groups FOR EACH ROW EXECUTE FUNCTION group_told();
-
-CREATE TRIGGER group_told_ended
-AFTER UPDATE ON groups FOR EACH ROW
-WHEN (OLD.status <> NEW.status AND NEW.status IN ('succeeded', 'failed'))
-EXECUTE FUNCTION group_told();

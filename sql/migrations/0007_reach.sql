@@ -1,5 +1,5 @@
 -- Invitations, which are personal links to a group, and nudges, which members of a group are told without asking.
--- uses: clock, nudges
+-- uses: clock
 
 -- A link stands for one inviter, one group and one recipient. Its recipient is forgotten some days after the group's
 -- deadline; that somebody joined by it is remembered for as long as the order is.
@@ -40,14 +40,3 @@ CREATE TABLE nudges (
     PRIMARY KEY (group_id, kind)
 ) WITH (fillfactor = 80);
 CREATE INDEX nudges_due ON nudges (due_at);
-
--- A group of less than two hours is over before anybody reads a message about how it goes.
-CREATE TRIGGER group_nudged_opened
-AFTER INSERT ON groups FOR EACH ROW
-WHEN (NEW.deadline - NEW.opened_at >= interval '2 hours')
-EXECUTE FUNCTION group_nudged_opened();
-
-CREATE TRIGGER group_nudged_ended
-AFTER UPDATE ON groups FOR EACH ROW
-WHEN (OLD.status <> NEW.status AND NEW.status IN ('succeeded', 'failed'))
-EXECUTE FUNCTION group_nudged_ended();

@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from pintuan.base.events.jobs import hearing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from litestar.types import ControllerRouterHandler
 
     from pintuan.base.audit import Audit
+    from pintuan.base.events.event import Reactions
     from pintuan.base.jobs.job import NounJobs
     from pintuan.base.personal import Personal
     from pintuan.base.process import Resources
@@ -58,9 +61,11 @@ NOUNS: Final = (
 # The parts that are registered: a file of this name, and what it must define.
 PARTS: Final = {
     "audit": "AUDIT",
+    "events": "EVENTS",
     "jobs": "Jobs",
     "personal": "PERSONAL",
     "problems": "PROBLEMS",
+    "reactions": "REACTIONS",
     "routes": "HANDLERS",
     "state": "open_state",
 }
@@ -85,7 +90,17 @@ def dev_handlers() -> list[ControllerRouterHandler]:
 
 def jobs() -> list[type[NounJobs]]:
     """Returns what workers do for each noun without being called."""
-    return [module.Jobs for _, module in _parts("jobs")]
+    return [*(module.Jobs for _, module in _parts("jobs")), hearing(reactions())]
+
+
+def events() -> dict[str, str]:
+    """Returns the types of events that nouns tell, each with a sentence on what happened."""
+    return {type_: said for _, module in _parts("events") for type_, said in module.EVENTS.items()}
+
+
+def reactions() -> dict[str, Reactions]:
+    """Returns what nouns do about events, by the names that they have in the table `listeners`."""
+    return {noun.partition(".")[2]: module.REACTIONS for noun, module in _parts("reactions")}
 
 
 def doorbells() -> list[str]:

@@ -195,6 +195,13 @@ CASES = {
         fires={"pintuan_webhook_overdue_seconds": "0+15x80"},
         quiet={"pintuan_webhook_overdue_seconds": "110x70 300x10"},
     ),
+    "PintuanEventsUnheard": Case(
+        fires={
+            'pintuan_unheard_event_seconds{noun="webhooks"}': "0+15x80",
+            'pintuan_unheard_event_seconds{noun="nudges"}': "0x80",
+        },
+        quiet={'pintuan_unheard_event_seconds{noun="webhooks"}': "110x70 300x10"},
+    ),
     "PintuanEventStreamsDropped": Case(
         fires={'pintuan_event_streams_dropped_total{reason="slow"}': "0+100x80"},
         quiet={

@@ -236,6 +236,21 @@ async def a_merchants_system_holds_up_its_webhooks(stage: Stage) -> AsyncIterato
 
 
 @asynccontextmanager
+async def a_noun_of_a_later_version_hears_nothing(stage: Stage) -> AsyncIterator[None]:
+    """A release was taken back, and its database goes on telling a noun that no process knows."""
+    await stage.pool.execute("INSERT INTO listeners (type, noun) VALUES ('group.opened', 'later')")
+    await stage.pool.execute(
+        "INSERT INTO events (noun, type, object_id, deal_id, happened_at)"
+        " VALUES ('later', 'group.opened', 'grp_1', 'deal_1', app_now() - interval '10 minutes')"
+    )
+    try:
+        yield
+    finally:
+        await stage.pool.execute("DELETE FROM listeners WHERE noun = 'later'")
+        await stage.pool.execute("DELETE FROM events WHERE noun = 'later'")
+
+
+@asynccontextmanager
 async def both_nodes_are_gone(stage: Stage) -> AsyncIterator[None]:
     """Nobody answers; comes last, because nobody starts them again."""
     await stage.workers.terminate()
@@ -267,6 +282,7 @@ TROUBLES = (
     Trouble(messages_are_turned_away, ("PintuanNotificationsFailing",)),
     Trouble(somebody_guesses_codes, ("PintuanCodesGuessed",)),
     Trouble(a_merchants_system_holds_up_its_webhooks, ("PintuanWebhooksLate",)),
+    Trouble(a_noun_of_a_later_version_hears_nothing, ("PintuanEventsUnheard",)),
     Trouble(both_nodes_are_gone, ("PintuanApiDown", "PintuanWorkersDown", "PintuanInstanceDown")),
 )
 NOT_CAUSED = {

@@ -6,7 +6,9 @@ import inspect
 import re
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import grimp
 import pytest
@@ -119,6 +121,23 @@ def test_every_doorbell_that_is_rung_is_the_name_of_a_job_that_has_one() -> None
     )
 
 
+def test_nouns_hear_only_what_nouns_below_them_tell() -> None:
+    places = {noun.partition(".")[2]: place for place, noun in enumerate(NOUNS)}
+    tellers = {
+        event: noun
+        for noun in places
+        if (module := _part(noun, "events")) is not None
+        for event in module.EVENTS
+    }
+
+    for listener, reactions in nouns.reactions().items():
+        assert reactions.by_type.keys() <= tellers.keys(), f"{listener} hears of what nobody tells"
+        above = {event for event in reactions.by_type if places[tellers[event]] >= places[listener]}
+        assert above == set(), f"{listener} stands below who tells that"
+        if reactions.then is not None:
+            assert reactions.then in {job.name for noun in nouns.jobs() for job in noun.declared}
+
+
 @pytest.mark.parametrize("noun", NOUNS)
 def test_no_file_is_meant_for_a_part_and_misnamed(noun: str) -> None:
     stems = {path.stem for path in (SOURCES / noun.replace(".", "/")).glob("*.py")} - set(PARTS)
@@ -149,3 +168,10 @@ def test_nobody_reaches_into_another_nouns_store(graph: grimp.ImportGraph) -> No
     }
 
     assert reaches == REACHES
+
+
+def _part(noun: str, part: str) -> ModuleType | None:
+    """A part of the noun of this name, if it has one."""
+    (name,) = (one for one in NOUNS if one.partition(".")[2] == noun)
+    module = f"pintuan.{name}.{part}"
+    return import_module(module) if find_spec(module) is not None else None

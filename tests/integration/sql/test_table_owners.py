@@ -47,6 +47,7 @@ READS: Final = {
     "pintuan.reach.nudges": {"deals", "group_progress", "groups", "lanes", "orders"},
     "pintuan.reach.pages": {"accounts", "refresh_sessions"},
     "pintuan.selling.sales": {"archived_orders", "deals", "groups", "merchants", "orders"},
+    "pintuan.selling.webhooks": {"deals"},
     "pintuan.shop.deals": {"products", "variants"},
     "pintuan.shop.feeds": {"deals", "lanes"},
 }

@@ -24,6 +24,7 @@ POISONED = 3 * ROUND + 1
 # A round of poisoned rows is noted in each pass, and one pass more is left for the good row.
 PASSES_MAX = POISONED // ROUND + 2
 LIMITS = (
+    "pintuan.base.events.jobs.EVENTS_PER_ROUND",
     "pintuan.people.activity.jobs.ADDRESSES_PER_ROUND",
     "pintuan.people.consents.jobs.UNSUBSCRIBES_PER_ROUND",
     "pintuan.people.identity.jobs.ROWS_PER_ROUND",
@@ -35,7 +36,6 @@ LIMITS = (
     "pintuan.buying.groups.jobs.ORDERS_PER_ROUND",
     "pintuan.buying.groups.jobs.SEATS_PER_ROUND",
     "pintuan.money.gateway_events.jobs.EVENTS_PER_ROUND",
-    "pintuan.selling.webhooks.jobs.EVENTS_PER_ROUND",
     "pintuan.selling.webhooks.jobs.ROWS_PER_ROUND",
     "pintuan.selling.webhooks.jobs.SECRETS_PER_ROUND",
     "pintuan.reach.invites.jobs.INVITES_PER_ROUND",
@@ -47,7 +47,7 @@ LIMITS = (
     "groups.stock.DEALS_PER_PAGE",
 )
 # Sweeps that handle no rows of their own.
-WITHOUT_ROWS = {"samples", "setback samples", "setbacks", "webhook samples"}
+WITHOUT_ROWS = {"event samples", "samples", "setback samples", "setbacks", "webhook samples"}
 KINDS = [(sweep, kind) for sweep, trials in TRIALS.items() for kind in trials]
 
 

@@ -94,7 +94,7 @@ class NounJobs:
 
     def __init_subclass__(cls) -> None:
         members = (getattr(member, "__dict__", {}) for member in vars(cls).values())
-        cls.declared = tuple(member[_MARK] for member in members if _MARK in member)
+        cls.declared += tuple(member[_MARK] for member in members if _MARK in member)
 
     @classmethod
     def open(cls, process: Resources, asks: Asks) -> AbstractAsyncContextManager[Self]:

@@ -190,6 +190,19 @@ EVENT_STREAMS_DROPPED: Final = Counter(
     "Live streams ended before their group was: `slow` readers, and those `drained` by a process that ends.",
     labelnames=("reason",),
 )
+UNHEARD_EVENTS: Final = Gauge(
+    "pintuan_unheard_events",
+    "Events that a noun has yet to hear, as a worker last counted, up to a hundred thousand.",
+    labelnames=("noun",),
+    multiprocess_mode="livemostrecent",
+)
+UNHEARD_EVENT_AGE: Final = Gauge(
+    "pintuan_unheard_event_seconds",
+    "How long the oldest event that a noun has yet to hear, and did not fail on, has waited, as a worker "
+    "last looked.",
+    labelnames=("noun",),
+    multiprocess_mode="livemostrecent",
+)
 QUEUE_AWAY: Final = Gauge(
     "pintuan_queue_away",
     "Workers that cannot use the job queue; they work by their own clock meanwhile.",
@@ -330,6 +343,13 @@ def show_payments(counts: Mapping[tuple[str, str], int]) -> None:
     for labels, count in counts.items():
         PAYMENTS.labels(*labels).set(count)
         _payments_shown.add(labels)
+
+
+def show_unheard(unheard: Mapping[str, tuple[int, int]]) -> None:
+    """Sets the gauges of events to (count, ms that the oldest has waited) by noun."""
+    for noun, (count, waited_ms) in unheard.items():
+        UNHEARD_EVENTS.labels(noun).set(count)
+        UNHEARD_EVENT_AGE.labels(noun).set(waited_ms / 1000)
 
 
 def show_setbacks(counts: Mapping[str, tuple[int, int]]) -> None:

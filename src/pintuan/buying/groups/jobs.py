@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from groups.setbacks import SecondTries, count_setbacks
 from groups.sweeps import next_group_check_ms
+from pintuan.base.events.jobs import SOON_S
 from pintuan.base.jobs.job import NounJobs, job
 from pintuan.base.jobs.passes import until_nothing_left
 from pintuan.base.telemetry.metrics import show_setbacks
@@ -71,6 +72,7 @@ class Jobs(NounJobs):
         self._ask_for_groups = asks.asker("lifecycle")
         self._ask_for_seats = asks.asker("seats")
         self._ask_for_payments = asks.asker("payments")
+        self._ask_for_events = asks.asker("events")
 
     @classmethod
     @asynccontextmanager
@@ -96,6 +98,7 @@ class Jobs(NounJobs):
             if advanced:
                 self._ask_for_payments()
                 self._ask_for_seats()
+                self._ask_for_events.after(SOON_S)
         wait_ms = await next_group_check_ms(self._pool, within_ms=LOOK_AHEAD_MS)
         if wait_ms is not None:
             self._ask_for_groups.after(wait_ms / 1000)

@@ -22,7 +22,7 @@ import asyncpg
 import structlog
 
 from pintuan.base.errors import NotFound, Overloaded
-from pintuan.buying.live.events import Snapshot, snapshot_of
+from pintuan.buying.live.snapshots import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

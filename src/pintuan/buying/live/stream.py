@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from pintuan.buying.live.events import HEARTBEAT, Snapshot, retry_hint
+from pintuan.buying.live.snapshots import HEARTBEAT, Snapshot, retry_hint
 
 if TYPE_CHECKING:
     from collections.abc import Generator

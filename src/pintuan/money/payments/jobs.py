@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from pintuan.base.events.jobs import SOON_S
 from pintuan.base.jobs.job import NounJobs, job
 from pintuan.base.telemetry.metrics import note_sweep
 from pintuan.money.payments.gateways import open_gateway, rules_of
@@ -49,6 +50,7 @@ class Jobs(NounJobs):
         self._tell_changed = tell_changed
         self._ask_for_groups = asks.asker("lifecycle")
         self._ask_for_seats = asks.asker("seats")
+        self._ask_for_events = asks.asker("events")
 
     @classmethod
     @asynccontextmanager
@@ -82,5 +84,6 @@ class Jobs(NounJobs):
         self._tell_changed(recorded.groups)
         if recorded.operations:
             self._ask_for_groups()
+            self._ask_for_events.after(SOON_S)
         if recorded.seats_ended:
             self._ask_for_seats()

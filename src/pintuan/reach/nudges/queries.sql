@@ -1,5 +1,27 @@
 -- Nudges: what the members of a group are told without asking, and when.
 
+-- name: plan_nudges
+-- Makes due what members of groups $1, which opened, are told while these run. A group of less than two hours is over before anybody reads that.
+INSERT INTO nudges (group_id, kind, due_at)
+SELECT g.id, k.kind, k.due_at
+FROM groups g
+CROSS JOIN LATERAL (
+    VALUES
+        ('tier_near', g.opened_at + (g.deadline - g.opened_at) / 2),
+        ('hour_left', g.deadline - interval '1 hour')
+) AS k (kind, due_at)
+WHERE g.id = ANY($1::text[]) AND g.deadline - g.opened_at >= interval '2 hours'
+ORDER BY g.id, k.kind
+ON CONFLICT DO NOTHING;
+
+-- name: nudge_outcomes
+-- Makes due what members of groups $1, which ended at $2, are told of that ($3).
+INSERT INTO nudges (group_id, kind, due_at)
+SELECT t.group_id, $3, t.ended_at
+FROM unnest($1::text[], $2::timestamptz[]) AS t (group_id, ended_at)
+ORDER BY t.group_id
+ON CONFLICT DO NOTHING;
+
 -- name: due_nudges
 -- Lists up to $1 nudges that are due, the longest due first; those that failed are tried elsewhere.
 SELECT n.group_id || ' ' || n.kind AS id

@@ -13,6 +13,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     import asyncpg
 
+    from pintuan.base.events.event import Event
     from sql import Connection
 
 
@@ -66,6 +67,21 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None
     phone: str | None
     title: str
+
+
+async def plan(connection: Connection, group_ids: Sequence[str]) -> None:
+    """Makes due what members of groups that opened are told while these run."""
+    await connection.execute(NUDGES["plan_nudges"], group_ids)
+
+
+async def tell_outcome(connection: Connection, ended: Sequence[Event], kind: NudgeKind) -> None:
+    """Makes due what members of groups that ended are told of it."""
+    await connection.execute(
+        NUDGES["nudge_outcomes"],
+        [event.object_id for event in ended],
+        [event.happened_at for event in ended],
+        kind,
+    )
 
 
 async def due(pool: asyncpg.Pool, *, limit: int) -> list[str]:

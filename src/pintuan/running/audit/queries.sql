@@ -17,6 +17,16 @@ WHERE s.set_aside_at IS NOT NULL
 ORDER BY s.set_aside_at, s.sweep, s.row_id
 LIMIT $1;
 
+-- name: unheard_events
+-- Nouns that have not heard for a minute what happened: no worker is running, or none knows the noun. The longest first.
+SELECT e.noun AS id, format('%s events since %s', count(*), min(e.happened_at)) AS detail
+FROM events e
+WHERE e.happened_at < app_now() - interval '1 minute'
+    AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = e.noun || ' events' AND s.row_id = e.id::text)
+GROUP BY e.noun
+ORDER BY min(e.happened_at)
+LIMIT $1;
+
 -- name: payments_at_rest
 -- Reads the payments of one gateway ($2: the sandbox or not) that nothing is under way for, the $1 newest or that of $3.
 SELECT

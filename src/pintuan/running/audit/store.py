@@ -24,6 +24,13 @@ AUDIT_STATEMENT_TIMEOUT_S: Final = 120.0
 SETBACKS: Final = AuditCheck(
     name="rows_set_aside", about="rows that sweeps fail on", statement=AUDIT["rows_set_aside"], place=40
 )
+# Events of any noun that nobody hears.
+UNHEARD: Final = AuditCheck(
+    name="unheard_events",
+    about="nouns that do not hear what happened",
+    statement=AUDIT["unheard_events"],
+    place=45,
+)
 
 
 class Offender(msgspec.Struct, frozen=True):
@@ -53,7 +60,7 @@ def checks() -> list[AuditCheck]:
 def notices() -> list[AuditCheck]:
     """Returns the checks that find what needs a person, in the order of the report."""
     found = [check for noun in nouns.audits() for check in noun.notices]
-    return sorted((*found, SETBACKS), key=_place)
+    return sorted((*found, SETBACKS, UNHEARD), key=_place)
 
 
 def _place(check: AuditCheck) -> int:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
+from pintuan.buying.groups import events as group_events
+from pintuan.buying.orders import events as order_events
 from pintuan.http.documentation.bodies import JSON, REF
 from pintuan.selling.sales.schemas import Sale, SoldGroup
 from pintuan.selling.webhooks.schemas import EventType
 
-_SUMMARIES: Final[dict[EventType, str]] = {
-    "group.opened": "A group began",
-    "group.succeeded": "A group ended and is sold",
-    "group.failed": "A group ended with too few; nobody pays",
-    "order.authorised": "Somebody is in, their money set aside",
-    "order.captured": "An order is paid for",
-    "order.cancelled": "Somebody who was in left",
-    "order.payment_failed": "A charge finally failed",
-    "order.partially_refunded": "A part of an order's charge was given back",
-    "order.refunded": "All of an order's charge was given back",
-}
+_SUMMARIES: Final[dict[str, str]] = dict([*group_events.EVENTS.items(), *order_events.EVENTS.items()])
 _HEADERS: Final = {
     "webhook-id": "Names the event; the same whenever it is sent again.",
     "webhook-timestamp": "When this attempt was signed, in Unix seconds.",

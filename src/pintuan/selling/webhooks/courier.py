@@ -1,4 +1,4 @@
-"""Fans events out to endpoints, and delivers what is due.
+"""Delivers what is due to endpoints.
 
 A delivery is taken under a lease before it leaves, and its taking counts as an attempt. A worker that dies
 between sending and recording repeats it once the lease is over, under the same `webhook-id`: at least once.
@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import structlog
 
 from groups.setbacks import STORE_AWAY, Setbacks
+from pintuan.base.events.store import waited_ms
 from pintuan.base.outgoing.sending import SendFailed
 from pintuan.base.outgoing.signing import seal, signed_headers, unseal
 from pintuan.base.telemetry.metrics import WEBHOOK_DELIVERIES, WEBHOOK_OVERDUE
@@ -31,7 +31,6 @@ from pintuan.selling.webhooks.schemas import Pinged, WebhookMessage
 if TYPE_CHECKING:
     import asyncpg
 
-    from groups.setbacks import Work
     from pintuan.base.keyring import Keyring
     from pintuan.base.outgoing.sending import Sender
     from pintuan.selling.sales.schemas import Sale, SoldGroup
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
     Data: TypeAlias = Sale | SoldGroup | Pinged
 
-EVENTS_PER_ROUND: Final = 1_000
 # On their way at once from one process: to endpoints that answer, and to those that fail.
 ANSWERING_MAX: Final = 96
 FAILING_MAX: Final = 32
@@ -80,19 +78,9 @@ class WebhookCourier:
         self._share_base = share_base
         self._now_s = now_s
         self._on_ended = on_ended
-        self._event_setbacks = Setbacks(pool, "events")
         self._setbacks = Setbacks(pool, "webhooks")
         self._answering: set[asyncio.Task[None]] = set()
         self._failing: set[asyncio.Task[None]] = set()
-
-    async def fan_out(self, limit: int) -> int:
-        """Makes the deliveries of up to `limit` new events; returns how many events."""
-        event_ids = await store.new_events(self._pool, limit=limit)
-        return await self._event_setbacks.each(event_ids, partial(store.fan_out, self._pool))
-
-    def second_tries(self) -> dict[str, Work]:
-        """Returns how events are tried again that could not be fanned out."""
-        return {"events": partial(store.fan_out, self._pool)}
 
     async def start_due(self) -> int:
         """Takes what is due and there is room for, and starts delivering it; returns how much it took."""
@@ -129,8 +117,10 @@ class WebhookCourier:
             await asyncio.wait(late)
 
     async def measure(self) -> None:
-        """Shows for how long what waits longest has waited."""
-        WEBHOOK_OVERDUE.set((await store.overdue_ms(self._pool) or 0) / 1000)
+        """Shows for how long what waits longest has waited, of deliveries and of events."""
+        delivery_ms = await store.overdue_ms(self._pool) or 0
+        event_ms = await waited_ms(self._pool, "webhooks")
+        WEBHOOK_OVERDUE.set(max(delivery_ms, event_ms) / 1000)
 
     async def tidy(self, limit: int) -> int:
         """Forgets up to `limit` old events and secrets, and renews encryption; returns how many of all."""

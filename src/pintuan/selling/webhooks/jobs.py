@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final, Self
 from pintuan.base.jobs.job import NounJobs, job
 from pintuan.base.jobs.passes import until_nothing_left
 from pintuan.base.outgoing.sending import Sender
-from pintuan.selling.webhooks.courier import EVENTS_PER_ROUND, WebhookCourier
+from pintuan.selling.webhooks.courier import WebhookCourier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
-    from groups.setbacks import Work
     from pintuan.base.jobs.job import Asks
     from pintuan.base.process import Resources
 
@@ -45,14 +44,9 @@ class Jobs(NounJobs):
         finally:
             await courier.close()
 
-    def second_tries(self) -> Mapping[str, Work]:
-        """Returns those of the courier."""
-        return self._courier.second_tries()
-
     @job("webhooks", every_s=1, has_doorbell=True)
     async def deliver(self) -> None:
-        """Makes deliveries of new events, and starts those that are due."""
-        await until_nothing_left(self._courier.fan_out, EVENTS_PER_ROUND)
+        """Starts deliveries that are due."""
         await self._courier.start_due()
 
     @job("webhook samples", every_s=5)

@@ -104,7 +104,7 @@ WHERE w.endpoint_id = split_part(u.id, ' ', 1) AND w.secret_no = split_part(u.id
 -- name: insert_ping
 -- Writes an event for one endpoint alone, and answers its delivery.
 WITH event AS (
-    INSERT INTO webhook_events (merchant_id, type, object_id, fanned_out) VALUES ($2, 'ping', $1, true)
+    INSERT INTO webhook_events (merchant_id, type, object_id) VALUES ($2, 'ping', $1)
     RETURNING id
 )
 INSERT INTO webhook_deliveries (endpoint_id, event_id) SELECT $1, id FROM event RETURNING id;
@@ -161,30 +161,29 @@ SELECT
             AND v.created_at > (SELECT max(created_at) FROM wanted) AND v.created_at < coalesce($4, 'infinity')
     ) AS continue_from;
 
--- name: new_events
--- Lists up to $1 new events, the oldest first; those that failed are tried elsewhere.
-SELECT v.id FROM webhook_events v
-WHERE NOT v.fanned_out AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = 'events' AND s.row_id = v.id)
-ORDER BY v.created_at
-LIMIT $1;
-
--- name: fan_out_events
--- Makes a delivery of each new event of $1 for every endpoint that wants it; answers how many events.
-WITH taken AS (
-    SELECT id, merchant_id, type, created_at FROM webhook_events
-    WHERE id = ANY($1::text[]) AND NOT fanned_out
-    ORDER BY created_at
-    FOR UPDATE SKIP LOCKED
-),
-made AS (
-    INSERT INTO webhook_deliveries (endpoint_id, event_id)
-    SELECT e.id, t.id
-    FROM taken t JOIN webhook_endpoints e ON e.merchant_id = t.merchant_id
-    WHERE e.status <> 'disabled' AND e.created_at <= t.created_at AND (e.events IS NULL OR t.type = ANY(e.events))
-    ORDER BY e.id, t.id
-    ON CONFLICT (event_id, endpoint_id) DO NOTHING
+-- name: keep_events
+-- Keeps those events (type $1, order or group $2, deal $3, time $4) that an endpoint of the deal's merchant wants, with a delivery for each such endpoint.
+WITH kept AS (
+    INSERT INTO webhook_events (merchant_id, type, object_id, created_at)
+    SELECT d.merchant_id, t.type, t.object_id, t.happened_at
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+        WITH ORDINALITY AS t (type, object_id, deal_id, happened_at, place)
+    JOIN deals d ON d.id = t.deal_id
+    -- Where nobody in the marketplace listens, nothing is looked at.
+    WHERE EXISTS (SELECT FROM webhook_endpoints WHERE status <> 'disabled')
+        AND EXISTS (
+            SELECT FROM webhook_endpoints e
+            WHERE e.merchant_id = d.merchant_id AND e.status <> 'disabled' AND e.created_at <= t.happened_at
+                AND (e.events IS NULL OR t.type = ANY(e.events))
+        )
+    ORDER BY t.place
+    RETURNING id, merchant_id, type, created_at
 )
-UPDATE webhook_events v SET fanned_out = true FROM taken t WHERE v.id = t.id;
+INSERT INTO webhook_deliveries (endpoint_id, event_id)
+SELECT e.id, k.id
+FROM kept k JOIN webhook_endpoints e ON e.merchant_id = k.merchant_id
+WHERE e.status <> 'disabled' AND e.created_at <= k.created_at AND (e.events IS NULL OR k.type = ANY(e.events))
+ORDER BY e.id, k.id;
 
 -- name: claim_deliveries
 -- Takes for $4 ms what is due: up to $1 for endpoints that answer, $3 each, and $2 for those that fail, one each.
@@ -305,7 +304,7 @@ FROM ended
 WHERE e.id = ended.endpoint_id;
 
 -- name: overdue_ms
--- Says for how long what waits longest has waited, of new events and of deliveries to endpoints that answer.
+-- Says for how long what waits longest has waited, of deliveries to endpoints that answer.
 WITH RECURSIVE waiting (endpoint_id) AS (
     (SELECT endpoint_id FROM webhook_deliveries WHERE state IN ('due', 'in_flight') ORDER BY endpoint_id LIMIT 1)
     UNION ALL
@@ -317,8 +316,6 @@ WITH RECURSIVE waiting (endpoint_id) AS (
     FROM waiting w WHERE w.endpoint_id IS NOT NULL
 ),
 since (at) AS (
-    SELECT min(created_at) FROM webhook_events WHERE NOT fanned_out
-    UNION ALL
     SELECT (
         SELECT min(d.due_at) FROM webhook_deliveries d
         WHERE d.endpoint_id = e.id AND d.state IN ('due', 'in_flight')

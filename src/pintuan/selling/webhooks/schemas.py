@@ -11,33 +11,14 @@ from msgspec import UNSET, Meta, UnsetType
 from pintuan.base.outgoing.addresses import URL_CHARS_MAX
 from pintuan.base.wire.patterns import LINE_OR_NOTHING_PATTERN
 from pintuan.base.wire.times import Instant, moment
+from pintuan.buying.groups.events import GroupEvent
+from pintuan.buying.orders.events import OrderEvent
 from pintuan.selling.sales.schemas import Sale, SoldGroup
 from pintuan.selling.webhooks.limits import DESCRIPTION_CHARS_MAX, REPLAYED_PER_CALL_MAX
 
-# The triggers of sql/definitions/webhooks.sql write these; `ping` is written for a test.
-EventType = Literal[
-    "group.opened",
-    "group.succeeded",
-    "group.failed",
-    "order.authorised",
-    "order.captured",
-    "order.cancelled",
-    "order.payment_failed",
-    "order.partially_refunded",
-    "order.refunded",
-]
-SentType = Literal[
-    "group.opened",
-    "group.succeeded",
-    "group.failed",
-    "order.authorised",
-    "order.captured",
-    "order.cancelled",
-    "order.payment_failed",
-    "order.partially_refunded",
-    "order.refunded",
-    "ping",
-]
+# A merchant's system may hear whatever is told; `ping` is sent for a test.
+EventType: TypeAlias = Literal[GroupEvent, OrderEvent]
+SentType: TypeAlias = Literal[EventType, "ping"]
 EndpointStatus = Literal["enabled", "paused", "disabled"]
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 

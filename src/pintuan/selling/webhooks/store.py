@@ -23,6 +23,7 @@ from sql import load_queries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pintuan.base.events.event import Event
     from pintuan.base.wire.cursors import Cursor
     from sql import Connection
 
@@ -234,14 +235,15 @@ async def replay_events(
     return Replayed(replayed=row["replayed"], continue_from=row["continue_from"])
 
 
-async def new_events(pool: asyncpg.Pool, *, limit: int) -> list[str]:
-    """Returns the ids of up to `limit` new events, the oldest first."""
-    return [row["id"] for row in await pool.fetch(WEBHOOKS["new_events"], limit)]
-
-
-async def fan_out(pool: asyncpg.Pool, event_ids: Sequence[str]) -> int:
-    """Makes the deliveries of new events; returns how many events."""
-    return _count(await pool.execute(WEBHOOKS["fan_out_events"], event_ids))
+async def keep_events(connection: Connection, events: Sequence[Event]) -> None:
+    """Keeps those of the events that an endpoint wants, with a delivery for each such endpoint."""
+    await connection.execute(
+        WEBHOOKS["keep_events"],
+        [event.type for event in events],
+        [event.object_id for event in events],
+        [event.deal_id for event in events],
+        [event.happened_at for event in events],
+    )
 
 
 async def claim(
@@ -323,7 +325,3 @@ def _delivery_of(row: asyncpg.Record) -> WebhookDelivery:
         created_at=row["created_at"],
         ended_at=row["ended_at"],
     )
-
-
-def _count(status: str) -> int:
-    return int(status.split()[-1])

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from pintuan.base.auth import Role
+from pintuan.base.events.jobs import hearing
 from pintuan.base.jobs.process_jobs import ProcessJobs, open_jobs
 from pintuan.base.settings.settings import Settings
 from pintuan.bootstrap import open_resources
@@ -20,6 +21,7 @@ from pintuan.selling.webhooks import service
 from pintuan.selling.webhooks.jobs import Jobs
 from pintuan.selling.webhooks.limits import ENDPOINTS_PER_MERCHANT_MAX, LIVE_SECRETS_MAX
 from pintuan.selling.webhooks.rates import REPLAYS_PER_ENDPOINT
+from pintuan.selling.webhooks.reactions import REACTIONS
 from pintuan.selling.webhooks.schemas import NewWebhookEndpoint, Replay, WebhookEndpointChange
 from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
@@ -42,7 +44,8 @@ def acme(bearer: Bearer) -> dict[str, str]:
 @pytest.fixture
 async def worker(settings: Settings) -> AsyncIterator[ProcessJobs]:
     """What a worker process does about webhooks."""
-    async with open_resources(settings) as resources, open_jobs(resources, [Jobs]) as jobs:
+    hears = hearing({"webhooks": REACTIONS})
+    async with open_resources(settings) as resources, open_jobs(resources, [Jobs, hears]) as jobs:
         yield jobs
 
 
@@ -219,6 +222,7 @@ async def test_replays_to_one_endpoint_leave_room_for_the_others(
 
 async def deliver(pool: asyncpg.Pool, worker: ProcessJobs) -> None:
     """Lets a worker look, and waits until everything has arrived."""
+    await worker.run("events")
     await worker.run("webhooks")
 
     async def all_arrived() -> bool:

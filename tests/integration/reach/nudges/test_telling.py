@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from groups.engine import GroupEngine
+from pintuan.base.events.hearing import Hearer
 from pintuan.base.keyring import Keyring
 from pintuan.base.outgoing.signing import new_secret
 from pintuan.base.settings.settings import Settings
@@ -23,6 +24,7 @@ from pintuan.people.notifications.post import post_of
 from pintuan.people.notifications.service import unseal
 from pintuan.people.notifications.unsubscribing import unsubscribe
 from pintuan.reach.nudges import service
+from pintuan.reach.nudges.reactions import REACTIONS
 from pintuan.reach.nudges.service import Nudger
 from tests.market import Market
 
@@ -63,7 +65,13 @@ async def joined(
     for name in names:
         placed = await engine.place(market.wish(name, deal=deal))
         await market.authorise(placed.order_id)
+    await hear(market.pool)
     return await market.group_of(placed.order_id)
+
+
+async def hear(pool: asyncpg.Pool) -> None:
+    """Lets nudges hear of what happened to groups."""
+    await Hearer(pool, "nudges", REACTIONS).hear(1000)
 
 
 async def messages(pool: asyncpg.Pool) -> dict[str, Message]:
@@ -94,6 +102,7 @@ async def ended(engine: GroupEngine, market: Market, group: str) -> str:
     await market.end_operations("void")
     await market.pass_settling()
     await engine.advance_due_groups(10)
+    await hear(market.pool)
     status: str = (await market.group(group))["status"]
     return status
 

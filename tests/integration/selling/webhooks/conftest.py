@@ -17,12 +17,15 @@ from typing import Any
 import asyncpg
 import pytest
 
+from pintuan.base.events.hearing import Hearer
+from pintuan.base.events.jobs import EVENTS_PER_ROUND
 from pintuan.base.keyring import Keyring
 from pintuan.base.outgoing.sending import Sender
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.postgres import open_pool
 from pintuan.selling.webhooks import service
-from pintuan.selling.webhooks.courier import EVENTS_PER_ROUND, WebhookCourier
+from pintuan.selling.webhooks.courier import WebhookCourier
+from pintuan.selling.webhooks.reactions import REACTIONS
 from pintuan.selling.webhooks.schemas import (
     EventType,
     MadeWebhookEndpoint,
@@ -63,11 +66,15 @@ class Hooks:
         return await service.create_endpoint(self.pool, KEYRING, merchant, wanted)
 
     async def deliver(self, courier: WebhookCourier | None = None) -> None:
-        """Fans out what is new and delivers what is due, until nothing is."""
+        """Hears what is new and delivers what is due, until nothing is."""
         courier = courier or self.courier()
-        await courier.fan_out(EVENTS_PER_ROUND)
+        await self.hear()
         while await courier.start_due():
             await courier.finish()
+
+    async def hear(self) -> int:
+        """Lets webhooks hear of what happened; returns how many events there were."""
+        return await Hearer(self.pool, "webhooks", REACTIONS).hear(EVENTS_PER_ROUND)
 
     async def make_due(self) -> None:
         """Lets pauses and leases be over."""
@@ -79,7 +86,8 @@ class Hooks:
         return log[::-1]
 
     async def events(self) -> list[tuple[str, str]]:
-        """The outbox: types and what they are about."""
+        """What webhooks keep of all that happened: types and what they are about."""
+        await self.hear()
         rows = await self.pool.fetch("SELECT type, object_id FROM webhook_events ORDER BY created_at, type")
         return [(row["type"], row["object_id"]) for row in rows]
 

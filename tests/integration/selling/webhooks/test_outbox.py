@@ -87,7 +87,7 @@ async def test_a_change_that_is_rolled_back_leaves_no_event(hooks: Hooks, rows: 
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute("UPDATE orders SET status = 'authorised' WHERE id = $1", order)
-        assert await connection.fetchval("SELECT count(*) FROM webhook_events") == 1
+        assert await connection.fetchval("SELECT count(*) FROM events") == 1
         await transaction.rollback()
     with pytest.raises(asyncpg.CheckViolationError):
         await rows.move(order, "captured")

@@ -16,8 +16,8 @@ from pintuan.base.errors import NotFound, Overloaded
 from pintuan.base.wire.money import Money
 from pintuan.buying.groups.schemas import Group
 from pintuan.buying.live import hub as hub_module
-from pintuan.buying.live.events import snapshot_of
 from pintuan.buying.live.hub import READ_BATCH_MAX, SHOWING_GAP_S_MAX, SWEEP_SLICE_MAX, Hub, Pace
+from pintuan.buying.live.snapshots import snapshot_of
 from pintuan.buying.live.stream import Stream
 from tests.unit.buying.live.readers import Reader, settle
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pintuan.buying.live import stream as stream_module
-from pintuan.buying.live.events import Snapshot
+from pintuan.buying.live.snapshots import Snapshot
 from pintuan.buying.live.stream import Stream
 from tests.unit.buying.live.readers import Reader, settle
 

@@ -35,6 +35,7 @@ NOTICES = [
     "gateway_surprises",
     "overdue_groups",
     "rows_set_aside",
+    "unheard_events",
     "cards_shared_by_accounts",
     "addresses_shared_by_accounts",
 ]
