@@ -166,6 +166,10 @@ CASES = {
         fires={"pintuan_lane_rebuilds_total": "0+100x80"},
         quiet={"pintuan_lane_rebuilds_total": "0+10x80"},
     ),
+    "PintuanRedisShared": Case(
+        fires={"pintuan_redis_neighbours": "0x10 1x70"},
+        quiet={"pintuan_redis_neighbours": "0x80"},
+    ),
     "PintuanSeatsOrphaned": Case(
         fires={"pintuan_orphan_seats_total": "0+2x80"},
         quiet={"pintuan_orphan_seats_total": "0x20 30x60"},

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from groups.keys import history_key
 from tests.operations.causing import Stage
 from tests.receiver import HOST
 
@@ -130,6 +131,20 @@ async def redis_forgets_again_and_again(stage: Stage) -> AsyncIterator[None]:
             await asyncio.gather(*(stage.join(deal) for deal in deals for _ in range(2 * LANES)))
 
         async with stage.going_on(forget):
+            yield
+
+
+@asynccontextmanager
+async def another_marketplace_tells_the_redis(stage: Stage) -> AsyncIterator[None]:
+    """Its workers look every few seconds, as ours do."""
+    async with Redis.from_url(stage.placing.url) as redis:
+
+        async def tell() -> None:
+            seconds, _ = await redis.time()
+            told = f"{'0' * 32} 1 {seconds * 1_000} another shop"
+            await redis.hset(history_key(""), "teller another:1", told)
+
+        async with stage.going_on(tell):
             yield
 
 
@@ -273,6 +288,7 @@ TROUBLES = (
     Trouble(the_queue_is_gone, ("PintuanDoorbellsFailing",)),
     Trouble(the_placing_redis_is_gone, ("PintuanStoreAway", "PintuanJoinsRefused", "PintuanOverloaded")),
     Trouble(redis_forgets_again_and_again, ("PintuanLanesRebuilt",)),
+    Trouble(another_marketplace_tells_the_redis, ("PintuanRedisShared",)),
     Trouble(
         the_gateway_does_not_answer,
         ("PintuanGatewayAway", "PintuanPaymentsUnknown", "PintuanPaymentEscalated"),
