@@ -10,6 +10,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from pintuan.base.errors import FieldError, InvalidInput
+from pintuan.people.contacts import typed
 from pintuan.people.contacts.channels import Channel
 from pintuan.people.contacts.digests import recipient_digests
 from pintuan.people.contacts.limits import EMAIL_LENGTH_MAX, PHONE_LENGTH_MAX
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from pintuan.base.keyring import Keyring
 
 ContactKind: TypeAlias = Literal["email", "phone", "user"]
-_PHONE: Final = re.compile(r"[+＋][\d\s().\-\u2010-\u2015]+")
+# Numbers in books have the country code in brackets, and a slash behind that of the town.
+_PHONE: Final = re.compile(r"\(?\+[0-9 ().\-/]+")
 # Numbers that cost whoever writes to them more, that are paid for what they receive, or that show no texts. A
 # new range is of no known type for a while, so numbers of none are taken.
 _REFUSED_TYPES: Final = frozenset(
@@ -78,7 +80,7 @@ class Contact(msgspec.Struct, frozen=True):
 
 
 def contact_of(email: str | None, phone: str | None, *, fictional: bool) -> Contact:
-    """Returns the one contact that is given; `fictional` takes the domain `.test` (RFC 6761).
+    """Returns the one contact that was typed; `fictional` takes the domain `.test` (RFC 6761).
 
     Raises:
         InvalidInput: none or both are given, or the one given is no address.
@@ -93,11 +95,22 @@ def contact_of(email: str | None, phone: str | None, *, fictional: bool) -> Cont
     raise InvalidInput.of("email", "give email or phone")
 
 
+def contact_in(text: str, *, fictional: bool) -> Contact:
+    """Returns the address somebody typed: with an @ it is an e-mail address, else a phone number.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if "@" in typed.seen(text):
+        return contact_of(text, None, fictional=fictional)
+    return contact_of(None, text, fictional=fictional)
+
+
 def _normal_email(text: str, *, fictional: bool) -> str:
     if len(text) > EMAIL_LENGTH_MAX:
         raise InvalidInput.of("email", f"is longer than {EMAIL_LENGTH_MAX} characters")
     try:
-        checked = validate_email(text, check_deliverability=False, test_environment=fictional)
+        checked = validate_email(typed.seen(text), check_deliverability=False, test_environment=fictional)
     except EmailNotValidError as error:
         raise InvalidInput.of("email", f"is not an e-mail address: {error}") from error
     if "." not in checked.domain:
@@ -114,10 +127,11 @@ def _normal_phone(text: str) -> str:
         "phone", "is not a phone number with its country code, such as +33123456789"
     )
     # The parser would find a number in any text, and read letters as the keys they share.
-    if _PHONE.fullmatch(text.strip()) is None:
+    plain = typed.number(text)
+    if _PHONE.fullmatch(plain) is None:
         raise not_a_number
     try:
-        number = phonenumbers.parse(text, None)
+        number = phonenumbers.parse(plain, None)
     except phonenumbers.NumberParseException as error:
         raise not_a_number from error
     if not phonenumbers.is_possible_number(number):

@@ -16,6 +16,7 @@ from pintuan.base.errors import Overloaded, RateLimited
 from pintuan.base.limits import count_where_room, is_full, refuse_above
 from pintuan.base.locales import translations_for
 from pintuan.base.telemetry.metrics import SIGN_IN_CODES
+from pintuan.people.contacts import typed
 from pintuan.people.identity import limits, store
 from pintuan.people.identity.store import Account
 from pintuan.people.notifications.letter import Letter
@@ -72,7 +73,7 @@ def letter_of(contact: Contact, code: str, language: Language) -> Letter:
 async def take_code(
     connection: Connection, keyring: Keyring, contact: Contact, code: str, *, client_key: str
 ) -> bool:
-    """Uses the contact's codes up if `code` is right; a wrong one is counted. Commit either way.
+    """Uses the contact's codes up if `code`, as typed, is right; a wrong one is counted. Commit either way.
 
     Right is what was sent when this client asked, whatever others ask for and guess meanwhile; for a client
     that asked for none it is the newest.
@@ -81,9 +82,10 @@ async def take_code(
         RateLimited: clients that asked for none, as this one, tried too many wrong codes for the contact; or
             so many wrong codes are tried for all contacts that only clients that asked are listened to.
     """
+    code = typed.code(code)
     contact_digests, client_digest = contact.digests(keyring), client_digest_of(keyring, client_key)
     asked = await store.lock_asked_codes(connection, contact_digests)
-    own = next((code for code in asked if code.client_digest == client_digest), None)
+    own = next((one for one in asked if one.client_digest == client_digest), None)
     if own is not None:
         attempts_max = await _attempts_max(connection, contact_digests, client_digest)
         is_right = await _is_own(connection, own, code_digests(keyring, contact, code), attempts_max)

@@ -12,7 +12,8 @@ from pintuan.base.auth.principal import Role
 from pintuan.base.wire.times import moment
 from pintuan.people.contacts.limits import EMAIL_LENGTH_MAX, PHONE_LENGTH_MAX
 
-CODE_LENGTH_MAX = 16
+# Six digits, with what people put around and between them.
+CODE_LENGTH_MAX = 32
 REFRESH_TOKEN_LENGTH_MAX = 512
 
 EmailText = Annotated[

@@ -13,6 +13,7 @@ import msgspec
 from cryptography.fernet import InvalidToken
 
 from groups.ids import new_id
+from pintuan.people.contacts import typed
 from pintuan.people.contacts.digests import recipient_digests
 from pintuan.people.notifications import store
 from pintuan.people.notifications.destinations import destination_digest
@@ -99,9 +100,9 @@ async def read_outbox(pool: asyncpg.Pool, keyring: Keyring, to: str | None) -> l
     digests = None
     if to is not None:
         digests = [
-            *recipient_digests(keyring, "email", to.strip().lower()),
+            *recipient_digests(keyring, "email", typed.seen(to).lower()),
             # A plus sign that was not escaped arrives as a space.
-            *recipient_digests(keyring, "sms", "+" + _NO_DIGITS.sub("", to)),
+            *recipient_digests(keyring, "sms", "+" + _NO_DIGITS.sub("", typed.number(to))),
             *recipient_digests(keyring, "push", to),
         ]
     rows = await store.list_readable(pool, digests, limit=OUTBOX_SIZE_MAX)

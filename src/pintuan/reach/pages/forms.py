@@ -9,7 +9,7 @@ import msgspec
 
 from pintuan.base.errors import InvalidInput, UnsupportedMediaType
 from pintuan.buying.orders.schemas import NewOrder
-from pintuan.people.contacts.contacts import Contact, contact_of
+from pintuan.people.contacts import typed
 
 if TYPE_CHECKING:
     from pintuan.http.bodies import ApiRequest
@@ -38,25 +38,13 @@ async def read_form(request: ApiRequest) -> dict[str, str]:
     return {name: value.strip() for name, value in pairs}
 
 
-def contact_in(text: str, *, fictional: bool) -> Contact:
-    """Returns the address somebody typed: with an @ it is an e-mail address, else a phone number.
-
-    Raises:
-        InvalidInput: it is neither.
-    """
-    if "@" in text:
-        return contact_of(text, None, fictional=fictional)
-    return contact_of(None, text, fictional=fictional)
-
-
 def order_in(form: dict[str, str], invite_code: str | None) -> NewOrder:
     """Returns the order a form places.
 
     Raises:
         InvalidInput: the quantity is no number, or a field does not fit.
     """
-    quantity = form.get("quantity") or "1"
-    # The digits of other scripts pass as well, and `int` reads them for what they are.
+    quantity = typed.number(form.get("quantity", "")) or "1"
     if not quantity.isdecimal():
         raise InvalidInput.of("quantity", "is not a number")
     fields = {

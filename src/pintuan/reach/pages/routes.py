@@ -16,13 +16,14 @@ from pintuan.http.bodies import ApiRequest
 from pintuan.http.client_address import limit_key_of
 from pintuan.http.parameters import InjectedResources, require_idempotency_key
 from pintuan.http.problems import problem_of
+from pintuan.people.contacts.contacts import contact_in
 from pintuan.people.identity import sessions
 from pintuan.people.identity.routes import code_sender_of
 from pintuan.people.identity.turns import Turns
 from pintuan.reach.links.service import note_opened
 from pintuan.reach.pages import service, wording
 from pintuan.reach.pages.caller import Caller, caller_of, tongue_of
-from pintuan.reach.pages.forms import contact_in, order_in, read_form
+from pintuan.reach.pages.forms import order_in, read_form
 from pintuan.reach.pages.rendering import ASSETS, asset, redirect, render
 from pintuan.reach.pages.service import Slip
 from pintuan.reach.pages.visitor import check_form, new_visitor, set_cookie
@@ -73,7 +74,6 @@ async def sign_in(
 ) -> Response[str]:
     """Signs in with a code; the browser gets a new cookie, whose session no script can read."""
     caller, visitor, form = await _sent(request, resources)
-    code = "".join(form.get("code", "").split())
     try:
         tokens = await sessions.sign_in(
             resources.pool,
@@ -81,7 +81,7 @@ async def sign_in(
             resources.clock,
             resources.state(Turns),
             _contact_of(visitor, resources),
-            code,
+            form.get("code", ""),
             client_key=limit_key_of(request.scope),
             language=caller.tongue.language,
         )

@@ -358,3 +358,30 @@ async def test_a_session_has_the_role_its_account_has_now(api: httpx.AsyncClient
     newer = tokens_of(await refresh(api, tokens["refresh_token"]))
     refused(await api.post("/v1/products", json={}, headers=header_of(newer)), 400, "invalid")
     assert subject_of(newer) == subject_of(tokens)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ({"email": "\u200f ann@example.com\u00a0"}, {"email": ANN}),
+        ({"email": "ANN\uff20example\uff0ecom "}, {"email": ANN}),
+        ({"phone": "\u2066+1 (202)\u00a0555\u20110123\u2069"}, {"phone": "+12025550123"}),
+        (
+            {"phone": "+\u0661\u0662\u0660\u0662\u0665\u0665\u0665\u0660\u0661\u0662\u0663"},
+            {"phone": "+12025550123"},
+        ),
+    ],
+    ids=str,
+)
+async def test_what_is_typed_signs_in_as_it_was_meant_at_the_last_try(
+    api: httpx.AsyncClient, asked: dict[str, str], kept: dict[str, str]
+) -> None:
+    assert (await api.post("/v1/auth/otp", json=asked)).status_code == 202
+    code = await read_code(api, *kept.values())
+    for _ in range(4):
+        refused(await tell_code(api, wrong(code), **kept), 401, "unauthenticated")
+
+    arabic = "".join(chr(0x660 + int(digit)) for digit in code)
+    tokens = tokens_of(await tell_code(api, f" \u2067{arabic[:3]} - {arabic[3:]}\u2069", **asked))
+    me = await api.get("/v1/me", headers=header_of(tokens))
+    assert kept.items() <= me.json().items()

@@ -225,3 +225,13 @@ async def test_browsers_are_told_to_come_back_over_tls_where_links_are_https(
         assert page.headers["strict-transport-security"] == f"max-age={AGE_S}"
         assert "strict-transport-security" not in (await browser.client.get(target, headers=html)).headers
     assert "strict-transport-security" not in (await production_api.get("/v1/deals")).headers
+
+
+async def test_a_page_takes_what_is_typed_as_the_api_does(browser: Browser, path: str) -> None:
+    typed = "\u202d Ann\uff20example.test\u00a0\u202c"
+    asked = await browser.send((await browser.open(path)).form("/code"), contact=typed)
+    code = await read_code(browser.client, "ann@example.test")
+    wide = "".join(chr(0xFF10 + int(digit)) for digit in code)
+    page = await browser.send(asked.form("/sign-in"), code=f"\u200b{wide[:3]}\u2013{wide[3:]}.")
+    page = await browser.send(page.form("/join"), quantity="\u200e\u0661 ")
+    assert "Your place is reserved" in page.text_of("order")
