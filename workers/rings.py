@@ -71,6 +71,7 @@ class Rings:
     async def listen(self) -> None:
         """Answers rings until it is cancelled, whatever the queue does meanwhile; work under way goes on."""
         while True:
+            _heed_cancellation()
             worker = self._worker()
             try:
                 await worker.async_run()
@@ -172,6 +173,11 @@ class _RingWorker(Worker):
         super().__init__(**options)
         self.endings: set[asyncio.Task[Any]] = set()
 
+    async def heart_beat(self) -> None:
+        """Ends each look for rings, and all of them once we are cancelled."""
+        _heed_cancellation()
+        await super().heart_beat()
+
     async def finish_job(self, *arguments: Any, **options: Any) -> None:
         self._keep_ending()
         await super().finish_job(*arguments, **options)
@@ -190,6 +196,16 @@ class _RingWorker(Worker):
         # Its job raises the error too, unless it was cancelled; then nobody else would ask for it.
         if not task.cancelled():
             task.exception()
+
+
+def _heed_cancellation() -> None:
+    """Raises CancelledError in a task that was cancelled and goes on.
+
+    A cancellation that meets an answer or a failing socket can get lost in redis-py: `asyncio.wait_for` of
+    Python 3.11 returns what it waited for instead. A loop that handles every other error would never end.
+    """
+    if (task := asyncio.current_task()) and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _let_go(worker: _RingWorker) -> None:

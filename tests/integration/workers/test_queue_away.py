@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -154,6 +154,28 @@ async def test_who_stops_listening_to_a_hung_queue_leaves_nothing_behind(
         await go_on(own_redis)
 
     assert left == set()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_that_gets_lost_in_a_call_is_heeded_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, redis_url: str, fails: bool
+) -> None:
+    asked = asyncio.Event()
+
+    async def lose_it(*_arguments: object, **_options: object) -> list[bytes]:
+        asked.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        if fails:
+            raise RedisError
+        return []
+
+    async with open_queue(Settings(redis_url=redis_url)) as queue:
+        monkeypatch.setattr(queue, "zrangebyscore", lose_it)
+        listening = asyncio.create_task(rings.Rings(queue, {"payments": nothing}).listen())
+        await asked.wait()
+        listening.cancel()
+        await until(lambda: holds(listening.cancelled()))
 
 
 async def test_an_outage_is_met_with_pauses_that_grow(
