@@ -17,7 +17,9 @@ SEED ?= 1
 
 # `make test ONLY=refunds` runs the tests of one noun, or of whatever else has a folder of that name.
 ONLY ?=
-TESTS = $(if $(ONLY),$(or $(wildcard tests/$(ONLY) tests/*/$(ONLY) tests/*/*/$(ONLY)),$(error No folder of tests is called $(ONLY))),-n auto --maxprocesses 8)
+# Several at a time, each with servers of its own.
+AT_ONCE := -n auto --maxprocesses 8
+TESTS = $(if $(ONLY),$(or $(wildcard tests/$(ONLY) tests/*/$(ONLY) tests/*/*/$(ONLY)),$(error No folder of tests is called $(ONLY))),$(AT_ONCE))
 
 # `make noun NAME=fulfilment/shipments` writes the folder of that noun.
 NAME ?=
@@ -49,7 +51,7 @@ test: install ## Run the test suite; ONLY=refunds runs the tests of that noun
 	@$(BIN)/python -m pytest -m "not slow" $(TESTS)
 
 test-all: install ## Run the tests that take longer, on top of make test
-	@$(BIN)/python -m pytest -m slow || { code=$$?; \
+	@$(BIN)/python -m pytest -m slow $(AT_ONCE) --dist loadfile || { code=$$?; \
 		if [ $$code -eq $(NO_TESTS) ]; then echo "There are no slow tests."; else exit $$code; fi; }
 
 soak: install ## Harm a marketplace for half an hour; SOAK_SECONDS= and SEED= say how long and from where

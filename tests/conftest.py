@@ -19,6 +19,7 @@ Fixtures:
 A test marked `anyio` runs on asyncio, in one event loop for the whole session.
 """
 
+import fcntl
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -59,6 +60,11 @@ Server = TypeVar("Server", EmbeddedPostgres, EmbeddedRedis)
 settings.register_profile("local", max_examples=100, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, because a test waits for a third of its time."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,10 @@ def own_directory() -> Iterator[Path]:
 def initialised(server_directory: Path) -> Path:
     """The files of a Postgres that was never started. A copy takes a tenth as long as to make them."""
     server = EmbeddedPostgres(server_directory / "initialised")
-    server.prepare()
+    with Path(__file__).open() as turn:
+        # As root the first one makes the user that Postgres runs as, which two at once cannot.
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        server.prepare()
     return server.directory
 
 
