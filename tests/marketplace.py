@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ CONNECTIONS_MAX = 200
 READY = "Pintuan is ready at "
 ROLLED = "Pintuan runs on "
 DATA_DIR_VARIABLE = "PINTUAN_DATA_DIR"
+PLAIN_HTTP = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak no TLS: to read the certificates of the world takes longer than many a call."""
 PINTUAN = (sys.executable, "-m", "pintuan")
 COMMAND_LINES = {
     "api": "api_process",
@@ -66,7 +69,9 @@ class Running:
     def client(self) -> httpx.AsyncClient:
         """A client of its API, for many calls at once."""
         limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX)
-        return httpx.AsyncClient(base_url=self.url, timeout=CALL_TIMEOUT_S, limits=limits, trust_env=False)
+        return httpx.AsyncClient(
+            base_url=self.url, timeout=CALL_TIMEOUT_S, limits=limits, trust_env=False, verify=PLAIN_HTTP
+        )
 
     def family(self) -> list[psutil.Process]:
         """Every process below the supervisor."""

@@ -33,6 +33,7 @@ from pintuan.http.protocol.placement_gate import PlacementGate
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.shoppers import Bearer, Shoppers
 from tests.applications import APPLICATIONS
+from tests.marketplace import PLAIN_HTTP
 
 HOST = "127.0.0.1"
 CALL_TIMEOUT_S = 10.0
@@ -82,6 +83,7 @@ async def serving_app(app: Litestar, contract: Contract) -> AsyncIterator[httpx.
         httpx.AsyncClient(
             base_url=f"http://{HOST}:{port}",
             timeout=CALL_TIMEOUT_S,
+            verify=PLAIN_HTTP,
             event_hooks={"response": [contract.check]},
         ) as client,
     ):

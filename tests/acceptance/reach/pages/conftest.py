@@ -17,19 +17,22 @@ from tests.acceptance.conftest import serving
 from tests.acceptance.contract.documented import Contract
 from tests.acceptance.reach.pages.browsing import Browser
 from tests.acceptance.shoppers import Shoppers, placed
+from tests.marketplace import PLAIN_HTTP
 
 Opened = Callable[..., Awaitable[dict[str, Any]]]
 
 
 @pytest.fixture
 async def browser(api: httpx.AsyncClient) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=api.base_url) as client:
+    async with httpx.AsyncClient(base_url=api.base_url, verify=PLAIN_HTTP) as client:
         yield Browser(client)
 
 
 @pytest.fixture
 async def another_browser(api: httpx.AsyncClient, contract: Contract) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=api.base_url, event_hooks={"response": [contract.check]}) as client:
+    async with httpx.AsyncClient(
+        base_url=api.base_url, verify=PLAIN_HTTP, event_hooks={"response": [contract.check]}
+    ) as client:
         yield Browser(client)
 
 
