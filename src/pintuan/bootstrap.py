@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 # A process that is started while Postgres recovers waits for it; less than a stop waits before it kills.
 POSTGRES_WAIT_S: Final = 5.0
+# Every process shows the metrics of all nouns, so that graphs say 0 of what has not happened yet.
+METRICS: Final = nouns.metrics()
 
 
 @asynccontextmanager

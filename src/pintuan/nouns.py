@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from litestar.types import ControllerRouterHandler
+    from prometheus_client.metrics import MetricWrapperBase
 
     from pintuan.base.audit import Audit
     from pintuan.base.events.event import Reactions
@@ -63,6 +64,7 @@ PARTS: Final = {
     "audit": "AUDIT",
     "events": "EVENTS",
     "jobs": "Jobs",
+    "metrics": "METRICS",
     "personal": "PERSONAL",
     "problems": "PROBLEMS",
     "reactions": "REACTIONS",
@@ -121,6 +123,11 @@ def personal() -> list[Personal]:
 def audits() -> list[Audit]:
     """Returns what `pintuan audit` checks, noun by noun."""
     return [module.AUDIT for _, module in _parts("audit")]
+
+
+def metrics() -> list[MetricWrapperBase]:
+    """Returns the metrics of nouns, which are shown from when they are loaded."""
+    return [metric for _, module in _parts("metrics") for metric in module.METRICS]
 
 
 def problems() -> list[Mapping[type[BaseException], Kind]]:

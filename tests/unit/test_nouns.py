@@ -12,6 +12,7 @@ from types import ModuleType
 
 import grimp
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
 from pintuan import nouns
 from pintuan.base.audit import Audit
@@ -98,6 +99,12 @@ def test_a_noun_says_what_is_audited_by_its_type() -> None:
     for noun in nouns.audits():
         assert isinstance(noun, Audit), f"AUDIT must be an Audit, and is {noun!r}"
         assert noun.checks or noun.notices, "a noun of which nothing is audited has no audit.py"
+
+
+def test_a_noun_declares_its_metrics_by_the_name_of_the_product() -> None:
+    for metric in nouns.metrics():
+        assert isinstance(metric, MetricWrapperBase), f"METRICS must be metrics, and has {metric!r}"
+        assert next(iter(metric.describe())).name.startswith("pintuan_")
 
 
 def test_a_noun_says_how_its_refusals_are_answered() -> None:

@@ -3,7 +3,8 @@
 With `PROMETHEUS_MULTIPROC_DIR` set before the first import of this module, every process keeps its values in
 files there and any of them answers for all. The supervisor sets it and empties the directory at its start.
 
-Every metric of the product is declared here, so that this file is the list an operator reads.
+The metrics of processes, of HTTP and of the engine are declared here, those of a noun in its `metrics.py`.
+Every process loads all of them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 UNMATCHED_ROUTE: Final = "unmatched"
 _RENDER_TRIES_MAX: Final = 3
-_PAYMENT_KINDS: Final = ("authorise", "capture", "void", "refund")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DURATION_BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STAGE_BUCKETS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -122,16 +122,6 @@ QUEUE_LAG: Final = Histogram(
     buckets=_LAG_BUCKETS_S,
 )
 
-PAYMENT_OPERATIONS: Final = Counter(
-    "pintuan_payment_operations",
-    "Answers of the payment gateway, by what they led to.",
-    labelnames=("kind", "outcome"),
-)
-PAYMENT_ESCALATIONS: Final = Counter(
-    "pintuan_payment_escalations",
-    "Payment operations given up or refused in a way that an operator must look at.",
-    labelnames=("kind",),
-)
 PAYMENT_OVERDUE: Final = Gauge(
     "pintuan_payment_overdue_seconds",
     "How long the oldest due payment operation has been waiting, as whoever answers here found in Postgres.",
@@ -149,46 +139,6 @@ STORE_ANSWERS: Final = Gauge(
     "Whether a store answers whoever answers here, 1 or 0; redis is the one that places.",
     labelnames=("store",),
     multiprocess_mode="livemostrecent",
-)
-PAYMENTS: Final = Gauge(
-    "pintuan_payments",
-    "Payment operations that have not ended, and those `escalated` to a person, as a worker last counted; "
-    "those that ended are counted in pintuan_payment_operations_total.",
-    labelnames=("kind", "state"),
-    multiprocess_mode="livemostrecent",
-)
-GATEWAY_CIRCUIT_OPEN: Final = Gauge(
-    "pintuan_gateway_circuit_open",
-    "Workers that leave the payment gateway alone, but for a probe now and then, because it does not answer.",
-    multiprocess_mode="livesum",
-)
-SIGN_IN_CODES: Final = Counter(
-    "pintuan_sign_in_codes",
-    "Sign-in codes by what happened: asked for, answered right or wrong, or refused because of a limit.",
-    labelnames=("outcome",),
-)
-NOTIFICATIONS: Final = Counter(
-    "pintuan_notifications",
-    "Messages to people by what became of them: sent, retried, expired or failed.",
-    labelnames=("channel", "outcome"),
-)
-WEBHOOK_DELIVERIES: Final = Counter(
-    "pintuan_webhook_deliveries",
-    "Attempts to deliver webhooks by what they led to: delivered, retried, failed for good, or gone.",
-    labelnames=("outcome",),
-)
-WEBHOOK_OVERDUE: Final = Gauge(
-    "pintuan_webhook_overdue_seconds",
-    "How long the oldest webhook to an endpoint that answers has waited for a worker; sampled by workers.",
-    multiprocess_mode="livemostrecent",
-)
-EVENT_STREAMS: Final = Gauge(
-    "pintuan_event_streams", "Live streams of groups that are open.", multiprocess_mode="livesum"
-)
-EVENT_STREAMS_DROPPED: Final = Counter(
-    "pintuan_event_streams_dropped",
-    "Live streams ended before their group was: `slow` readers, and those `drained` by a process that ends.",
-    labelnames=("reason",),
 )
 UNHEARD_EVENTS: Final = Gauge(
     "pintuan_unheard_events",
@@ -232,22 +182,17 @@ JOB_FAILURES: Final = Counter(
     "pintuan_job_failures", "Jobs of the workers that ended with an error.", labelnames=("job",)
 )
 
-# Counters whose labels are few are there from the start: graphs show 0, and rates do not miss a first event.
-# Those of refusals, doorbells and jobs are made where codes, doorbells and jobs are listed.
-for _counter, _values in {
-    PAYMENT_OPERATIONS: (
-        _PAYMENT_KINDS,
-        ("succeeded", "declined", "failed", "due", "unknown", "unrecorded"),
-    ),
-    PAYMENT_ESCALATIONS: (_PAYMENT_KINDS,),
-    SIGN_IN_CODES: (("asked", "right", "wrong", "refused"),),
-    NOTIFICATIONS: (("email", "sms"), ("sent", "retried", "expired", "failed")),
-    WEBHOOK_DELIVERIES: (("delivered", "retried", "failed", "gone"),),
-    EVENT_STREAMS_DROPPED: (("slow", "drained"),),
-    DENIED: (("buyer", "merchant", "admin", "api_key"), ("forbidden",)),
-}.items():
-    for _labels in product(*_values):
-        _counter.labels(*_labels)
+
+def show_from_start(counter: Counter, *values: Sequence[str]) -> None:
+    """Shows every combination of a counter's labels as 0, so that no rate misses a first event.
+
+    Those of refusals, doorbells and jobs are shown where codes, doorbells and jobs are listed.
+    """
+    for labels in product(*values):
+        counter.labels(*labels)
+
+
+show_from_start(DENIED, ("buyer", "merchant", "admin", "api_key"), ("forbidden",))
 
 # What every batch and every group counts, looked up once.
 PLACEMENT_STAGES: Final[dict[str, Histogram]] = {
@@ -260,10 +205,6 @@ GROUP_OUTCOMES: Final[dict[str, Counter]] = {
 # Routes, methods and statuses are few, so the children are looked up once and kept.
 _request_counters: dict[tuple[str, str, int], Counter] = {}
 _request_durations: dict[tuple[str, str], _BatchedHistogram] = {}
-# Kinds and states are few; all that unfinished operations may have are shown from the first sample on.
-_payments_shown: set[tuple[str, str]] = {
-    (kind, state) for kind in _PAYMENT_KINDS for state in ("due", "in_flight", "unknown", "escalated")
-}
 # Sweeps are few. The lifecycle's are shown from the first sample on, so that a graph says 0.
 _sweeps_shown: set[str] = {"lifecycle"}
 
@@ -333,16 +274,6 @@ def show_waits(
 def show_store(store: str, *, answers: bool) -> None:
     """Sets whether a store answers."""
     STORE_ANSWERS.labels(store).set(answers)
-
-
-def show_payments(counts: Mapping[tuple[str, str], int]) -> None:
-    """Sets the gauge of payments to counts by (kind, state); a combination that is missing now becomes 0."""
-    for labels in _payments_shown:
-        if labels not in counts:
-            PAYMENTS.labels(*labels).set(0)
-    for labels, count in counts.items():
-        PAYMENTS.labels(*labels).set(count)
-        _payments_shown.add(labels)
 
 
 def show_unheard(unheard: Mapping[str, tuple[int, int]]) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pintuan.base.errors import Overloaded, RateLimited
-from pintuan.base.telemetry.metrics import EVENT_STREAMS
+from pintuan.buying.live.metrics import EVENT_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
-from pintuan.base.telemetry.metrics import EVENT_STREAMS_DROPPED
+from pintuan.buying.live.metrics import EVENT_STREAMS_DROPPED
 from pintuan.buying.live.state import Live
 from pintuan.buying.live.stream import Stream
 from pintuan.http.client_address import limit_key_of

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from pintuan.base.errors import InvalidInput, NotFound
-from pintuan.base.telemetry.metrics import PAYMENT_ESCALATIONS
 from pintuan.money.gateway_events import store, stripe_events
+from pintuan.money.payments.metrics import PAYMENT_ESCALATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from pintuan.base.telemetry.metrics import GATEWAY_CIRCUIT_OPEN, show_payments
 from pintuan.money.payments import store
 from pintuan.money.payments.circuit import Circuit, State
 from pintuan.money.payments.decision import (
@@ -40,6 +39,7 @@ from pintuan.money.payments.gateway import (
     VoidCall,
     idempotency_key_of,
 )
+from pintuan.money.payments.metrics import GATEWAY_CIRCUIT_OPEN, show_payments
 from pintuan.money.payments.recording import Finished, OnRecorded, Recorded, record
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ import asyncpg
 import structlog
 
 from groups.setbacks import STORE_AWAY, Setbacks
-from pintuan.base.telemetry.metrics import PAYMENT_ESCALATIONS, PAYMENT_OPERATIONS
 from pintuan.money.payments import store
 from pintuan.money.payments.decision import Claim, JudgedCard, Result, decide, limit_new_cards
 from pintuan.money.payments.gateway import Declined, Succeeded, idempotency_key_of
+from pintuan.money.payments.metrics import PAYMENT_ESCALATIONS, PAYMENT_OPERATIONS
 from pintuan.money.payments.store import Verdict
 from pintuan.people.activity.changes import made
 from pintuan.people.activity.log import note

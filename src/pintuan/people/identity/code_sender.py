@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from pintuan.base.errors import InvalidInput
 from pintuan.base.limits import count
 from pintuan.base.locales import DEFAULT_LANGUAGE
-from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.http.client_address import wide_key_of
 from pintuan.people.identity import limits, store
 from pintuan.people.identity.codes import (
@@ -20,6 +19,7 @@ from pintuan.people.identity.codes import (
     counted_refusals,
     letter_of,
 )
+from pintuan.people.identity.metrics import SIGN_IN_CODES
 from sql.retry import retry_serialization
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from groups.ids import new_id
 from pintuan.base.errors import Overloaded, RateLimited
 from pintuan.base.limits import count_where_room, is_full, refuse_above
 from pintuan.base.locales import translations_for
-from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.contacts import typed
 from pintuan.people.identity import limits, store
+from pintuan.people.identity.metrics import SIGN_IN_CODES
 from pintuan.people.identity.store import Account
 from pintuan.people.notifications.letter import Letter
 from pintuan.people.notifications.topics import Topic

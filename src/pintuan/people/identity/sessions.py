@@ -20,8 +20,8 @@ import structlog
 from groups.ids import new_id
 from pintuan.base.auth.tokens import LIFETIME_S, TokenIssuer
 from pintuan.base.errors import Unauthenticated
-from pintuan.base.telemetry.metrics import SIGN_IN_CODES
 from pintuan.people.identity import codes, store
+from pintuan.people.identity.metrics import SIGN_IN_CODES
 from pintuan.people.identity.schemas import Tokens
 from sql.retry import retry_serialization
 

@@ -26,10 +26,10 @@ import msgspec
 import structlog
 
 from groups.setbacks import STORE_AWAY, Setbacks
-from pintuan.base.telemetry.metrics import NOTIFICATIONS
 from pintuan.people.contacts.channels import Channel
 from pintuan.people.notifications import store
 from pintuan.people.notifications.channels import DELIVERY_TIMEOUT_S, DeliveryFailed, UnknownRecipient
+from pintuan.people.notifications.metrics import NOTIFICATIONS
 from pintuan.people.notifications.service import replace, unseal
 from pintuan.people.notifications.store import Room
 

@@ -20,12 +20,12 @@ from groups.setbacks import STORE_AWAY, Setbacks
 from pintuan.base.events.store import waited_ms
 from pintuan.base.outgoing.sending import SendFailed
 from pintuan.base.outgoing.signing import seal, signed_headers, unseal
-from pintuan.base.telemetry.metrics import WEBHOOK_DELIVERIES, WEBHOOK_OVERDUE
 from pintuan.base.wire.times import in_utc
 from pintuan.selling.sales.service import read_sold_groups
 from pintuan.selling.sales.store import select_sales
 from pintuan.selling.webhooks import store
 from pintuan.selling.webhooks.limits import KEPT_MS
+from pintuan.selling.webhooks.metrics import WEBHOOK_DELIVERIES, WEBHOOK_OVERDUE
 from pintuan.selling.webhooks.schemas import Pinged, WebhookMessage
 
 if TYPE_CHECKING:

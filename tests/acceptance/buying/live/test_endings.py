@@ -13,10 +13,10 @@ from litestar import Litestar
 
 from pintuan.base.settings.settings import Settings
 from pintuan.base.stores.embedded import EmbeddedRedis
-from pintuan.base.telemetry.metrics import EVENT_STREAMS, EVENT_STREAMS_DROPPED
 from pintuan.buying.live import admission
 from pintuan.buying.live import stream as stream_module
 from pintuan.buying.live.hub import Pace
+from pintuan.buying.live.metrics import EVENT_STREAMS, EVENT_STREAMS_DROPPED
 from pintuan.buying.live.state import Live
 from tests.acceptance.buying.live.watching import watching
 from tests.acceptance.shoppers import Bearer, Shoppers, placed, refused

@@ -13,11 +13,11 @@ from standardwebhooks import WebhookVerificationError
 
 from pintuan.base.keyring import Keyring
 from pintuan.base.outgoing.signing import new_secret
-from pintuan.base.telemetry.metrics import WEBHOOK_OVERDUE
 from pintuan.selling.webhooks import courier as couriers
 from pintuan.selling.webhooks import service
 from pintuan.selling.webhooks.courier import ATTEMPTS_MAX, FAILING_MAX, PER_ENDPOINT_MAX, RETRY_DELAYS_S
 from pintuan.selling.webhooks.limits import KEPT_MS
+from pintuan.selling.webhooks.metrics import WEBHOOK_OVERDUE
 from pintuan.selling.webhooks.schemas import Replay, WebhookEndpointChange
 from tests.integration.selling.webhooks.conftest import ACME, KEYRING, Hooks
 from tests.receiver import never, receiving

@@ -9,14 +9,20 @@ from pintuan.base.telemetry import metrics
 
 SHOW_PAYMENTS = """
 from pintuan.base.telemetry import metrics
-metrics.show_payments({("capture", "due"): 3, ("refund", "unknown"): 1})
-metrics.show_payments({("capture", "in_flight"): 2})
+from pintuan.money.payments.metrics import show_payments
+show_payments({("capture", "due"): 3, ("refund", "unknown"): 1})
+show_payments({("capture", "in_flight"): 2})
 print(metrics.render().decode())
 """
 COUNT_ONE = """
 from pintuan.base.telemetry import metrics
 metrics.count_requests(route="/v1/deals", method="GET", status=200, durations_s=[0.003])
 metrics.count_requests(route="/v1/deals", method="BREW", status=405, durations_s=[0.003])
+print(metrics.render().decode())
+"""
+OPENED = """
+import pintuan.bootstrap
+from pintuan.base.telemetry import metrics
 print(metrics.render().decode())
 """
 NEVER_HAPPENED = """
@@ -120,3 +126,10 @@ def test_what_never_happened_is_counted_as_zero(tmp_path: Path) -> None:
         'pintuan_job_failures_total{job="lifecycle"}',
     ):
         assert f"{sample} 0.0" in text
+
+
+def test_a_process_shows_the_metrics_of_nouns_that_it_has_no_use_for(tmp_path: Path) -> None:
+    text = count_in_a_process(tmp_path, OPENED)
+
+    assert 'pintuan_webhook_deliveries_total{outcome="gone"} 0.0' in text
+    assert 'pintuan_event_streams_dropped_total{reason="slow"} 0.0' in text

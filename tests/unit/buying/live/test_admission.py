@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from pintuan.base.errors import Overloaded, RateLimited
-from pintuan.base.telemetry.metrics import EVENT_STREAMS
 from pintuan.buying.live.admission import STREAMS_MAX, STREAMS_PER_CALLER_MAX, Admission
+from pintuan.buying.live.metrics import EVENT_STREAMS
 
 
 def test_a_process_an_address_and_a_caller_have_their_limits() -> None:
