@@ -56,6 +56,8 @@ OF_NOBODY: Final = frozenset(
         "gateway_events",
         "ledger_postings",
         "ledger_balances",
+        "events",
+        "listeners",
         "webhook_events",
         "webhook_deliveries",
     }
