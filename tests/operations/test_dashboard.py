@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 from prometheus_client import REGISTRY
 
-import pintuan.base.telemetry.metrics  # noqa: F401 - importing it declares what is asked for.
+import pintuan.bootstrap  # noqa: F401 - importing it declares the metrics of the base and of all nouns.
 from tests.operations.composition import services
 from tests.operations.watching import DASHBOARD, GRAFANA, METRIC, panels, queries, read_yaml, rules
 

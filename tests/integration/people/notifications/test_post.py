@@ -107,17 +107,17 @@ async def test_a_letter_is_queued_as_its_topic_says(
 @pytest.mark.parametrize(
     ("set_up", "first", "instead"),
     [
-        ({"push", "email", "sms"}, 0, 1),
-        ({"push", "sms"}, 0, 2),
-        ({"push"}, 0, None),
-        ({"email", "sms"}, 1, None),
-        ({"sms"}, 2, None),
-        (set(), None, None),
+        (("push", "email", "sms"), 0, 1),
+        (("push", "sms"), 0, 2),
+        (("push",), 0, None),
+        (("email", "sms"), 1, None),
+        (("sms",), 2, None),
+        ((), None, None),
     ],
     ids=str,
 )
 async def test_a_letter_goes_by_the_app_and_with_a_mail_or_else_a_text_for_whom_it_does_not_reach(
-    pool: asyncpg.Pool, topic: Topic, set_up: set[Channel], first: int | None, instead: int | None
+    pool: asyncpg.Pool, topic: Topic, set_up: tuple[Channel, ...], first: int | None, instead: int | None
 ) -> None:
     # The noun names the addresses in any order.
     (message_id,) = await written(pool, post(set_up), letter(topic, to=ANN[::-1]))
