@@ -43,7 +43,8 @@ async def _cancel(pool: asyncpg.Pool, cancellation: Cancellation) -> str | None:
         if found is None:
             raise OrderNotFound(f"no order {order_id}")
         group_id: str | None = found["group_id"]
-        # Group before order, as everywhere; what others committed meanwhile is read after both locks.
+        # Locks the group before the order, as everywhere; rows that others committed meanwhile are read after
+        # both locks.
         if group_id is not None:
             await connection.fetchrow(LIFECYCLE["lock_group_of_order"], group_id)
         await connection.fetchrow(LIFECYCLE["lock_order"], order_id)

@@ -1,9 +1,9 @@
 """Connections to the servers of a Redis Cluster, which move its hash slots between them while it is used.
 
-What the cluster says of its slots is remembered and asked for again when an answer shows that it is old. A
-slot that moved is followed; one on its way answers nothing about several keys until all have arrived, and is
-waited for (Redis Cluster specification, "MOVED redirection", "ASK redirection", "Multiple keys operations").
-A server that died holds its slots until the cluster has promoted another, and its lanes wait for that.
+The cluster's slots are remembered, and asked for again when an answer shows that they have changed. A moved
+slot is followed. A slot on its way is waited for, as it answers nothing about several keys until all have
+arrived (Redis Cluster specification, "MOVED redirection", "ASK redirection", "Multiple keys operations"). A
+server that died holds its slots until the cluster has promoted another, and its lanes wait for that.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from groups.connections import (
     answering,
 )
 
-# Redis recommends no more ("Redis Cluster specification", "Redis Cluster goals").
+# Redis recommends at most this many ("Redis Cluster specification", "Redis Cluster goals").
 SERVERS_MAX: Final = 1_000
 # Followed or waited for, within `CALL_TIMEOUT_S`.
 TRIES_MAX: Final = 64
 TRY_AGAIN_S: Final = 0.05
 # However many answers show that the slots are known wrongly, they are read this often at most.
 READ_AGAIN_S: Final = 0.25
-# Whoever visits many lanes must not wait for each of those on a server that is gone.
+# A caller that visits many lanes must not wait for each lane of a server that is gone.
 AWAY_S: Final = 0.5
-# Nor must it use up the time of the next one that is asked about the slots.
+# The wait must also leave time for the next server that is asked about the slots.
 READ_SLOTS_TIMEOUT_S: Final = 0.5
 SERVERS_ASKED_MAX: Final = 8
-# The numbers tried for a hash tag: that none of them falls into a given slot has a chance of e^-60.
+# The numbers tried for a hash tag; the chance that none of them falls into a given slot is e^-60.
 TAGS_TRIED_MAX: Final = 60 * REDIS_CLUSTER_HASH_SLOTS
 
 T = TypeVar("T")
@@ -140,7 +140,9 @@ class ClusterConnections:
         return self._slots[key_slot(key.encode())]
 
     async def homes(self) -> dict[Home, str]:
-        """Asks the cluster anew and names every server with slots, and a hash tag that falls into one."""
+        """Asks the cluster anew; returns the address of every server with slots, and a hash tag that falls
+        into one of them.
+        """
         with answering():
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await asyncio.shield(self._read_slots_soon(at_once=True))
@@ -211,7 +213,7 @@ class ClusterConnections:
         raise RedisConnectionError(f"no server of the cluster answers: {'; '.join(reasons)}")
 
     async def _close_unused(self) -> None:
-        """Lets go of servers without slots. One that slots are on their way to is connected to again."""
+        """Lets go of servers without slots. A server that is receiving slots is connected to again."""
         used = {home for home in self._slots if home is not None}
         for home in [home for home in self._pools if home not in used]:
             self._away_until_s.pop(home, None)
@@ -219,7 +221,7 @@ class ClusterConnections:
 
 
 def connections_to(redis_url: str) -> Connections:
-    """Returns connections to what a URL names, a server or a cluster; none is made before the first call."""
+    """Returns connections to the server or the cluster a URL names; none is made before the first call."""
     return ClusterConnections(redis_url) if names_cluster(redis_url) else ServerConnections(redis_url)
 
 
@@ -241,7 +243,7 @@ def _slots_of(answer: list[Any], asked: Home) -> list[Home | None]:
 
 
 def _named_by(error: AskError, answered: Home) -> Home:
-    """Whom a redirection names; without a host it is the one that answered."""
+    """The address in a redirection; without a host it is the server that answered."""
     return Home(str(error.host) or answered.host, int(error.port))
 
 

@@ -1,4 +1,4 @@
-"""How the URL of a Redis Cluster is read: `redis+cluster://[user:password@]host:port,host:port[/][?options]`.
+"""Reads the URL of a Redis Cluster: `redis+cluster://[user:password@]host:port,host:port[/][?options]`.
 
 The nodes named only lead to the others, so two or three are enough. `rediss+cluster://` speaks TLS to all.
 """
@@ -13,7 +13,7 @@ PORT: Final = 6379
 
 
 def names_cluster(url: str) -> bool:
-    """Whether the URL is that of a cluster."""
+    """Says whether the URL is that of a cluster."""
     return url.partition(":")[0].lower() in CLUSTER_SCHEMES
 
 

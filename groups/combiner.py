@@ -1,7 +1,7 @@
 """Joins that arrive while a lane's batch is under way leave together in the next one.
 
-So the cost of a join falls as the load rises: one script call and one statement serve the whole batch. There
-is one runner per lane and process; its task exists only while there is something to do.
+The cost of a join therefore falls as the load rises: one script call and one statement serve the whole batch.
+There is one runner per lane and process; its task exists only while there is something to do.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from groups.rebuild import Rebuilder
 from groups.record import LaneLied, Recorder, Verdicts
 
 BATCH_MAX = 256
-# A batch has a cost of its own, whatever it holds. So where joins come faster than batches are done, those
-# that wait are joined by what comes in this time; a join into a quiet lane leaves at once.
+# A batch has a fixed cost, whatever its size. Where joins come faster than batches are done, waiting joins
+# take in those that arrive within this time. A join into a quiet lane leaves at once.
 GATHER_S = 0.003
-# So many share the cost of a batch well enough. They wait for what has arrived and was not read yet, which
-# takes some turns of the loop, and for nobody else.
+# This many joins share the cost of a batch well enough. They wait only for joins that have arrived and were
+# not read yet, which takes a few turns of the loop.
 GATHER_MAX = 48
 GATHER_TURNS_MAX = 16
 QUEUE_MAX = 4_096
@@ -38,8 +38,8 @@ QUEUE_MAX = 4_096
 PLACE_ATTEMPTS_MAX = 4
 # One buyer's calls leave one by one; more of them than this would only keep others out of the queue.
 QUEUED_PER_BUYER_MAX = 64
-# Commits are told to the lane with its next batch, or by themselves after this time: much less than the one
-# after which a seat that nobody told of counts as an orphan.
+# Commits are told to the lane with its next batch, or by themselves after this time. It is much less than the
+# time after which an unconfirmed seat counts as an orphan.
 CONFIRM_AFTER_S = 1.0
 # How often refusals that a merchant can lift are checked against the lane's epoch in Postgres.
 REFUSALS_CHECKED_EVERY_S = 0.025
@@ -61,7 +61,7 @@ OnOutcome: TypeAlias = Callable[[Outcome], None]
 
 
 class Waiting(msgspec.Struct, frozen=True, eq=False):
-    """A placement, and whom to tell its outcome; `caller` names the caller's trace, if it has one."""
+    """A placement and the callback for its outcome; `caller` names the caller's trace, if it has one."""
 
     placement: Placement
     tell: OnOutcome
@@ -71,7 +71,7 @@ class Waiting(msgspec.Struct, frozen=True, eq=False):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every lane's runner works with."""
+    """The dependencies that every lane's runner shares."""
 
     store: LaneStore
     recorder: Recorder
@@ -116,7 +116,7 @@ class LaneRunner:
             self._start()
 
     async def drained(self) -> None:
-        """Returns once nothing is queued or under way, and the lane was told of what was committed."""
+        """Returns once nothing is queued or under way, and the lane has been told of its commits."""
         while self._task is not None:
             await asyncio.wait([self._task])
         if self._confirm_timer is not None:
@@ -229,8 +229,8 @@ class LaneRunner:
     async def _check_refusals(self, results: list[PlaceResult]) -> None:
         """Raises LaneCold when Redis refused by terms that a merchant has changed since.
 
-        Seats given out by old terms are fenced when they are recorded, but a refusal never gets there; so the
-        epoch is asked for, at most every `REFUSALS_CHECKED_EVERY_S`.
+        Seats given out by old terms are fenced when they are recorded, but a refusal is never recorded. The
+        epoch is therefore asked for, at most every `REFUSALS_CHECKED_EVERY_S`.
         """
         now_s = asyncio.get_running_loop().time()
         if now_s < self._check_refusals_at_s:
@@ -278,7 +278,7 @@ class LaneRunner:
             self._tools.listeners.on_changed([group_id for group_id in groups if group_id is not None])
 
     async def _tell_lane(self, verdicts: Verdicts) -> None:
-        """Gives refused seats back and closes closed groups; what Redis misses here, the reconciler mends.
+        """Gives refused seats back and closes closed groups; the reconciler mends it when Redis misses this.
 
         A request that Redis had forgotten is remembered from now on.
         """

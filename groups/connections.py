@@ -1,7 +1,7 @@
 """Lends connections to the Redis that places, each with the run id of the server it leads to.
 
-The run id is Redis' own and is read whenever a connection is made: a restored file or a promoted replica
-carries lanes that would look right, and its run id tells them from those this server has placed into itself.
+The run id is Redis' own and is read whenever a connection is made. Lanes of a restored file or a promoted
+replica would look right; the run id tells them from lanes this server has placed into itself.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Lent:
         self._asking = asking
 
     async def call(self, *args: Any) -> Any:
-        """One command; raises redis.exceptions.ResponseError where Redis answers with an error."""
+        """Runs one command; raises redis.exceptions.ResponseError if Redis answers with an error."""
         if self._asking:
             [answer] = await self.call_all([args])
             if isinstance(answer, ResponseError):
@@ -146,8 +146,8 @@ class Connections(Protocol):
     async def run(self, key: str, ask: Callable[[Lent], Awaitable[T]]) -> T:
         """Has `ask` talk to the server that holds `key`, and calls it again where the key has moved.
 
-        Raises Overloaded when Redis does not answer within `CALL_TIMEOUT_S`, or not as it should; then what
-        was asked of it may or may not have been done. Other errors are `ask`'s own.
+        Raises Overloaded if Redis gives no proper answer within `CALL_TIMEOUT_S`; the command may then have
+        been carried out or not. Other errors are `ask`'s own.
         """
 
     def lend(self, key: str) -> AbstractAsyncContextManager[Lent]:
@@ -209,7 +209,7 @@ class ServerConnections:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Makes Overloaded of whatever keeps Redis from answering."""
+    """Raises Overloaded for any error that keeps Redis from answering."""
     try:
         yield
     except (RedisError, OSError) as error:

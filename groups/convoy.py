@@ -1,8 +1,8 @@
-"""Carries together what many lanes ask for one by one, so that a round trip serves as many as want it.
+"""Carries the requests of many lanes together, so that one round trip serves as many lanes as need it.
 
 Joins of one lane share a batch (`groups.combiner`). Where joins go to thousands of lanes, a batch holds one
-or two, and the round trips are what costs. So what lanes ask a store for while earlier loads are under way
-leaves in one load when one of those comes back; on an idle store nothing waits but for a turn of the loop.
+or two, and the round trips are what costs. Requests that arrive while earlier loads are under way leave in
+one load when one of those comes back. On an idle store a request waits for a turn of the loop only.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class _Waiting(Generic[T, R]):
 
 
 class Convoy(Generic[T, R]):
-    """Sends loads of items by `send`, which answers each in its place: with what it came to, or an exception.
+    """Sends loads of items by `send`, which returns for each item, in its place, a result or an exception.
 
-    A load holds at most `size_max` in all, and at least one item. `under_way_max` loads are sent at once; one
-    that takes longer than `PATIENCE_S`, for it may wait for a lock, holds up nobody, up to `STALLED_MAX` of
-    them. What waits is bounded by those who ask: each lane asks once at a time.
+    A load holds at most `size_max` in all, and at least one item. `under_way_max` loads are sent at once. Up
+    to `STALLED_MAX` loads that take longer than `PATIENCE_S`, perhaps waiting for a lock, do not count. The
+    queue is bounded by the lanes: each lane asks once at a time.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Convoy(Generic[T, R]):
         self._look: asyncio.TimerHandle | None = None
 
     async def carry(self, item: T, size: int) -> R:
-        """Returns what the item came to; raises what stands in its place, or what `send` raised."""
+        """Returns the result of the item; raises the exception in its place, or the one `send` raised."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[R] = loop.create_future()
         self._waiting.append(_Waiting(item, size, answer, copy_context()))

@@ -79,7 +79,7 @@ class PlacementDesk:
             await asyncio.wait(drains, timeout=PLACE_TIMEOUT_S)
 
     async def lane_of_group(self, group_id: str) -> Lane:
-        """Returns the lane a group lives in for good; raises GroupNotFound."""
+        """Returns the lane that a group belongs to, which never changes; raises GroupNotFound."""
         lane = self._lanes_of_groups.get(group_id)
         if lane is None:
             lane = await self._looks.share(group_id, partial(self._look_for_group, group_id))
@@ -205,7 +205,7 @@ class PlacementDesk:
         return None
 
     async def deal_changed(self, deal_id: str) -> None:
-        """Makes the lanes that Redis holds ready with the new terms, and cold to whoever has the old ones.
+        """Gives the new terms to lanes that Redis holds, and makes them cold for processes with the old ones.
 
         Raises DealNotFound, and Overloaded when a lane could not be made ready in time.
         """
@@ -227,10 +227,10 @@ class PlacementDesk:
             raise Overloaded("the group is being made ready, try again") from error
 
     async def _place_by_link(self, placement: Placement, lane: Lane) -> Recorded:
-        """Places into the group's lane, with what other lanes have left where it has too few units.
+        """Places into the group's lane; takes units from other lanes if it has too few.
 
-        Raises UnknownGroup where the lane does not keep the group, which may become so while units are
-        gathered: the group ends, and the lane is rebuilt.
+        Raises UnknownGroup if the lane does not keep the group. That can happen while units are gathered: the
+        group ends, and the lane is rebuilt.
         """
         try:
             return await self._place_in_lane(placement, lane)
@@ -298,7 +298,7 @@ class PlacementDesk:
 
 
 def _settle(answer: asyncio.Future[Recorded], outcome: Outcome) -> None:
-    """Hands an outcome over to whoever still waits; a caller that hung up does not take its batch with it."""
+    """Hands an outcome over if its caller still waits; a caller that hung up does not end its batch."""
     if answer.done():
         return
     if isinstance(outcome, Recorded):

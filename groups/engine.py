@@ -77,14 +77,14 @@ class GroupEngine:
         try:
             await self._reconciler.apply_seat_releases(RELEASES_AT_ONCE_MAX)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            # The order is cancelled all the same, and the workers free its seat.
+            # The order is still cancelled, and the workers free its seat.
             _log.warning("the seat of %s is freed later: %r", cancellation.order_id, error)
         return cancellation.order_id
 
     async def deal_changed(self, deal_id: str) -> None:
         """Brings Redis up to a deal's changed terms, in every process at once; see `PlacementDesk`.
 
-        Call it after the change committed with its lanes' epochs raised. It only saves time: without it lanes
+        Call it after the change committed with its lanes' epochs raised. It only saves time: otherwise lanes
         learn of the change from the next seat they record or, within milliseconds, from the next refusal.
         """
         await self._desk.deal_changed(deal_id)
@@ -151,9 +151,8 @@ async def open_engine(
 ) -> AsyncIterator[GroupEngine]:
     """Opens an engine for the life of the block; at its end every batch under way is let finish.
 
-    `rates` of None turns rate limits off. Redis is connected at the first call. The statement that records
-    joins has `recording_pool` to itself and lists of groups are read from `listing_pool`; without them all is
-    done with `pool`.
+    `rates` of None turns rate limits off. Redis is connected at the first call. Joins are recorded with
+    `recording_pool` and lists of groups are read from `listing_pool`; without them `pool` does everything.
     """
     listeners = listeners or Listeners()
     store = LaneStore(

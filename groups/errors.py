@@ -1,4 +1,4 @@
-"""What the group engine raises.
+"""Exceptions of the group engine.
 
     GroupsError
     ├── Refused                      a decision that stands until the world changes

@@ -1,9 +1,9 @@
 """Takes buyers who are being forgotten out of Redis' lanes, each at the cost of their own orders.
 
-Where their orders get an alias, rows of the same transaction say which lanes know them. Each lane is told
-by a small script afterwards, again and again until it holds a state that lasts; nothing is rebuilt. A rebuild
-that reads later than that transaction finds the alias. One that read earlier may still be on its way while a
-lane is cold; so a lane that stayed cold for longer than any rebuild takes is fenced by a higher epoch.
+Where their orders get an alias, rows of the same transaction say which lanes know them. Each lane is told by
+a small script afterwards, repeatedly until it holds a state that lasts; nothing is rebuilt. A rebuild that
+reads later than that transaction finds the alias. A rebuild that read earlier may still be under way while a
+lane is cold. A lane that stayed cold for longer than any rebuild takes is therefore fenced by a higher epoch.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Forgetting:
     async def tell_lanes(self, connection: Connection, buyer_id: str) -> int:
         """Tells up to `LANES_PER_PASS` lanes of a buyer; returns how many of them are done.
 
-        Call it in a transaction that keeps others from doing so for the same buyer, and after the one that
-        noted the lanes. A lane that is cold or cannot be reached stays noted.
+        Call it after the transaction that noted the lanes, in one that excludes other calls for the same
+        buyer. A lane that is cold or cannot be reached stays noted.
         """
         rows = await connection.fetch(
             FORGETTING["forgotten_buyers"], buyer_id, FORGOTTEN_OUTLIVED_MS, LANES_PER_PASS

@@ -1,18 +1,18 @@
 """Notices that Postgres went back to an earlier state, and makes Redis forget what it knows of the later one.
 
-A restored backup has epochs that Redis, which kept running, may believe in, and lacks orders that Redis
-remembers as recorded. So Redis also keeps how far Postgres had come: the name of its history, a position in
-it, and a beacon, which is a random value that was committed in Postgres first. Where the name is another, the
-position is behind, or the beacon is gone, Redis knows too much. The beacon tells of a disk that was put back
-under the same name and has moved on since, past the position that Redis remembers.
+A restored backup has epochs that Redis, which kept running, may believe in. It lacks orders that Redis
+remembers as recorded. Redis therefore also keeps how far Postgres had come: the name of its history, a
+position in it, and a beacon. A beacon is a random value that was committed in Postgres first. Where the name
+is another, the position is behind, or the beacon is gone, Redis knows too much. The beacon reveals a disk
+that was put back under the same name and has since moved past the position Redis remembers.
 
-Every server of a cluster keeps its own: what one of them lost says nothing of what the others know. With it
-stands which process it was that led there. One that led before, gave way to its replica and leads again has
-lanes that look right to it and may lack what happened meanwhile. Nor is one believed that has evicted keys,
-which may have been a part of a lane.
+Every server of a cluster keeps its own memory: a loss on one says nothing of the others. With it stands which
+process it was that led there. A server that led before, gave way to its replica and leads again has lanes
+that look right to it. They may lack what happened meanwhile. A server that has evicted keys is not believed
+either: they may have been part of a lane.
 
-A Redis that another marketplace tells as well was not restored. Forgetting would be undone by theirs, and
-theirs by ours, every few seconds; so each of the two goes on with its lanes, and is told of the other.
+A Redis that another marketplace tells as well was not restored. Each of the two would undo the other's
+forgetting every few seconds; so each goes on with its lanes, and is told of the other.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ SCAN_COUNT = 1_000
 SCANS_MAX = 1_000_000
 # Servers that led a part of the cluster before, the latest of them.
 FORMER_MAX = 8
-# A new beacon is lit when the last is so old; whoever looks sooner takes that one.
+# A new beacon is lit when the last is this old; a look before that takes the last one.
 BEACON_EVERY_S = 4.0
-# More than a day of them. Redis remembers the last it was told, however long ago that was; only a server of a
-# cluster that was away for so long, while others were told of new ones, is taken to know too much.
+# More than a day of them. Redis remembers the last state it was told, however old. Only a cluster's server
+# that was away this long, while others were told of new states, is taken to know too much.
 BEACONS_KEPT = 30_000
 RAISE_STATEMENT_TIMEOUT_S = 25.0
 RAISE_TIMEOUT_S = 30.0
@@ -67,7 +67,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a server keeps of Postgres, the run id of whoever kept it, and those who had done so before.
+    """A server's memory of Postgres, the run id of the process that wrote it, and earlier run ids.
 
     `evicted` is how many keys that process had evicted by then.
     """
@@ -83,7 +83,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a server knows: the last teller's `Memory`, if there was one, and all that tell it."""
+    """A server's knowledge: the last teller's `Memory`, if there was one, and all that tell it."""
 
     memory: Memory | None
     tellers: Tellers
@@ -100,7 +100,7 @@ class Position:
     lit: Collection[str]
 
     def contradicts(self, known: Known) -> bool:
-        """Whether a server remembers a later state than this one, and not that of a neighbour."""
+        """Says whether a server remembers a later state than this one, unless it is that of a neighbour."""
         memory = known.memory
         neighbours = known.tellers.neighbours(self.teller, self.lit)
         if memory is None or memory.teller in {neighbour.name for neighbour in neighbours}:
@@ -125,7 +125,7 @@ async def follow_history(
     does not answer is asked the next time. Raises Overloaded where none answers, asyncpg.PostgresError and
     OSError.
     """
-    # Redis first: what it says then was read from Postgres before our own look, so it cannot be ahead of it.
+    # Redis is read first: its state was read from Postgres before our own look, so it cannot be ahead of it.
     remembered = await remembered_by(store.connections)
     found = await position_of(pool, remembered.values())
     gone_back = [known.memory for known in remembered.values() if known.memory and found.contradicts(known)]
@@ -138,7 +138,7 @@ async def follow_history(
             gone_back[0].name,
         )
         await forget_lanes(pool, store.connections, list(remembered))
-    # Committed before Redis is told of it: what Redis knows, Postgres had.
+    # The beacon is committed before Redis is told of it, so Postgres had everything Redis knows.
     beacon: str = await pool.fetchval(
         HISTORIES["light_beacon"], secrets.token_hex(BEACON_BYTES), BEACON_EVERY_S, BEACONS_KEPT
     )
@@ -238,7 +238,7 @@ async def _read(home: Home, key: str, lent: Lent) -> tuple[Server, Known]:
 
 
 async def forget_lanes(pool: asyncpg.Pool, connections: Connections, servers: Sequence[Server]) -> None:
-    """Makes Redis forget every lane and request; what is next asked for is rebuilt from Postgres.
+    """Makes Redis forget every lane and request; each is rebuilt from Postgres when it is next asked for.
 
     Raises as `follow_history` does. The next look finds the same history then, and tries again.
     """
@@ -264,7 +264,7 @@ async def _forget_own_lanes(connections: Connections, server: Server, why: str) 
         async with connections.lend_at(server.home) as lent:
             tokens = await lent.call_all([("HGET", key, "token") for key in keys])
         own = f":{server.run_id}".encode()
-        # Without its meta hash a lane is cold, whatever else of it is there.
+        # Without its meta hash a lane is cold, whatever other keys it has.
         stale = [key for key, token in zip(keys, tokens, strict=True) if _ends(token, own)]
         await _unlink(connections, server, stale)
 

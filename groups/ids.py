@@ -13,15 +13,15 @@ _SHARE_ALPHABET = b"23456789bcdfghjkmnpqrstvwxyz"
 _SHARE_ACCEPTED = 256 - 256 % len(_SHARE_ALPHABET)
 _SHARE_LETTERS = bytes(_SHARE_ALPHABET[byte % len(_SHARE_ALPHABET)] for byte in range(256))
 _SHARE_REJECTED = bytes(range(_SHARE_ACCEPTED, 256))
-# So many that a second draw is rare.
+# With this many characters a second draw is rare.
 _SHARE_BYTES = SHARE_CODE_LENGTH + 4
 
 
 def new_id(prefix: str) -> str:
     """Returns `prefix_` + 32 hex digits: 48 bits of milliseconds, then 80 random bits.
 
-    The time part only gives index locality; nothing may be decided from it, because it comes from
-    the process' own clock.
+    The time part only gives index locality; nothing may be decided from it, because it comes from the
+    process' own clock.
     """
     milliseconds = time.time_ns() // 1_000_000 & _TIME_MASK
     return f"{prefix}_{milliseconds:012x}{urandom(10).hex()}"

@@ -1,4 +1,4 @@
-"""Compares a lane's Redis state with what a rebuild would make of Postgres now."""
+"""Compares a lane's Redis state with the state a rebuild would make from Postgres now."""
 
 from __future__ import annotations
 

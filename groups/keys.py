@@ -13,7 +13,9 @@ ALL_KEYS = f"{PREFIX}:*"
 EVERY_META = f"{PREFIX}:*}}:meta"
 """A pattern that takes in what every lane has: the hash with its token."""
 HISTORY = "history"
-"""How keys end that say how far Postgres had come: each a hash of its history's name and a position."""
+"""Suffixes of the keys that say how far Postgres had come; each is a hash of its history's name and a
+position.
+"""
 
 
 def history_key(tag: str) -> str:

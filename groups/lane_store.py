@@ -2,7 +2,7 @@
 
 A token is `epoch:run_id`. The epoch comes from Postgres; the run id is Redis' own (`connections.py`), because
 a restored file or a promoted replica carries an old epoch that would look right. A script that finds another
-token answers `cold` and changes nothing, but for `forget`, which takes a name out of any state.
+token answers `cold` and changes nothing. The exception is `forget`, which takes a name out of any state.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ ORPHANS_LISTED_MAX = 500
 # In the memory of requests: the order is in Postgres, so no rebuild undoes it. Lanes count from 1.
 EPOCH_RECORDED = 0
 STAGING_CHUNK = 1_000
-# What is left of a lane nobody joined for this long leaves Redis. It is longer than requests are remembered
-# and than any group lives, so that nothing of it is still needed.
+# A lane idle this long expires from Redis. It is longer than requests are remembered and than any group
+# lives, so that nothing of it is still needed.
 LANE_TTL_MS = 8 * 24 * 3_600_000
 # Staged keys of a rebuild that died are nobody's; they leave by themselves.
 STAGING_TTL_MS = 120_000
@@ -57,8 +57,8 @@ class LaneCold(Exception):
 class RateLimits:
     """Sustained rates and bursts enforced inside the placement script.
 
-    A buyer's rate is what a person with a nervous finger may want. A deal's is beyond what one lane places: a
-    bound to what other lanes of the same stores would have to suffer, and no throttle of a sale.
+    A buyer's rate is what a person with a nervous finger may want. A deal's limit is above what one lane
+    places: it protects other lanes of the same stores, and does not throttle a sale.
     """
 
     buyer_per_s: float = 5.0
@@ -68,7 +68,7 @@ class RateLimits:
 
 
 class PlaceItem(msgspec.Struct, array_like=True, frozen=True):
-    """One buyer's wish, as `place.lua` reads it."""
+    """One buyer's request to be placed, as `place.lua` reads it."""
 
     verb: str
     group_id: str
@@ -141,7 +141,7 @@ class LaneStore:
             return _answer_of(await self._run(script, epoch, keys, args))
 
     async def _carry(self, call: ScriptCall, *, items: int) -> list[Any]:
-        """Runs a script as `_call` does, together with what other lanes have run now."""
+        """Runs a script as `_call` does, in one round trip with the scripts of other lanes."""
         with self._tracer.script(call.script.name):
             return _answer_of(await self._calls.carry(call, items=items))
 
@@ -191,7 +191,7 @@ class LaneStore:
         await self._carry(call, items=len(confirmed.order_ids))
 
     async def remembers(self, lane: Lane, request_id: str) -> bool | None:
-        """Whether the lane has seated the request, at whatever epoch; None where Redis cannot know.
+        """Says whether the lane has seated the request, at any epoch; None if Redis cannot know.
 
         It cannot where it has lost the lane or never held it. Raises Overloaded when Redis does not answer.
         """
@@ -272,9 +272,9 @@ class LaneStore:
         return bool(answer[0] == "configured")
 
     async def forget(self, lane: Lane, epoch: int, buyer: str, *, alias: str, kept_units: int) -> int:
-        """Takes a buyer out of a lane but for seats and `kept_units`; returns the units the alias got.
+        """Takes a buyer out of a lane, except for seats and `kept_units`; returns the units the alias got.
 
-        Raises LaneCold where the lane is not at `epoch`, though the buyer is gone from what was there.
+        Raises LaneCold if the lane is not at `epoch`; the buyer is then gone from the state it had.
         """
         keys = LaneKeys.of(lane)
         names = [keys.meta, keys.seats, keys.buyers, keys.rates, keys.earlier]
@@ -341,8 +341,8 @@ class LaneStore:
     ) -> int | None:
         """Makes the staged state the lane's own; returns the newer epoch that was already there, or None.
 
-        `staged_sizes` count what was staged under each key. Raises Overloaded when not all of it is there, or
-        the mark that was made before all of it is not.
+        `staged_sizes` count what was staged under each key. Raises Overloaded if keys are missing, or the
+        mark that was made before all of them is.
         """
         keys = LaneKeys.of(lane)
         names = keys.state
@@ -358,7 +358,7 @@ class LaneStore:
         return cast("int", answer[1]) if answer[0] == "newer" else None
 
     async def execute(self, command: str, *args: Any) -> Any:
-        """One plain command, its key first; raises Overloaded when Redis does not answer in time."""
+        """Runs one plain command, its key first; raises Overloaded when Redis does not answer in time."""
         return await self.connections.run(
             str(args[0]) if args else "", lambda lent: lent.call(command, *args)
         )
@@ -376,11 +376,11 @@ class LaneStore:
         return state
 
     async def holds(self, lane: Lane) -> bool:
-        """Whether Redis has any state of the lane, at whatever epoch; raises Overloaded."""
+        """Says whether Redis has any state of the lane, at any epoch; raises Overloaded."""
         return bool(await self.execute("EXISTS", LaneKeys.of(lane).meta))
 
     async def is_warm(self, lane: Lane, epoch: int) -> bool:
-        """Whether this Redis, as it runs now, holds the lane at `epoch`."""
+        """Says whether this Redis, as it runs now, holds the lane at `epoch`."""
         key = LaneKeys.of(lane).meta
 
         async def matches(lent: Lent) -> bool:

@@ -1,4 +1,4 @@
-"""Whoever opened a group leads it, until the order ends or turns out never to have been recorded."""
+"""The buyer who opened a group leads it, until the order ends or turns out never to have been recorded."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ async def pass_lead(connection: Any, order_ids: list[str], group_ids: list[str])
 async def replace_founders(pool: asyncpg.Pool, groups_by_founder: Mapping[str, str]) -> None:
     """Takes back groups whose founders' orders were refused and that nobody else is in; the others go on.
 
-    `groups_by_founder` maps order ids to group ids. Without this such a group would be led by nobody, and be
-    open in Postgres while its lane has forgotten it.
+    `groups_by_founder` maps order ids to group ids. Otherwise such a group would have no leader, and be open
+    in Postgres while its lane has forgotten it.
     """
     order_ids, group_ids = list(groups_by_founder), list(groups_by_founder.values())
 

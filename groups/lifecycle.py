@@ -49,7 +49,7 @@ class Closed:
 
 @dataclass(slots=True)
 class Advance:
-    """What one look at a group changed, told once it is committed.
+    """The changes that one look at a group made, told once they are committed.
 
     `settled_late_s` is by how much the decision came after it was due; None when there was none.
     """
@@ -184,8 +184,9 @@ class Lifecycle:
         return late_s
 
     async def _end(self, connection: Any, group: asyncpg.Record) -> Outcome | None:
-        # The next look is set before payments are read, so that one that ends meanwhile brings it forward;
-        # and it is set at all so that groups that wait for payments do not crowd out those that are due.
+        # The next look is set before payments are read, so that a payment that ends meanwhile brings it
+        # forward. It is always set, so that groups that wait for payments do not crowd out those that are
+        # due.
         await connection.execute(
             QUERIES["watch_settling"], group["id"], PAYMENTS_LOOK_MIN_MS, PAYMENTS_LOOK_MAX_MS
         )

@@ -1,4 +1,6 @@
-"""Whom the engine tells what it did. Nobody is waited for: a listener must return at once and not raise."""
+"""Listeners that the engine tells of its work. Nobody is waited for: a listener must return at once and not
+raise.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ def _nobody(*_: object) -> None:
 
 
 class Tracer(Protocol):
-    """Whoever follows placements through their batch."""
+    """A listener that follows placements through their batch."""
 
     def caller(self) -> object | None:
         """Returns what names the trace of whoever calls now; None when it is not followed."""
