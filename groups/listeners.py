@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-# `queue`: a batch's first placement waits for the batch to leave; `script`: the call to Redis; `record`: what
-# Postgres takes to make the batch durable, with the rounds that tell why a seat was not recorded.
+# `queue`: a batch's first placement waits for the batch to leave; `script`: the call to Redis; `record`:
+# Postgres makes the batch durable, and says why a seat was not recorded.
 Stage = Literal["queue", "script", "record"]
 Outcome = Literal["succeeded", "failed"]
 
@@ -23,7 +23,7 @@ class Tracer(Protocol):
     """A listener that follows placements through their batch."""
 
     def caller(self) -> object | None:
-        """Returns what names the trace of whoever calls now; None when it is not followed."""
+        """Returns a value that names the trace of the caller; None when it is not followed."""
 
     def batch(self, size: int, callers: Sequence[object]) -> AbstractContextManager[object]:
         """Surrounds a batch of `size` placements, of which those of `callers` are followed."""
@@ -60,21 +60,21 @@ class Untraced:
 class Listeners:
     """Each callable listens to one thing; times are in seconds."""
 
-    # How many orders were just made durable; their payments are due.
+    # Counts the orders just made durable; their payments are due.
     on_recorded: Callable[[int], None] = _nobody
-    # How many placements left together in one batch.
+    # Counts the placements that left together in one batch.
     on_batch: Callable[[int], None] = _nobody
-    # How many lanes were rebuilt.
+    # Counts rebuilt lanes.
     on_rebuild: Callable[[int], None] = _nobody
-    # How many seats were freed because nobody ever recorded them.
+    # Counts seats freed because nobody ever recorded them.
     on_orphans: Callable[[int], None] = _nobody
-    # How many other marketplaces tell the same Redis, each time somebody looked.
+    # Counts the other marketplaces that tell the same Redis, at every look.
     on_neighbours: Callable[[int], None] = _nobody
-    # What a stage of a batch took.
+    # The time that a stage of a batch took.
     on_stage: Callable[[Stage, float], None] = _nobody
     # By Postgres' clock, how long after it was due a group was settled.
     on_settled: Callable[[float], None] = _nobody
-    # What a group came to.
+    # The outcome of a group.
     on_ended: Callable[[Outcome], None] = _nobody
     # Which groups' members or state a commit just changed.
     on_changed: Callable[[Sequence[str]], None] = _nobody

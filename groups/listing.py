@@ -1,4 +1,4 @@
-"""Lists the groups of a deal that one can join, across its lanes, with work that does not grow with them.
+"""Lists the joinable groups of a deal, across its lanes, with work that does not grow with them.
 
 Each lane ranks its groups in Redis; a few of each are merged. A lane that Redis does not hold is read from
 Postgres, where only the groups with the most time left are looked at.
@@ -21,9 +21,9 @@ from pricing.ladder import HEADCOUNT_MAX
 from sql import load_queries
 
 QUERIES = load_queries("groups.queries", "listing")
-# Of one lane at a time; groups past their deadline stay ranked until a worker or a join comes by.
+# The groups of one lane at a time; groups past their deadline stay ranked until a worker or a join comes by.
 LOOKS_MAX = 400
-# Of each cold lane of a deal.
+# The groups of each cold lane of a deal.
 COLD_GROUPS_MAX = 1_000
 
 Place: TypeAlias = tuple[int, str]
@@ -42,7 +42,7 @@ class Listed:
 
 
 class GroupList:
-    """Finds groups that have room, as their lanes know it; whoever shows them asks Postgres last."""
+    """Finds groups that have room, as their lanes know it; a caller that shows them asks Postgres last."""
 
     def __init__(self, pool: asyncpg.Pool, store: LaneStore) -> None:
         self._pool = pool
@@ -86,7 +86,7 @@ class GroupList:
 
 
 def merged(parts: Sequence[Listed], count: int) -> Listed:
-    """Returns the first `count` of all parts; what lies behind the end of one that goes on waits."""
+    """Returns the first `count` of all parts. A part that goes on hides groups behind its end; those wait."""
     ends = [part.more_behind for part in parts if part.more_behind is not None]
     horizon = max(ends, default=None)
     places = sorted((place for part in parts for place in part.places), reverse=True)

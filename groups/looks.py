@@ -14,7 +14,7 @@ _log = logging.getLogger("groups.looks")
 
 
 class SharedLooks:
-    """Remembers nothing but what is being looked up; what it holds is bounded by those who wait."""
+    """Remembers only the look-ups under way; their number is bounded by the callers that wait."""
 
     def __init__(self) -> None:
         self._running: dict[Hashable, asyncio.Task[Any]] = {}

@@ -1,7 +1,7 @@
-"""Other marketplaces on the same Redis: how one is found before a start, and what living beside one takes.
+"""Other marketplaces on the same Redis: how they are found before a start, and how lanes survive beside one.
 
-Two of them sell too little, and neither can tell a restore of its own from the other. So a start beside one
-is refused, and one that is met later is shown to an operator.
+Two of them sell too little, and neither can tell a restore of its own from the other. A start beside another
+marketplace is refused; one that is met later is shown to an operator.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _log = logging.getLogger("groups.neighbours")
 async def find_neighbours(pool: asyncpg.Pool, connections: Connections) -> list[tuple[Teller, bool]]:
     """Returns each other marketplace that tells this Redis, and whether it came after us.
 
-    Waits, at most `LIVING_MS`, only where somebody told a moment ago whom Postgres knows nothing of: a
-    restored database's own past stays silent. Raises as `follow_history` does.
+    Waits, at most `LIVING_MS`, only where a teller that Postgres does not know told a moment ago. A restored
+    database's own past stays silent. Raises as `follow_history` does.
     """
     first: dict[str, int] = {}
     for look in range(LOOKS_MAX):
@@ -67,14 +67,14 @@ class Neighbourhood:
         self._met: set[str] = set()
 
     async def follow(self) -> bool:
-        """Does what `follow_history` does, and makes lanes anew where a neighbour may have torn them."""
+        """Does the work of `follow_history`, and makes lanes anew where a neighbour may have torn them."""
         neighbours: list[Teller] = []
         went_back = await follow_history(self._pool, self._store, on_neighbours=neighbours.extend)
         self._on_neighbours(len({neighbour.name for neighbour in neighbours}))
         new = [neighbour for neighbour in neighbours if neighbour.name not in self._met]
         if new and len(self._met) < MET_MAX:
             self._say(new)
-            # One that took Redis for its own had it forget every lane, some perhaps in part.
+            # A neighbour that took Redis for its own had it forget every lane, some perhaps in part.
             await fence_lanes(self._pool)
             self._met.update(neighbour.name for neighbour in new)
         return went_back

@@ -1,4 +1,4 @@
-"""What is asked of the engine and what it answers, apart from its refusals (`groups.errors`)."""
+"""Requests to the engine and its answers, apart from its refusals (`groups.errors`)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PlacedGroup(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """What an order began as: held, in a group or, with a group of None, alone at list price."""
+    """An order at its beginning: held, in a group or, with a group of None, alone at list price."""
 
     deal_id: str
     quantity: int

@@ -19,13 +19,13 @@ from sql import load_queries
 
 QUERIES = load_queries("groups.queries", "lanes")
 TRANSFERS = load_queries("groups.queries", "transfers")
-# How long callers wait for a lane to be warm before they are told to come back.
+# The time callers wait for a lane to be warm before they are told to come back.
 WARM_WAIT_S = 5.0
 WARM_POLL_MS = 25
 REBUILD_TIMEOUT_S = 30.0
 REBUILD_STATEMENT_TIMEOUT_S = 25.0
 INSTALLS_MAX = 3
-# Whoever holds the lock for longer than a rebuild may take has hung; the lane must not hang with it.
+# A holder that keeps the lock for longer than a rebuild may take has hung; the lane must not hang with it.
 LOCK_PATIENCE_S = REBUILD_TIMEOUT_S
 
 
@@ -134,7 +134,7 @@ class Rebuilder:
             return False
 
     def _is_patient(self, lane: Lane) -> bool:
-        """Whether the rebuild that somebody else is at may still be going on."""
+        """Says whether another process's rebuild may still be going on."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._locked_out_since_s.setdefault(lane, now_s) < LOCK_PATIENCE_S:
             return True

@@ -38,7 +38,7 @@ _log = logging.getLogger("groups.reconciler")
 
 
 class Reconciler:
-    """Sweeps for what a crash left behind. Every step may be repeated and run in many processes at once."""
+    """Sweeps that mend after a crash. Every step may be repeated and run in many processes at once."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Reconciler:
         return await self._seat_setbacks.each([row["order_id"] for row in due], self.release_seats)
 
     async def release_seats_of(self, order_ids: Sequence[str]) -> int:
-        """Does so for what is due of these orders; returns how many are done."""
+        """Does so for the due ones of these orders; returns how many are done."""
         return await self._seat_setbacks.each(order_ids, self.release_seats)
 
     async def release_seats(self, order_ids: Sequence[str]) -> int:

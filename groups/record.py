@@ -38,8 +38,8 @@ from sql import load_queries
 QUERIES = load_queries("groups.queries", "placements")
 # A seat whose group another process is just writing is worth a short wait; in all about two seconds.
 ROUND_WAITS_MS = (0, 10, 40, 150, 400, 600, 800)
-# Rounds that wait for locks are long, and behind them a whole lane waits. Another begins only before this,
-# which with a lock timeout of one second makes the two seconds that a key in flight is waited for.
+# Rounds that wait for locks are long, and behind them a whole lane waits. Another attempt begins only before
+# this. With a lock timeout of one second that makes the two seconds that a key in flight is waited for.
 ROUNDS_TIMEOUT_S = 1.5
 
 _log = logging.getLogger("groups.record")
@@ -59,7 +59,7 @@ class LaneLied(Exception):
 
 @dataclass(slots=True)
 class Verdicts:
-    """What became of each seat, by order id."""
+    """The verdict on each seat, by order id."""
 
     recorded: dict[str, Recorded] = field(default_factory=dict)
     # An asyncpg.DataError stands for a seat that Postgres cannot store.
@@ -68,7 +68,7 @@ class Verdicts:
     written_count: int = 0
     # (request id, order id) of keys that were written without their order.
     unused_keys: list[tuple[bytes, str]] = field(default_factory=list)
-    # Refused for good, or recorded under another order: the seat goes back to the lane.
+    # The seat of a request that is refused for good, or recorded under another order, goes back to the lane.
     released: list[Seat] = field(default_factory=list)
     # Refused, once it is certain that no other call of the request records the seat; by order id.
     doomed: dict[str, GroupsError | asyncpg.DataError] = field(default_factory=dict)
@@ -96,8 +96,8 @@ class Verdicts:
 class Recorder:
     """Writes batches of seats to Postgres. `hold_ms` is how long an unpaid seat is kept.
 
-    `recording_pool` is for the statement that records, and `pool`, which serves for both where there is but
-    one, for what is asked afterwards.
+    `recording_pool` is for the statement that records, and `pool` for the questions afterwards; one pool may
+    serve for both.
     """
 
     def __init__(
@@ -109,8 +109,8 @@ class Recorder:
     async def record(self, seats: Sequence[Seat], *, epoch: int) -> Verdicts:
         """Records a lane's seats placed under `epoch` and says what became of each.
 
-        Raises LaneCold when the lane is at another epoch and LaneLied when a constraint refused the batch; in
-        both cases nothing was recorded and the batch must be placed again.
+        Raises LaneCold when the lane is at another epoch, and LaneLied when a constraint refused the batch.
+        In both cases nothing was recorded and the batch must be placed again.
         """
         verdicts = Verdicts()
         open_seats = {seat.order_id: seat for seat in seats}
@@ -126,7 +126,8 @@ class Recorder:
             except (LaneCold, LaneLied):
                 if not verdicts.recorded:
                     raise
-                # What this call recorded is answered for; the rest comes back to a lane that is ready again.
+                # Seats that this call recorded are answered for; the rest comes back to a lane that is ready
+                # again.
                 break
             if not open_seats or clock() > give_up_at_s:
                 break
@@ -213,8 +214,8 @@ class Recorder:
     async def _refuse_doomed(self, open_seats: dict[str, Seat], verdicts: Verdicts) -> None:
         """Refuses the doomed seats that get a tombstone; the others are worth another round.
 
-        Redis gives every call of a request the same seat, and what stood in its way may have gone since. So
-        another call may record a seat that this one is about to take out of the lane, with its request. The
+        Redis gives every call of a request the same seat, and the obstacle may have gone since. Another call
+        may therefore record a seat that this one is about to take out of the lane, with its request. The
         tombstone waits for such a call, and lets no later one record the seat.
         """
         doomed, verdicts.doomed = verdicts.doomed, {}
@@ -262,7 +263,7 @@ class Recorder:
 
 
 def _groups_of(rows: Sequence[asyncpg.Record], seats: Iterable[Seat]) -> dict[str, PlacedGroup]:
-    """Reads the rows of groups, each as full as the last of the seats that the lane gave out in it."""
+    """Reads the rows of groups, each filled up to the last seat that the lane gave out in it."""
     taken: dict[str | None, int] = {}
     for seat in seats:
         if seat.taken > taken.get(seat.group_id, 0):
@@ -342,11 +343,11 @@ def _judge(seat: Seat, row: asyncpg.Record, verdicts: Verdicts, *, lost: bool) -
 
 
 def _refusal_of(seat: Seat, row: asyncpg.Record, verdicts: Verdicts) -> GroupsError | None:
-    """What, apart from its key, keeps a seat from being recorded; None when nothing does by now."""
+    """The reason, its key aside, that keeps a seat from being recorded; None when there is none by now."""
     if row["group_status"] is None and seat.group_id is not None and seat.share_code is None:
         raise LaneLied(f"Redis takes group {seat.group_id} for committed")
     if row["group_status"] is None:
-        # Neither a group nor a solo order can begin outside the deal's window, by Postgres' clock.
+        # No group and no solo order can begin outside the deal's window, by Postgres' clock.
         return DealNotActive("the deal is not running now") if row["outside_window"] else None
     if row["group_status"] != "open" or row["overdue"]:
         full = bool(row["filled"])

@@ -1,9 +1,9 @@
 """The recording statement as it is sent: one for the seats of many lanes, as long as it succeeds.
 
-What lanes have to record while earlier statements are under way is recorded by one. It is one transaction:
-where it fails for the sake of one lane (its epoch was raised, a constraint refused a seat, a lock was held
-for too long), each lane's seats are recorded by themselves, and each lane hears what its own came to. Where
-nobody knows whether it committed, all are told just that.
+Records in one statement the seats that lanes bring while earlier statements are under way. The statement is
+one transaction. It may fail because of one lane: its epoch was raised, a constraint refused a seat, a lock
+was held for too long. Then each lane's seats are recorded by themselves, and each lane hears its own outcome.
+Where nobody knows whether it committed, all are told just that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OUTCOME_UNKNOWN = (
     asyncpg.QueryCanceledError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    # What a statement meets on a connection that Postgres' last words have reached and its end has not.
+    # The errors of a statement on a connection that Postgres is ending but has not ended yet.
     asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,

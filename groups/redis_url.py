@@ -1,12 +1,12 @@
-"""What a Redis URL says besides user, password, host and database: its options, and how TLS is spoken.
+"""The parts of a Redis URL besides user, password, host and database: its options, and how TLS is spoken.
 
     redis://…    rediss://… over TLS    unix:///path?db=0
 
-redis-py makes a TLS context for each connection, from all certificates of the system. That takes 40 ms of the
-event loop and, after a restart of Redis, happens for every connection at once. Here all connections of a URL
-share one. The server's certificate must be of the host that is connected to (RFC 9525, section 6), which
-redis-py leaves out; `ssl_check_hostname=false` leaves it out here too. Where `ssl_ca_certs` is given, nobody
-else's certificates are taken.
+redis-py makes a TLS context for each connection, from all certificates of the system. Reading certificates
+takes 40 ms of the event loop and, after a restart of Redis, happens for every connection at once. Here all
+connections of a URL share one. The server's certificate must be of the host that is connected to (RFC 9525,
+section 6). redis-py does not check it; `ssl_check_hostname=false` turns the check off here too. Where
+`ssl_ca_certs` is given, nobody else's certificates are taken.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ _SWITCHES: Final = {"true": True, "yes": True, "1": True, "false": False, "no": 
 class _Sending(AbstractConnection):
     """Calls a connection lost that was lost right before something was sent.
 
-    uvloop raises RuntimeError where somebody writes to a transport that has just ended, and nobody was told
-    yet; redis-py knows what asyncio's own transports raise.
+    uvloop raises RuntimeError on a write to a transport that has just ended unannounced; redis-py knows only
+    the errors of asyncio's own transports.
     """
 
     async def send_packed_command(self, *command: Any, **options: Any) -> None:
@@ -95,7 +95,7 @@ def check_redis_url(url: str) -> None:
 
 
 def pool_to(url: str, **options: Any) -> BlockingConnectionPool:
-    """Returns a pool of connections to one server; what the URL says goes before `options` of redis-py.
+    """Returns a pool of connections to one server; the URL's options override `options` of redis-py.
 
     Raises ValueError as `check_redis_url` does.
     """
@@ -146,7 +146,7 @@ def _context(options: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
             context.set_ciphers(given["ssl_ciphers"])
     except ssl.SSLError as error:
         raise ValueError(f"{at_work}: {given[at_work]} cannot be used: {error.reason or error}") from error
-    # Of a certificate that nobody looks at, the name says nothing.
+    # The name in an unverified certificate proves nothing.
     context.check_hostname = checked and required != ssl.CERT_NONE
     context.verify_mode = required
     return context

@@ -1,4 +1,4 @@
-"""Calls of scripts that many lanes make at a time: those whose lanes are on one server are sent in one go."""
+"""Sends script calls that many lanes make at a time in one go, for lanes on one server."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ScriptCalls:
         convoy = self._convoys.get(home)
         if convoy is None:
             if len(self._convoys) >= CONVOYS_MAX:
-                # What is under way ends by itself.
+                # Calls under way end by themselves.
                 self._convoys.clear()
             convoy = Convoy(partial(self._send, home), size_max=ITEMS_MAX, under_way_max=LOADS_AT_ONCE_MAX)
             self._convoys[home] = convoy

@@ -1,12 +1,12 @@
 """Rows that a sweep failed on: they leave its queue, and are tried again ever less often.
 
-A sweep takes what has waited longest. A row on which it fails whenever it is tried would be in every round,
-and enough of them would be all of it. So its failure is noted, in a transaction of its own; the sweep passes
-over whatever is noted, and `SecondTries` tries it again, after pauses that double. A row that failed
+A sweep takes what has waited longest. A row on which it always fails would be in every round, and enough of
+such rows would fill the round. A failure is therefore noted, in a transaction of its own. The sweep passes
+over noted rows, and `SecondTries` tries them again, after pauses that double. A row that failed
 `ATTEMPTS_MAX` times is set aside: tried once an hour, and shown by `pintuan audit`, a metric and an alert.
 
-Queues that lend their rows for a while, and what only tidies up, try a noted row by themselves once its pause
-is over. `SecondTries` knows nothing of these: that a row is well shows by its not failing for a while.
+Sweeps that lend their rows for a while, and sweeps that only tidy up, try a noted row by themselves once its
+pause is over. `SecondTries` knows nothing of these: that a row is well shows by its not failing for a while.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ ATTEMPTS_MAX: Final = 20
 SET_ASIDE_PAUSE_MS: Final = 3_600_000
 # Longer than one row takes; a row whose lease ran out has nobody trying it.
 LEASE_MS: Final = 60_000
-# A noted row that its queue tries by itself is well when it has not failed for so long since it might have.
+# A noted row that its queue tries by itself is well when it has not failed for this long since it might have.
 STALE_MS: Final = 600_000
-# To find one row at fault among a thousand takes about ten failures; what is left comes in the next pass.
+# To find one row at fault among a thousand takes about ten failures; the remaining rows come in the next
+# pass.
 FAILURES_PER_PASS_MAX: Final = 64
-# What a pass of second tries may take of each sweep; what is left comes again when its lease is over.
+# The rows of each sweep that a pass of second tries may take; the others come again when their lease is over.
 TRYING_S_MAX: Final = 20.0
 FAILURE_SIZE_MAX: Final = 500
 
@@ -56,7 +57,7 @@ _log = logging.getLogger("groups.setbacks")
 
 
 class Setbacks:
-    """Those of one sweep; any number of processes may note them."""
+    """The setbacks of one sweep; any number of processes may note them."""
 
     def __init__(self, pool: asyncpg.Pool, sweep: str) -> None:
         self._pool = pool
@@ -127,8 +128,8 @@ class Setbacks:
 class Broom:
     """Clears away rows that are over, by two statements that share their first arguments.
 
-    `due` lists the ids of some, at most as many as its last argument, and passes over rows that are noted;
-    `drop` clears away those of its last argument that are over.
+    `due` lists ids, at most as many as its last argument, and passes over noted rows; `drop` clears away
+    finished ones among its last argument.
     """
 
     def __init__(
@@ -202,7 +203,7 @@ class SecondTries:
 
 
 class SetbackCount(NamedTuple):
-    """How many rows of a sweep fail, and how many more are set aside."""
+    """Counts a sweep's failing rows, and those set aside."""
 
     failing: int
     set_aside: int

@@ -11,7 +11,7 @@ from pricing.ladder import Ladder
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a group's close fixes for good. When it failed, the price is only what was last shown."""
+    """Terms that a group's close fixes for good. When it failed, the price is only what was last shown."""
 
     succeeded: bool
     headcount: int

@@ -1,7 +1,7 @@
 """Finds units in whichever lane of a deal they are, so that nobody hears `sold_out` while some are left.
 
-A join that no lane has units for gathers them in its own lane; workers keep the lanes even, so that few joins
-have to. Lanes stay warm all the while: units are taken and given in Redis (`transfers.py`).
+A join that no lane has units for gathers them in its own lane; workers keep the lanes even, so that this is
+rare. Lanes stay warm all the while: units are taken and given in Redis (`transfers.py`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _log = logging.getLogger("groups.stock")
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The epoch of each lane of a deal by its number, what it has left, and which lanes Redis holds.
+    """A deal's lanes: each one's epoch by its number, its units left, and which lanes Redis holds.
 
     A lane whose Redis does not answer is only in `epochs`.
     """
@@ -72,7 +72,7 @@ class StockMover:
         self._setbacks = Setbacks(pool, "stock")
         # By deal: until when, by the loop's clock, and how many units all its lanes have left.
         self._left: BoundedCache[str, tuple[float, int]] = BoundedCache(DEALS_CACHED_MAX)
-        # One of this process at a time moves units of a deal, and the others profit by it.
+        # Only one task of this process at a time moves units of a deal; the others profit by it.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._gathered: BoundedCache[Lane, int] = BoundedCache(DEALS_CACHED_MAX)
 
@@ -240,7 +240,7 @@ def plan_gathering(left: Mapping[int, int], lane_no: int, units: int) -> list[tu
 def plan_evening(left: Mapping[int, int]) -> list[tuple[int, int, int]]:
     """Returns (from lane, to lane, units) by which lanes below half an even share get the whole of it.
 
-    Nobody gives more than what they have above it, so that nothing ever moves back.
+    No lane gives more than the units it has above that, so that nothing ever moves back.
     """
     share = sum(left.values()) // len(left)
     above = {no: units - share for no, units in left.items() if units > share}

@@ -18,6 +18,6 @@ async def take_turn(pool: asyncpg.Pool, sweep: str, *, turn_ms: int) -> bool:
 
 
 async def next_group_check_ms(pool: asyncpg.Pool, *, within_ms: int) -> int | None:
-    """Returns in how many ms the next group wants a look that none wants yet; None when none does in time."""
+    """Returns in how many ms the next group is due for a look not due yet; None when none is in time."""
     wait_ms: int | None = await pool.fetchval(SWEEPS["next_group_check_ms"], within_ms)
     return wait_ms

@@ -1,8 +1,8 @@
-"""Who tells a Redis how far their Postgres has come, and which of them are another marketplace.
+"""Processes that tell a Redis how far their Postgres has come, and which of them are another marketplace.
 
-A teller is one database in one run of its Postgres server. A restored database has another teller than it had
-before, because its server was started anew, and the old teller is never heard again. A marketplace that
-shares the Redis by mistake is heard again and again. Times are those of the Redis that was told.
+A teller is one database in one run of its Postgres server. A restored database has a new teller, because its
+server was started anew; the old teller is never heard again. A marketplace that shares the Redis by mistake
+is heard again and again. Times are those of the Redis that was told.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final
 LIVING_MS: Final = 20_000
 """A teller silent for longer than this is no longer there; workers tell every five seconds."""
 TELLERS_MAX: Final = 8
-"""Of one Redis, those that told last."""
+"""The last tellers of one Redis."""
 _FIELD: Final = "teller "
 
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """What a Redis knows of a teller: its last beacon, and when it told first and last."""
+    """A teller as Redis knows it: its last beacon, and when it told first and last."""
 
     name: str
     beacon: str
@@ -37,7 +37,7 @@ class Teller:
 
 @dataclass(frozen=True, slots=True)
 class Tellers:
-    """Those that told one Redis, by their names, and its time now."""
+    """The tellers of one Redis, by their names, and its time now."""
 
     now_ms: int
     known: Mapping[str, Teller]
@@ -73,7 +73,7 @@ class Tellers:
         return [teller for teller in self.living_strangers(own, lit) if teller.told_ms > mine.since_ms]
 
     def came_before(self, own: str, other: Teller) -> bool:
-        """Whether `own` told before the other one did, and is still heard."""
+        """Says whether `own` told before the other one did, and is still heard."""
         mine = self.known.get(own)
         return mine is not None and self._is_living(mine) and mine.since_ms < other.since_ms
 

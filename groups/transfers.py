@@ -1,16 +1,16 @@
 """Carries units from one lane of a deal to another: taken in Redis, moved in Postgres, given in Redis.
 
-Each transfer is a row before its first step and until its last, and each step may be made again: lanes
-remember by id what a transfer took and gave. So whoever died in between, anybody can finish, and at every
-moment Redis has at most the units that Postgres has:
+Each transfer is a row from before its first step until after its last. Each step may be repeated: lanes
+remember by id how much a transfer took and gave. Any process can therefore finish the transfer of one that
+died, and Redis never has more units than Postgres:
 
 - a lane that was rebuilt after it was taken from has its units back. Its epoch is another then, and the move,
   which asks for the epoch that was taken under, moves nothing;
 - a lane that was rebuilt after the move has the units and remembers the transfer, so that nothing is given
-  twice.
+twice.
 
-Steps are made by whoever has the deal's stock lock. The lock saves work and keeps surveys exact; where it is
-lost midway, the steps' own guards hold.
+Steps are made by the holder of the deal's stock lock. The lock saves work and keeps surveys exact; where it
+is lost midway, the steps' own guards hold.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _log = logging.getLogger("groups.transfers")
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """So many units from one lane to another; `from_epoch` is the epoch they are taken under."""
+    """Moves this many units from one lane to another; `from_epoch` is the epoch they are taken under."""
 
     id: str
     from_lane: Lane
@@ -130,7 +130,7 @@ class Carrier:
             return 0
 
     async def _move(self, connection: Any, transfer: Transfer, taken: int | None) -> int:
-        """Moves what was taken; out of a lane that is cold (None), what it has, and it stays cold."""
+        """Moves the units taken; a cold lane (None) gives all it has, and stays cold."""
         async with connection.transaction():
             noted = await connection.fetchrow(TRANSFERS["lock_transfer"], transfer.id)
             if noted is None or noted["moved"]:
@@ -145,7 +145,7 @@ class Carrier:
             [giving] = [row for row in rows if row["lane_no"] == transfer.from_lane.lane_no]
             units = min(transfer.units, giving["units_left"]) if taken is None else taken
             if giving["epoch"] != transfer.from_epoch or units <= 0:
-                # What was taken under another epoch was taken from a state that nobody believes in any more.
+                # Units taken under another epoch came from a state that is no longer believed.
                 await connection.execute(TRANSFERS["drop_transfer"], transfer.id)
                 return 0
             await connection.execute(TRANSFERS["move_units"], transfer.id, units, taken is None)
@@ -166,7 +166,7 @@ class Carrier:
         return True
 
     async def _leave_to_rebuild(self, connection: Any, transfer: Transfer) -> None:
-        """Ends a transfer by raising epochs: whatever Redis knows of it counts no more."""
+        """Ends a transfer by raising epochs, after which Redis' knowledge of it no longer counts."""
         _log.warning("transfer from %s to %s is left to rebuilds", transfer.from_lane, transfer.to_lane)
 
         async def transaction() -> None:

@@ -1,4 +1,4 @@
-"""What a settled seat costs, and how much of it may still go back."""
+"""The price of a settled seat, and how much of it may still be refunded."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Settled(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """What one seat pays: per unit and in all, in minor units."""
+    """The charge of one seat: per unit and in all, in minor units."""
 
     unit_minor: int
     total_minor: int
 
 
 class RefundRefused(ValueError):
-    """The refund is not between 1 and what is left of the capture, all in minor units."""
+    """The refund is not between 1 and the rest of the capture, all in minor units."""
 
     def __init__(self, amount_minor: int, refundable_minor: int) -> None:
         super().__init__(f"{amount_minor} is not from 1 to {refundable_minor}, what is left to refund")
@@ -50,7 +50,7 @@ def charge(promised_minor: int, settled_minor: int, quantity: int) -> Charge:
 
 @dataclass(frozen=True, slots=True)
 class Refundable:
-    """A capture and what was refunded of it so far, in minor units; 0 ≤ refunded ≤ captured.
+    """A capture and the part of it refunded so far, in minor units; 0 ≤ refunded ≤ captured.
 
     Raises `ValueError` when built otherwise.
     """
@@ -64,7 +64,7 @@ class Refundable:
 
     @property
     def refundable_minor(self) -> int:
-        """What is left to refund."""
+        """The amount left to refund."""
         return self.captured_minor - self.refunded_minor
 
     def refund(self, amount_minor: int | None = None) -> Refundable:

@@ -1,7 +1,7 @@
 """Currencies as ISO 4217 has them: how many decimals each one's minor unit stands for.
 
 Source of the exponents: ISO 4217 list one, as published by its maintenance agency (SIX Group). Codes whose
-minor unit is "N.A." there (metals, SDR, test codes) are no currency one can charge, and are unknown here.
+minor unit is "N.A." there (metals, SDR, test codes) cannot be charged, and are unknown here.
 
 Amounts are integers in minor units everywhere; the two functions that meet text work on its digits, so no
 amount ever passes through a binary fraction.
@@ -15,7 +15,9 @@ AMOUNT_MINOR_MAX = 10**12
 """The largest price accepted, in minor units."""
 
 ORDER_MINOR_MAX = 10**15
-"""What one order may come to: exact for readers that keep JSON's numbers as doubles (RFC 8259, section 6)."""
+"""The most that one order may come to: exact for readers that keep JSON's numbers as doubles (RFC 8259,
+section 6).
+"""
 
 _TWO_DECIMALS = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF

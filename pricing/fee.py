@@ -1,4 +1,4 @@
-"""The platform's part of what a merchant sells, in basis points of the charge."""
+"""The platform's part of a merchant's sales, in basis points of the charge."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def platform_fee(charged_minor: int, fee_bps: int) -> int:
 def fee_to_return(fee_minor: int, charged_minor: int, refunded_minor: int, returned_minor: int) -> int:
     """Returns what more of a fee goes back to the merchant, in minor units.
 
-    `refunded_minor` is all that was refunded of the charge, the refund at hand included; `returned_minor` is
-    what went back of the fee before. The fee's returned share is the refunded share of the charge, rounded
-    down, so that several refunds return no more than one of their sum, and a full one returns the whole fee.
+    `refunded_minor` is the total refunded of the charge, this refund included; `returned_minor` is the part
+    of the fee returned before. The fee's returned share is the refunded share of the charge, rounded down.
+    Several refunds therefore return no more than one of their sum, and a full one returns the whole fee.
 
     Raises `ValueError` when more is refunded than was charged.
     """

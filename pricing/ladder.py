@@ -32,7 +32,7 @@ class NextTier(NamedTuple):
 
 
 class LadderProblem(NamedTuple):
-    """One thing wrong; `field` is the path in a deal's request, such as `ladder[1].unit_price`."""
+    """One fault; `field` is the path in a deal's request, such as `ladder[1].unit_price`."""
 
     field: str
     message: str
@@ -50,8 +50,8 @@ class InvalidLadder(ValueError):
 class Ladder:
     """Tiers with headcounts strictly rising and unit prices strictly falling.
 
-    Every way to build one checks that, so that a ladder read back from a store is as good as a parsed one.
-    Raises `InvalidLadder`.
+    Every constructor checks that, so that a ladder read back from a store is as good as a parsed one. Raises
+    `InvalidLadder`.
     """
 
     tiers: tuple[Tier, ...]
@@ -77,8 +77,8 @@ class Ladder:
     ) -> Ladder:
         """Builds a merchant's ladder of (headcount, unit price in minor units) pairs.
 
-        Raises `InvalidLadder` naming all problems at once: those of the steps among themselves, with the
-        deal's bounds of headcount, and with the variant's list price, which every step must beat.
+        Raises `InvalidLadder` naming all problems at once: of the steps among themselves, with the deal's
+        bounds of headcount, and with the variant's list price. Every step must be below that price.
         """
         tiers = tuple(Tier(headcount, unit_price_minor) for headcount, unit_price_minor in steps)
         problems = (

@@ -1,4 +1,4 @@
-"""What statements are run on."""
+"""The connections that statements are run on."""
 
 from __future__ import annotations
 

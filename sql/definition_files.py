@@ -1,4 +1,4 @@
-"""The files in `sql/definitions`: functions and views, each file with what its comment says of it.
+"""The files in `sql/definitions`: functions and views, and what the comment of each file says about it.
 
 A file is `<noun>.sql` and only makes functions and views, by CREATE OR REPLACE. Two markings stand in the
 comment it begins with, each in a line of its own:
@@ -6,8 +6,8 @@ comment it begins with, each in a line of its own:
     -- version: N           rises by one with every change of the file, for every release that has the change
     -- uses: clock, deals   definitions that must be applied before this one; left out where there are none
 
-A file is never renamed or deleted once it was released. One that has nothing to define keeps its comment and
-its version, so that an older process leaves alone what stands elsewhere now.
+A file is never renamed or deleted once it was released. A file with nothing left to define keeps its comment
+and its version, so that an older process leaves alone objects that have moved elsewhere.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _USES = re.compile(rf"{USES_MARKER} (?P<names>[a-z][a-z0-9_]*(?:, [a-z][a-z0-9_]
 class Definition:
     """One file: `key` is its name without the suffix, `uses` the keys of definitions applied before it.
 
-    `sha256` is that of the text with line ends as LF. Of two texts with one key the higher version is newer.
+    `sha256` is that of the text with line ends as LF. The higher version of two texts with one key is the
+    newer one.
     """
 
     key: str
@@ -59,8 +60,8 @@ class Definition:
 def read_definitions(directory: Path | Traversable) -> list[Definition]:
     """Reads the definitions of a directory in an order in which each comes after those it uses.
 
-    Raises MigrationFileError on a bad name or marking, on a use of a file that is not there, and on files
-    that use each other.
+    Raises MigrationFileError for a bad name or marking, a use of a missing file, and files that use each
+    other.
     """
     found: dict[str, Definition] = {}
     for entry in sorted(directory.iterdir(), key=lambda entry: entry.name):

@@ -1,7 +1,7 @@
 """The worker's own clock: it begins each sweep when its time has come, and asks nobody for that.
 
-Sweeps find whatever is due, so they hang on nothing but this process and what they read. The job queue has no
-part in them: it may be away, stand still or refuse everything, and work is done all the same.
+Sweeps find due work themselves, so they depend on nothing but this process and the stores they read. The job
+queue has no part in them: it may be away, stand still or refuse everything, and work is still done.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNDER_WAY_MAX: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What is done without being asked for, every `every_s` seconds, by every worker or by `one_for_all`."""
+    """A job done without a ring every `every_s` seconds, by every worker or by `one_for_all`."""
 
     name: str
     job: Job
@@ -35,7 +35,7 @@ class Clock:
     """Begins the sweeps of one process on time, spread over their period; make it in a running event loop.
 
     A sweep that takes longer than its period is begun once more beside itself, and not again until one of the
-    two has ended: jobs merge what is asked of them meanwhile.
+    two has ended. Jobs merge the requests that come meanwhile.
     """
 
     def __init__(self, sweeps: Sequence[Sweep]) -> None:
@@ -61,7 +61,7 @@ class Clock:
             self._set(sweep, now_s + (phase + number / len(self._sweeps)) % 1.0 * sweep.every_s)
 
     def stop(self) -> None:
-        """Begins nothing more; what is under way goes on."""
+        """Begins nothing more; sweeps under way go on."""
         for timer in self._timers.values():
             timer.cancel()
 

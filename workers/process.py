@@ -1,7 +1,7 @@
 """One worker process: it does the jobs of all nouns by its own clock, and sooner when a doorbell rings.
 
-Nothing here ends because a store went away after the start: sweeps that meet an outage are repeated by the
-next ones, and the queue is only listened to (`rings`).
+Nothing here ends because of a store's outage after the start. The next sweeps repeat those that met one, and
+the queue is only listened to (`rings`).
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ async def run(settings: Settings, *, working: Callable[[], None] = lambda: None)
 
 
 def answers_of(jobs: ProcessJobs) -> dict[str, Job]:
-    """What doorbells ask for."""
+    """The work that doorbells ask for."""
     return {job.name: partial(jobs.run, job.name) for job in jobs.declared if job.has_doorbell}
 
 
 def sweeps_of(jobs: ProcessJobs) -> list[Sweep]:
-    """What is done without being asked for."""
+    """The work done without a ring."""
     return [
         Sweep(job.name, partial(jobs.run, job.name), every_s=job.every_s, one_for_all=job.one_for_all)
         for job in jobs.declared
@@ -89,5 +89,5 @@ async def _finish(tasks: set[asyncio.Task[None]]) -> None:
     _, late = await asyncio.wait(tasks, timeout=STOP_WAIT_S)
     for task in late:
         task.cancel()
-    # None of them raises: what goes wrong in a job is reported where it ends.
+    # None of them raises: an error in a job is reported where the job ends.
     await asyncio.gather(*late, return_exceptions=True)

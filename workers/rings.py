@@ -1,11 +1,11 @@
 """Answers doorbells for as long as the queue lets us, and listens again when it is back.
 
-A ring only brings forward what a sweep would find within its second, so whatever the queue does, the worker
-goes on: an outage is logged once, counted, and met with growing pauses.
+A ring only brings forward work that a sweep would find within its second, so the worker goes on whatever the
+queue does. An outage is logged once, counted, and met with growing pauses.
 
 About arq: a ring is answered as soon as its work has begun, so a killed worker leaves no job behind that
-another looks for later; results are not kept, because a kept one blocks its job's id; and any error of Redis
-ends arq's worker, which is then made anew.
+another looks for later. Results are not kept, because a kept one blocks its job's id. Any error of Redis ends
+arq's worker, which is then made anew.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Job: TypeAlias = Callable[[], Awaitable[object]]
 
 POLL_DELAY_S: Final = 0.05
 RINGS_AT_ONCE_MAX: Final = 16
-# What it takes to raise a doorbell's generation and to begin its work.
+# The time to raise a doorbell's generation and to begin its work.
 RING_TIMEOUT_S: Final = 10
 # A worker that is killed while it answers has its ring answered by another, which costs one look.
 TRIES_MAX: Final = 5
@@ -46,7 +46,7 @@ _logger = structlog.get_logger("pintuan.workers")
 
 
 class Rings:
-    """What one process does for whoever rings; make it in a running event loop."""
+    """One process's answers to rings; make it in a running event loop."""
 
     def __init__(self, queue: ArqRedis, answers: Mapping[str, Job], tracing: Tracing | None = None) -> None:
         # arq reports every start and end of every job, several times a second.
@@ -83,7 +83,7 @@ class Rings:
             finally:
                 self._forget_settling()
                 await _let_go(worker)
-            # What is left of them belongs to a server that may be another by now.
+            # The remains belong to a server that may be another by now.
             await self._queue.connection_pool.disconnect(inuse_connections=False)
             await asyncio.sleep(self._next_delay_s())
 
@@ -92,7 +92,7 @@ class Rings:
     ) -> None:
         """Answers one ring: raises the doorbell's generation, then begins the work in the background.
 
-        What a ring may carry is up to its sender, which during a release may be older or newer than we are.
+        The content of a ring is up to its sender, which during a release may be older or newer than we are.
 
         Raises:
             redis.exceptions.RedisError: the queue did not answer.
@@ -201,8 +201,8 @@ class _RingWorker(Worker):
 def _heed_cancellation() -> None:
     """Raises CancelledError in a task that was cancelled and goes on.
 
-    A cancellation that meets an answer or a failing socket can get lost in redis-py: `asyncio.wait_for` of
-    Python 3.11 returns what it waited for instead. A loop that handles every other error would never end.
+    redis-py can lose a cancellation that meets an answer or a failing socket: `asyncio.wait_for` of Python
+    3.11 then returns the awaited result instead. A loop that handles every other error would never end.
     """
     if (task := asyncio.current_task()) and task.cancelling():
         raise asyncio.CancelledError

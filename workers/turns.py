@@ -1,8 +1,8 @@
 """Turns at work that one worker does for all.
 
-Every worker sweeps by its own clock. What costs each of them the same, however little there is to do, need
-not be done by all: whoever begins such a sweep keeps the others from it for half its period. One that dies in
-its turn is followed by another within a period.
+Every worker sweeps by its own clock. A sweep that costs each worker the same, however little there is to do,
+need not be done by all. The worker that begins it keeps the others from it for half its period. A worker that
+dies in its turn is followed by another within a period.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from workers.clock import Sweep
 
-# Of a sweep's period, so that workers whose clocks strike at different moments leave out none.
+# The part of a sweep's period that is kept, so that workers whose clocks strike at different moments leave
+# out none.
 SHARE_OF_PERIOD: Final = 0.5
 
 

@@ -1,6 +1,7 @@
 -- Takes a change of the deal over into the lane as it stands, which spares a rebuild. Seats that are on their way to
--- Postgres stay, and are recorded under the new epoch. So a change that takes something away must find none, and a lane
--- that transfers took units from is not changed, because one of them may have been given up since.
+-- Postgres stay, and are recorded under the new epoch. A change that takes something away must find no
+-- pending order. A lane that transfers took units from is not changed, because a transfer may have been given
+-- up since.
 --
 -- KEYS[1] meta hash
 -- KEYS[2] pending zset

@@ -1,4 +1,4 @@
--- Puts a rebuilt lane in the place of whatever is there, unless this Redis already holds a newer epoch of it.
+-- Replaces a lane by its rebuilt state, unless this Redis already holds a newer epoch of it.
 --
 -- KEYS[1] meta hash
 -- KEYS[2] groups hash

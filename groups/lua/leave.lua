@@ -1,7 +1,7 @@
 -- Takes orders out of a lane's memory: `free` gives back seat and units, `abandon` forgets the request as well (it was
--- never recorded), `retire` gives nothing back (it was paid for). An order that is not there, or whose seat was
--- placed by another request, is left alone, so that a late or repeated release changes nothing. So is a request that is
--- remembered by another order by now.
+-- never recorded), `retire` gives nothing back (it was paid for). An order that is not there, or whose seat
+-- was placed by another request, is left alone. A late or repeated release therefore changes nothing. A
+-- request that is now remembered by another order is left alone as well.
 --
 -- KEYS[1] meta hash
 -- KEYS[2] groups hash

@@ -1,5 +1,5 @@
--- Lists groups with room, fullest first and then by falling id, from behind a place in that order. A binary search finds
--- the place, and no more than so many groups are looked at, however many are open.
+-- Lists groups with room, fullest first and then by falling id, from behind a place in that order. A binary
+-- search finds the place, and at most so many groups are looked at, however many are open.
 --
 -- KEYS[1] meta hash
 -- KEYS[2] groups hash

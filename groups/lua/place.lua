@@ -49,8 +49,8 @@ for index, item in ipairs(items) do names[index] = item[BUYER] end
 local requests = redis.call('MGET', unpack(KEYS, 10, 9 + #items))
 local buyers = redis.call('HMGET', KEYS[6], unpack(names))
 
--- An arrival time lies at most a burst ahead of the moment it was written. So after twice that time the older hash
--- limits nobody any more, and the newer one takes its place.
+-- An arrival time lies at most a burst ahead of the moment it was written. After twice that time the older
+-- hash no longer limits anybody, and the newer one takes its place.
 local rates, earlier = {}, {}
 if rates_on then
   if now - rates_since_ms > 2 * buyer_interval_ms * buyer_burst then
@@ -68,7 +68,7 @@ local function group_of(group_id)
   return groups[group_id]
 end
 
--- What this batch changed: groups, and of those the ones whose rank is not written yet.
+-- The groups this batch changed, and those of them whose rank is not written yet.
 local changed, unranked = {}, {}
 local function rank_groups()
   for group_id in pairs(unranked) do rank_group(KEYS[3], group_id, groups[group_id]) end

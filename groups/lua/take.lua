@@ -1,4 +1,4 @@
--- Takes units that are left out of a lane, for a transfer to another one; a transfer that took before takes no more.
+-- Takes units out of a lane for a transfer to another one; a repeated transfer takes nothing.
 --
 -- KEYS[1] meta hash
 -- ARGV[1] token the caller believes in

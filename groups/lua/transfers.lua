@@ -1,6 +1,7 @@
--- Included by the scripts that move units between lanes. A lane remembers in its meta hash which transfers took units out
--- of it (`took:<transfer>`) and which gave it some (`gave:<transfer>`), as `units@at_ms`, for longer than anybody repeats a
--- step. A rebuilt lane remembers only what its stock shows already.
+-- Included by the scripts that move units between lanes. A lane remembers in its meta hash which transfers
+-- took units out of it (`took:<transfer>`) or gave it some (`gave:<transfer>`), as `units@at_ms`. It
+-- remembers them for longer than any step is repeated. A rebuilt lane remembers only what its stock shows
+-- already.
 local function transferred(field)
   local value = redis.call('HGET', KEYS[1], field)
   return value and tonumber(value:match('^(%d+)@'))

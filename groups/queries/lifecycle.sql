@@ -10,7 +10,7 @@ ORDER BY p.check_at LIMIT $1;
 SELECT pg_try_advisory_xact_lock(hashtextextended('advance ' || $1, 0));
 
 -- name: lock_group
--- Locks a group against joins, cancels and other settlers; what they committed is read by later statements.
+-- Locks a group against joins, cancels and other settlers; later statements read what those committed.
 SELECT
     id, deal_id, lane_no, status, capacity, min_headcount, tier_headcounts, tier_prices_minor,
     deadline <= app_now() AS overdue, settle_by <= app_now() AS grace_over,
@@ -146,7 +146,8 @@ WHERE id = $1;
 -- Says whether any capture or void of a group's settlement has not ended.
 SELECT EXISTS (
     SELECT FROM orders o
-    -- One look-up by key for each member until the first is found, however many payments of other groups are open.
+    -- One look-up by key for each member until the first is found, however many payments of other groups are
+    -- open.
     CROSS JOIN LATERAL (
         SELECT FROM payment_operations p
         WHERE p.order_id = o.id AND p.kind = 'capture' AND p.state IN ('due', 'in_flight', 'unknown')
@@ -178,9 +179,10 @@ WHERE o.status = 'held' AND o.hold_until <= app_now()
 ORDER BY o.hold_until LIMIT $1;
 
 -- name: expire_unpaid
--- Looks at those of orders $1 whose hold seems over, and which nobody is paying for at this moment. One whose payment
--- was first tried $2 ms ago expires, unless an attempt is due that nobody has begun. The others get their time: as long
--- after the first attempt, or another look after $3 ms when an attempt is due, or after $2 ms when it is the first.
+-- Looks at those of orders $1 whose hold seems over, and which nobody is paying for at this moment. A member
+-- whose payment was first tried $2 ms ago expires, unless an attempt is due that nobody has begun. Other
+-- members get more time: as long after the first attempt, or another look after $3 ms when an attempt is due,
+-- or after $2 ms when it is the first.
 WITH seems_over AS (
     SELECT id FROM orders
     WHERE id = ANY($1::text[]) AND status = 'held' AND hold_until <= app_now()
@@ -219,8 +221,8 @@ WHERE r.due_at <= app_now() AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep
 ORDER BY r.due_at LIMIT $1;
 
 -- name: take_seat_releases
--- Takes those of releases $1 that are due, lane by lane; says which are older than $2 ms, and which groups are closed.
--- One whose order or lane is gone is of no use to anybody, and has no epoch.
+-- Takes the due ones of releases $1, lane by lane; says which are older than $2 ms, and which groups are
+-- closed. A release whose order or lane is gone is of no use, and has no epoch.
 SELECT
     r.order_id, r.deal_id, r.lane_no, r.request_id, r.retired, CASE WHEN o.id IS NOT NULL THEN l.epoch END AS epoch,
     r.created_at < app_now() - $2::bigint * interval '1 millisecond' AS outlived,
@@ -247,7 +249,8 @@ WHERE order_id = ANY($1::text[]);
 DELETE FROM seat_releases WHERE order_id = ANY($1::text[]);
 
 -- name: lock_leaderless_groups
--- Locks, in id order, the open groups of ended orders whose leader has ended, or is one of $1 and never was recorded.
+-- Locks, in id order, the open groups of ended orders whose leader has ended, or is among $1 and was never
+-- recorded.
 SELECT g.id
 FROM groups g LEFT JOIN orders leader ON leader.id = g.leader_order_id
 WHERE g.status = 'open'

@@ -1,8 +1,8 @@
 -- name: record_placements
 -- Makes a batch of placed seats durable in one statement: a row for each order it wrote, then one for each group (no id).
 -- A seat it returns no order for is not recorded, and not yet refused.
--- What earlier parts wrote is looked up by hashing (IN … IS TRUE), because a join with it is planned for one row and runs
--- once for each.
+-- Orders of earlier parts are looked up by hashing (IN … IS TRUE): a join with them is planned for one row
+-- and runs once for each.
 WITH clock AS MATERIALIZED (
     SELECT app_now() AS moment, app_now() + $17::bigint * interval '1 millisecond' AS hold_until
 ),
@@ -50,8 +50,8 @@ standing AS (
     FROM groups g
     JOIN groups seen ON seen.id = g.id AND seen.departures = g.departures
     JOIN group_progress p ON p.group_id = g.id
-    -- By their keys: an index of open groups fits the condition as long as it stands bare, and a plan made while few
-    -- were open would read them all for ever.
+    -- Groups are read by their keys. An index of open groups fits the bare condition, and a plan made while
+    -- few were open would read them all for ever.
     WHERE g.id = ANY(ARRAY(SELECT group_id FROM input)) AND g.status || '' = 'open'
         AND g.deadline > (SELECT moment FROM clock)
     ORDER BY g.id
@@ -146,7 +146,7 @@ SELECT
 FROM joinable j;
 
 -- name: classify_placements
--- Says, in a snapshot of its own, what stands in the way of each placed seat that was not recorded.
+-- Says, in a snapshot of its own, why each placed seat was not recorded.
 SELECT
     i.order_id,
     k.order_id AS recorded_order_id,
@@ -218,8 +218,8 @@ WHERE k.abandoned
 RETURNING k.order_id;
 
 -- name: orphan_verdicts
--- Says for each watched seat whether its order is recorded, after the tombstones were written; and which order its
--- request is remembered by, and how long ago that was.
+-- Says for each watched seat whether its order is recorded, after the tombstones were written. Says also
+-- which order its request is remembered by, and how long ago that was.
 SELECT
     i.order_id, o.id IS NOT NULL AS recorded, encode(i.request_id, 'hex') AS request_id,
     k.order_id AS recorded_order_id, (extract(epoch FROM app_now() - k.created_at) * 1000)::bigint AS recorded_ms_ago

@@ -1,7 +1,7 @@
--- What the workers ask in order to look again at the right moment.
+-- Questions of the workers about the right moment for their next look.
 
 -- name: next_group_check_ms
--- Says in how many ms the next group wants a look that none wants yet, within $1 ms; null when none does.
+-- Says in how many ms, within $1, the next group is due for a look that is not due yet; null when none is.
 SELECT ceil(extract(epoch FROM min(check_at) - app_now()) * 1000)::bigint
 FROM group_progress
 WHERE check_at > app_now() AND check_at <= app_now() + $1::bigint * interval '1 millisecond';

@@ -13,8 +13,8 @@ SELECT pg_advisory_unlock(hashtextextended('stock ' || $1, 0));
 SELECT lane_no, epoch, stock_units - sold_units AS units_left FROM lanes WHERE deal_id = $1 ORDER BY lane_no;
 
 -- name: uneven_deals
--- Pages through running deals of which a lane was made warm and one has less than half its share left, and deals with
--- open transfers; those that failed are tried elsewhere.
+-- Pages through running deals with a warm lane of which a lane has less than half its share left, and deals
+-- with open transfers. Failed deals are tried elsewhere.
 SELECT d.id
 FROM deals d
 WHERE d.id > $1 AND d.lane_count > 1 AND d.status = 'active'
@@ -36,7 +36,7 @@ LIMIT $2;
 INSERT INTO stock_transfers (id, deal_id, from_lane, to_lane, from_epoch, units) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: open_transfers
--- Reads the transfers of a deal that did not get to their end, and which of them are older than $2 ms.
+-- Reads the unfinished transfers of a deal, and which of them are older than $2 ms.
 SELECT
     id, from_lane, to_lane, from_epoch, units, moved,
     created_at < app_now() - $2::bigint * interval '1 millisecond' AS outlived
