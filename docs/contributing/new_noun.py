@@ -61,8 +61,11 @@ def write_noun(project: Path, name: str) -> tuple[list[str], list[str]]:
         f'  src/pintuan/nouns.py: add "{shelf}.{noun}" below every noun that it stands on',
         f"  src/pintuan/client/marketplace.py: add {words['Class']}Calls",
         f'  tests/acceptance/authorisation/access.py: say who may call "list_{noun}"',
+        f'  tests/integration/people/personal/test_every_table.py: say that "{noun}" names nobody, as yet',
         f"  {GUIDE}: go on from there",
     ]
+    if ("shelf.txt", f"src/pintuan/{shelf}/__init__.py") in paths:
+        steps.insert(0, f"  ARCHITECTURE.md, docs/nouns/index.md: say what stands on the new shelf {shelf}")
     return [path for _, path in paths], steps
 
 

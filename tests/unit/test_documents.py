@@ -7,7 +7,7 @@ import click
 import pytest
 
 from pintuan.cli import SUBCOMMANDS, main
-from tests.documents import DOCUMENTS, PROJECT, code_of, links_of
+from tests.documents import DOCUMENTS, PROJECT, SPAN, code_of, links_of, text_of
 
 COMMAND = re.compile(r"(?:^|[\s(/])pintuan ([a-z]+)(.*)")
 OPTION = re.compile(r"(?<!\S)--[a-z-]+")
@@ -17,6 +17,8 @@ NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
 SOURCES = ("benchmarks", "groups", "pricing", "sql", "src", "workers")
 ROOTS = (PROJECT, PROJECT / "src", PROJECT / "groups")
 """What a path in a document may be relative to: inside a package its name goes without saying."""
+PATHS_THROUGH_THE_SOURCES = 5
+"""A join, a capture, an invitation, a merchant's webhook, an erasure."""
 FOR_CONTRIBUTORS = "docs/contributing/"
 """These pages speak of any noun's `routes.py`, and of what is there for tests alone."""
 PARTS = {path.name for path in (PROJECT / "src" / "pintuan").glob("*/*/*.*")}
@@ -74,6 +76,16 @@ def test_every_path_they_name_exists(document: str) -> None:
         if PATH.fullmatch(code) and code not in made_by_running | of_any_noun:
             roots = (*ROOTS, (PROJECT / document).parent)
             assert any((root / code).exists() for root in roots), code
+
+
+def test_no_path_through_the_sources_leads_to_a_file_twice() -> None:
+    chapter = text_of("ARCHITECTURE.md").partition("\n## Paths to follow\n")[2].partition("\n## ")[0]
+    paths = chapter.split("\n### ")[1:]
+
+    assert len(paths) == PATHS_THROUGH_THE_SOURCES
+    for path in paths:
+        files = [code for code in SPAN.findall(path) if PATH.fullmatch(code)]
+        assert len(files) == len(set(files)), f"{path.splitlines()[0]}: {files}"
 
 
 def text_of_sources(*folders: str) -> str:

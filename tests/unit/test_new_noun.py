@@ -24,6 +24,7 @@ def test_a_noun_has_files_of_its_own_alone(tmp_path: Path) -> None:
     assert "sql/migrations/0042_shipments.sql" in written
     assert "src/pintuan/fulfilment/__init__.py" in written
     assert any('"fulfilment.shipments"' in step for step in steps)
+    assert any("new shelf fulfilment" in step for step in steps)
     assert len(written) == len(list(TEMPLATES.iterdir())), "a template is left over"
 
 
@@ -33,7 +34,7 @@ def test_a_noun_has_files_of_its_own_alone(tmp_path: Path) -> None:
         ("fulfilment/gift_cards", "A gift card is"),
         ("fulfilment/deliveries", "A delivery is"),
         ("fulfilment/tax", "A tax is"),
-        ("fulfilment/offers", "An offer is"),
+        ("fulfilment/errands", "An errand is"),
     ],
 )
 def test_texts_speak_of_one_in_the_singular(tmp_path: Path, name: str, text: str) -> None:

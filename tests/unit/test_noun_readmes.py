@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from pintuan.nouns import PARTS
+from pintuan.nouns import NOUNS, PARTS
 from tests.readmes import FOLDERS, HEADINGS, PROJECT, Readme
 
 LINES_MAX = 90
@@ -33,6 +33,15 @@ def test_a_readme_begins_with_a_sentence_and_stays_a_page(package: str) -> None:
     assert first[0].isupper()
     assert first.endswith(".")
     assert len(readme.text.splitlines()) <= LINES_MAX
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_readme_says_none_where_its_noun_tells_or_hears_no_event(noun: str) -> None:
+    readme = Readme(f"pintuan.{noun}")
+    events = readme.sections["Events"].lower()
+
+    assert ("none told" in events) is not (readme.path.parent / "events.py").exists()
+    assert ("none heard" in events) is not (readme.path.parent / "reactions.py").exists()
 
 
 def test_every_part_that_is_registered_is_in_the_guide() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pintuan.base.keyring import Keyring
     from pintuan.people.notifications.store import Taken
-from sql import Connection
+    from sql import Connection
 
 OUTBOX_SIZE_MAX: Final = 200
 _NO_DIGITS: Final = re.compile(r"[^0-9]+")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pintuan.people.notifications.post import Post
     from pintuan.reach.invites.schemas import NewInvites, Recipient
     from pintuan.reach.invites.store import InvitedGroup, SentInvite
-from sql import Connection
+    from sql import Connection
 
 CODE_BYTES: Final = 12
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from groups.setbacks import Work
     from pintuan.people.notifications.post import Post
     from pintuan.reach.nudges.store import DueNudge, Place
-from sql import Connection
+    from sql import Connection
 
 MEMBERS_PER_ROUND: Final = 100
 """Of each nudge."""
