@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pintuan.base.process import Resources
 
 EVENTS_PER_ROUND: Final = 1_000
-# Who tells events asks for them to be heard so much later. Under load another event comes sooner, which
-# puts that off, and the sweep of each second hears a batch.
+# A worker that told events asks, this long after them, that they be heard. Under load another event comes
+# sooner, which puts that off, and the sweep of each second hears a batch.
 SOON_S: Final = 0.05
 
 
@@ -46,7 +46,7 @@ class EventJobs(NounJobs):
         ]
 
     def second_tries(self) -> Mapping[str, Work]:
-        """Returns those of all nouns that hear."""
+        """Returns how events are tried again, of each noun that failed on them."""
         return {
             name: work for hearer in self._hearers.values() for name, work in hearer.second_tries().items()
         }
@@ -74,7 +74,7 @@ def hearing(listeners: Mapping[str, Reactions]) -> type[NounJobs]:
     """Returns the jobs by which nouns hear, by the names that `listeners` has in Postgres."""
 
     class Hearing(EventJobs):
-        """Those of the nouns of this version."""
+        """The jobs by which nouns of this version hear."""
 
         @classmethod
         @asynccontextmanager

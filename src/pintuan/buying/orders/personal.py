@@ -37,7 +37,7 @@ async def exported_orders(pool: asyncpg.Pool, buyer_id: str) -> AsyncIterator[li
         rows = await pool.fetch(
             ORDERS["export_orders"], buyer_id, *after, ORDERS_PER_PAGE, ADDRESS_BYTES_PER_PAGE
         )
-        # One that is not full was cut where its addresses are long, and says nothing of what is behind it.
+        # A page that is not full may have been cut where its addresses are long, so another one is asked for.
         if not rows:
             return
         yield [_exported(row) for row in rows]

@@ -227,7 +227,8 @@ class PaymentExecutor:
             if known is not None:
                 return known
             if claim.kind == "authorise" and claim.order_status != "held" and claim.age_ms > KEY_TRUST_MS:
-                # Under a younger key it is made and let go: the first request may still be on its way.
+                # With a younger key, the authorisation is asked for again and voided: the first request may
+                # still be on its way.
                 return Declined("it never reached the gateway, as the gateway's books say")
         result = await self._ask(claim)
         if not isinstance(result, Unknown | NotTaken) or not _is_spent(claim):
