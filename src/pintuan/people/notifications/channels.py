@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from datetime import UTC, datetime
 from email.errors import MessageError
-from email.headerregistry import BaseHeader, HeaderRegistry, UnstructuredHeader
-from email.message import EmailMessage
-from email.policy import default
-from email.utils import parseaddr
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -21,15 +18,14 @@ import aiosmtplib
 import httpx
 import msgspec
 import structlog
-from email_validator import validate_email
 
 from pintuan.base.outgoing.sending import Sender, SendFailed
 from pintuan.base.outgoing.signing import signed_headers
+from pintuan.people.notifications.mail import mail_of
 from pintuan.people.notifications.schemas import Push, PushMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from email.policy import Policy
 
     from pintuan.base.outgoing.addresses import Resolver
     from pintuan.base.settings.settings import Settings
@@ -97,12 +93,12 @@ class SmtpNotifier:
     it where the URL has a password, which must not cross a network in the clear.
     """
 
-    def __init__(self, url: str, sender: str) -> None:
+    def __init__(self, url: str, sender: str, *, now_s: Callable[[], float] = time.time) -> None:
         parts = urlsplit(url)
         self._sender = sender
+        self._now_s = now_s
         # One for all mails: made anew it takes 40 ms of the event loop, from all certificates of the system.
         self._tls = ssl.create_default_context()
-        self._domain = _ascii_address(parseaddr(sender)[1]).rpartition("@")[2]
         self._host = parts.hostname or "localhost"
         self._implicit_tls = parts.scheme == "smtps"
         self._port = parts.port or (_IMPLICIT_TLS_PORT if self._implicit_tls else _SUBMISSION_PORT)
@@ -115,7 +111,7 @@ class SmtpNotifier:
         try:
             async with asyncio.timeout(DELIVERY_TIMEOUT_S):
                 await aiosmtplib.send(
-                    self._email_of(message),
+                    mail_of(message, self._sender, now_s=self._now_s()),
                     hostname=self._host,
                     port=self._port,
                     username=self._user,
@@ -140,44 +136,6 @@ class SmtpNotifier:
             raise DeliveryFailed(
                 f"no e-mail can be made of it: {type(error).__name__}", permanent=True
             ) from None
-
-    def _email_of(self, message: Message) -> EmailMessage:
-        email = EmailMessage(policy=_POLICY)
-        email["From"] = self._sender
-        email["To"] = _ascii_address(message.to)
-        email["Subject"] = message.subject
-        if message.id:
-            # The same at every attempt, so that a mailbox that gets two shows one (RFC 5322 section 3.6.4).
-            email["Message-ID"] = f"<{message.id}@{self._domain}>"
-        # RFC 3834 section 5: nobody's vacation notice is to answer.
-        email["Auto-Submitted"] = "auto-generated"
-        if message.unsubscribe_url is not None:
-            # RFC 8058 section 3.1; the other header is RFC 2369's.
-            email["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
-            email["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        email.set_content(message.text)
-        return email
-
-
-class _LinkHeader(UnstructuredHeader, BaseHeader):
-    """A header with an address of the web, which may be longer than a line and must not be encoded for that.
-
-    The standard library would make encoded words of it, which are for text alone (RFC 2047 section 5).
-    """
-
-    def fold(self, *, policy: Policy) -> str:
-        return f"{self.name}: {self}{policy.linesep}"
-
-
-_HEADERS: Final = HeaderRegistry()
-_HEADERS.map_to_type("list-unsubscribe", _LinkHeader)
-_POLICY: Final = default.clone(header_factory=_HEADERS)
-
-
-def _ascii_address(address: str) -> str:
-    """Returns the address with its domain as DNS knows it, so that fewer servers need to know SMTPUTF8."""
-    checked = validate_email(address, check_deliverability=False, test_environment=True)
-    return checked.ascii_email or address
 
 
 class WebhookNotifier:
@@ -277,7 +235,7 @@ def notifiers_of(
     if settings.env == "dev":
         notifiers = {"email": LogNotifier(), "sms": LogNotifier()}
     if settings.smtp_url is not None and settings.mail_from is not None:
-        notifiers["email"] = SmtpNotifier(settings.smtp_url, settings.mail_from)
+        notifiers["email"] = SmtpNotifier(settings.smtp_url, settings.mail_from, now_s=now_s)
     if settings.sms_webhook_url is not None:
         notifiers["sms"] = WebhookNotifier(settings.sms_webhook_url)
     if settings.push_webhook_url is not None and settings.push_webhook_secret is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pintuan.base.locales import Language
 from pintuan.people.contacts.channels import Channel
 
 
@@ -13,8 +14,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     `subject` is for e-mail and pushes. A push has its link in `url`, the others in the text. `instead` is for
     whom a push service does not know. `id` and `kind` are set when the message leaves; the id is the same at
     every attempt. `code` repeats a sign-in code that is in the text, for the outbox of a developer.
-    `unsubscribe_url` takes a POST by which the recipient gets no more of the kind (RFC 8058); mail programs
-    show a button for it.
+    `language` is that of the text. `unsubscribe_url` takes a POST by which the recipient gets no more of the
+    kind (RFC 8058); mail programs show a button for it.
     """
 
     channel: Channel
@@ -24,6 +25,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None = None
     unsubscribe_url: str | None = None
     url: str | None = None
+    language: Language | None = None
     kind: str = ""
     id: str = ""
     instead: Message | None = None

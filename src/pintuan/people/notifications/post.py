@@ -150,6 +150,7 @@ class Post:
             text=text,
             code=letter.code,
             url=letter.url if is_push else None,
+            language=letter.language,
             unsubscribe_url=stop_url,
         )
 
