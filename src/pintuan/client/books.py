@@ -28,7 +28,10 @@ class BooksCalls(Caller):
     async def get_statement(
         self, *, created_from: datetime, created_to: datetime, merchant_id: str | None = None
     ) -> str:
-        """Returns the movements of the balance from one time until before another as CSV."""
+        """Returns the movements of the balance from one time until before another as CSV.
+
+        The encoding is `utf-8-sig`.
+        """
         query = {
             "created_from": created_from.isoformat(),
             "created_to": created_to.isoformat(),

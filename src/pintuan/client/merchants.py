@@ -97,7 +97,7 @@ class MerchantCalls(Caller):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Part:
-        """Returns the same orders as CSV; `next_cursor` of the answer leads to the next part."""
+        """Returns the same orders as CSV in `utf-8-sig`; `next_cursor` leads to the next part."""
         query = {
             "deal_id": deal_id,
             "group_id": group_id,

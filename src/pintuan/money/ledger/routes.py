@@ -14,6 +14,7 @@ from pintuan.base.errors import InvalidInput
 from pintuan.http.bodies import ApiRequest
 from pintuan.http.filters import TIME, SellerParameter, time_of
 from pintuan.http.parameters import InjectedResources
+from pintuan.http.spreadsheet import CSV, download
 from pintuan.money.ledger import service, store
 from pintuan.money.ledger.schemas import Balance
 from pintuan.people.merchants.service import merchant_of
@@ -45,7 +46,7 @@ async def get_balance(
     "/statement.csv",
     guards=[requires_role("merchant")],
     summary="The movements of the balance, as CSV",
-    media_type="text/csv",
+    media_type=CSV,
 )
 async def get_statement(
     request: ApiRequest,
@@ -54,7 +55,10 @@ async def get_statement(
     created_to: ToParameter,
     merchant_id: SellerParameter = None,
 ) -> Stream:
-    """Answers every sale, fee and refund of the period, the oldest first, amounts in minor units.
+    """Answers every sale, fee and refund of the period, the oldest first.
+
+    Amounts stand in minor units and as people write them. It begins with a byte order mark (EF BB BF), by
+    which spreadsheets know UTF-8.
 
     A merchant has one spreadsheet or statement at a time; one that is read at less than 32 kB a second is cut
     off.
@@ -64,11 +68,7 @@ async def get_statement(
     if begin is None or end is None or not timedelta(0) < end - begin <= timedelta(days=PERIOD_DAYS_MAX):
         raise InvalidInput.of("created_to", f"must be after created_from, by at most {PERIOD_DAYS_MAX} days")
     rows = service.statement(resources.pool, seller, since=begin, until=end)
-    return Stream(
-        rows,
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": 'attachment; filename="statement.csv"', "cache-control": "no-store"},
-    )
+    return download(rows, "statement.csv")
 
 
 HANDLERS: Final = [Router("/v1/merchant", route_handlers=[get_balance, get_statement], tags=["merchants"])]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pintuan.http.spreadsheet import head_of, major, rows_of
 from pintuan.money.ledger import store
 from pintuan.people.activity.changes import changed
 from pintuan.people.activity.log import note
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 PAGE_SIZE: Final = 1_000
-COLUMNS: Final = ("time", "order_id", "entry", "amount_minor", "currency")
+COLUMNS: Final = ("time", "order_id", "entry", "amount_minor", "currency", "amount")
 
 # What a line of a transaction is to the merchant.
 _ENTRIES: Final = {
@@ -44,32 +43,27 @@ async def set_fee(pool: asyncpg.Pool, merchant_id: str, fee_bps: int) -> int | N
 async def statement(
     pool: asyncpg.Pool, merchant_id: str, *, since: datetime, until: datetime
 ) -> AsyncIterator[str]:
-    """Yields the CSV of a period in parts; `since` is in it, `until` is not. Amounts are in minor units."""
-    yield _csv([COLUMNS])
+    """Yields the CSV of a period in parts; `since` is in it, `until` is not."""
+    yield head_of(COLUMNS)
     after = store.Place(since, "", "", 0, 0)
     while True:
         page = await store.statement_page(
             pool, merchant_id, since=since, until=until, after=after, limit=PAGE_SIZE
         )
         if page:
-            yield _csv([_cells_of(movement) for movement in page])
+            yield rows_of([_cells_of(movement) for movement in page])
         if len(page) < PAGE_SIZE:
             return
         after = page[-1].place
 
 
-def _cells_of(movement: store.Movement) -> tuple[str, ...]:
+def _cells_of(movement: store.Movement) -> tuple[object, ...]:
     return (
         # As in JSON, so that both can be compared.
         msgspec.json.encode(movement.created_at).decode().strip('"'),
         movement.order_id,
         _ENTRIES[movement.kind, movement.line_no],
-        str(movement.amount_minor),
+        movement.amount_minor,
         movement.currency,
+        major(movement.amount_minor, movement.currency),
     )
-
-
-def _csv(rows: list[tuple[str, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()

@@ -24,13 +24,13 @@ from pintuan.http.pagination import (
     within_bytes,
 )
 from pintuan.http.parameters import InjectedResources
+from pintuan.http.spreadsheet import CSV, download
 from pintuan.people.merchants.service import merchant_of
 from pintuan.selling.sales import service
 from pintuan.selling.sales.schemas import Sale, SoldGroup
 from pintuan.selling.sales.sheet import sheet_of
 from pintuan.selling.sales.store import SalesFilter
 
-CSV: Final = "text/csv"
 # A part of a spreadsheet; its orders are held in memory while it is written.
 ROWS_MAX: Final = 1_000
 
@@ -97,7 +97,9 @@ async def export_sales(
     limit: RowsParameter = ROWS_MAX,
     cursor: CursorParameter = None,
 ) -> Stream:
-    """Answers the same orders as CSV, newest first, amounts in minor units.
+    """Answers the same orders as CSV, newest first, amounts in minor units and as people write them.
+
+    It begins with a byte order mark (EF BB BF), by which spreadsheets know UTF-8.
 
     Where there are more, the `Link` header names the next part with `rel="next"` (RFC 8288). A part of very
     long addresses has fewer orders than `limit`. A merchant has one spreadsheet or statement at a time; one
@@ -106,11 +108,11 @@ async def export_sales(
     seller = merchant_of(check_role(request.user, SELLERS), merchant_id)
     wanted = _wanted(deal_id, group_id, status, created_from, created_to)
     page = await service.list_sales(resources.pool, seller, wanted, after=decode_cursor(cursor), limit=limit)
-    headers = {"content-disposition": 'attachment; filename="orders.csv"', "cache-control": "no-store"}
+    headers = {}
     if page.next_cursor is not None:
         query = urlencode({**dict(request.query_params), "cursor": page.next_cursor})
         headers["link"] = f'<{request.scope["path"]}?{query}>; rel="next"'
-    return Stream(sheet_of(page.items), media_type=f"{CSV}; charset=utf-8; header=present", headers=headers)
+    return download(sheet_of(page.items), "orders.csv", headers)
 
 
 @get(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+from pintuan.http.spreadsheet import head_of, major, rows_of
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from decimal import Decimal
+
+    from pintuan.base.wire.money import Money
     from pintuan.selling.sales.schemas import Sale
 
 ROWS_PER_PART: Final = 100
@@ -38,26 +40,22 @@ COLUMNS: Final = (
     "product_title",
     "variant_title",
     "sku",
+    "promised_price",
+    "charged_unit_price",
+    "charged_total",
+    "refunded_total",
 )
-# A cell that begins so is a formula to a spreadsheet. Source: OWASP, CSV Injection.
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def sheet_of(sales: Sequence[Sale]) -> AsyncIterator[str]:
     """Yields the table with its header, in parts of some rows; others have their turn between two of them.
 
-    No cell begins as a formula does: what buyers wrote is a JSON object, and titles are made text.
+    Amounts stand in minor units and, at the end, as people write them.
     """
-    yield _text_of([COLUMNS])
+    yield head_of(COLUMNS)
     for start in range(0, len(sales), ROWS_PER_PART):
-        yield _text_of([_row_of(sale) for sale in sales[start : start + ROWS_PER_PART]])
+        yield rows_of([_row_of(sale) for sale in sales[start : start + ROWS_PER_PART]])
         await asyncio.sleep(0)
-
-
-def _text_of(rows: Iterable[tuple[object, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
 
 
 def _row_of(sale: Sale) -> tuple[object, ...]:
@@ -80,16 +78,19 @@ def _row_of(sale: Sale) -> tuple[object, ...]:
         _time_of(sale.updated_at),
         sale.card_reference,
         sale.address_reference,
-        _made_text(sale.offer.title),
-        _made_text(sale.offer.product_title),
-        _made_text(sale.offer.variant_title),
-        _made_text(sale.offer.sku),
+        sale.offer.title,
+        sale.offer.product_title,
+        sale.offer.variant_title,
+        sale.offer.sku,
+        _major(sale.promised_price),
+        _major(sale.charged_unit_price),
+        _major(sale.charged_total),
+        _major(sale.refunded_total),
     )
 
 
-def _made_text(title: str) -> str:
-    """Puts the apostrophe before a title by which spreadsheets tell a text from a formula."""
-    return f"'{title}" if title.startswith(FORMULA_STARTS) else title
+def _major(price: Money | None) -> Decimal | None:
+    return None if price is None else major(price.amount, price.currency)
 
 
 def _time_of(time: object) -> str:

@@ -137,7 +137,9 @@ async def lines(
 ) -> list[dict[str, str]]:
     answer = await api.get("/v1/merchant/statement.csv", params=period, headers=merchant)
     assert answer.status_code == 200, answer.text
-    return list(csv.DictReader(io.StringIO(answer.text)))
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.content.startswith(b"\xef\xbb\xbftime,order_id,entry,amount_minor,currency,amount\r\n")
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
 
 
 @pytest.mark.usefixtures("order")
@@ -191,8 +193,8 @@ async def test_a_groups_revenue_is_told_before_and_after_what_was_given_back(
         "net_revenue": 600,
         "orders_by_status": {"partially_refunded": 1, "refunded": 1},
     }
-    table = (await api.get("/v1/merchant/orders.csv", params={"deal_id": deal}, headers=acme)).text
-    rows = csv.DictReader(io.StringIO(table))
+    table = await api.get("/v1/merchant/orders.csv", params={"deal_id": deal}, headers=acme)
+    rows = csv.DictReader(io.StringIO(table.content.decode("utf-8-sig")))
     assert {row["order_id"]: row["refunded_total_minor"] for row in rows} == {one: "300", other: "900"}
 
 

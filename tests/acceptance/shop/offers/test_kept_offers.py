@@ -114,7 +114,9 @@ class Shop:
     async def sheet(self) -> dict[str, dict[str, str]]:
         """The spreadsheet's rows by order."""
         answer = await self.api.get("/v1/merchant/orders.csv", headers=self.bearer("merchant", "acme"))
-        return {row["order_id"]: row for row in csv.DictReader(io.StringIO(answer.text))}
+        return {
+            row["order_id"]: row for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
+        }
 
 
 def _of(orders: list[dict[str, Any]], order_id: str) -> dict[str, Any]:
