@@ -1,1 +1,1 @@
-"""What every noun stands on and that knows none."""
+"""The ground of all nouns; it knows none of them."""

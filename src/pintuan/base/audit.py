@@ -1,4 +1,4 @@
-"""How a noun says what must add up in its rows, and what of them a person should see.
+"""How a noun declares the sums that its rows must keep, and the rows that a person should see.
 
 A noun with such checks has an `audit.py`, which defines `AUDIT`, and their statements in `audit.sql`.
 `pintuan audit` goes through all of them in one snapshot. A check may read rows of other nouns, because it
@@ -13,7 +13,7 @@ import msgspec
 
 
 class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement that answers (id, detail) of what is wrong, at most $1 rows.
+    """A statement that answers (id, detail) of each fault, at most $1 rows.
 
     `about` of a check begins with the numbers of the invariants in ARCHITECTURE.md. The report goes by
     `place`, and nouns leave room between theirs.

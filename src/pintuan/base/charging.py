@@ -1,4 +1,4 @@
-"""What whoever charges for a deal can charge, and for how long it holds money."""
+"""The charges that a payment gateway can make for a deal, and for how long it holds money."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayRules:
-    """What a gateway takes and for how long, known without asking it.
+    """The limits of a gateway, known without asking it.
 
-    `refuse_method` says why a payment method is none of its own, None when it may be one. `price_step_minor`
-    is what every amount of a currency must be a multiple of, None for a currency that it cannot charge.
+    `refuse_method` says why a payment method is none of its own, None when it may be one. Every amount of a
+    currency must be a multiple of its `price_step_minor`; None for a currency that the gateway cannot charge.
     `calls_at_once_max` is how many calls one process may have on their way.
     """
 

@@ -1,8 +1,8 @@
 """The server's time, as Postgres tells it.
 
-A process' own clock may be wrong by hours and must decide nothing, but asking Postgres for each request would
-cost a round trip. So the server's clock is read now and then, and counted on from there by monotonic time,
-which no operator sets. `PINTUAN_CLOCK_OFFSET_MS` therefore shifts the times in logs and nothing else.
+A process' own clock may be wrong by hours and must decide nothing. Asking Postgres for each request would
+cost a round trip. The server's clock is therefore read now and then, and counted on from there by monotonic
+time, which no operator sets. `PINTUAN_CLOCK_OFFSET_MS` therefore shifts the times in logs and nothing else.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Draining:
 
     @property
     def begun(self) -> bool:
-        """Whether shutdown has begun."""
+        """Says whether shutdown has begun."""
         return self._event.is_set()
 
     async def wait(self) -> None:
@@ -43,8 +43,8 @@ class Draining:
 def drain_on_sigterm(draining: Draining) -> Iterator[None]:
     """Begins draining at SIGTERM and SIGINT, then lets the server's own handler act, within the block.
 
-    A server such as uvicorn ends its open connections before it tells the application about shutdown, which
-    would leave streams open until they are cut off.
+    A server such as uvicorn ends its open connections before it tells the application about shutdown. Streams
+    would stay open until they are cut off.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""What every noun refuses a request with; the group engine's refusals are in `groups.errors`.
+"""The refusals that every noun may use; the group engine's are in `groups.errors`.
 
     RequestError
     ├── ClientGone                        the body did not arrive in full
@@ -28,7 +28,7 @@ import msgspec
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """One field that does not fit, named by its path in the request (`variants[0].list_price.amount`)."""
+    """One field at fault, named by its path in the request (`variants[0].list_price.amount`)."""
 
     field: Annotated[
         str, msgspec.Meta(description="Path of the field in the request.", examples=["ladder[1].unit_price"])
@@ -46,7 +46,7 @@ class RequestError(Exception):
 
 
 class ClientGone(RequestError):
-    """The client hung up before its body had arrived; whatever is answered, nobody receives it."""
+    """The client hung up before its body had arrived; nobody receives the answer."""
 
 
 class Rejected(RequestError):
@@ -54,7 +54,7 @@ class Rejected(RequestError):
 
 
 class InvalidInput(Rejected):
-    """One or more fields do not fit the contract; `errors` names each with what is wrong."""
+    """One or more fields do not fit the contract; `errors` names each and its fault."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
@@ -103,11 +103,11 @@ class NotNow(Rejected):
 
 
 class RateLimited(NotNow):
-    """The caller, their network or what the call is about is over its rate."""
+    """The caller, their network or the object of the call is over its rate."""
 
 
 class Overloaded(NotNow):
-    """Too much is under way, or what the call needs did not answer in time."""
+    """Too much is under way, or a store did not answer in time."""
 
 
 class NotReady(Rejected):

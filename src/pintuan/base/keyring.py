@@ -1,10 +1,10 @@
 """The deployment's secret keys, and the keys derived from them for one purpose each.
 
 The current key (`PINTUAN_SECRET_KEY`) signs and encrypts; those of `PINTUAN_SECRET_KEYS_ACCEPTED` only verify
-and decrypt what another one made. So a key is changed without a moment's outage: the new key is first
-accepted by every process, then swapped with the current one, and the old one dropped when nothing made with
-it is alive any more (docs/decisions/0008). No secret is ever used itself: each purpose has a subkey of its
-own (HKDF, RFC 5869).
+and decrypt what another one made. A key is therefore changed without an outage. First every process accepts
+the new key, then it is swapped with the current one. The old one is dropped when nothing made with it is
+still alive (docs/decisions/0008). No secret is ever used itself: each purpose has a subkey of its own (HKDF,
+RFC 5869).
 """
 
 from __future__ import annotations

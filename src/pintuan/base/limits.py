@@ -47,7 +47,7 @@ async def count_where_room(
 
 
 async def is_full(connection: Connection, limit: Limit, key_digest: bytes) -> bool:
-    """Whether `count` would refuse one more; counts and locks nothing."""
+    """Says whether `count` would refuse one more; counts and locks nothing."""
     wait_ms = await limits_store.window_wait_ms(
         connection, limit.scope, key_digest, window_ms=limit.window_ms, count_max=limit.count
     )

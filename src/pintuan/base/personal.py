@@ -1,4 +1,4 @@
-"""How a noun says what it keeps about people: how it is given to them, and how it is forgotten.
+"""How a noun declares the rows it keeps about people: how they are exported, and how they are forgotten.
 
 A noun with rows of a person has a `personal.py`, which defines `PERSONAL`. `pintuan.people.personal` goes
 through all of them, in the order of `pintuan.nouns`, and knows none:

@@ -1,4 +1,4 @@
-"""What a process has opened, and hands to whoever answers a call."""
+"""The stores and tools that a process has opened, for its handlers and jobs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _State = TypeVar("_State")
 class Resources:
     """Everything a request handler may need, opened once per process.
 
-    `pool` is for whoever was given this object: handlers get it with the connections of their calls' class.
-    `states` has what nouns keep, by its type.
+    `pool` serves the code that was given this object; handlers get it with the connections of their calls'
+    class. `states` has what nouns keep, by its type.
     """
 
     settings: Settings

@@ -1,7 +1,7 @@
 """Request bodies: strict JSON straight into the declared struct, with errors that name the field.
 
-Litestar decodes a body into plain values and then converts them leniently, so that `"2"` would pass for the
-integer 2. Here msgspec decodes the bytes once, strictly, into the handler's type.
+Litestar decodes a body into plain values and then converts them leniently: `"2"` would pass for the integer
+2. Here msgspec decodes the bytes once, strictly, into the handler's type.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _JSON_TYPE: Final = "application/json"
 # The texts are msgspec's own: "Expected `int` >= 1 - at `$.variants[0].list_price.amount`",
 # "Object missing required field `title`" and "Object contains unknown field `x`".
 _PATH: Final = re.compile(r"^(?P<message>.*?) - at (?:`key` in )?`\$\.?(?P<path>.*)`$", re.DOTALL)
-# The escape of a NUL character, which Postgres' text cannot hold; after an odd number of backslashes it is
-# no escape but the spelling of one.
+# The escape of a NUL character, which Postgres' text cannot hold; after an odd number of backslashes it only
+# spells one.
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _NAMED_FIELD: Final = re.compile(r"^Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$")
 
@@ -84,7 +84,7 @@ def require_json(content_type: str) -> None:
 
 
 class NoFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a call that takes none, where a client sends an empty object all the same."""
+    """The body of a call that takes none; clients may still send an empty object."""
 
 
 class ApiRequest(Request[Principal | None, None, State]):

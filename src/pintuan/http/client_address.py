@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-# What one subscriber is commonly given (RFC 6177 section 2); a single address of it costs them nothing.
+# A subscriber's common network (RFC 6177 section 2); a single address of it costs them nothing.
 IPV6_PREFIX_LENGTH: Final = 64
-# What a site or a company is commonly given (RFC 6177 section 1): 65,536 of the above.
+# The common network of a site or a company (RFC 6177 section 1): 65,536 of the above.
 IPV6_WIDE_PREFIX_LENGTH: Final = 48
 # A Unix socket has no address, and a proxy may forward a word such as `unknown`: all of these share a limit.
 UNKNOWN: Final = "unknown"
 _KEY_COUNT_MAX: Final = 4096
 _HOST_LENGTH_MAX: Final = 64
 FORWARDED_LENGTH_MAX: Final = 2048
-"""Of X-Forwarded-For: dozens of proxies. What is longer is not read, and the client is who sent it."""
+"""The addresses read of X-Forwarded-For: dozens of proxies. A longer header is not read, and the client is
+its sender.
+"""
 _FORWARDED: Final = b"x-forwarded-for"
 
 
@@ -48,7 +50,7 @@ def wide_key_of(limit_key: str) -> str | None:
 def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
     """Returns `app` with the client's address as the proxies `trusted` tell it; without any, `app` itself.
 
-    Each is an address, a network or `*`. The client is the last address that no trusted proxy has; under `*`
+    Each is an address, a network or `*`. The client is the last address that no trusted proxy has. Under `*`
     it is the first one named, which is safe only where nobody reaches the server past the proxy.
     """
     if not trusted:

@@ -1,4 +1,4 @@
-"""What a call that made something answers: 201, and where it is from now on (RFC 9110 section 15.3.2)."""
+"""The answer of a call that made an object: 201, and the object's path (RFC 9110 section 15.3.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from litestar import Response
 from litestar.datastructures import ResponseHeader
 
 CREATED: Final = 201
-# What a handler that answers with `created` says of itself in the contract.
+# The entry in the contract of a handler that answers with `created`.
 LOCATION_HEADERS: Final = (
     ResponseHeader("Location", description="Where it can be read.", documentation_only=True),
 )
@@ -17,5 +17,5 @@ T = TypeVar("T")
 
 
 def created(body: T, location: str) -> Response[T]:
-    """Returns the answer with what was made, which `location` is the path of."""
+    """Returns the answer with the new object, which is found at the path `location`."""
     return Response(body, status_code=CREATED, headers={"location": location})

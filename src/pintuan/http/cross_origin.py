@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 ORIGIN: Final = b"origin"
 _VARY: Final = (b"vary", b"origin")
 _ALLOW_ORIGIN: Final = b"access-control-allow-origin"
-# Whatever a call may be sent with beside what a page may send anyway.
+# The methods and headers of calls, beside those a page may send anyway.
 _SENT: Final = (
     b"access-control-allow-headers",
     b"authorization, content-type, idempotency-key, if-none-match, last-event-id, x-request-id",
 )
-# Whatever an answer may tell beside what a page may read anyway.
+# The headers of answers that a page may read, beside those it may read anyway.
 _READ: Final = (
     b"access-control-expose-headers",
     b"etag, link, location, retry-after, www-authenticate, x-request-id",
 )
-# Chromium keeps an answer for no more than two hours.
+# Chromium keeps an answer for two hours at most.
 _MAX_AGE: Final = (b"access-control-max-age", b"7200")
 
 

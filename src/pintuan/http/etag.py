@@ -13,9 +13,11 @@ from litestar.openapi.datastructures import ResponseSpec
 _DIGEST_BYTES: Final = 16
 _NOT_MODIFIED: Final = 304
 TAGS_LENGTH_MAX: Final = 1024
-"""Of an If-None-Match header: a few tags. With more of them the body is sent, which is never wrong."""
+"""The tags read of an If-None-Match header: a few. With more of them the body is sent, which is
+never wrong.
+"""
 
-# What a handler that answers with `conditional` says of itself in the contract.
+# The entry in the contract of a handler that answers with `conditional`.
 ETAG_HEADERS: Final = (ResponseHeader("ETag", description="Of what is shown.", documentation_only=True),)
 NOT_MODIFIED: Final = {_NOT_MODIFIED: ResponseSpec(None, description="Still what If-None-Match names.")}
 
@@ -41,7 +43,7 @@ def conditional(
     """Returns 200 with the body and its tag, or 304 without a body when the caller already has it."""
     encoded = _encoder.encode(body)
     tag = etag_of(body, stable=stable)
-    # What a caller sees may depend on who they are, and must be asked for again each time.
+    # The answer may depend on the caller, and must be asked for again each time.
     headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "authorization"}
     if is_known(request.headers.get("if-none-match"), tag):
         return cast("Response[T]", Response(content=b"", status_code=_NOT_MODIFIED, headers=headers))

@@ -1,4 +1,4 @@
-"""How a layer ends the connection of a call, which ASGI has no message for."""
+"""How a layer ends the connection of a call, for which ASGI has no message."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What HTTP says of methods and the framework leaves out: HEAD, and what a path allows in all.
+"""HTTP's rules about methods that the framework leaves out: HEAD, and the methods a path allows.
 
-RFC 9110: HEAD answers what GET would, without the content (section 9.3.2); OPTIONS and a 405 name every
-method of the resource in Allow (section 10.2.1).
+RFC 9110: HEAD answers like GET, without the content (section 9.3.2). OPTIONS and a 405 name every method of
+the resource in Allow (section 10.2.1).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Methods:
                 scope["path_template"] = asked["path_template"]
 
     async def _options(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Whoever asks what is possible needs no token: a browser asks before it sends one."""
+        """A question about allowed methods needs no token: a browser asks before it sends one."""
         template = self._template_of(scope["path"])
         if template is None:
             await self._app(scope, receive, send)

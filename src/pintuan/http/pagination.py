@@ -1,7 +1,7 @@
 """Lists a page at a time, with opaque cursors that stay right while rows are added.
 
 Plain lists go newest first, and their cursor is a `Cursor`. A list with filters or several orders is keyed:
-each row has a key that rises along the list, and its cursor, a `KeyCursor`, counts for that list alone.
+each row has a key that rises along the list. Its cursor, a `KeyCursor`, is valid for that list alone.
 
 A page ends early once it is long in bytes, whatever its items hold. Its cursor names the last item shown, so
 that the next page begins with the one behind it.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 100
 PAGE_BYTES_MAX: Final = 1024 * 1024
-"""Of the items' JSON. The item that reaches it is the last one of its page."""
+"""The bytes of the items' JSON. The item that reaches it is the last one of its page."""
 CURSOR_LENGTH_MAX: Final = 512
 SCOPE_BYTES: Final = 6
 

@@ -1,4 +1,6 @@
-"""What handlers ask for by annotation, beside their body: injected resources and shared headers."""
+"""The parameters that handlers ask for by annotation, beside their body: injected resources and shared
+headers.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ _KEY: Final = re.compile(IDEMPOTENCY_KEY_PATTERN)
 # `resources: InjectedResources` in a handler; there is nothing to validate in what we opened ourselves.
 InjectedResources: TypeAlias = Annotated[Resources, Dependency(kind="named"), SkipValidationMarker()]
 
-# `idempotency_key: IdempotencyKeyHeader = None` in a handler, then `require_idempotency_key`: were the header
-# required by its annotation, a call without it would be `invalid` and not `idempotency_key_missing`.
+# A handler takes `idempotency_key: IdempotencyKeyHeader = None`, then calls `require_idempotency_key`. If its
+# annotation required the header, a call without it would be `invalid` and not `idempotency_key_missing`.
 IdempotencyKeyHeader: TypeAlias = Annotated[
     str | None,
     HeaderParameter(

@@ -1,9 +1,9 @@
 """Problem documents (RFC 9457): one table from exception classes to status, code and title.
 
 Everything that ends a request early passes here. The table alone says which status an exception is answered
-with. It begins with what any call may meet, and the composition root adds what each noun refuses, from the
-noun's `problems.py`. An exception it does not know is logged with its traceback and answered as `internal`,
-without a word about the inside.
+with. It begins with the refusals that any call may meet. The composition root adds each noun's, from the
+noun's `problems.py`. An unknown exception is logged with its traceback and answered as `internal`, without a
+word about the inside.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One row of the table; `detail` is what the reader is told when the exception says nothing more.
+    """One row of the table; the reader is told `detail` when the exception says nothing more.
 
     `shows` are the exception's attributes that are members of the document.
     """
@@ -136,7 +136,7 @@ _KINDS: Final[dict[type[BaseException], Kind]] = {
     LimitReached: LIMIT_REACHED,
     RateLimited: _RATE_LIMITED,
     Overloaded: _OVERLOADED,
-    # What the group engine refuses of any call.
+    # The group engine's refusals of any call.
     refusals.IdempotencyInFlight: Kind(
         409,
         "idempotency_in_flight",
@@ -151,7 +151,7 @@ _KINDS: Final[dict[type[BaseException], Kind]] = {
     ),
     refusals.RateLimited: _RATE_LIMITED,
     refusals.Overloaded: _OVERLOADED,
-    # What the framework raises before a handler runs.
+    # The framework's exceptions before a handler runs.
     http.ClientException: _INVALID,
     http.ValidationException: _INVALID,
     http.NotAuthorizedException: _UNAUTHENTICATED,
@@ -169,7 +169,7 @@ _KINDS: Final[dict[type[BaseException], Kind]] = {
     http.ServiceUnavailableException: _OVERLOADED,
     # Trouble with a store: nothing was answered in time, and the caller may repeat the call.
     asyncpg.PostgresConnectionError: _OVERLOADED,
-    # What a statement meets on a connection that Postgres' last words have reached and its end has not.
+    # The errors of a statement on a connection that Postgres is ending but has not ended yet.
     asyncpg.InternalClientError: _OVERLOADED,
     asyncpg.OperatorInterventionError: _OVERLOADED,
     asyncpg.InsufficientResourcesError: _OVERLOADED,
@@ -187,7 +187,7 @@ _KINDS: Final[dict[type[BaseException], Kind]] = {
 }
 
 # asyncpg raises its plain InterfaceError both for a misuse of its API and for a connection or a pool that
-# went away between two statements; only the latter is worth a retry, and only the text tells them apart.
+# went away between two statements. Only the latter is worth a retry, and only the text tells them apart.
 _CONNECTION_GONE: Final = ("closed", "closing")
 
 _encoder = msgspec.json.Encoder()
@@ -352,7 +352,7 @@ def handle_exception(request: Request[Any, Any, Any], exc: Exception) -> Respons
 
 
 def _count_denied(caller: Principal | None) -> None:
-    """Counts a caller who is known and may not: what a stolen key tries first looks like this."""
+    """Counts known callers who lack permission: the first attempts with a stolen key look like this."""
     if caller is not None:
         DENIED.labels("api_key" if caller.api_key_id is not None else caller.role, _FORBIDDEN.code).inc()
 

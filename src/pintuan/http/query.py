@@ -1,7 +1,7 @@
 """Refuses query parameters that a call does not have, as unknown fields of bodies are refused.
 
 A misspelt filter would otherwise look like one that matches everything. Links that are passed around grow
-parameters on the way: pages for people ignore all they do not know, calls that read ignore those of trackers.
+parameters on the way. Pages for people ignore all unknown ones, calls that read ignore those of trackers.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class KnownQuery:
 
 
 class _Parameter(NamedTuple):
-    """What a call takes: many values or one, any text or something that text is read as."""
+    """The values a parameter takes: many or one, any text or one that is parsed."""
 
     is_repeatable: bool
     is_text: bool
@@ -112,7 +112,7 @@ def _check(query_string: bytes, known: dict[str, _Parameter], *, is_read: bool) 
 
 
 def _fault_of(value: str, parameter: _Parameter) -> str | None:
-    """What is wrong with a value that the framework would read as something else than was written."""
+    """The fault of a value that the framework would read as another value than was written."""
     if parameter.is_time and not _TIME.fullmatch(value):
         # It takes numbers for seconds since 1970, and a time without offset for one anywhere.
         return "must be a time with an offset, such as 2030-01-01T12:00:00Z"

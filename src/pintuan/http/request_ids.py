@@ -1,4 +1,4 @@
-"""The id of a request: taken over from whoever called, where it is sane, and echoed in the response."""
+"""The id of a request: taken over from the caller if it is sane, and echoed in the response."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Nothing we serve is to be guessed at by a browser.
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
-# What a proxy logs when the client hung up before there was an answer; nobody receives it.
+# The status a proxy logs when the client hung up before there was an answer; nobody receives it.
 _CLIENT_GONE_STATUS: Final = 499
 
 

@@ -1,4 +1,4 @@
-"""Who is acting: found out where a request or a command begins, and asked for where it changes something.
+"""The actor of a change: found where a request or a command begins, and asked for where something is changed.
 
 A change that nobody answers for, such as a worker's, is in no log.
 """
@@ -24,7 +24,7 @@ UNNAMED: Final = "unknown"
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who changes something, and what they are doing.
+    """A person or program that changes something, and the action.
 
     `action` is an operation's id, or a command as it is typed. `credential_id` is the id of an API key, or of
     the session that an access token was issued for; a token from elsewhere has none. `address` is that of the
@@ -50,7 +50,7 @@ def current_actor() -> Actor | None:
 
 @contextmanager
 def acting(actor: Actor) -> Iterator[None]:
-    """Has the actor answer for whatever is changed within the block."""
+    """Makes the actor answerable for all changes within the block."""
     token = _acting.set(actor)
     try:
         yield

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pintuan.base.auth.trusted_issuer import TrustedIssuer
 
-# Keyed by `kid` and the one algorithm the key is for: a token chooses among keys, never how one is used.
+# Keyed by `kid` and the one algorithm the key is for: a token chooses among keys, never the algorithm.
 Keys: TypeAlias = dict[tuple[str, str], jwt.PyJWK]
 
 FETCH_TIMEOUT_S: Final = 3.0
@@ -35,7 +35,7 @@ RSA_BITS_MIN: Final = 2048
 RSA_BITS_MAX: Final = 8192
 REFRESH_INTERVAL_S: Final = 300.0
 RETRY_INTERVAL_S: Final = 30.0
-# An unknown `kid` may be a key made since; whoever invents them must not make us hammer the issuer.
+# An unknown `kid` may be a newer key; a caller who invents them must not make us hammer the issuer.
 UNKNOWN_KID_INTERVAL_S: Final = 10.0
 # While the issuer does not answer, its last keys count for this long.
 STALE_S_MAX: Final = 24 * 3600.0
@@ -48,11 +48,11 @@ _logger = structlog.get_logger("pintuan.base.auth")
 
 
 class KeySetError(Exception):
-    """What an issuer answered is no key set that can be used; the text says why."""
+    """The issuer's answer is not a usable key set; the text says why."""
 
 
 class KeySet:
-    """One issuer's keys, as this process knows them; `monotonic_s` tells how old they are."""
+    """One issuer's keys, as this process knows them; `monotonic_s` gives their age."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class KeySet:
         return key
 
     async def refresh(self) -> None:
-        """Asks the issuer for its keys; what is known stays when that fails.
+        """Asks the issuer for its keys; the known ones stay when that fails.
 
         Callers at the same time share one request.
         """
@@ -153,7 +153,7 @@ class KeySet:
         self._fetching = None
 
     async def _download(self) -> bytes:
-        # What arrives is counted and read as it is: a few compressed bytes could unpack to gigabytes.
+        # The answer is counted and read as it is: a few compressed bytes could unpack to gigabytes.
         headers = {"accept": "application/json, application/jwk-set+json", "accept-encoding": "identity"}
         async with self._client.stream("GET", self._issuer.jwks_url, headers=headers) as response:
             if response.status_code != httpx.codes.OK:

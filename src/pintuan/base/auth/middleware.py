@@ -27,7 +27,7 @@ class AuthMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sets `scope["user"]` to the principal or None; one who sells answers for what the call changes.
+        """Sets `scope["user"]` to the principal or None; a seller answers for the changes of the call.
 
         Raises:
             Unauthenticated: the Authorization header is there and holds no valid bearer token or API key.

@@ -8,7 +8,7 @@ import msgspec
 
 Role: TypeAlias = Literal["buyer", "merchant", "admin"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
-# Who may be found in the activity log, and what they came with.
+# The principals that the activity log may name, and their credentials.
 ActorRole: TypeAlias = Literal["merchant", "admin", "operator"]
 Credential: TypeAlias = Literal["token", "api_key", "command"]
 SUBJECT_LENGTH_MAX: Final = 128
@@ -20,7 +20,8 @@ class Principal(msgspec.Struct, frozen=True):
     """A verified caller; `subject` is the token's `sub`, 1 to `SUBJECT_LENGTH_MAX` printable characters.
 
     For somebody another issuer vouches for it is `<issuer's name>|<sub>`. `api_key_id` names the key of a
-    caller who came with one instead of a token, `session_id` the session that a token of ours was issued for.
+    caller who came with one instead of a token; `session_id` names the session that a token of ours was
+    issued for.
     """
 
     subject: str

@@ -75,7 +75,7 @@ class TokenIssuer:
 
 
 class Verified(NamedTuple):
-    """Whom a credential names, and until when that is known (Unix seconds by the server's clock)."""
+    """The principal of a credential, and until when that is known (Unix seconds by the server's clock)."""
 
     principal: Principal
     until_s: float

@@ -1,4 +1,4 @@
-"""Who else may vouch for callers: one entry of `PINTUAN_TRUSTED_ISSUERS` each."""
+"""Other issuers that may vouch for callers: each is an entry of `PINTUAN_TRUSTED_ISSUERS`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _TEXT: Final = Meta(min_length=1, max_length=256, pattern=r"^[!-~]+$")
 
 
 class TrustedIssuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An issuer whose tokens are taken: what their `iss` and `aud` must be, and where its keys are.
+    """An issuer whose tokens are accepted: the `iss` and `aud` they must have, and where its keys are.
 
-    Its callers get the first of `roles`, or, where `role_claim` names a claim (a role or a list of them), the
-    first of `roles` that this claim holds.
+    Its callers get the first of `roles`. If `role_claim` names a claim (a role or a list of them), they get
+    the first of `roles` that the claim holds.
     """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -31,7 +31,7 @@ class TrustedIssuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
     @property
     def is_local(self) -> bool:
-        """Whether its keys come over plain http: from this machine itself, and only in dev."""
+        """Says whether its keys come over plain http: from this machine itself, and only in dev."""
         return urlsplit(self.jwks_url).scheme == "http"
 
 

@@ -1,9 +1,9 @@
-"""Who a bearer credential names, whoever issued it: ourselves, a trusted issuer, or an API key.
+"""The principal of a bearer credential, issued by us, by a trusted issuer, or as an API key.
 
-Verifying costs about as much as everything else in a join, and a shopper's token comes back with every call,
-so what was verified is remembered in bounded tables and recalled without waiting. Three things may end a
-credential before its time, and all reach every process within seconds: a subject whose tokens are refused
-(an erased account), a session that ended, and an API key that was deleted or whose merchant may not sell.
+Verifying costs about as much as everything else in a join, and a shopper's token comes back with every call.
+Verified credentials are therefore remembered in bounded tables and recalled without waiting. Three things may
+end a credential before its time: its subject's account was erased, its session ended, or its API key was
+deleted or belongs to a merchant who may not sell. All reach every process within seconds.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ FOREIGN_COUNT_MAX: Final = 5_000
 # A key that was deleted, or whose merchant lost the right to sell, is taken for this long at most.
 API_KEY_REMEMBERED_S: Final = 10.0
 API_KEY_PREFIX: Final = "ptk_"
-# How soon an erasure, or the end of a session, made by another process is known here.
+# The time until an erasure or the end of a session, made by another process, is known here.
 REFUSED_INTERVAL_S: Final = 2.0
 REFUSED_TIMEOUT_S: Final = 2.0
 # Beyond this the list is cut: it holds minutes of erasures and of ended sessions.
 REFUSED_COUNT_MAX: Final = 100_000
-# What this process refused itself stays refused while any token from before can be alive.
+# A refusal of this process stays while any token from before can be alive.
 REFUSED_HERE_S: Final = FOREIGN_LIFETIME_S_MAX + FOREIGN_LEEWAY_S
 REFUSED_HERE_COUNT_MAX: Final = 10_000
 
@@ -184,7 +184,7 @@ class Verifier:
             asyncpg.InterfaceError,
             asyncpg.InternalClientError,
         ) as error:
-            # Those known stay refused. An outage is told once, and so is its end.
+            # The known refusals stay. An outage is told once, and so is its end.
             if self._reads_refused:
                 _logger.warning("refused tokens not read", error=repr(error))
             self._reads_refused = False

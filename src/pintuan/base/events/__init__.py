@@ -1,4 +1,4 @@
-"""Events: what happened to an order or a group, and how nouns above them hear of it.
+"""Events of orders and groups, and how the nouns above them hear of these.
 
 Triggers tell an event in the transaction in which it happens, with a row in `events` for each noun that hears
 its type (`listeners`). A noun hears its rows in the transaction that writes what it makes of them.

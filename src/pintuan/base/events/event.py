@@ -1,4 +1,4 @@
-"""An event, and what a noun does about it."""
+"""An event, and a noun's reaction to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sql import Connection
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to the order or group `object_id` of a deal.
+    """One event of the order or group `object_id` of a deal.
 
     `id` rises along the life of the order or group. `happened_at` is the server's time.
     """
@@ -28,14 +28,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 React: TypeAlias = Callable[[Connection, Sequence[Event]], Awaitable[None]]
 """Writes what a noun makes of some events, in the order of their ids, all or none of them.
 
-It gets the connection whose transaction takes the events: whatever is written on it happens exactly once,
-and nothing else may be done. What takes long is left to a job, for which a row is written.
+It gets the connection whose transaction takes the events. Rows written on it are written exactly once, and it
+may do nothing else. Longer work is left to a job, for which a row is written.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Reactions:
-    """What a noun does about each type of event it hears, and the job that goes on from there, if any."""
+    """A noun's reaction to each type of event it hears, and the job that goes on from there, if any."""
 
     by_type: Mapping[str, React]
     then: str | None = None

@@ -1,7 +1,7 @@
-"""How one noun hears of its events.
+"""How a noun hears of its events.
 
 Its rows are deleted in the transaction that writes what the noun makes of them. A worker that dies midway
-leaves both undone, and of two workers only one gets a row: so the noun hears each event exactly once.
+leaves both undone, and of two workers only one gets a row. The noun therefore hears each event exactly once.
 """
 
 from __future__ import annotations

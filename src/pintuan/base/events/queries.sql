@@ -1,7 +1,8 @@
 -- Events that nouns have yet to hear.
 
 -- name: unheard_events
--- Lists up to $3 events that noun $1 has yet to hear, the oldest first; those noted as setbacks of $2 are tried elsewhere.
+-- Lists up to $3 events that noun $1 has yet to hear, the oldest first; those noted as setbacks of $2 are
+-- tried elsewhere.
 SELECT e.id::text AS id
 FROM events e
 WHERE e.noun = $1 AND NOT EXISTS (SELECT FROM setbacks s WHERE s.sweep = $2 AND s.row_id = e.id::text)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from sql import Connection
 
 EVENTS: Final = load_queries(__package__)
-# Of one noun; with more than these, how many makes no difference to anybody.
+# Events of one noun that are counted; a higher number would tell nothing more.
 COUNTED_MAX: Final = 100_000
 
 
 class Unheard(NamedTuple):
-    """How many events a noun has yet to hear, and for how long the oldest has waited that did not fail."""
+    """The count of events a noun has yet to hear, and the wait of the oldest that did not fail."""
 
     events: int
     waited_ms: int
@@ -36,7 +36,7 @@ async def unheard(pool: asyncpg.Pool, noun: str, *, limit: int) -> list[str]:
 
 
 async def take(connection: Connection, noun: str, event_ids: Sequence[str]) -> list[Event]:
-    """Deletes those of the events that the noun has yet to hear, and returns them in the order of their ids.
+    """Deletes the given events that the noun has yet to hear, and returns them in the order of their ids.
 
     Events that another transaction is taking are left to it.
     """

@@ -1,4 +1,4 @@
-"""How a job that failed is told: a store that is away in one line, everything else with its traceback.
+"""Logs a job's failure: an outage of a store in one line, everything else with its traceback.
 
 A failed job is repeated by its next sweep, so it is counted and logged, and goes no further.
 """
@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 from groups.errors import Overloaded
 from pintuan.base.telemetry.metrics import JOB_FAILURES
 
-# What an outage of Postgres or Redis raises; with four sweeps a second, tracebacks of it would bury the rest.
+# The errors of an outage of Postgres or Redis; with four sweeps a second, their tracebacks would bury the
+# rest.
 STORE_AWAY: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,

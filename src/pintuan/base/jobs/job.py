@@ -2,7 +2,7 @@
 
 A noun keeps it in `jobs.py`, in a class `Jobs`. Each method marked with `job` is one kind of work, and every
 worker begins it by its own clock. Work of one kind often makes work of another, whose noun may stand above or
-below: `Asks` hands out a way to ask for it by name.
+below. `Asks` hands out a way to ask for it by name.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class Ask(Protocol):
 
 
 class Asks(Protocol):
-    """What a noun's jobs may want of the other jobs of their process."""
+    """The requests that a noun's jobs may make of other jobs of their process."""
 
     @property
     def second_tries(self) -> Mapping[str, Work]:
-        """How rows are tried again that a sweep failed on, of all nouns, once all have been opened."""
+        """Second tries of the rows that sweeps failed on, of all nouns, once all have been opened."""
         ...
 
     def asker(self, name: str) -> Ask:
@@ -106,4 +106,4 @@ class NounJobs:
         return {}
 
     def stop(self) -> None:
-        """Takes nothing new, because the process is about to end; what is under way goes on."""
+        """Takes nothing new, because the process is about to end; work under way goes on."""

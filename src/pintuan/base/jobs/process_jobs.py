@@ -64,12 +64,12 @@ class ProcessJobs:
         await self._runners[name].run()
 
     def stop(self) -> None:
-        """Takes nothing new that takes long; what is under way goes on."""
+        """Takes no new long work; work under way goes on."""
         for jobs in self._nouns:
             jobs.stop()
 
     async def close(self) -> None:
-        """Waits for what is under way in the background, and begins nothing more."""
+        """Waits for work under way in the background, and begins nothing more."""
         self.stop()
         for runner in self._runners.values():
             await runner.close()

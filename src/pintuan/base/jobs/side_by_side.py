@@ -1,4 +1,4 @@
-"""One kind of work that is begun whenever it is asked for, beside what is under way of it."""
+"""One kind of work that is begun at every request, beside earlier work of its kind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SideBySide:
         self._timer = asyncio.get_running_loop().call_later(delay_s, self.ask)
 
     async def close(self) -> None:
-        """Begins nothing more, and waits for what is under way in the background."""
+        """Begins nothing more, and waits for work under way in the background."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

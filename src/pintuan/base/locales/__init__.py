@@ -1,4 +1,4 @@
-"""The languages people read: which one a reader gets, what a message says in it, and how it writes amounts.
+"""The languages of readers: how one is chosen, its messages, and how it writes amounts.
 
 Messages are written in English where they are used: `translations.gettext("…")` or, where a number decides,
 `translations.ngettext("…", "…", number)`, with named placeholders: `%(price)s`. Their translations are in

@@ -1,7 +1,7 @@
-"""What messages say in each language, read from the `.po` files beside this module.
+"""The messages of each language, read from the `.po` files beside this module.
 
-They are compiled in memory at first use, so that an installed package and a checkout need no build step and
-no compiled file can be older than its source.
+They are compiled in memory at first use. An installed package and a checkout need no build step, and no
+compiled file can be older than its source.
 """
 
 from __future__ import annotations

@@ -20,9 +20,8 @@ _KNOWN_HEADERS_MAX: Final = 1024
 def negotiate(accept_language: str | None, override: str | None = None) -> Language:
     """Returns the language for a reader; never fails, because a page in English beats none.
 
-    `override` is what a link asks for, such as `fr` or `fr-CA`; what it names wins if we speak it.
-    `accept_language` is the header (RFC 9110 section 12.5.4), matched by its language alone: a reader of
-    `es-MX` reads `es`.
+    `override` is a link's wish, such as `fr` or `fr-CA`; a language we speak wins. `accept_language` is the
+    header (RFC 9110 section 12.5.4), matched by its language alone: a reader of `es-MX` reads `es`.
     """
     return language_of(override or "") or _preferred((accept_language or "")[:HEADER_LENGTH_MAX])
 
@@ -56,7 +55,7 @@ def _preferred(header: str) -> Language:
 
 
 def _quality_of(parameter: str) -> float:
-    """The weight of a range (RFC 9110 section 12.4.2): 1 without one, 0 for what is none."""
+    """The weight of a range (RFC 9110 section 12.4.2): 1 if none is given, 0 if it is malformed."""
     name, _, value = parameter.strip().partition("=")
     if not name:
         return 1.0

@@ -1,10 +1,9 @@
 """Which URLs and which addresses may be called for a merchant.
 
-A merchant names the URL, and our network is where the call begins: without these rules a webhook would
-reach what only we can reach (server-side request forgery; OWASP has a cheat sheet on it). The URL is checked
-for its form, every address its host name resolves to for where it leads, and the connection is then made to
-one of the very addresses that were checked, so that a name which changes its mind in between (DNS rebinding)
-gains nothing.
+A merchant names the URL, and the call begins in our network. Without these rules a webhook would reach
+services that only we can reach (server-side request forgery; OWASP has a cheat sheet on it). The form of the
+URL is checked, and every address its host name resolves to. The connection is made to one of those very
+addresses, so that a name which changes in between (DNS rebinding) gains nothing.
 
 DestinationRefused(reason)   the URL may not be called, or its name leads where nothing may be called
 UnknownHost(reason)          the name did not resolve in time
@@ -37,7 +36,7 @@ FREE_PORT_MIN: Final = 1024
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?")
 
-# IANA's special-purpose registry (RFC 6890 and later), and what is not for unicast.
+# IANA's special-purpose registry (RFC 6890 and later), and addresses that are not unicast.
 _REFUSED_V4: Final = tuple(
     IPv4Network(network)
     for network in (
@@ -67,7 +66,7 @@ _GLOBAL_V6: Final = IPv6Network("2000::/3")
 _REFUSED_V6: Final = tuple(
     IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 )
-# How a host without IPv4 reaches IPv4 (RFC 6052); the last four bytes are the address.
+# The prefixes by which a host without IPv4 reaches IPv4 (RFC 6052); the last four bytes are the address.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -120,7 +119,7 @@ class Destination:
 
     @property
     def authority(self) -> str:
-        """What the Host header says (RFC 9110 section 7.2)."""
+        """The value of the Host header (RFC 9110 section 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _default_port(self.scheme) else f"{host}:{self.port}"
 

@@ -1,8 +1,8 @@
 """One attempt to deliver a message: a fresh connection to a checked address, one POST, and its status.
 
-Every attempt resolves and checks anew, and keeps no connection: what was safe an hour ago need not be now. No
-redirect is followed, no proxy asked, no cookie kept, and of the answer only the status is ever shown to
-anybody, so that nothing can be read through us.
+Every attempt resolves and checks anew, and keeps no connection: a safe address may have become unsafe. No
+redirect is followed, no proxy asked, no cookie kept. Only the status of the answer is ever shown, so that
+nothing can be read through us.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Sender:
 
 
 class _CheckedAddresses(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that were checked, whatever the host is called; TLS still asks for the name."""
+    """Connects to checked addresses, whatever the host is called; TLS still asks for the name."""
 
     def __init__(self, addresses: Sequence[Address]) -> None:
         self._addresses = addresses

@@ -1,6 +1,6 @@
 """Secrets and signatures as the Standard Webhooks specification has them (standardwebhooks.com).
 
-A secret is `whsec_` and the base64 of 24 to 64 random bytes. What is signed is `<id>.<timestamp>.<body>`, by
+A secret is `whsec_` and the base64 of 24 to 64 random bytes. The signed text is `<id>.<timestamp>.<body>`, by
 HMAC-SHA256; while two secrets are alive, the header has a signature of each.
 """
 
@@ -36,7 +36,7 @@ def seal(keyring: Keyring, secret: str) -> bytes:
 
 
 def unseal(keyring: Keyring, sealed: bytes) -> str | None:
-    """Returns the secret, or None when its key is accepted no more."""
+    """Returns the secret, or None when its key is no longer accepted."""
     try:
         return keyring.fernet("webhook").decrypt(sealed).decode("ascii")
     except InvalidToken:

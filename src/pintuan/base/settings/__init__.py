@@ -1,1 +1,1 @@
-"""What operators set: the variables, how each is read, and which do not go together."""
+"""The operator's settings: the variables, how each is read, and which do not go together."""

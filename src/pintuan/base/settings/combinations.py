@@ -19,7 +19,7 @@ EVERYBODY_PREFIX: Final = 3
 
 
 class Disagreement(NamedTuple):
-    """What is wrong with a field beside the others; one that is `needed` was left out and may not be."""
+    """A conflict of a field with others; a `needed` one was left out and may not be."""
 
     field: str
     reason: str
@@ -93,7 +93,9 @@ def _unfit_for_production(settings: Settings, secret_key_length_min: int) -> Ite
 
 
 def _missing_in_production(settings: Settings, given: Collection[str]) -> Iterator[Disagreement]:
-    """What dev has a default for and production must be told, because the default cannot be meant."""
+    """Settings that have a default in dev and must be given in production, where the default
+    cannot be meant.
+    """
     if "payment_gateway" not in given:
         reason = "required in production: stripe, or sandbox, with which every order counts as paid"
         yield Disagreement("payment_gateway", reason, needed=True)

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Collection
 from typing import Final
 
-# As alike as a name with a letter too few, too many, wrong or swapped. What is meant for another program is
-# less so, such as the variables Kubernetes makes for a service.
+# As alike as a name with a letter too few, too many, wrong or swapped. Variables for other programs are less
+# alike, such as those that Kubernetes makes for a service.
 SLIP_LIKENESS: Final = 0.85
 GUESS_LIKENESS: Final = 0.6
 

@@ -1,4 +1,4 @@
-"""What an operator can set, each as one environment variable `PINTUAN_…`.
+"""The settings of an operator, each an environment variable `PINTUAN_…`.
 
 `.env` in the working directory supplies what the environment does not. An empty value counts as not set. A
 bad value raises SettingsError, which names the variable and never repeats a secret.
@@ -54,14 +54,14 @@ SECRET_KEYS_ACCEPTED_MAX = 8
 # Ten years: enough for any simulation, and far from the limits of timestamptz.
 LANES_PER_MERCHANT = 2_000
 OFFSET_MS_MAX = 10 * 365 * 24 * 3600 * 1000
-# Of production's requests, this share is traced unless somebody sets another.
+# The share of production's requests that is traced unless another is set.
 TRACE_SHARE_PRODUCTION = 0.01
 
 
 class SettingsError(Exception):
     """A setting cannot be used; `variable` names it and `reason` says why in words for the operator.
 
-    One that is `needed` cannot be left out.
+    A `needed` one cannot be left out.
     """
 
     def __init__(self, variable: str, reason: str, *, needed: bool = False) -> None:
@@ -181,7 +181,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How one field of Settings is read, why it exists, and whether its value may be shown."""
+    """How a field of Settings is read, why it exists, and whether its value may be shown."""
 
     field: str
     parse: Callable[[str], object]
@@ -196,7 +196,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found: the settings, with defaults in place of those that cannot be used, and the errors.
+    """The settings, with defaults in place of unusable ones, and the errors.
 
     `unknown` names variables that begin like ours and set nothing, sorted.
     """

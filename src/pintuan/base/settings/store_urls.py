@@ -1,7 +1,7 @@
-"""How the URLs of the stores are read: each function takes a text and returns it, or raises ValueError.
+"""Reads the URLs of the stores: each function takes a text and returns it, or raises ValueError.
 
-Whatever is wrong with an address, an option or a file is told where the settings are read, by the name of the
-variable, and not by whoever connects first. No reason repeats a password.
+A fault of an address, an option or a file is told where the settings are read, by the name of the variable.
+It is not left to the first connection. No reason repeats a password.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pintuan.base.settings.values import url
 
 POSTGRES_SCHEMES: Final = ("postgresql", "postgres")
 REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
-# Those of libpq's parameters that name files.
+# The parameters of libpq that name files.
 POSTGRES_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 
 
@@ -28,7 +28,7 @@ def postgres(text: str) -> str:
     if comma:
         for place, host in enumerate(_hosts(text).split(","), start=1):
             _require_host(place, host)
-        # Whatever is wrong beside the hosts is seen with one of them.
+        # Faults beside the hosts show with any one of them.
         url(*POSTGRES_SCHEMES)(text.replace(_hosts(text), first, 1))
     else:
         url(*POSTGRES_SCHEMES)(text)

@@ -1,4 +1,4 @@
-"""How the text of a setting is read: each function takes it and returns the value, or raises ValueError.
+"""Reads the text of a setting: each function takes it and returns the value, or raises ValueError.
 
 The reasons end up in front of an operator, after the name of the variable. A URL can hold a password, so no
 reason repeats one.

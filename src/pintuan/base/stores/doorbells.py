@@ -2,11 +2,11 @@
 
 A doorbell is the name of the job that answers it.
 
-A lost ring costs little, because sweeps look every second anyway; so ringing never fails its caller and never
-makes it wait. Of each doorbell at most one job waits in the queue. arq refuses a second job of the same id
-until the first has ended, so an id fixed for ever would drop a ring that comes while the job is already past
-its look at Postgres. Hence the id carries a generation, which the job raises before it looks: what was rung
-for earlier is seen by that look, and a ring that comes later makes a new job.
+A lost ring costs little, because sweeps look every second anyway. Ringing therefore never fails its caller
+and never makes it wait. At most one job of each doorbell waits in the queue. arq refuses a second job of the
+same id until the first has ended, so a fixed id would drop a ring that comes while the job is already past
+its look at Postgres. The id therefore carries a generation, which the job raises before it looks. That look
+sees the work of earlier rings, and a later ring makes a new job.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ TRUSTED_S: Final = 1.0
 JOB_EXPIRY: Final = timedelta(hours=1)
 SOCKET_TIMEOUT_S: Final = 2.0
 CARRIERS_END_S: Final = 3.0
-# Of the traces that led to one ring; the others' work is done just the same.
+# The traces kept of those that led to one ring; work of the others is still done.
 CARRIED_MAX: Final = 16
 CONNECTION_COUNT_MAX: Final = 16
 CONNECTION_WAIT_S: Final = 2.0
 HEALTH_CHECK_INTERVAL_S: Final = 30
 
-# arq compares a job's time with the clock of the worker's machine. A time that has passed on every machine
-# keeps skewed clocks from deciding when work is done; arq takes 0 for no time at all.
+# arq compares a job's time with the clock of the worker's machine. A past time keeps skewed clocks from
+# deciding when work is done; arq takes 0 for no time at all.
 _LONG_AGO: Final = datetime(1970, 1, 1, microsecond=1000, tzinfo=UTC)
 
 _logger = structlog.get_logger("pintuan.base.stores.doorbells")
@@ -101,7 +101,7 @@ async def open_queue(settings: Settings) -> AsyncIterator[ArqRedis]:
 
 
 class QueueAwayError(SettingsError):
-    """The queue's Redis cannot be reached now; whoever has no use for it may go on without."""
+    """The queue's Redis cannot be reached now; a caller that can do without it may go on."""
 
 
 async def check_queue(settings: Settings) -> None:
@@ -119,8 +119,8 @@ async def check_queue(settings: Settings) -> None:
 class Doorbells:
     """Rings from one process. Rings of one doorbell that come while it is being rung are merged into one.
 
-    `names` are all doorbells there are. `carrier` names the trace of whoever rings, so that what is done for
-    them can be told from other work.
+    `names` are all doorbells there are. `carrier` names the caller's trace, so that its work can be told from
+    other work.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Doorbells:
         return list(self._rung)
 
     def ring(self, doorbell: str) -> None:
-        """Asks for a look at what is due; returns at once, whatever the queue does.
+        """Asks for a look at due work; returns at once, whatever the queue does.
 
         Raises:
             KeyError: no job is named so.
@@ -194,7 +194,7 @@ class Doorbells:
         return True
 
     def _is_waiting(self, doorbell: str, generation: bytes) -> bool:
-        """Whether a job of this generation was put into the queue just now, and none has answered since."""
+        """Says whether a job of this generation was just put into the queue, and none has answered since."""
         waiting = self._waiting.get(doorbell)
         if waiting is None or self._carried[doorbell]:
             return False

@@ -1,4 +1,4 @@
-"""What durability rests on: how Postgres and Redis must be for a join to be acknowledged."""
+"""The settings durability depends on: how Postgres and Redis must be for a join to be acknowledged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,19 +57,19 @@ async def postgres_settings(database_url: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """What a Redis says of itself; `info` is None where one of a cluster does not answer."""
+    """A Redis' report about itself; `info` is None if a server of a cluster does not answer."""
 
     name: str
     info: Mapping[str, str] | None
 
     @property
     def keeps_appendonly(self) -> bool:
-        """Whether it writes an append-only file."""
+        """Says whether it writes an append-only file."""
         return self.info is not None and self.info.get("aof_enabled") == "1"
 
     @property
     def eviction(self) -> str:
-        """Its maxmemory-policy. One that evicts takes groups out of lanes that go on without them."""
+        """Its maxmemory-policy. A server that evicts takes groups out of lanes that go on without them."""
         return NO_EVICTION if self.info is None else self.info.get("maxmemory_policy", NO_EVICTION)
 
 
@@ -126,7 +126,7 @@ async def check_durability(settings: Settings) -> Mapping[str, str]:
         if found.get(name) == "off":
             raise SettingsError("PINTUAN_DATABASE_URL", f"this Postgres has {name} off; {remedy}")
     for server in await redis_servers(settings):
-        # One of a cluster that is away holds up its own lanes, and is no reason not to start.
+        # A server of a cluster that is away holds up only its own lanes, and does not prevent a start.
         if server.info is None:
             continue
         this = "this Redis" if server.name == SINGLE_NAME else server.name

@@ -1,4 +1,4 @@
-"""Whether the Redis that places is used by another marketplace, as a start and `pintuan doctor` look."""
+"""Looks for another marketplace on the Redis that places, for a start and for `pintuan doctor`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Whether a session of Postgres stays with whoever opened it, or a pooler hands it around.
+"""Finds out whether a Postgres session stays with its client, or a pooler hands it around.
 
-Timeouts, the platform's fee and the simulated time are settings of a session. A pooler that gives a session
-to another client after each transaction (pgbouncer's `pool_mode = transaction`) would leave some of ours
-without them, and nothing would fail: new merchants would pay no fee.
+Timeouts, the platform's fee and the simulated time are settings of a session. A pooler may give a session to
+another client after each transaction (pgbouncer's `pool_mode = transaction`). Some of our sessions would then
+lack their settings, and nothing would fail: new merchants would pay no fee.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ async def require_own_sessions(database_url: str) -> None:
 
 
 async def hands_sessions_around(database_url: str) -> bool:
-    """Whether two connections meet in one session, or one connection finds itself in two.
+    """Says whether two connections meet in one session, or one connection finds itself in two.
 
     Raises OSError, asyncpg.PostgresError and asyncpg.InterfaceError.
     """

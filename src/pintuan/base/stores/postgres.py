@@ -49,8 +49,8 @@ class PooledConnection(asyncpg.Connection):
     """A connection that goes back to its pool without a round trip.
 
     asyncpg would send RESET ALL and its like after every use. Nothing here changes a session's state:
-    settings change with SET LOCAL, locks are transaction locks, and listeners have a connection of their
-    own. Transactions left open are still rolled back.
+    settings change with SET LOCAL, locks are transaction locks, and listeners have their own connection.
+    Transactions left open are still rolled back.
     """
 
     def get_reset_query(self) -> str:
@@ -77,10 +77,10 @@ async def open_pool(
     statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
     on_statement: OnStatement | None = None,
 ) -> AsyncIterator[asyncpg.Pool]:
-    """Opens a pool for the life of the block; a Postgres that is just starting is waited for up to `wait_s`.
+    """Opens a pool for the life of the block; waits up to `wait_s` for a Postgres that is just starting.
 
-    Every statement runs under the server's statement and lock timeouts and the client's slightly longer one;
-    `app_now()` is shifted by the settings' simulated offset; jsonb is read and written as plain values.
+    Every statement runs under the server's statement and lock timeouts and the client's slightly longer one.
+    `app_now()` is shifted by the settings' simulated offset. jsonb is read and written as plain values.
     `on_statement` is told of each statement that ended.
 
     Raises:
@@ -130,7 +130,8 @@ def _make_pool(
         record_class=asyncpg.Record,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
-        # Those that poolers pass on. They refuse all others, or are told to drop them without a word.
+        # The parameters that poolers pass on. They refuse all others, or are told to drop them without a
+        # word.
         server_settings={"application_name": application_name, "timezone": "UTC"},
     )
 

@@ -1,4 +1,4 @@
-"""What a start does where Postgres was restored from a backup while Redis kept what it knew."""
+"""A start where Postgres was restored from a backup while Redis kept its knowledge."""
 
 from __future__ import annotations
 

@@ -17,9 +17,8 @@ from pintuan.base.stores.pooler import require_own_sessions
 async def running_services(settings: Settings) -> AsyncIterator[Settings]:
     """Yields the settings with both URLs set, for the life of the block.
 
-    A URL that is set wins. One that is missing is that of the marketplace running on the data directory, or
-    else of an embedded server, started now and stopped afterwards; no other process can use the directory
-    meanwhile.
+    A URL that is set wins. A missing URL is that of the marketplace running on the data directory, or else of
+    an embedded server, started now and stopped afterwards. No other process can use the directory meanwhile.
 
     Raises SettingsError when the directory is in use by a process one cannot attach to, or cannot be used.
     """

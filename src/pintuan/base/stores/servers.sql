@@ -1,7 +1,8 @@
 -- Statements about the database server itself, used at boot and by the doctor.
 
 -- name: server_settings
--- Answers name and value of the settings that durability and connections rest on, the version, and whether it is a standby.
+-- Answers name and value of the settings that durability and connections depend on, the version, and whether
+-- it is a standby.
 SELECT name, setting
 FROM pg_catalog.pg_settings
 WHERE name IN (

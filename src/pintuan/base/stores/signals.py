@@ -1,7 +1,7 @@
 """Change signals: which groups a commit changed, told to every API process by Redis pub/sub.
 
 A signal carries ids and says "look in Postgres", never what changed. It may get lost: the hub's sweep finds
-what no signal told of. So telling one never fails its caller and never makes it wait.
+what no signal told of. Telling a signal therefore never fails its caller and never makes it wait.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CHANNEL: Final = "pintuan:groups:changed"
 SIGNAL_GAP_S: Final = 0.05
 # Groups a message may name, some 80 KiB; the sweep finds those beyond.
 PENDING_MAX: Final = 2_000
-# How long a look for a message waits before it looks whether the connection still works.
+# The longest wait for a message before the connection is checked.
 LISTEN_S: Final = 5.0
 LISTEN_AGAIN_S: Final = 0.5
 CARRIER_END_S: Final = 3.0
@@ -37,7 +37,7 @@ _logger = structlog.get_logger("pintuan.buying.live")
 
 
 class ChangeSignals:
-    """Tells from one process; what is told while a message is on its way goes with the next one."""
+    """Tells from one process; signals told while a message is on its way go with the next one."""
 
     def __init__(self, queue: ArqRedis) -> None:
         self._queue = queue
@@ -97,8 +97,8 @@ async def listen(
 ) -> None:
     """Calls `on_changed` with the ids of every signal until it is cancelled.
 
-    `on_listening` is called whenever the connection was made, the first time and again: what was told before
-    went unheard.
+    `on_listening` is called whenever the connection was made, the first time and again: earlier signals went
+    unheard.
     """
     failing = False
     async with open_queue(settings) as queue:

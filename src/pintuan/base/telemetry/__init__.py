@@ -1,1 +1,1 @@
-"""What a process tells about itself: logs, metrics, traces."""
+"""A process' reports about itself: logs, metrics, traces."""

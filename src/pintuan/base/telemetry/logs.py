@@ -1,7 +1,7 @@
 """Logs: one JSON object a line, or coloured text on a developer's terminal.
 
 Everything goes the same way out: our own loggers, uvicorn's, arq's and any library's. The line of a request
-is written on the hot path, so in JSON it skips the processors and costs a few microseconds.
+is written on the hot path. In JSON it skips the processors and costs a few microseconds.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
 class _CurrentStderr:
-    """Writes to whatever stderr is now, so that a redirection after configuring is honoured."""
+    """Writes to the current stderr, so that a redirection after configuring is honoured."""
 
     def write(self, text: str) -> None:
         sys.stderr.write(text)
@@ -82,7 +82,7 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 
 
 class _RequestLine(msgspec.Struct, frozen=True, kw_only=True):
-    """The line of a request; what never changes comes with the type."""
+    """The line of a request; the constant fields come with the type."""
 
     event: str = "request"
     request_id: str

@@ -1,7 +1,7 @@
 """Metrics in the Prometheus text format, right for one process and for several.
 
 With `PROMETHEUS_MULTIPROC_DIR` set before the first import of this module, every process keeps its values in
-files there and any of them answers for all. The supervisor sets it and empties the directory at its start.
+files there. Any of them answers for all. The supervisor sets it and empties the directory at its start.
 
 The metrics of processes, of HTTP and of the engine are declared here, those of a noun in its `metrics.py`.
 Every process loads all of them.
@@ -186,7 +186,7 @@ JOB_FAILURES: Final = Counter(
 def show_from_start(counter: Counter, *values: Sequence[str]) -> None:
     """Shows every combination of a counter's labels as 0, so that no rate misses a first event.
 
-    Those of refusals, doorbells and jobs are shown where codes, doorbells and jobs are listed.
+    Metrics of refusals, doorbells and jobs are shown where codes, doorbells and jobs are listed.
     """
     for labels in product(*values):
         counter.labels(*labels)
@@ -194,7 +194,7 @@ def show_from_start(counter: Counter, *values: Sequence[str]) -> None:
 
 show_from_start(DENIED, ("buyer", "merchant", "admin", "api_key"), ("forbidden",))
 
-# What every batch and every group counts, looked up once.
+# The metrics that every batch and every group counts, looked up once.
 PLACEMENT_STAGES: Final[dict[str, Histogram]] = {
     stage: PLACEMENT_STAGE.labels(stage) for stage in ("queue", "script", "record")
 }
@@ -264,7 +264,7 @@ def last_sweep_s() -> float | None:
 def show_waits(
     *, untried_s: float | None, held_s: float | None, group_s: float | None, payment_s: float | None
 ) -> None:
-    """Sets the gauges of what waits longest, in seconds; None where nothing does."""
+    """Sets the gauges of the longest waits, in seconds; None where nothing waits."""
     WAITING.labels("untried").set(untried_s or 0)
     WAITING.labels("held").set(held_s or 0)
     WAITING.labels("group").set(group_s or 0)
@@ -314,7 +314,7 @@ def _render_all() -> bytes:
 def forget_process(directory: Path, pid: int) -> None:
     """Forgets the gauges of a process that died, and keeps what it counted.
 
-    The files of one that counted nothing go too: a worker that is started again and again during an outage
+    The files of a process that counted nothing go too: a worker restarted again and again during an outage
     would otherwise leave thousands for every later reading.
     """
     mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]  # The library's own omission.

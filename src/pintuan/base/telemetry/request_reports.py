@@ -1,7 +1,7 @@
-"""What is said of a request that has ended: its log line and its metrics.
+"""Reports a request that has ended: its log line and its metrics.
 
-Requests often end together, when the batch they waited for is done. Those of one turn of the event loop are
-written in one line of work: one write to the log, one update of each metric.
+Requests often end together, when the batch they waited for is done. Reports of one turn of the event loop are
+made together: one write to the log, one update of each metric.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a list answers: some items and where the next ones begin."""
+"""A list's answer: some items and where the next ones begin."""
 
 from __future__ import annotations
 

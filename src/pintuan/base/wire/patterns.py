@@ -1,4 +1,4 @@
-r"""The patterns that request fields have to match, and what each says to a person.
+r"""The patterns that request fields have to match, and the explanation of each for a person.
 
 JSON Schema takes a pattern as it is; an error message that shows one helps nobody who typed a title. The
 look-aheads span the whole text, because `$` would also match before a last line break.
@@ -14,7 +14,7 @@ LINE_OR_NOTHING_PATTERN: Final = r"^(?![\s\S]*[\x00-\x1f\x7f])"
 # Postgres' text holds every character but this one.
 TEXT_PATTERN: Final = r"^(?![\s\S]*\x00)"
 IMAGE_URL_PATTERN: Final = r"^(?![\s\S]*[\s\x00-\x20\x7f])https?://[^/?#]"
-"""What an image's address must look like; it is never fetched by the server."""
+"""The pattern of an image's address; the server never fetches it."""
 INVITE_CODE_PATTERN: Final = r"^(?![\s\S]*[^A-Za-z0-9_-])"
 CURRENCY_PATTERN: Final = "^[A-Z]{3}$"
 

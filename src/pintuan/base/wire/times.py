@@ -16,7 +16,7 @@ def moment(description: str, example: str = "2030-01-01T12:00:00Z") -> msgspec.M
     return msgspec.Meta(
         description=description,
         examples=[example],
-        # msgspec writes a format only where it checks the offset of what it decodes.
+        # msgspec writes a format only if it checks the offset when it decodes.
         extra_json_schema={"format": "date-time"},
     )
 

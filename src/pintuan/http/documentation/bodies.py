@@ -1,7 +1,7 @@
 """The schemas of bodies, made by msgspec from the very structs that decode and encode them.
 
-The framework's own generator loses what a struct says about the members of a union and about unknown fields;
-what decodes a request is the one to ask what it accepts.
+The framework's own generator loses the members of a union and rules on unknown fields. The decoder of
+requests is therefore asked what it accepts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 JSON: Final = "application/json"
 REF: Final = "#/components/schemas/{name}"
-# What the framework says of a response whose route says nothing.
+# The framework's description of a response that a route leaves undescribed.
 _SAID_BY_DEFAULT: Final = ("document follows", "URL follows")
 # Values, in which a key is somebody's field and no keyword.
 _VALUES: Final = frozenset({"examples", "default", "const", "enum"})
@@ -38,7 +38,7 @@ def describe_bodies(
 ) -> dict[str, Any]:
     """Gives every JSON body of the operations its schema and its example; returns the schemas they refer to.
 
-    `composed` has the types that take the place of those routes name, and `besides` types whose schemas are
+    `composed` has the types that take the place of those routes name; `besides` has types whose schemas are
     needed too.
     """
     bodies = [entry for handler, operation in operations for entry in _bodies_of(handler, operation)]

@@ -29,7 +29,7 @@ def example_of(
         return {
             name: example_of(property_, schemas, inside=inside)
             for name, property_ in schema["properties"].items()
-            # What may be left out is left out where nobody has said what it looks like.
+            # Optional fields are left out if nobody gave an example of them.
             if name in required or _is_exemplified(property_)
         }
     if "items" in schema:

@@ -1,6 +1,6 @@
 """Makes the OpenAPI document from the routes themselves, then adds what routes have in common.
 
-The document is made from an application of its own, which never serves a request: so the serving application
+The document is made from an application of its own, which never serves a request. The serving application
 carries none of the framework's own pages, which load scripts from other hosts.
 """
 
@@ -80,8 +80,8 @@ def build_document(
 ) -> dict[str, Any]:
     """Returns the whole contract as plain JSON values; takes a moment, so keep the result.
 
-    `webhooks` are the document's own: what we send and others receive. `composed` has the types of answers
-    that no single noun can make, by the type that its route names in their place.
+    `webhooks` are part of the document: calls that we send and others receive. `composed` has the types of
+    answers that no single noun can make, by the type that its route names in their place.
     """
     app = Litestar(
         route_handlers=list(routes),
@@ -138,7 +138,7 @@ def _name_of(handler: HTTPRouteHandler, _method: str, _path: Sequence[object]) -
 
 
 def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
-    """Adds to an operation its security, its problems, and what describes its parameters and headers."""
+    """Adds to an operation its security, its problems, and the descriptions of its parameters and headers."""
     if handler.opt.get(PUBLIC_OPTION):
         operation["security"] = []
     else:

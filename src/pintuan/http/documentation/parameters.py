@@ -1,4 +1,4 @@
-"""What the contract says of parameters and headers, beside what the routes' own annotations say."""
+"""The contract's descriptions of parameters and headers, beside the routes' own annotations."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ _IF_NONE_MATCH: Final[dict[str, Any]] = {
 _CONSTRAINTS: Final = frozenset(
     {"minimum", "maximum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "format"}
 )
-# What the framework writes of every parameter although it is the default.
+# The framework's entry for every parameter although it is the default.
 _DEFAULTS: Final = ("deprecated", "allowEmptyValue", "allowReserved")
 
 
@@ -141,7 +141,7 @@ def _bounds_of(definition: Any) -> dict[str, int]:
 
 
 def _describe_key(parameter: dict[str, Any]) -> None:
-    # Its annotation leaves it out of what is required, so that a call without it has an error of its own.
+    # Its annotation leaves it out of the required ones, so that a call without it has an error of its own.
     parameter["required"] = True
     parameter["schema"] = {
         "type": "string",

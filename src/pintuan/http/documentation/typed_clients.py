@@ -1,7 +1,7 @@
-"""What generators of typed clients need said, beside what a validator needs.
+"""The details that generators of typed clients need, beside those a validator needs.
 
-msgspec describes what it decodes. A generator makes types of that: without a format a number has 32 bits, an
-enumeration has no type, and a field with a default has to be given.
+msgspec describes what it decodes. A generator makes types from the document: without a format a number has 32
+bits, an enumeration has no type, and a field with a default has to be given.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _leave_defaults_to_the_server(schema: dict[str, Any]) -> None:
 
 
 def _require_what_is_always_there(schema: dict[str, Any]) -> None:
-    """Requires the fields of an answer that have a default: they are written all the same.
+    """Requires the fields of an answer that have a default: they are always written.
 
     A field whose default is null is left out instead.
     """

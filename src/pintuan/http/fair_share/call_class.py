@@ -1,7 +1,7 @@
 """Which class a call belongs to: calls of one class wait for each other, and for no other class.
 
-Method and path decide, before anything is known of the caller. A path that is spelt in an unusual way, or
-that no route has, is a read: that is where such a call does least harm.
+Method and path decide, before anything is known of the caller. A path with an unusual spelling, or without a
+route, is a read: there such a call does least harm.
 """
 
 from __future__ import annotations

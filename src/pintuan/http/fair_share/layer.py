@@ -32,7 +32,7 @@ _logger = structlog.get_logger("pintuan.http.fair_share")
 
 
 class FairShare:
-    """Lets as many calls of each class through as it has places, and answers 429 or 503 to those too many.
+    """Lets through as many calls of each class as it has places; answers 429 or 503 to the others.
 
     Joins that are answered without the application never come here. `places_calls` says whether any are under
     way: only then does a place pause between two calls.

@@ -1,7 +1,7 @@
-"""How many calls of each class a process works on at once, and how many connections to Postgres each has.
+"""The calls of each class that a process works on at once, and the connections to Postgres of each.
 
-Sums to `CONNECTIONS_PER_API_PROCESS`, which docs/scaling.md multiplies. A place is what one call works in; a
-class has few, because one interpreter works on one call at a time and more only let others wait inside it.
+Sums to `CONNECTIONS_PER_API_PROCESS`, which docs/scaling.md multiplies. One call works in one place. A class
+has few, because one interpreter works on one call at a time, and more calls would only wait inside it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import msgspec
 from pintuan.base.stores.shares import Share
 from pintuan.http.fair_share.call_class import CallClass
 
-# Recording has as many as statements that record are under way at once (`groups.recording`), so that one that
-# is to record joins never waits for a connection.
+# Recording has as many connections as statements that record at once (`groups.recording`), so that a
+# statement that records joins never waits for one.
 CONNECTIONS: Final[dict[Share, int]] = {
     Share.RECORDING: 2,
     Share.PLACING: 4,
@@ -36,9 +36,11 @@ STATEMENT_TIMEOUTS_MS: Final[dict[Share, int]] = {Share.SEARCH: SEARCH_TIMEOUT_M
 
 
 class Places(msgspec.Struct, frozen=True):
-    """What one class has: `count` places, held until the answer begins, or `whole`, until it ends; 0 for any.
+    """The places of a class: `count` of them, held until the answer begins, or `whole`, until it ends; 0 for
+    any number.
 
-    While placing calls are under way a place that was held for a time is out of use for `rest` times as long.
+    While placing calls are under way, a place that was held for a time is out of use for `rest` times as
+    long.
     """
 
     count: int
@@ -54,11 +56,11 @@ PLACES: Final[dict[CallClass, Places]] = {
     CallClass.PAGES: Places(2, Share.READS, rest=1.0),
     # They wait for the process that draws; those too many get a plain card (`pintuan.reach.previews.cards`).
     CallClass.CARDS: Places(24, Share.READS),
-    # They wait for a look at their group, up to a quarter of a second; whoever waits meanwhile shares it.
+    # They wait for a look at their group, up to a quarter of a second; callers that wait meanwhile share it.
     CallClass.STREAMS: Places(48, Share.READS),
     CallClass.ACCOUNTS: Places(4, Share.ACCOUNTS, rest=1.0),
     CallClass.MERCHANTS: Places(2, Share.MERCHANTS, rest=1.0),
-    # Those of buyers and of merchants, so that neither takes the others' places.
+    # Places of buyers and of merchants, so that neither takes the others'.
     CallClass.EXPORTS: Places(2, Share.ACCOUNTS, rest=1.0, whole=True),
     CallClass.SHEETS: Places(2, Share.MERCHANTS, rest=1.0, whole=True),
     # Imports hold their places for minutes, and `pintuan.shop.feeds.uploads` gives them out.
@@ -74,7 +76,7 @@ WAITING_PER_ADDRESS_MAX: Final = 500
 WAIT_S_MAX: Final = 5.0
 RETRY_AFTER_S: Final = 2
 HELD_S_MAX: Final = 30.0
-"""Whatever takes longer gives its place back."""
+"""A longer call gives its place back."""
 ASIDE_MAX: Final = 16
 """Of one class. An answer whose client takes it slowly is aside, with one of its parts in memory."""
 REST_S_MAX: Final = 0.5

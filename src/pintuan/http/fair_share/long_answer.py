@@ -1,8 +1,8 @@
 """An answer that holds its place until it ends, while its client takes it.
 
-A client can take as long over it as it likes, so waiting for one holds no place: after a moment the
-answer steps aside, and goes on when it has a place again. It is sent in small pieces, whatever it was
-made in, because a piece is what the client must take within a time. One that takes less is cut off.
+A client can take its answer slowly, so waiting for one holds no place. After a moment the answer steps aside,
+and goes on when it has a place again. It is sent in small pieces, however it was made, because the client
+must take a piece within a time. A slower client is cut off.
 """
 
 from __future__ import annotations

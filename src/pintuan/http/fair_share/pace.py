@@ -1,8 +1,8 @@
-"""How much of the event loop's time calls may have beside joins that are answered without the application.
+"""The part of the event loop's time that calls may have beside joins answered without the application.
 
-A process has one interpreter. What a call does on it between two waits is measured, and while joins are
-under way the place it had is of use again only after a pause that is several times as long. All classes pause
-behind one another, so that together they get a fixed part of the time, however many there are.
+A process has one interpreter. A call's time on the loop between two waits is measured. While joins are under
+way, its place is of use again only after a pause that is several times as long. All classes pause behind one
+another, so that together they get a fixed part of the time, however many there are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PAUSE: Final = 3.0
 """Times what a call took of the interpreter: beside joins, all others together have a third of it at most."""
 HTTP_S: Final = 0.0001
-"""What reading a request and writing its answer take beside the application's part."""
+"""The time of reading a request and writing its answer, beside the application's part."""
 JOINS_RECENT_S: Final = 0.1
 """Between two batches of a busy sale no join is under way for a moment."""
 PAUSE_S_MAX: Final = 1.0
@@ -34,7 +34,7 @@ class Pace:
 
     @property
     def has_joins(self) -> bool:
-        """Whether joins are under way, or were a moment ago."""
+        """Says whether joins are under way, or were a moment ago."""
         now_s = self._now_s()
         if self._places_calls():
             self._joins_until_s = now_s + JOINS_RECENT_S

@@ -1,7 +1,7 @@
 """The places of one class of calls, and who waits for one.
 
-Addresses take turns: whoever sends a thousand calls at once waits for their own, and somebody with one call
-comes next. What waits is bounded, in all and for each address.
+Addresses take turns: one that sends a thousand calls at once waits for its own, and one with a single call
+comes next. The queue is bounded, in all and for each address.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class WaitingRoom:
         # Addresses in the order of their turns, each with its calls in the order in which they came.
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self.waiting = 0
-        # How many gave their places to others while they wait for their clients.
+        # The calls that gave their places to others while they wait for their clients.
         self.aside = 0
 
     def try_enter(self) -> bool:
@@ -79,7 +79,7 @@ class WaitingRoom:
             self.waiting -= 1
             if queue:
                 self._queues[address] = queue
-            # One that was given up this moment is still here.
+            # A call that was given up this moment is still here.
             if not turn.done():
                 turn.set_result(None)
                 return

@@ -1,7 +1,6 @@
 """The body of a request, waited for before anything is taken that others need as well.
 
-A client may send its body as slowly as the server lets it, and it costs nobody anything but memory that is
-bounded.
+A client may send its body as slowly as the server lets it; that costs only bounded memory.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ async def arrived(scope: HTTPScope, receive: Receive) -> Receive:
     messages: deque[HTTPReceiveMessage] = deque()
     size, is_whole = 0, False
     while not is_whole and size <= BODY_SIZE_MAX:
-        # What an HTTP connection has to say; the type of `receive` knows other connections as well.
+        # The messages of an HTTP connection; the type of `receive` knows other connections as well.
         message = cast("HTTPReceiveMessage", await receive())
         messages.append(message)
         if message["type"] == "http.disconnect":

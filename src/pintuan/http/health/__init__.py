@@ -1,1 +1,1 @@
-"""What an operator and a load balancer ask: alive, ready, and the numbers."""
+"""The questions of an operator and a load balancer: alive, ready, and the numbers."""

@@ -1,4 +1,4 @@
--- What tells an operator how work stands that the workers should do.
+-- Statements that show an operator how the workers' work stands.
 
 -- name: read_waits
 -- Says for how many seconds what waits longest has waited: for the first attempt at a held order's payment, for the end

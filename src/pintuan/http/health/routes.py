@@ -61,8 +61,8 @@ async def read_metrics(state: State) -> Response[bytes]:
 
 
 ROUTES: Final = [Router("/", route_handlers=[live, ready], tags=["operator"], opt={PUBLIC_OPTION: True})]
-# They tell how much is sold, so the API's own port has them in development alone, and only while no port of
-# their own is set.
+# They tell how much is sold. The API's own port therefore has them in development alone, and only while no
+# port of their own is set.
 METRICS_ROUTES: Final = [
     Router("/", route_handlers=[read_metrics], tags=["operator"], opt={PUBLIC_OPTION: True})
 ]

@@ -42,7 +42,7 @@ def shared_readiness(
 def shared_metrics(pool: asyncpg.Pool, redis: Connections) -> SharedAnswer[bytes]:
     """Returns what tells everybody the metrics, which are read from files and put together in a thread.
 
-    What waits is looked up in Postgres before that, less often.
+    Waits are looked up in Postgres before that, less often.
     """
     looked = SharedAnswer(partial(waits.look, pool, redis), kept_s=waits.WAITS_KEPT_S)
 

@@ -1,7 +1,7 @@
 """One answer for everybody who asks at about the same time.
 
-What health checks and scrapers ask is the same for all of them, and finding it out costs far more than
-telling it. So there is one look at a time, and its answer serves for a moment afterwards.
+Health checks and scrapers all ask the same, and finding the answer costs far more than giving it. There is
+therefore one look at a time, and its answer serves for a moment afterwards.
 """
 
 from __future__ import annotations

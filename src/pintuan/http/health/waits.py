@@ -1,7 +1,8 @@
-"""How long orders, groups and payments have waited, asked by somebody else than the workers.
+"""The waits of orders, groups and payments, asked by a process other than the workers.
 
-Gauges that workers set say nothing about workers that hang. So whoever answers a scrape looks in Postgres,
-with a statement that reads a bounded number of rows, and asks the Redis that places whether it is there.
+Gauges that workers set say nothing about workers that hang. The process that answers a scrape therefore looks
+in Postgres, with a statement that reads a bounded number of rows, and asks the Redis that places whether it
+is there.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ STORE_AWAY: Final = (
 
 
 async def look(pool: asyncpg.Pool, redis: Connections) -> None:
-    """Sets the gauges of what waits and of the stores; one that does not answer in time is shown as away."""
+    """Sets the gauges of waits and of the stores; a store that does not answer in time is shown as away."""
     await asyncio.gather(_show("postgres", _look_in_postgres(pool)), _show("redis", ping(redis)))
 
 

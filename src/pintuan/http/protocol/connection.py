@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class ImpatientProtocol(FramedProtocol):
     """Answers placing calls sooner than the application would, and hands on all others.
 
-    With a `gate`, a call that places is refused as soon as its head is there when too many are under way: no
-    task, no scope and no layer of the application is made for it, and its body is let pass unread. With
+    With a `gate`, a placing call is refused as soon as its head is there when too many are under way. No
+    task, no scope and no layer of the application is made for it, and its body is passed over unread. With
     `placing`, those that are plainly right are answered without the application, too.
     """
 
@@ -111,7 +111,9 @@ class ImpatientProtocol(FramedProtocol):
         return self._direct is None
 
     def _answers(self, call: DirectCall) -> bool:
-        """Whether the call is answered without the application, or refused because others were faster."""
+        """Says whether the call is answered without the application, or refused because others
+        were faster.
+        """
         if self.placing is None:
             return False
         if self.gate is not None and self._route is not None and self.gate.is_full:
@@ -177,7 +179,7 @@ class ImpatientProtocol(FramedProtocol):
         return False
 
     def _begins(self, cycle: RequestResponseCycle) -> bool:
-        """Whether the next request of the pipeline begins; otherwise it has been refused."""
+        """Says whether the next request of the pipeline begins; otherwise it has been refused."""
         scope = cycle.scope
         self._route = route_of(scope["raw_path"]) if scope["method"] == "POST" else None
         if self.gate is None or self._route is None or not self.gate.is_full:
@@ -207,7 +209,7 @@ class ImpatientProtocol(FramedProtocol):
 
     @property
     def _is_plain(self) -> bool:
-        """Whether the request, as far as its head tells, may be answered without the application."""
+        """Says whether the request, judged by its head, may be answered without the application."""
         return (
             self.placing is not None
             and not self._is_answering

@@ -1,4 +1,4 @@
-"""How many connections one address may keep with a process, so that nobody takes all of them.
+"""The connections that one address may keep with a process, so that nobody takes all of them.
 
 A connection that says nothing costs a descriptor and some ten kilobytes, and a stranger can open thousands.
 Proxies that an operator trusts speak for many people and are not counted.

@@ -1,4 +1,4 @@
-"""What answers calls before the application is asked, as the HTTP protocol sees it."""
+"""The answers given before the application is asked, as the HTTP protocol sees them."""
 
 from __future__ import annotations
 

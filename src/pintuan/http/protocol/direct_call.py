@@ -27,8 +27,8 @@ _NOBODY_WAITS: Final = _NobodyWaits()
 class DirectCall:
     """The request and its answer. It takes the place of a connection's request and response cycle.
 
-    `send` gets the answer's bytes, and whether the connection ends with it; `pass_on` gets the call itself
-    when the application must answer.
+    `send` gets the answer's bytes, and whether the connection ends with it; `pass_on` gets the call when the
+    application must answer.
     """
 
     __slots__ = (

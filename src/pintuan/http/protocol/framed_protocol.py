@@ -1,8 +1,8 @@
 """uvicorn's HTTP/1.1 protocol, taught to read a connection in one way only, and within bounds.
 
-Whoever stands in front of a server must see the same messages in the bytes of a connection as the server,
-or one client's body becomes another's request. So every message is framed by RFC 9112 section 6, upgrades are
-ignored and trailers dropped, and where there is any doubt the connection ends.
+A proxy and the server must see the same messages in the bytes of a connection, or one client's body becomes
+another's request. Every message is therefore framed by RFC 9112 section 6, upgrades are ignored and trailers
+dropped. In any doubt the connection ends.
 
 What is kept for a connection is bounded as well: a head and what is not body in a message, the requests that
 were read before their turn came (those of one slice), and the bytes that wait behind them (those of one read,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 SLICE_BYTES: Final = 1024
-"""What is parsed at a time. No more requests than fit in it are read before their turn."""
+"""The bytes parsed at a time. At most as many requests as fit in it are read before their turn."""
 HEAD_BYTES_MAX: Final = 64 * 1024
 """A request's line and headers; also what comes between two pieces of a body, and its trailers."""
 HEADERS_MAX: Final = 256
@@ -41,7 +41,7 @@ _EXPECT: Final = b"expect"
 _CONTINUE: Final = b"100-continue"
 _TRANSFER_ENCODING: Final = b"transfer-encoding"
 _CHUNKED: Final = b"chunked"
-# Names that say where a message ends or whom it is for.
+# Names of headers that say where a message ends or whom it is for.
 _READ: Final = frozenset({_HOST, _EXPECT, _TRANSFER_ENCODING})
 _UPGRADE: Final = b"upgrade"
 _SPACE: Final = b" \t"
@@ -83,7 +83,7 @@ class FramedProtocol(TimedProtocol):
         # Bytes of this message since its beginning or the last piece of its body.
         self._other_bytes = 0
         self._has_moved = False
-        # What came behind a request that is still being answered.
+        # The bytes behind a request that is still being answered.
         self._kept = b""
 
     def data_received(self, data: bytes) -> None:
@@ -114,7 +114,7 @@ class FramedProtocol(TimedProtocol):
             self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
-        """Notes that a request has begun; what it needs is made when its head is there and not refused."""
+        """Notes that a request has begun; its state is made when its head is there and not refused."""
         self._in_head, self._is_passed_over, self._other_bytes = True, False, 0
         self._fault, self._has_host, self._is_coded = None, False, False
         self._body_until_s = 0.0
@@ -140,7 +140,8 @@ class FramedProtocol(TimedProtocol):
         """Has the request answered if it can be read in one way only."""
         self._in_head = False
         if self._is_last or self.transport.is_closing():
-            # The client was told that there are no more answers; what it sent before it knew is passed over.
+            # The client was told that there are no more answers; requests it sent before it knew are passed
+            # over.
             self._is_passed_over = True
             return
         if self.parser.should_upgrade():
@@ -244,7 +245,7 @@ class FramedProtocol(TimedProtocol):
 
     @property
     def _must_wait(self) -> bool:
-        """Whether nothing more may be parsed, because a request that is whole has no answer yet."""
+        """Says whether parsing must pause, because a whole request has no answer yet."""
         if self._kept or self._is_last:
             return True
         cycle = self.cycle
@@ -298,7 +299,7 @@ class FramedProtocol(TimedProtocol):
         """Goes on with HTTP/1.1, as a server may (RFC 9110 section 7.8).
 
         The parser takes a request that asks for another protocol for one without a body, whatever its head
-        says. So a parser that knows of no upgrade reads the head once more, and `rest` after it.
+        says. A parser that ignores upgrades therefore reads the head once more, and `rest` after it.
         """
         self._rereads = False
         if self._is_last:
@@ -370,7 +371,7 @@ class FramedProtocol(TimedProtocol):
         elif not self._in_body:
             self._last_words = fault
         elif self.pipeline:
-            # One whose body went wrong before its turn is never begun.
+            # A request whose body went wrong before its turn is never begun.
             self.pipeline.popleft()
             self._last_words = fault
         elif self.cycle.response_started:
@@ -380,7 +381,7 @@ class FramedProtocol(TimedProtocol):
 
     @property
     def _is_answered(self) -> bool:
-        """Whether the message that is being read was answered before it came whole."""
+        """Says whether the message being read was answered before it came whole."""
         return True
 
     def _say_last_words(self, fault: Fault) -> None:

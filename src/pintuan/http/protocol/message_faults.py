@@ -1,7 +1,7 @@
-"""What is answered to a message that cannot be read as one request in one way; its connection ends with it.
+"""The answers to a message that cannot be read as one request in one way; its connection ends with it.
 
-Whoever stands in front may see other bounds of such a message than we do, so nothing after it is read
-(RFC 9112 section 11.2).
+A proxy may see other bounds of such a message than we do, so nothing after it is read (RFC 9112 section
+11.2).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pintuan.http.problems import MEDIA_TYPE, invalid_document
 
 
 class Fault(Enum):
-    """Each is a status, and a sentence for whoever wrote the client."""
+    """Each is a status, and a sentence for the author of the client."""
 
     MALFORMED = (HTTPStatus.BAD_REQUEST, "is not a message of HTTP/1.1 (RFC 9112)")
     HOST = (HTTPStatus.BAD_REQUEST, "needs one Host header with a host and perhaps a port (RFC 9112 3.2)")

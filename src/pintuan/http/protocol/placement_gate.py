@@ -1,8 +1,8 @@
-"""How many placing calls an API process works on at once, and the answer to those beyond.
+"""The placing calls an API process works on at once, and the answer to further ones.
 
-Three times more joins than a process can place must not take from those it does place: a refusal has to cost
-next to nothing. So the gate stands in the HTTP protocol, in front of every layer, task and scope, and answers
-with bytes made in advance. Health, reads and everything else pass it unseen.
+Three times more joins than a process can place must not slow down those it does place, so a refusal has to
+cost next to nothing. The gate therefore stands in the HTTP protocol, in front of every layer, task and scope,
+and answers with bytes made in advance. Health, reads and everything else pass it unseen.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[bytes, bytes]]
 
 REVIEW_S: Final = 0.25
-"""How often what was counted is handed on, while there is anything to count."""
+"""The period at which counts are handed on, while there are any."""
 LOG_EVERY_S: Final = 5.0
 """Refusals come by the thousand; one line in this time says how many."""
 
@@ -68,7 +68,7 @@ class PlacementGate:
 
     @property
     def is_full(self) -> bool:
-        """Whether another placing call must be refused."""
+        """Says whether another placing call must be refused."""
         return self.in_flight >= self._in_flight_max
 
     def enter(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -86,8 +86,8 @@ class PlacementGate:
     ) -> bytes:
         """Counts a refusal and returns the whole response to it.
 
-        `headers` are the request's, `default_headers` those the server puts into every response; with `close`
-        it tells the client that the connection ends with it.
+        `headers` are the request's, and the server puts `default_headers` into every response; with `close`
+        it tells the client that the connection ends.
         """
         # There are as many under way as there may be, so a review is due already and hands this on.
         self._refused[route] += 1
@@ -121,11 +121,12 @@ def route_of(target: bytes) -> str | None:
 
 
 def whole_call(data: bytes) -> tuple[str, Headers] | None:
-    """Returns the route of a placing call and its id as a header, if `data` is such a call and nothing else.
+    """Returns the route of a placing call and its id as a header, if `data` is one such call and nothing
+    else.
 
-    A parser costs as much as all else in a refusal. So the plainest requests, which are nearly all, are told
-    apart by a few searches. Whatever could make anybody see other bounds of a message than these (RFC 9112,
-    sections 6.3 and 11.2) is no such request: None leaves it to the parser.
+    A parser costs as much as all else in a refusal. The plainest requests, which are nearly all, are
+    therefore told apart by a few searches. A request that anybody could read with other bounds (RFC 9112,
+    sections 6.3 and 11.2) is left to the parser: None.
     """
     line = _WHOLE_LINE.match(data)
     end = data.find(b"\r\n\r\n")
@@ -191,7 +192,7 @@ def _head(default_headers: Headers, size: int) -> bytes:
         (b"content-length", b"%d" % size),
         (b"x-content-type-options", b"nosniff"),
     )
-    # Whether the connection ends is said by the caller, who knows of more reasons.
+    # The caller says whether the connection ends, because it knows of more reasons.
     shown = [pair for pair in (*default_headers, *own) if pair[0] != b"connection"]
     lines = b"".join(b"%b: %b\r\n" % pair for pair in shown)
     return b"HTTP/1.1 503 Service Unavailable\r\n" + lines

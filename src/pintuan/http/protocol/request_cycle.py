@@ -1,4 +1,6 @@
-"""What uvicorn needs to have the application answer one request, made from what the protocol has read."""
+"""The parts that uvicorn needs for the application to answer one request, made from the
+protocol's reading.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,9 @@ class HeldFlow(FlowControl):
 class ExpectingCycle(RequestResponseCycle):
     """The cycle of a client that waits to be told to send its body.
 
-    One that gets its answer instead may never send the body, and the server cannot know whether what comes
-    next is that body or another request. So such an answer ends the connection (RFC 9110 section 10.1.1).
+    A client that gets its answer instead may never send the body. The server cannot know whether the next
+    bytes are that body or another request. Such an answer therefore ends the connection (RFC 9110 section
+    10.1.1).
     """
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -87,7 +90,7 @@ class UntilCloseCycle(RequestResponseCycle):
                 self.keep_alive = False
                 self.chunked_encoding = False
         elif message["type"] == "http.response.body" and self._ends_with_connection:
-            # The base class compares each piece with what is left of the whole.
+            # The base class compares each piece with the rest of the whole.
             self.expected_content_length = len(message.get("body", b""))
         await super().send(message)
 

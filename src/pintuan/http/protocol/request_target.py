@@ -1,9 +1,9 @@
-"""What a request asks for: how its target is read, and which spelling of a path reaches anything.
+"""The address a request asks for: how its target is read, and which spelling of a path is served.
 
-A path that can be spelt in several ways is known by some of them to whoever stands in front of a server: a
-proxy that holds an address back, a cache, a gate that counts. So everything here has one spelling. No address
-of this service needs an escape, an empty segment, a dot segment or a slash at its end, and a path that has
-one of them names nothing (RFC 3986 section 6.2 lists what would otherwise have to be made equal).
+A path with several spellings may be known by another one to a proxy that withholds an address, a cache, or a
+gate that counts. Everything here therefore has one spelling. No address of this service needs an escape, an
+empty segment, a dot segment or a slash at its end. A path with one of them names nothing (RFC 3986 section
+6.2 lists the forms that would otherwise have to be made equal).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AUTHORITY_BYTES_MAX: Final = 261
 AUTHORITIES_KEPT_MAX: Final = 1024
 PORT_MAX: Final = 65_535
 
-# `pchar` of RFC 3986 section 3.3 with `%`: whatever may stand in a segment.
+# `pchar` of RFC 3986 section 3.3 with `%`: any character that may stand in a segment.
 SEGMENT: Final = rb"[A-Za-z0-9._~!$&'()*+,;=:@%-]+"
 # Browsers leave some characters of a query unescaped that the RFC would have escaped. `#` ends no query here:
 # a fragment is never sent (RFC 9112 section 3.2).
@@ -93,7 +93,7 @@ def is_canonical(path: bytes) -> bool:
 class OneSpelling:
     """ASGI layer that lets requests pass whose path has the one spelling, and answers others with 404.
 
-    A slash at the end is what people add by hand, so a browser is sent on to the address without it.
+    People add a slash at the end by hand, so a browser is sent on to the address without it.
     """
 
     def __init__(self, app: ASGIApp) -> None:

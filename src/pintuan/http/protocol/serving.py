@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-# How long a client that keeps its connection has to send one more request and be told that it was the last.
+# The time a client that keeps its connection has to send one more request and be told that it was the last.
 KEPT_CONNECTION_WAIT_S_MAX: Final = 1.0
 _POLL_S: Final = 0.02
 _CLOSE: Final = (b"connection", b"close")
@@ -20,8 +20,8 @@ _CLOSE: Final = (b"connection", b"close")
 class PoliteServer(uvicorn.Server):
     """Ends in order: takes no new connections, answers what comes on open ones with `Connection: close`.
 
-    uvicorn itself closes a connection that is idle at that moment, also one whose next request is on its way;
-    a client cannot know whether that request was carried out (RFC 9112, section 9.6).
+    uvicorn itself closes a connection that is idle at that moment, even if its next request is on the way. A
+    client cannot know whether that request was carried out (RFC 9112, section 9.6).
     """
 
     def __init__(self, config: uvicorn.Config, *, serving: Callable[[], None]) -> None:

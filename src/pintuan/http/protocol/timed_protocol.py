@@ -1,10 +1,10 @@
 """uvicorn's HTTP/1.1 protocol, taught to give up on clients that are too slow or take too much.
 
 uvicorn waits for ever for the rest of a request and for its answer to be read, and takes any number of
-connections from anybody: a stranger could take all of them, and all of the memory.
+connections from anybody. A stranger could take all of them, and all of the memory.
 
-What every request pays is kept small: a connection has one timer, which looks now and then whether something
-is overdue, where uvicorn sets and cancels one for each request.
+The cost for every request is kept small. A connection has one timer, which looks now and then whether
+something is overdue; uvicorn sets and cancels one for each request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pintuan.http.protocol.connection_limit import ConnectionLimit
 
 REQUEST_WAIT_S_MAX: Final = 30.0
-"""For a whole head, for each further piece of a body, and for the rest of a body that nobody reads."""
+"""The time for a whole head, for each further piece of a body, and for the rest of an unread body."""
 BODY_BYTES_PER_S_MIN: Final = 4096
 """A body has `REQUEST_WAIT_S_MAX` and this rate to come in, however steadily it trickles."""
 

@@ -1,8 +1,8 @@
-"""How much a process keeps of answers that their clients do not take.
+"""The bytes a process keeps of answers that their clients do not take.
 
-An answer that was made is kept until its client has read it, and a client can ask for a large one and read
-nothing. What waits is counted by connection, by address and in all. Beyond the bounds those connections end
-that have kept most for longest: whoever reads, however slowly, keeps less and less.
+An answer is kept until its client has read it, and a client can ask for a large one and read nothing. Kept
+bytes are counted by connection, by address and in all. Beyond the bounds the connections end that have kept
+most for longest: a client that reads, however slowly, keeps less and less.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
 WAITING_BYTES_PER_ADDRESS_MAX: Final = 16 * 1024 * 1024
 UNCOUNTED_BYTES_MAX: Final = 16 * 1024
-"""Of a connection. What is less than that is not looked at."""
+"""The bound of a connection. Smaller amounts are not looked at."""
 GRACE_S: Final = 10.0
 BYTES_PER_S_MIN: Final = 8 * 1024
 """A client has the grace, and the time that what waits for it takes at this rate."""
@@ -79,7 +79,7 @@ class UnreadAnswers:
             self._make_room(list(self._entries), self._bytes_max, now_s, "process")
 
     def end(self, answer: Unread) -> None:
-        """Counts an answer no more: it was taken, or its connection ended. Doing it twice changes nothing."""
+        """Stops counting an answer: it was taken, or its connection ended. Doing it twice changes nothing."""
         entry = self._entries.pop(answer, None)
         if entry is None:
             return

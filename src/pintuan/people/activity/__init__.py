@@ -1,1 +1,1 @@
-"""What merchants, admins and operators did, in a log that nobody changes."""
+"""The changes made by merchants, admins and operators, in a log that nobody changes."""

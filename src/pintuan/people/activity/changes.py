@@ -1,4 +1,4 @@
-"""What of a change is worth keeping: the fields that differ, each as it was and as it is, and no secrets."""
+"""The part of a change that is kept: the fields that differ, each as it was and as it is, and no secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 Changes: TypeAlias = dict[str, dict[str, Any]]
 TEXT_CHARS_MAX: Final = 200
-"""What tells one text from another; a description may be five hundred times as long."""
+"""This length tells one text from another; a description may be five hundred times as long."""
 
 
 def made(**fields: object) -> Changes:

@@ -25,7 +25,7 @@ async def note(
     object_ids: Sequence[str],
     changes: Changes | None = None,
 ) -> None:
-    """Adds an entry for whoever acts; where nobody does who answers for it, nothing is added.
+    """Adds an entry for the actor; without an actor who answers for it, nothing is added.
 
     `merchant_id` says whose business it is, None that it is the platform's alone. `connection` is in the
     transaction of the change, so that there is either both or neither.

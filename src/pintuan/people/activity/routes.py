@@ -51,7 +51,7 @@ async def list_activity(
 
 
 def _shown(entry: store.Entry) -> Activity:
-    # Whom the platform employs, and where they work, is no merchant's business.
+    # The people and the places of the platform are no merchant's business.
     own = entry.actor_role == "merchant"
     return Activity(
         id=entry.id,

@@ -1,4 +1,4 @@
-"""What an entry of the activity log looks like."""
+"""The entries of the activity log on the wire."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Postgres and Redis out of Python wheels, run as child processes of ours on Unix sockets.
 
 Both servers have one interface: `prepare`, `start`, `wait_ready`, `stop`, `kill`, `wait`, `url`, `pid` and
-`returncode`. A server holds a lock on its directory for as long as any of its processes lives, so a successor
-can wait until a predecessor that was killed has truly gone.
+`returncode`. A server holds a lock on its directory as long as any of its processes lives. A successor can
+thus wait until a killed predecessor has truly gone.
 
 Errors:
 

@@ -1,4 +1,4 @@
-"""The data directory of one marketplace: who uses it, where its parts lie, and how to reach what runs in it.
+"""The data directory of one marketplace: who uses it, where its parts lie, and how to reach its servers.
 
 lock        held by whoever runs the marketplace, or servers for a moment; has its process id until it ends
 run.json    how to reach the marketplace that runs, written by its supervisor

@@ -1,7 +1,7 @@
 """Becomes another program that dies with its parent: `launch.py PARENT_PID SIGNAL UID GID -- COMMAND...`.
 
-Run as a script by the interpreter without site packages, which takes about 10 ms. A program of its own, and
-not a `preexec_fn`, because code run between fork and exec can deadlock in a process that has threads. UID and
+Run as a script by the interpreter without site packages, which takes about 10 ms. A program of its own
+instead of a `preexec_fn`: code run between fork and exec can deadlock in a process that has threads. UID and
 GID may be `-`: stay who we are. The order matters: Linux forgets the death signal when the user changes
 (PR_SET_PDEATHSIG(2const)).
 """

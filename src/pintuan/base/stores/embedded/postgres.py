@@ -207,7 +207,7 @@ def _wheel() -> tuple[Any, str]:
 
 
 class _Complaints(logging.Handler):
-    """Keeps the last line in which a command of the wheel said what is wrong; it says so only in its log."""
+    """Keeps the last line in which a command of the wheel names its fault, which only its log does."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

@@ -58,11 +58,11 @@ class SystemUser:
 
 @dataclass(frozen=True, slots=True)
 class ChildCommand:
-    """What to run and how: `death_signal` is sent to the child when we die, even by kill -9.
+    """A program to run: `death_signal` is sent to the child when we die, even by kill -9.
 
     Output goes to the file `log`, or all of it to our stderr when there is none. A child `in_terminal` has
-    our stdout, and stays in our process group, so the terminal's Ctrl-C reaches it; the others are stopped by
-    us alone, in the order we choose.
+    our stdout, and stays in our process group, so the terminal's Ctrl-C reaches it. Only we stop the others,
+    in the order we choose.
     """
 
     arguments: Sequence[str]
@@ -171,9 +171,8 @@ def last_complaint(path: Path, pattern: re.Pattern[str]) -> str:
 async def lock_directory(directory: Path, server: str) -> int:
     """Takes the lock `<directory>.lock`; answers its descriptor, which the server inherits and we close.
 
-    A flock belongs to the open file, so it is held until the last process that inherited it is gone: the
-    server, and whatever it forked. That is when its successor may start. Raises EmbeddedError after
-    `LOCK_WAIT_S_MAX`.
+    A flock belongs to the open file. It is held until the last process that inherited it is gone: the server,
+    and its forks. Its successor may start then. Raises EmbeddedError after `LOCK_WAIT_S_MAX`.
     """
     path = directory.with_name(directory.name + ".lock")
     try:
@@ -205,7 +204,7 @@ def try_lock(descriptor: int) -> bool:
 def socket_directory(directory: Path, socket_name: str, user: SystemUser | None) -> Path:
     """Where to put a server's socket: its directory, or a short private one when the path would not do.
 
-    It would not when it is longer than a socket's path may be, or has letters that client libraries read
+    Clients could not if it is longer than a socket's path may be, or has letters that libraries read
     differently in a URL. Raises EmbeddedError when somebody else owns the short directory.
     """
     if _fits(directory / socket_name):

@@ -1,4 +1,4 @@
--- How the embedded server gets its database.
+-- The statements that give the embedded server its database.
 
 -- name: database_exists
 -- Answers whether the server has a database of this name.

@@ -22,7 +22,7 @@ _SOCKET_NAME = "redis.sock"
 class EmbeddedRedis(EmbeddedServer):
     """One Redis server over the data in `directory`, which is made at first use.
 
-    With `appendonly` every write reaches the disk within a second (`everysec`), which is enough because Redis
+    With `appendonly` every write reaches the disk within a second (`everysec`). That is enough because Redis
     only places and Postgres remembers. Output goes to `log`, by default `<directory>.log`.
     """
 

@@ -1,4 +1,4 @@
-"""What both embedded servers are: one child process over one directory, started under its lock."""
+"""The common part of both embedded servers: one child process over one directory, started under its lock."""
 
 import os
 import re
@@ -27,7 +27,7 @@ class EmbeddedServer(ABC):
     stop_steps: ClassVar[Sequence[tuple[signal.Signals, float]]]
     """Signals of a shutdown and the seconds each is given; a kill follows the last."""
     complaint: ClassVar[re.Pattern[str]]
-    """What a line of the log looks like that says why the server ended."""
+    """The pattern of a log line that says why the server ended."""
 
     def __init__(self, directory: Path, log: Path | None) -> None:
         self.directory = directory.absolute()
@@ -90,7 +90,9 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def _command(self, lock: int) -> ChildCommand:
-        """How to run the server, which inherits the descriptor `lock`; called when no predecessor is left."""
+        """The command that runs the server, which inherits the descriptor `lock`; called when no predecessor
+        is left.
+        """
 
     def _started(self) -> ChildProcess:
         if self._child is None:

@@ -5,8 +5,8 @@
     gateway.py    a payment gateway whose calls are spans
     export.py     how spans leave the process
 
-Without an endpoint none of OpenTelemetry is imported. Whether a request is followed is decided where it comes
-in; everything else is a span only inside one that is followed. No span holds what a caller sent: paths are
+Without an endpoint none of OpenTelemetry is imported. The choice to follow a request is made where it comes
+in; everything else is a span only inside a followed one. No span holds what a caller sent: paths are
 templates, statements are names, and exceptions are classes.
 """
 

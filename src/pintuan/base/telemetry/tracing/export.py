@@ -30,7 +30,7 @@ SPANS_PER_EXPORT_MAX: Final = 512
 EXPORT_EVERY_MS: Final = 1_000
 # For one export with its retries.
 EXPORT_TIMEOUT_S: Final = 3.0
-# At the end of a process; what has not left by then is lost.
+# The time at the end of a process; spans that have not left by then are lost.
 FLUSH_WAIT_S: Final = 3.0
 # A batch of the engine links to each request it served; the engine's own limit is as high.
 LINKS_MAX: Final = 256
@@ -98,7 +98,8 @@ async def open_provider(settings: Settings, service: str) -> AsyncIterator[Trace
 
 
 def _sampler(share: float) -> ParentBased:
-    """Follows a share of what comes in, by trace id; a caller who does not follow their trace is left alone.
+    """Follows a share of the incoming requests, by trace id; a caller who does not follow their trace is left
+    alone.
 
     A caller's wish to be followed counts no more than anybody's; strangers could make us follow everything.
     """

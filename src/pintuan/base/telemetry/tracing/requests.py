@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from pintuan.base.telemetry.tracing.spans import Tracing
 
-# What machines ask every few seconds would bury the rest.
+# Requests that machines make every few seconds would bury the rest.
 _QUIET: Final = ("/health/", "/metrics")
-# Each with the length that W3C Trace Context has for it (sections 3.2.2 and 3.3.1.5); what is longer is as
-# good as absent. Spaces in a longer state would take the library's pattern quadratic time.
+# Each has the length given by W3C Trace Context (sections 3.2.2 and 3.3.1.5); a longer one is as good as
+# absent. Spaces in a longer state would take the library's pattern quadratic time.
 _CARRIERS: Final = {b"traceparent": 55, b"tracestate": 512}
-# What a proxy logs when the client hung up before there was an answer.
+# The status a proxy logs when the client hung up before there was an answer.
 _CLIENT_GONE_STATUS: Final = 499
 
 

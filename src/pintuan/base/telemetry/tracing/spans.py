@@ -75,7 +75,7 @@ class Tracing:
             yield RequestSpan(span, method)
 
     def caller(self) -> Span | None:
-        """Returns the span of whoever calls now, or None when they are not followed."""
+        """Returns the caller's span, or None when it is not followed."""
         span = trace.get_current_span()
         return span if isinstance(span, Span) and span.is_recording() else None
 
