@@ -46,7 +46,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was done to what is the merchant's; an entry never changes and is never removed."""
+    """A change of a merchant's object; an entry never changes and is never removed."""
 
     id: Annotated[str, Meta(description="Names the entry.", examples=["act_0192f0c1a2b3"])]
     created_at: Annotated[datetime, moment("When it was done.")]

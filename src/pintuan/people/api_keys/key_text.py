@@ -19,14 +19,14 @@ _SHAPE: Final = re.compile(r"ptk_([0-9a-f]{32})_([0-9a-f]{64})")
 
 
 class Claimed(NamedTuple):
-    """What a caller's text says: the id of a key and the digest of the secret they know."""
+    """The content of a caller's text: the id of a key and the digest of its secret."""
 
     key_id: str
     secret_digest: bytes
 
 
 def new_key() -> tuple[str, Claimed]:
-    """Returns the text of a new key, its secret 256 random bits, and what that text says."""
+    """Returns the text of a new key, its secret 256 random bits, and the parsed content of that text."""
     key_id, secret = new_id(ID_PREFIX), secrets.token_hex(SECRET_BYTES)
     text = f"{KEY_PREFIX}{key_id.removeprefix(f'{ID_PREFIX}_')}_{secret}"
     return text, Claimed(key_id, _digest(secret))

@@ -28,8 +28,8 @@ DELETE FROM api_keys WHERE id = $1 AND merchant_id = $2 RETURNING name;
 DELETE FROM api_keys WHERE merchant_id = $1 RETURNING id;
 
 -- name: use_key
--- Answers whose key this is while it is valid and its merchant may sell, and notes the use unless one was noted less than
--- $3 ms ago.
+-- Answers the owner of a key that is valid and whose merchant may sell. Notes the use unless one was noted
+-- less than $3 ms ago.
 WITH valid AS (
     SELECT id, merchant_id, last_used_at
     FROM api_keys

@@ -1,4 +1,4 @@
-"""What API keys look like on the wire."""
+"""API keys on the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What merchants do with API keys, and how a key that comes with a request is recognised."""
+"""A merchant's calls about API keys, and how a key that comes with a request is recognised."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def create_key(pool: asyncpg.Pool, merchant_id: str, key: NewApiKey) -> Ma
     """Makes a key of the merchant's.
 
     Raises `InvalidInput` when it would have expired already, `LimitReached` when the merchant has
-    `KEYS_PER_MERCHANT_MAX`, and `Forbidden` or `Unauthenticated` when they may not sell any more.
+    `KEYS_PER_MERCHANT_MAX`, and `Forbidden` or `Unauthenticated` when they may no longer sell.
     """
     if key.expires_at is not None and not has_utc(key.expires_at):
         raise InvalidInput.of("expires_at", "must be in the years 1 to 9999 in UTC")

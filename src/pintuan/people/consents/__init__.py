@@ -1,1 +1,1 @@
-"""Who wants no messages of a kind any more."""
+"""People who no longer want messages of a kind."""

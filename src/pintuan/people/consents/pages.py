@@ -49,7 +49,7 @@ def _page(text: Callable[[Translations], str], form: str = "") -> str:
 
 @cache
 def asking(topic: Stoppable) -> str:
-    """Returns the page that asks whether to send no more messages of a kind."""
+    """Returns the page that asks whether to stop messages of a kind."""
     if topic == "nudge":
         return _page(lambda said: said.gettext("Do you want no more messages about your groups?"), _BUTTON)
     return _page(lambda said: said.gettext("Do you want to get no more invitations?"), _BUTTON)
@@ -57,7 +57,7 @@ def asking(topic: Stoppable) -> str:
 
 @cache
 def done(topic: Stoppable) -> str:
-    """Returns the page that says that there will be no more."""
+    """Returns the page that says that messages of the kind have stopped."""
     if topic == "nudge":
         return _page(lambda said: said.gettext("You will get no more messages about your groups."))
     return _page(lambda said: said.gettext("You will get no more invitations."))

@@ -1,4 +1,4 @@
--- Who wants no more messages of a kind.
+-- Recipients who no longer want messages of a kind.
 
 -- name: unsubscribed
 -- Lists those of the hashes whose owners want no messages of a kind.

@@ -1,7 +1,7 @@
-"""Wanting no more invitations, or no more nudges: one click, no account, and it holds for every sender.
+"""Stopping invitations or nudges: one click, no account, and it holds for every sender.
 
-The token in a link is the address itself, encrypted, with what it stops. So there is no row to keep for every
-message that was ever sent, and the link works for as long as the key it was made with is accepted.
+The token in a link is the encrypted address, with the kind of messages it stops. No row is therefore kept for
+every message ever sent, and the link works as long as its key is accepted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ TOKEN_CHARS_MAX: Final = 1_000
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """What a link says: who wants no messages of a kind. Links of older messages name none."""
+    """The content of a link: the recipient, and the kind of messages to stop. Links of older messages name
+    none.
+    """
 
     kind: ContactKind
     address: str
@@ -40,12 +42,12 @@ class Stop(msgspec.Struct, frozen=True):
 
     @property
     def contact(self) -> Contact:
-        """Whom the message went to."""
+        """The recipient of the message."""
         return Contact(self.kind, self.address)
 
 
 def stop_url_of(keyring: Keyring, share_base: str, contact: Contact, topic: Stoppable) -> str:
-    """Returns the link by which a recipient gets no more messages of a kind."""
+    """Returns the link by which a recipient stops messages of a kind."""
     stop = Stop(contact.kind, contact.address, topic)
     token = keyring.fernet("unsubscribe").encrypt(msgspec.json.encode(stop))
     return f"{share_base.removesuffix('/g/')}{PATH}{token.decode('ascii').rstrip('=')}"
@@ -69,7 +71,7 @@ async def unsubscribed(connection: Connection, digests: Sequence[bytes], topic: 
 
 
 async def note(connection: Connection, keyring: Keyring, stop: Stop) -> None:
-    """Notes for good that somebody wants no messages of a kind; twice is once."""
+    """Notes for good that a recipient wants no messages of a kind; noting it twice changes nothing."""
     mailbox = stop.contact.mailbox
     await store.unsubscribe(
         connection,
@@ -83,7 +85,7 @@ async def note(connection: Connection, keyring: Keyring, stop: Stop) -> None:
 async def reseal(pool: asyncpg.Pool, keyring: Keyring, limit: int) -> int:
     """Makes up to `limit` hashes again that a former key made; returns how many.
 
-    One whose key is accepted no more is dropped, because nothing can be compared with it again.
+    A digest whose key is no longer accepted is dropped, because nothing can be compared with it again.
     """
     names = await store.unsubscribes_to_reseal(pool, keyring.kid, limit=limit)
     return await Setbacks(pool, "unsubscribes").each(names, partial(_reseal, pool, keyring))

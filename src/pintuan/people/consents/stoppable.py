@@ -1,4 +1,4 @@
-"""What somebody can want no more of; messages have it as their kind."""
+"""The kinds that a recipient can stop; messages have it as their kind."""
 
 from typing import Literal, TypeAlias
 

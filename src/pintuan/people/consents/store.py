@@ -1,4 +1,4 @@
-"""Who wants no messages of a kind any more, in Postgres, one typed function per statement."""
+"""Recipients who stopped messages of a kind, in Postgres, one typed function per statement."""
 
 from __future__ import annotations
 

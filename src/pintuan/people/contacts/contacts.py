@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 ContactKind: TypeAlias = Literal["email", "phone", "user"]
 # Numbers in books have the country code in brackets, and a slash behind that of the town.
 _PHONE: Final = re.compile(r"\(?\+[0-9 ().\-/]+")
-# Numbers that cost whoever writes to them more, that are paid for what they receive, or that show no texts. A
-# new range is of no known type for a while, so numbers of none are taken.
+# Types of numbers that cost the sender more, that are paid for receiving, or that show no texts. A new range
+# is of no known type for a while, so numbers of none are taken.
 _REFUSED_TYPES: Final = frozenset(
     (
         phonenumbers.PhoneNumberType.PREMIUM_RATE,
@@ -34,7 +34,7 @@ _REFUSED_TYPES: Final = frozenset(
         phonenumbers.PhoneNumberType.VOICEMAIL,
     )
 )
-# What libphonenumber calls the region of satellites and international services (+800, +870, +881, +979, …).
+# The region that libphonenumber gives to satellites and international services (+800, +870, +881, +979, …).
 _NO_COUNTRY: Final = "001"
 # Gmail passes over periods, and has two names (support.google.com/mail/answer/7436150).
 _GMAIL: Final = "gmail.com"
@@ -45,7 +45,7 @@ _CHANNELS: Final[dict[ContactKind, Channel]] = {"email": "email", "phone": "sms"
 class Contact(msgspec.Struct, frozen=True):
     """A way to reach somebody; `address` is normalised: a lower-case e-mail address or an E.164 number.
 
-    That of a `user` is whom their access token names, which the push service of an app knows them by.
+    A `user` contact is the name in an access token, by which the push service of an app knows its people.
     """
 
     kind: ContactKind
@@ -53,7 +53,7 @@ class Contact(msgspec.Struct, frozen=True):
 
     @property
     def channel(self) -> Channel:
-        """How a message gets there."""
+        """The way a message reaches its recipient."""
         return _CHANNELS[self.kind]
 
     @property
@@ -115,7 +115,7 @@ def _normal_email(text: str, *, fictional: bool) -> str:
         raise InvalidInput.of("email", f"is not an e-mail address: {error}") from error
     if "." not in checked.domain:
         raise InvalidInput.of("email", "is not an e-mail address: its domain has no period")
-    # Mail servers may tell cases apart in the local part (RFC 5321 section 2.4); hardly any does, and nobody
+    # Mail servers may tell cases apart in the local part (RFC 5321 section 2.4). Hardly any does, and nobody
     # types their address the same way each time.
     return checked.normalized.lower()
 

@@ -1,4 +1,4 @@
-"""How long an address may be."""
+"""The length an address may have."""
 
 from typing import Final
 

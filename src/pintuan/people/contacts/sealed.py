@@ -22,7 +22,7 @@ def seal_contact(keyring: Keyring, contact: Contact) -> bytes:
 
 
 def open_contact(keyring: Keyring, sealed: bytes) -> Contact | None:
-    """Returns the contact, or None when its key is accepted no more."""
+    """Returns the contact, or None when its key is no longer accepted."""
     try:
         return msgspec.json.decode(keyring.fernet("invite").decrypt(sealed), type=Contact)
     except InvalidToken:
@@ -30,7 +30,7 @@ def open_contact(keyring: Keyring, sealed: bytes) -> Contact | None:
 
 
 def mask(contact: Contact) -> str:
-    """Returns as much of an address as whoever gave it needs to know it again."""
+    """Returns as much of an address as its owner needs to know it again."""
     if contact.kind == "phone":
         return "…" + contact.address[-PHONE_DIGITS_SHOWN:]
     if contact.kind == "user":

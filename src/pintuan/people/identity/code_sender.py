@@ -1,4 +1,4 @@
-"""Sends sign-in codes to whoever asks for them."""
+"""Sends sign-in codes."""
 
 from __future__ import annotations
 

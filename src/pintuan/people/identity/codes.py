@@ -1,7 +1,7 @@
 """Sign-in codes: six digits, sent to a contact, good once and for ten minutes.
 
-Neither the answer nor its time tells whether somebody has an account: nothing here looks at accounts before
-the right code was told.
+Neither the answer nor its time tells whether an account exists: nothing here looks at accounts before the
+right code was told.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CODE_DIGITS: Final = 6
 CODE_LIFETIME_S: Final = 600
 ATTEMPTS_PER_CODE_MAX: Final = 5
 IN_ALL: Final = hashlib.sha256(b"every contact and client").digest()
-"""The one key of what is counted over all of them."""
+"""The one key of counts over all of them."""
 # Two processes may make the account of one contact at once; each retry finds what the other committed.
 CLAIMS_MAX: Final = 3
 
@@ -75,8 +75,8 @@ async def take_code(
 ) -> bool:
     """Uses the contact's codes up if `code`, as typed, is right; a wrong one is counted. Commit either way.
 
-    Right is what was sent when this client asked, whatever others ask for and guess meanwhile; for a client
-    that asked for none it is the newest.
+    The right code is the one sent when this client asked, whatever others ask for and guess meanwhile. For a
+    client that asked for none it is the newest.
 
     Raises:
         RateLimited: clients that asked for none, as this one, tried too many wrong codes for the contact; or
@@ -126,7 +126,7 @@ async def _is_own(
 
 
 async def _count_in_all(connection: Connection) -> None:
-    """Counts a wrong answer, whoever gave it. Where there is no room no lock is waited for."""
+    """Counts a wrong answer of any client. Where there is no room no lock is waited for."""
     if not await is_full(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL):
         await count_where_room(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL)
 
@@ -182,7 +182,7 @@ async def account_of(connection: Connection, contact: Contact) -> Account:
         await store.insert_account(connection, made)
         if await store.claim_contact(connection, contact, made.id) == made.id:
             return made
-        # Somebody else was faster; what they committed is there to be found now.
+        # Another call was faster; its committed account can be found now.
         await store.drop_account(connection, made.id)
     raise Overloaded("the account is being changed, try again")
 

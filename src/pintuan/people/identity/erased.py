@@ -1,4 +1,6 @@
-"""Who was erased or signed out: an access token outlives both for some minutes, and must not be taken."""
+"""Subjects that were erased or signed out: an access token outlives both for some minutes, and must not be
+taken.
+"""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pintuan.base.process import Resources
 
 ROWS_PER_ROUND: Final = 1_000
-# How long it can be seen that a session was there.
+# The time for which an ended session is still on record.
 SESSION_AGE_MS: Final = 24 * 3_600_000
 
 
 class Jobs(NounJobs):
-    """What signing in left behind is forgotten."""
+    """Old codes and ended sessions are forgotten."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool

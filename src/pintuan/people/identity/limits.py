@@ -1,4 +1,4 @@
-"""How often codes may be asked for, and how often they may be guessed."""
+"""The limits of asking for codes and of guessing them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pintuan.base.limits import Limit
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 24 * 60 * _MINUTE_MS
 _TOO_MANY_CODES: Final = "Too many codes were sent to this address; use the last one."
-# What one client may have sent to one contact.
+# The codes that one client may have sent to one contact.
 CODES_PER_CALLER: Final = (
     Limit("codes of caller", 5, 15 * _MINUTE_MS, _TOO_MANY_CODES),
     Limit("codes of caller, daily", 20, _DAY_MS, _TOO_MANY_CODES),
 )
-# What may be sent to one contact for all clients together from which nobody signed in with it. It takes three
-# of them to use that up, and those who signed in before still have their own.
+# The codes that may be sent to one contact for all clients together from which nobody signed in with it. It
+# takes three of them to use that up, and those who signed in before still have their own.
 CODES_FOR_STRANGERS: Final = (
     Limit("codes for strangers", 15, 15 * _MINUTE_MS, _TOO_MANY_CODES),
     Limit("codes for strangers, daily", 60, _DAY_MS, _TOO_MANY_CODES),
@@ -28,17 +28,18 @@ CODES_PER_CLIENT: Final = Limit(
 CODES_PER_WIDE_NETWORK: Final = Limit(
     "codes of wide network", 2_000, 60 * _MINUTE_MS, "Too many codes were asked for from this network."
 )
-"""For an IPv6 /48, which is given to whoever asks and has 65,536 networks of those that are counted."""
-# Whoever asked for a code has five answers to it, so that what is sent bounds what is guessed. These are the
-# answers of clients that asked for none, all together and each (docs/decisions/0009 counts what it comes to).
+"""The limit of an IPv6 /48, which anybody can get and which has 65,536 of the networks that are counted."""
+# A client that asked for a code has five answers to it, so that the codes sent bound the guesses. These are
+# the answers of clients that asked for none, all together and each (docs/decisions/0009 counts what it comes
+# to).
 _TOO_MANY_ANSWERS: Final = "Too many wrong codes were tried for this address."
 WRONG_ANSWERS_OF_STRANGERS: Final = (
     Limit("wrong answers of contact", 20, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS),
     Limit("wrong answers of contact, daily", 100, _DAY_MS, _TOO_MANY_ANSWERS),
 )
 WRONG_ANSWERS_PER_STRANGER: Final = Limit("wrong answers of stranger", 5, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS)
-# Of all contacts and networks together. Beyond it a code is only taken from the network that asked for it.
-# One answer to it is listened to, or five where somebody signed in with the contact from there before.
+# The limit of all contacts and networks together. Beyond it a code is only taken from the network that asked
+# for it. One answer to it is accepted, or five if somebody signed in with the contact from there before.
 WRONG_ANSWERS_IN_ALL: Final = Limit(
     "wrong answers in all",
     1_000,

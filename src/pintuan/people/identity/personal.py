@@ -1,4 +1,4 @@
-"""What people are told of their account and sessions, and how both are forgotten."""
+"""The part of an export about account and sessions, and how both are forgotten."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ WHERE (contact_digest, client_digest) IN (
 );
 
 -- name: known_clients_to_purge
--- Lists up to $2 clients that nobody signed in from for $1 ms, in hexadecimal digits of whose they are and which.
+-- Lists up to $2 clients that nobody signed in from for $1 ms, as two hexadecimal digests: their contact and
+-- the client.
 SELECT encode(c.contact_digest, 'hex') || encode(c.client_digest, 'hex') AS id FROM known_clients c
 WHERE c.seen_at < app_now() - $1::bigint * interval '1 millisecond'
     AND NOT EXISTS (

@@ -1,4 +1,4 @@
-"""What signing in looks like on the wire, and what a person sees of themselves."""
+"""Signing in on the wire, and a person's view of themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pintuan.base.auth.principal import Role
 from pintuan.base.wire.times import moment
 from pintuan.people.contacts.limits import EMAIL_LENGTH_MAX, PHONE_LENGTH_MAX
 
-# Six digits, with what people put around and between them.
+# Six digits, with any signs that people put around and between them.
 CODE_LENGTH_MAX = 32
 REFRESH_TOKEN_LENGTH_MAX = 512
 
@@ -98,7 +98,7 @@ class Revocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is signed in; contacts and time are null for a caller without an account here."""
+    """The person who is signed in; contacts and time are null for a caller without an account here."""
 
     id: Annotated[str, Meta(description="Names the account.", examples=["usr_0192f0c1a2b3"])]
     role: Annotated[Role, Meta(description="What the access token allows.", examples=["buyer"])]

@@ -1,4 +1,4 @@
-"""What people see of themselves."""
+"""People's view of themselves."""
 
 from __future__ import annotations
 

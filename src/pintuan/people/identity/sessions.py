@@ -1,8 +1,8 @@
 """Sessions and their refresh tokens.
 
-A refresh token names its session (128 bits) and carries a secret (256 bits) of which only the SHA-256 hash of
-the newest is kept. Each use replaces the secret. A token whose secret is not the newest was therefore used
-before, by its owner or by a thief, and nobody can tell which: the session ends (RFC 9700 section 4.14.2).
+A refresh token names its session (128 bits) and carries a secret (256 bits). Only the SHA-256 hash of the
+newest secret is kept. Each use replaces the secret. A token whose secret is not the newest was therefore used
+before, by its owner or by a thief. Nobody can tell which, so the session ends (RFC 9700 section 4.14.2).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 TOKEN_PREFIX: Final = "ptr_"  # noqa: S105 - this begins every token and is no secret.
 FAMILY_BYTES: Final = 16
 SECRET_BYTES: Final = 32
-# A session that is not used for this long ends; one that is used ends in the end all the same.
+# A session unused for this long ends; a used one ends eventually as well.
 IDLE_LIFETIME_S: Final = 30 * 24 * 3600
 LIFETIME_MAX_S: Final = 90 * 24 * 3600
 
@@ -62,7 +62,7 @@ class RefreshToken(msgspec.Struct, frozen=True):
 
     @property
     def secret_digest(self) -> bytes:
-        """What is kept of the secret; it has no pattern to guess, so a plain hash will do."""
+        """The kept digest of the secret; the secret has no pattern to guess, so a plain hash will do."""
         return hashlib.sha256(self.secret).digest()
 
 

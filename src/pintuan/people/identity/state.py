@@ -1,4 +1,4 @@
-"""What identity keeps while a process answers calls: whose turn it is to sign in."""
+"""The state of identity in a process that answers calls: whose turn it is to sign in."""
 
 from __future__ import annotations
 

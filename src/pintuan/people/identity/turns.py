@@ -20,7 +20,7 @@ TURN_WAIT_S: Final = 3.0
 
 
 class Turns:
-    """What it remembers is bounded by the calls that wait, and those are few (`pintuan.http.fair_share`)."""
+    """Its memory is bounded by the calls that wait, and those are few (`pintuan.http.fair_share`)."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()

@@ -1,1 +1,1 @@
-"""Merchants: who sells, and what a buyer is called when a merchant is told of one."""
+"""Merchants, and the references by which they know their buyers."""

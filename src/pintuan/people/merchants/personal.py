@@ -1,4 +1,4 @@
-"""How an erasure waits for a merchant's changes; the merchant itself stays, because sales are made of it."""
+"""How an erasure waits for a merchant's changes; the merchant itself stays, because its sales do."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ SELECT EXISTS (SELECT FROM merchants WHERE id = $1) OR EXISTS (SELECT FROM accou
 SELECT id FROM merchants WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: hold_role
--- Keeps an account from being given another role, or erased, until the transaction ends; ask what it may do after that.
+-- Keeps an account from being given another role, or erased, until the transaction ends; ask for its rights
+-- after that.
 SELECT role FROM accounts WHERE id = $1 FOR SHARE;
 
 -- name: may_sell

@@ -1,4 +1,6 @@
-"""What a merchant knows a buyer by: the same in all of their sales, and another for every merchant."""
+"""The reference by which a merchant knows a buyer: the same in all of their sales, and another for every
+merchant.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose affairs a call is about."""
+"""The merchant that a call is about."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ async def is_known(pool: asyncpg.Pool, merchant_id: str) -> bool:
 async def require_seller(connection: Connection, subject: str) -> None:
     """Lets a caller pass who may sell, and has it stay so until the transaction ends.
 
-    A key or a token is believed for some seconds after its account lost the right to sell. Whatever is made
-    in that time and outlasts it, such as another key, an endpoint or a deal, is asked for here. It comes
-    before deals and variants are locked, and after the merchant is.
+    A key or a token is believed for some seconds after its account lost the right to sell. Objects made in
+    that time that outlast it, such as a key, an endpoint or a deal, are checked here. It comes before deals
+    and variants are locked, and after the merchant is.
 
     Raises:
         Forbidden: their account has another role by now.

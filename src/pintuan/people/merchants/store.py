@@ -17,7 +17,7 @@ MERCHANTS: Final = load_queries(__package__)
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What a subject may do now."""
+    """The present rights of a subject."""
 
     may_sell: bool
     is_erased: bool

@@ -1,1 +1,1 @@
-"""Messages to people by e-mail and text: written with what they announce, delivered by workers."""
+"""Messages to people by e-mail and text: written together with their cause, delivered by workers."""

@@ -1,4 +1,4 @@
-"""How a message leaves: by SMTP, by an SMS provider's webhook, by an app's push service, or into the log.
+"""The channels of messages: SMTP, an SMS provider's webhook, an app's push service, or the log.
 
 DeliveryFailed(reason, permanent)   the other side did not take the message; the reason names nobody
   UnknownRecipient(reason)          a push service does not know the person
@@ -41,7 +41,7 @@ _SMTP_PERMANENT: Final = range(500, 600)
 _HTTP_TAKEN: Final = range(200, 300)
 _HTTP_CLIENT_ERRORS: Final = range(400, 500)
 _PUSH_UNKNOWN: Final = frozenset({404, 410})
-# What a provider says of itself rather than of the message.
+# Answers that concern the provider rather than the message.
 _HTTP_PASSING: Final = frozenset({401, 403, 404, 408, 425, 429})
 
 _logger = structlog.get_logger("pintuan.people.notifications")
@@ -64,7 +64,7 @@ class UnknownRecipient(DeliveryFailed):
 
 
 class Notifier(Protocol):
-    """One way for messages to leave."""
+    """One channel by which messages leave."""
 
     async def deliver(self, message: Message) -> None:
         """Returns once the other side has taken the message, within `DELIVERY_TIMEOUT_S`.
@@ -89,8 +89,8 @@ class LogNotifier:
 class SmtpNotifier:
     """Hands e-mail to the server of `PINTUAN_SMTP_URL`.
 
-    `smtps://` is TLS from the first byte. `smtp://` uses STARTTLS where the server offers it, and insists on
-    it where the URL has a password, which must not cross a network in the clear.
+    `smtps://` is TLS from the first byte. `smtp://` uses STARTTLS if the server offers it. It insists on it
+    if the URL has a password, which must not cross a network in the clear.
     """
 
     def __init__(self, url: str, sender: str, *, now_s: Callable[[], float] = time.time) -> None:
@@ -143,7 +143,7 @@ class WebhookNotifier:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        # One for all texts, as for mails.
+        # One client for all texts, as for mails.
         self._tls = httpx.create_ssl_context()
 
     async def deliver(self, message: Message) -> None:

@@ -1,17 +1,17 @@
 """Delivers what is due.
 
-A message is taken under a lease before it leaves, and its taking counts as an attempt. So a worker that dies
-between sending and recording repeats the message once its lease is over, and never more than `ATTEMPTS_MAX`
-times in all: at least once where that is possible, and not for ever.
+A message is taken under a lease before it leaves, and its taking counts as an attempt. A worker that dies
+between sending and recording repeats the message once its lease is over, at most `ATTEMPTS_MAX` times in all.
+Delivery is at least once where possible, and not for ever.
 
-Messages that somebody asked for and waits for, such as sign-in codes, have places of their own in each
-channel, and what people are told without asking has others. A place is filled again as soon as its message
-has ended. So no flash sale that ends delays a code, and no slow provider delays the messages of another
-channel. Within the others each merchant has a part of the places only, and merchants take turns.
+Messages that somebody waits for, such as sign-in codes, have places of their own in each channel; unrequested
+ones have others. A place is filled again as soon as its message has ended. The end of a flash sale therefore
+delays no code, and a slow provider delays no other channel. Within the others each merchant has a part of the
+places only, and merchants take turns.
 
-Those that are waited for go to many destinations, and a provider may be slow for one of them. A destination
-gets a further place only while it has no more than would be left for others: one alone has half of them, two
-a third each, and there is room for the next.
+Awaited messages go to many destinations, and a provider may be slow for one of them. A destination gets a
+further place only while it has no more than would be left for others. One alone has half of them, two a third
+each, and there is room for the next.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from pintuan.people.notifications.message import Message
     from pintuan.people.notifications.store import Ending, Taken
 
-# On their way at once from one process by one channel: what somebody waits for, and what nobody asked for.
+# The messages on their way at once from one process by one channel: awaited ones, and unrequested ones.
 AWAITED_PER_CHANNEL_MAX: Final = 32
 UNASKED_PER_CHANNEL_MAX: Final = 32
-# Of the latter those about the sales of one merchant.
+# The unrequested ones about the sales of one merchant.
 PER_SENDER_MAX: Final = 16
 # A channel that forgets its own bound keeps no place for ever.
 GIVEN_UP_S: Final = 2 * DELIVERY_TIMEOUT_S
-# Less than a stopping worker has left; what is cut off is sent again when its lease is over.
+# Less than the time a stopping worker has left; a message cut off is sent again when its lease is over.
 CLOSE_WAIT_S: Final = 3.0
 ATTEMPTS_MAX: Final = 6
 # Longer than a delivery may take, so that nobody else takes a message on its way.
@@ -58,9 +58,9 @@ LEASE_MS: Final = 30_000
 # Between attempts: 2 s, 4 s, 8 s, … and jitter.
 RETRY_MIN_MS: Final = 2_000
 RETRY_MAX_MS: Final = 60_000
-# How long a developer can read what was delivered.
+# The time for which a developer can read a delivered message.
 READABLE_MS: Final = 3_600_000
-# How long it is known that a message was sent.
+# The time for which the sending of a message is on record.
 KEPT_MS: Final = 30 * 24 * 3_600_000
 
 _logger = structlog.get_logger("pintuan.people.notifications")

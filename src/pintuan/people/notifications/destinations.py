@@ -1,4 +1,4 @@
-"""Where messages go: whom a provider must reach for one, and may be slow to reach.
+"""The destinations of messages: the servers a provider must reach, and may be slow to reach.
 
 Messages to one destination leave places to those of others (`pintuan.people.notifications.courier`).
 """

@@ -24,7 +24,7 @@ class Jobs(NounJobs):
 
     def __init__(self, courier: Courier, asks: Asks) -> None:
         self._courier = courier
-        # What there is no room for now is started when something has ended.
+        # A message without a place now is started when another has ended.
         courier.on_ended = asks.asker("notifications")
 
     @classmethod

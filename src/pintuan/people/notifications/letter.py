@@ -1,4 +1,4 @@
-"""A letter: what a noun has to say to a person, before it is known how it gets there.
+"""A letter: a noun's text for a person, before its channel is chosen.
 
 InvalidLetter(reason)   a noun wrote what cannot be sent; the reason names nobody
 """
@@ -30,7 +30,7 @@ class InvalidLetter(ValueError):
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a noun says to a person; `Post` decides whether and how it gets there.
+    """A noun's text for a person; `Post` decides whether and how it gets there.
 
     `to` has every address of the person that the noun knows, at most one of each kind. `title` is one line,
     the subject of a mail and the heading of a push. `text` has neither the link `url` nor the one that stops

@@ -1,4 +1,4 @@
-"""What is told to somebody, and how it is found again without keeping the address readable."""
+"""The content of a message, and how it is found again without keeping the address readable."""
 
 from __future__ import annotations
 

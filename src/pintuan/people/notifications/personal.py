@@ -1,4 +1,4 @@
-"""What people are told of the messages they were sent, and how those are forgotten."""
+"""The part of an export about messages, and how they are forgotten."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The one sender of everything that is said to a person.
 
-A noun writes a `Letter`, and its topic says the rest. In this order: which channels reach the person, whether
-they want letters of the kind, whether they sleep, the link that stops more of them, and then the message
-itself, hashed, sealed and queued in the transaction of what it announces.
+A noun writes a `Letter`, and its topic says the rest. In this order it asks which channels reach the person,
+whether they want letters of the kind, and whether they sleep. Then it makes the stop link and the message,
+which is hashed, sealed and queued in the transaction of its cause.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pintuan.people.notifications.quiet_hours import QuietHours
     from sql import Connection
 
-# An app shows a message at once; a mail costs nothing and has room; a text is for whoever has no more.
+# An app shows a message at once; a mail costs nothing and has room; a text is for people who have nothing
+# else.
 _PREFERRED: Final[tuple[Channel, ...]] = ("push", "email", "sms")
 
 
@@ -59,8 +60,8 @@ class Post:
     async def write(self, connection: Connection, letter: Letter) -> str | None:
         """Writes a letter in the caller's transaction; ring `notifications` after the commit.
 
-        Returns the message's id, or None where nothing was written: no channel reaches the person, they want
-        none of the kind, or they sleep and it would be out of date.
+        Returns the message's id, or None where nothing was written. Then no channel reaches the person, they
+        want none of the kind, or they sleep and it would be out of date.
         """
         (message_id,) = await self.write_all(connection, [letter])
         return message_id
@@ -110,7 +111,7 @@ class Post:
         rules = letter.topic.rules
         lifetime_ms, delay_ms = letter.lifetime_ms, 0
         if letter.held:
-            # One that nobody lets go has outlived its use when it is taken.
+            # A message that is never released has expired when it is taken.
             delay_ms = lifetime_ms
         elif letter.now is not None and rules.night is not Night.SENT:
             # The last address says the most: a number tells the time zone, an app's does not.

@@ -1,7 +1,8 @@
 -- Messages to people: taking those that are due, and recording what became of them.
 
 -- name: insert_notification
--- Adds a message that is due in $7 ms and worth delivering for $6 ms from now on; $8 says whether somebody waits for it.
+-- Adds a message that is due in $7 ms and worth delivering for $6 ms from now on; $8 says whether somebody
+-- waits for it.
 INSERT INTO notifications (id, kind, channel, recipient_digest, sealed, expires_at, due_at, awaited, sender, destination)
 VALUES (
     $1, $2, $3, $4, $5, app_now() + $6::bigint * interval '1 millisecond',
@@ -92,7 +93,7 @@ waiting AS (
     ) d
     WHERE t.destination IS NOT NULL
 ),
--- Those that another process takes at this moment are passed over, and the next ones taken.
+-- Messages that another process takes at this moment are passed over, and the next ones taken.
 locked AS (
     SELECT s.channel, s.awaited AS room, l.* FROM slots s
     CROSS JOIN LATERAL (

@@ -1,7 +1,7 @@
 """When people sleep: how long a message that can wait should.
 
-A phone number tells its country and often its time zone. A language tells one only where nearly everybody who
-reads it lives in the same; English, Spanish and Chinese readers are asked nothing and told at once.
+A phone number tells its country and often its time zone. A language tells a time zone only where nearly all
+its readers live in the same one. English, Spanish and Chinese readers are asked nothing and told at once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ IN_PRODUCTION: Final = "21-9"
 
 
 class QuietHours(msgspec.Struct, frozen=True):
-    """From one hour of the day to another one, 0 to 23, past midnight where the first is the later one."""
+    """The quiet time from one hour of the day to another, 0 to 23; past midnight if the first is the later
+    one.
+    """
 
     start_hour: int
     end_hour: int

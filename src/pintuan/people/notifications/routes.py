@@ -1,4 +1,6 @@
-"""`/v1/unsubscribe/{token}`, and `/dev/outbox`: what would have been delivered, in development only."""
+"""`/v1/unsubscribe/{token}`, and `/dev/outbox`: messages that would have been delivered, in
+development only.
+"""
 
 from __future__ import annotations
 

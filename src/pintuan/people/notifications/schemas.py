@@ -1,4 +1,4 @@
-"""What the outbox of a developer looks like as JSON, and what the push service of an app is sent."""
+"""A developer's outbox as JSON, and the message for the push service of an app."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PushMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportedNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that was sent; what it said is not kept."""
+    """A message that was sent; its text is not kept."""
 
     id: Annotated[str, Meta(description="Names the message.", examples=["ntf_0192f0c1a2b3"])]
     kind: Annotated[str, Meta(description="What it was about.", examples=["sign_in_code"])]

@@ -1,7 +1,7 @@
 """Writing messages down, and reading them back while they can be read.
 
-A message is a row before it is anything else, written in the transaction of what it announces: nothing is
-announced that did not happen, and no announcement is lost with a process.
+A message is first of all a row, written in the transaction of its cause. Nothing is announced that did not
+happen, and no announcement is lost with a process.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def seal(keyring: Keyring, message: Message) -> bytes:
 
 
 def unseal(keyring: Keyring, sealed: bytes) -> Message | None:
-    """Returns the message, or None when its key is accepted no more."""
+    """Returns the message, or None when its key is no longer accepted."""
     try:
         return msgspec.json.decode(keyring.fernet("notification").decrypt(sealed), type=Message)
     except InvalidToken:

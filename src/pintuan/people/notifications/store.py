@@ -1,4 +1,4 @@
-"""Messages in Postgres, one typed function per statement; what they say is sealed before it gets here."""
+"""Messages in Postgres, one typed function per statement; their content is sealed before it gets here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """How many more messages may be on their way by a channel: that somebody waits for, and others."""
+    """The number of messages that may still be sent by a channel: awaited ones, and others."""
 
     channel: Channel
     awaited: int

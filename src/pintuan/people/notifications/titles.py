@@ -1,7 +1,7 @@
 """A merchant's title inside of a message of ours.
 
-The message comes from us, to somebody who may not know the merchant, and mail programs and telephones make
-links of whatever looks like one. So a title is quoted, and holds nothing that leads anywhere.
+The message comes from us, to a person who may not know the merchant. Mail programs and telephones make links
+of any text that looks like one. A title is therefore quoted, and holds nothing that leads anywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _QUOTES: Final[dict[Language, tuple[str, str]]] = {
     "fr": ("«\u00a0", "\u00a0»"),
     "es": ("«", "»"),
 }
-# What would seem to end the quotation.
+# Signs that would seem to end the quotation.
 _QUOTE_MARKS: Final = re.compile('["“”„‟«»‹›「」『』＂]')
 # Joiners shape letters and emoji; other characters of this kind are not seen, or turn the text around.
 _JOINERS: Final = frozenset("\u200c\u200d")
@@ -51,7 +51,7 @@ def title_shown(title: str, language: Language) -> str:
 
 
 def _inert(title: str) -> str:
-    # Full-width letters and the like are read as links too, and so they are taken for what they look like.
+    # Full-width letters and the like are read as links too, so they are treated as the letters they resemble.
     text = "".join(filter(_is_seen, unicodedata.normalize("NFKC", title)[:_READ_CHARS_MAX]))
     text = _IDLE_JOINER.sub("", text)
     text = _QUOTE_MARKS.sub("'", " ".join(text.split()))

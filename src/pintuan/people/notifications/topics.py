@@ -1,4 +1,4 @@
-"""What people are written to about, and what each topic implies.
+"""The topics of messages to people, and their rules.
 
 topic          can be stopped   while the recipient sleeps        places of the courier
 SIGN_IN_CODE   never            is sent all the same              those of messages that are waited for
@@ -22,23 +22,24 @@ if TYPE_CHECKING:
 
 
 class Night(Enum):
-    """What becomes of a letter in the quiet hours of its recipient."""
+    """The fate of a letter in the quiet hours of its recipient."""
 
     SENT = auto()
     """It is sent: somebody is awake and waits for it."""
     DROPPED = auto()
     """It is never written: by the morning it would not be true any more."""
     WAITS = auto()
-    """It waits, and its lifetime runs on: what it is about ends at a moment of its own."""
+    """It waits, and its lifetime runs on: its subject ends at a moment of its own."""
     POSTPONED = auto()
     """It waits, and its lifetime begins in the morning."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What a topic implies.
+    """The rules of a topic.
 
-    `kind` names its messages in Postgres, in exports and for push services. `stop` is what a recipient gets
-    no more of by one click; None cannot be stopped. `awaited` says that the recipient asked for it and waits.
+    `kind` names its messages in Postgres, in exports and for push services. `stop` is the kind that a
+    recipient can stop by one click; None cannot be stopped. `awaited` says that the recipient asked for it
+    and waits.
     """
 
     kind: str
@@ -48,7 +49,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Topic(Enum):
-    """What a letter is about."""
+    """The topic of a letter."""
 
     SIGN_IN_CODE = Rules(kind="sign_in_code", night=Night.SENT, awaited=True)
     INVITATION = Rules(kind="invite", night=Night.WAITS, stop="invite")
@@ -57,12 +58,12 @@ class Topic(Enum):
 
     @property
     def rules(self) -> Rules:
-        """What the topic implies."""
+        """The rules of the topic."""
         return self.value
 
 
 def stop_line(stop: Stoppable, url: str, language: Language) -> str:
-    """Returns the sentence with the link by which a recipient gets no more messages of a kind."""
+    """Returns the sentence with the link by which a recipient stops messages of a kind."""
     _ = translations_for(language).gettext
     match stop:
         case "invite":

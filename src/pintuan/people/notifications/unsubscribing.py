@@ -1,4 +1,4 @@
-"""One click and no more messages of a kind: neither later ones, nor those that wait to be delivered."""
+"""One click stops a kind of messages: later ones, and those that wait to be delivered."""
 
 from __future__ import annotations
 

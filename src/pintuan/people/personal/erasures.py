@@ -1,10 +1,10 @@
 """Forgetting people.
 
-What names a person goes at once: account, contacts, codes, sessions, messages. Orders stay, because sums are
-made of them, but under an alias and without what the buyer told. One that runs is left alone until it ends:
-its payment needs the buyer's method. So a row in `erasures` stays for as long as anything is left to do, and
-workers look again and again. Orders of a join that raced the erasure are found the same way, until the last
-access token has expired.
+Rows that name a person go at once: account, contacts, codes, sessions, messages. Orders stay, because sums
+are made of them, but under an alias and without what the buyer told. A running order is left alone until it
+ends: its payment needs the buyer's method. A row in `erasures` therefore stays as long as anything is left to
+do, and workers look again and again. Orders of a join that raced the erasure are found the same way, until
+the last access token has expired.
 
 Redis knows buyers too. The lanes that know one are told after each step, and none is rebuilt for it.
 """
@@ -50,7 +50,7 @@ _logger = structlog.get_logger("pintuan.people.personal")
 
 
 async def insert_erasure(connection: Connection, subject: str) -> None:
-    """Notes that a subject asked to be forgotten; what names it goes in the same transaction."""
+    """Notes that a subject asked to be forgotten; rows that name it go in the same transaction."""
     await connection.execute(ERASURES["insert_erasure"], subject, f"erased_{secrets.token_hex(ALIAS_BYTES)}")
 
 
@@ -70,7 +70,7 @@ class Eraser:
     async def look(self, limit: int) -> int:
         """Looks at up to `limit` erasures that are due; returns how many of them have more to do at once.
 
-        One that cannot be carried on delays no other: it leaves the queue for the setbacks.
+        An erasure that cannot be carried on delays no other: it leaves the queue for the setbacks.
 
         Raises:
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Postgres is away.
@@ -123,7 +123,7 @@ class Eraser:
         return any([await staying.any_left(connection, erased) for staying in self._staying])
 
     async def _tell_lanes(self, subject: str) -> None:
-        """Tells lanes of what earlier transactions noted; a row stays until its lane was told."""
+        """Tells lanes of notes from earlier transactions; a row stays until its lane was told."""
         async with self._pool.acquire() as connection, connection.transaction():
             if await connection.fetchrow(ERASURES["lock_erasure"], subject, TOKENS_MS) is not None:
                 await self._engine.forget_buyer(connection, subject)

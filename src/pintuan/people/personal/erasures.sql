@@ -1,5 +1,5 @@
--- Who is to be forgotten, and when to look again. Locks: the erasure, then what nouns lock in their rows: orders, then
--- deal_buyers, then lanes, as everywhere.
+-- Subjects to be forgotten, and when to look again. Locks: the erasure, then what nouns lock in their rows:
+-- orders, then deal_buyers, then lanes, as everywhere.
 
 -- name: insert_erasure
 -- Notes that a subject asked to be forgotten, and the alias its orders are kept under.

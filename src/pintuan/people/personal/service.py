@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pintuan.people.personal.erasures import Eraser
 
 
-# Those a caller waits for; workers do the others within a second or two.
+# The lanes that a caller waits for; workers do the others within a second or two.
 ROWS_SCRUBBED_AT_ONCE: Final = 50
 
 _encode: Final = msgspec.json.Encoder().encode
