@@ -1,4 +1,5 @@
--- What `pintuan audit` asks about the archive. Every statement answers (id, detail) of what it finds, at most $1 rows.
+-- The questions of `pintuan audit` about the archive. Every statement answers (id, detail) of each fault, at
+-- most $1 rows.
 
 -- name: archive_is_whole
 -- An order is in one place with its payments, is over where it is archived, and its refunds and group know where.

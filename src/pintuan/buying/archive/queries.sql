@@ -1,7 +1,7 @@
 -- Moving orders that are over into the archive, and back. Locks: groups, then orders, as everywhere.
 
 -- name: is_known_everywhere
--- Says whether the archive has been there for $1 ms, so that no process is left that reads orders without it.
+-- Says whether the archive has been there for $1 ms, so that every process that is left reads orders with it.
 SELECT EXISTS (
     SELECT FROM schema_migrations
     WHERE name = '0004_buying' AND applied_at < app_now() - $1::bigint * interval '1 millisecond'
@@ -30,7 +30,7 @@ FOR NO KEY UPDATE SKIP LOCKED;
 SELECT o.id
 FROM orders o
 WHERE o.id IN (
-    -- Which ones does not matter, and so no more members are read than are taken.
+    -- Any members will do, so only as many are read as are taken.
     SELECT m.id
     FROM (
         SELECT id, status FROM orders

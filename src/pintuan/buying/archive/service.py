@@ -1,8 +1,8 @@
 """Moving what is long over into the archive, a bounded batch in each transaction.
 
-An order is in one of two tables at every instant, because a batch moves in one statement: a worker that
-dies in between leaves it where it was. What has to change an archived order, a refund or an erasure, first
-brings it back in its own transaction; its age then begins anew.
+An order is in one of two tables at every instant, because a batch moves in one statement: a worker that dies
+in between leaves it in its place. A change of an archived order, by a refund or an erasure, first brings it
+back in its own transaction; its age then begins anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
--- What `pintuan audit` asks about groups, their seats and the stock of lanes. Every statement answers (id, detail) of what it finds, at most $1 rows.
+-- The questions of `pintuan audit` about groups, their seats and the stock of lanes. Every statement answers
+-- (id, detail) of each fault, at most $1 rows.
 
 -- name: seats_within_capacity
 -- Live seats of a group are distinct, belong to distinct buyers, and do not exceed its capacity.

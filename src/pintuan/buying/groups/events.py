@@ -1,4 +1,4 @@
-"""What groups tell; the triggers `group_told_opened` and `group_told_ended` write it."""
+"""The events of groups; the triggers `group_told_opened` and `group_told_ended` write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The jobs of groups: whatever their engine does when time has passed, and nobody calls."""
+"""The jobs of groups: their engine's work when time has passed, and nobody calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOOK_AHEAD_MS: Final = 1_000
 
 
 class Engine(Protocol):
-    """What the jobs need of the group engine; each method returns how many rows it handled."""
+    """The part of the group engine that jobs need; each method returns how many rows it handled."""
 
     async def advance_due_groups(self, limit: int) -> int:
         """Advances groups whose time has come."""
@@ -58,7 +58,7 @@ class Engine(Protocol):
         ...
 
     def second_tries(self) -> Mapping[str, Work]:
-        """How rows are tried again that one of these failed on."""
+        """Second tries of rows that one of these failed on."""
         ...
 
 

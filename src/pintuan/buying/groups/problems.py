@@ -1,4 +1,4 @@
-"""How the engine's refusals about groups are answered."""
+"""The answers to the engine's refusals about groups."""
 
 from __future__ import annotations
 

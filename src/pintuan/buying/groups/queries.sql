@@ -1,4 +1,4 @@
--- What the API shows of groups.
+-- Groups as the API shows them.
 
 -- name: select_groups
 -- Reads groups as they stand now, with their headcount and the seats that wait for payment.

@@ -1,4 +1,4 @@
-"""What groups and orders look like on the wire; each shows the other, one level deep."""
+"""Groups and orders on the wire; each shows the other, one level deep."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pintuan.buying.groups.schemas import Group, JoinableGroup
     from pintuan.shop.deals.schemas import Deal
 
-# How often a page is filled up for groups that have just ended.
+# The number of times a page is filled up for groups that have just ended.
 LOOKS_MAX: Final = 3
 
 
@@ -87,7 +87,7 @@ async def list_joinable(
 
 
 def _takes_members(group: Group) -> bool:
-    """Whether a lane's word holds: Redis may learn late of a group's end, and early of its beginning."""
+    """Checks a lane's word: Redis may learn late of a group's end, and early of its beginning."""
     return (
         group.status == "open"
         and group.deadline > group.server_time

@@ -1,4 +1,4 @@
-"""Rows of groups and orders as they are shown: what is said of a payment, of a price, of a refund."""
+"""Rows of groups and orders as they are shown: the state of a payment, of a price, of a refund."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PAYMENTS: Final[dict[tuple[str, str], PaymentStatus]] = {
     ("void", "succeeded"): "voided",
 }
 _ENDINGS: Final[dict[str, PaymentStatus]] = {"declined": "declined", "unknown": "unknown", "failed": "failed"}
-# One that was given up is not in it: until somebody has asked the gateway, it may have been made.
+# A refund that was given up is not in it: until somebody has asked the gateway, it may have been made.
 _REFUND_ENDINGS: Final[dict[str, RefundStatus]] = {"succeeded": "refunded", "declined": "failed"}
 CHARGED: Final[frozenset[OrderStatus]] = frozenset({"captured", "partially_refunded", "refunded"})
 

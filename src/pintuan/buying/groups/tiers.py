@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def tiers_of(group: Group, deal: Deal) -> list[GroupTier]:
     """Returns the steps of the ladder as this group can reach them, the highest price first.
 
-    Those below the minimum are one, because a group with fewer buys nothing.
+    Tiers below the minimum count as one, because a group with fewer members buys nothing.
     """
     ladder = Ladder.of((tier.headcount, tier.unit_price.amount) for tier in deal.ladder)
     lowest = ladder.tier_at(group.min_headcount, group.min_headcount)

@@ -1,4 +1,4 @@
-"""How many streams a process keeps open: in all, for one client address and for one signed-in caller."""
+"""The streams a process keeps open: in all, for one client address and for one signed-in caller."""
 
 from __future__ import annotations
 

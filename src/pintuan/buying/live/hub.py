@@ -1,11 +1,12 @@
 """The hub of an API process: looks at the groups somebody watches, once for all who watch.
 
-Postgres is asked in rounds, at most one in `TICK_S`: each reads the groups that signals named, those that a
-new watcher asks for, and a slice of those the sweep wants looked at. So the load on Postgres depends on how
-many groups change, not on how many people watch, and no stream gets more than one state a round.
+Postgres is asked in rounds, at most one in `TICK_S`. Each reads the groups that signals named, those that a
+new watcher asks for, and a slice of those that are due for the sweep. The load on Postgres therefore depends
+on how many groups change, not on how many people watch. No stream gets more than one state a round.
 
-To show a state to thousands of streams takes time that joins want too. So what one showing cost decides when
-the next may come: the more people watch, and the busier the process, the more changes each state takes in.
+To show a state to thousands of streams takes time that joins want too. The cost of one showing therefore
+decides when the next may come: the more people watch, and the busier the process, the more changes each state
+takes in.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ Looks: TypeAlias = "dict[str, asyncio.Future[Snapshot | Exception]]"
 
 # Four states a second at most, for each stream and for Postgres.
 TICK_S: Final = 0.25
-# What showing states may take of the process' time, as long as that leaves at least a state a second: who
-# watches the last seats go wants to see it, and who joins wants to be served.
+# The share of the process' time for showing states, as long as it leaves at least a state a second. Watchers
+# want to see the last seats go, and buyers want to be served.
 SHOWING_SHARE_MAX: Final = 0.05
 SHOWING_GAP_S_MAX: Final = 1.0
-# What a lost signal costs at most, while no more groups are watched than the slices of that time hold.
+# The most that a lost signal costs, while no more groups are watched than the slices of that time hold.
 SWEEP_S: Final = 2.0
 SWEEP_SLICE_MAX: Final = 500
 # Groups one statement reads.
 READ_BATCH_MAX: Final = 200
-# How long a new watcher waits for its group to be read.
+# The time a new watcher waits for its group to be read.
 LOOK_DEADLINE_S: Final = 5.0
 HEARTBEAT_S: Final = 15.0
 # Heartbeats are spread over this many steps, and a change over turns of the loop of this many streams.
@@ -57,7 +58,7 @@ _logger = structlog.get_logger("pintuan.buying.live")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often things happen, in seconds; tests choose their own."""
+    """The periods of the hub, in seconds; tests choose their own."""
 
     tick_s: float = TICK_S
     sweep_s: float = SWEEP_S
@@ -83,7 +84,7 @@ class Hub:
 
     @property
     def group_count(self) -> int:
-        """How many groups are watched."""
+        """The number of watched groups."""
         return len(self._watched)
 
     async def look(self, group_id: str) -> Snapshot:
@@ -171,16 +172,16 @@ class Hub:
                     stream.beat()
 
     async def look_for_newcomers(self) -> None:
-        """Reads what new watchers ask for and tells nobody else; what others should see stays wanted."""
+        """Reads the groups of new watchers and tells nobody else; groups that others wait for stay wanted."""
         looks, self._looks = self._looks, {}
         if looks:
             await self._look_at_all(list(looks), looks, show=False)
 
     async def look_once(self) -> float:
-        """Reads what is wanted now and shows it; what fails is read again by the next sweep.
+        """Reads the wanted groups and shows them; the next sweep reads those that failed.
 
-        Returns what showing it cost, in seconds of this thread's processor time. What else the process did
-        in between counts too, so that a busy one shows less often.
+        Returns what showing it cost, in seconds of this thread's processor time. The process' other work in
+        between counts too, so that a busy process shows less often.
         """
         self._wanted.clear()
         looks, self._looks = self._looks, {}
@@ -219,7 +220,7 @@ class Hub:
             self._failing = True
             failure = Overloaded("the group could not be read")
         except Exception as error:
-            # Whatever one look meets, the rounds go on: all watchers of the process depend on them.
+            # The rounds go on after any error of a look: all watchers of the process depend on them.
             _logger.exception("watched groups not read")
             failure = error
         for group_id, answer in looks.items():
@@ -240,5 +241,5 @@ class Hub:
 
 
 def _is_id(text: str) -> bool:
-    """One id that Postgres' text cannot hold would spoil the look at all the others."""
+    """An id that Postgres' text cannot hold would spoil the look at all the others."""
     return 1 <= len(text) <= ID_LENGTH_MAX and text.isascii() and text.isprintable()

@@ -1,7 +1,7 @@
 """`/v1/groups/{id}/events`: a group's progress as server-sent events, open to everybody.
 
-Thousands of responses stay open at once, and each should cost little more than its connection: the handler
-answers with an ASGI application of ours, which keeps nothing of the framework's but the request.
+Thousands of responses stay open at once, and each should cost little more than its connection. The handler
+answers with an ASGI application of ours, which keeps only the request of the framework's objects.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class FollowedGroup:
         with live.admission.stream(limit_key_of(scope), caller_key):
             snapshot = await live.hub.look(self._group_id)
             if snapshot.ended and self._last_event_id == snapshot.tag:
-                # What tells an EventSource not to connect again (WHATWG HTML section 9.2.1).
+                # The status that tells an EventSource not to connect again (WHATWG HTML section 9.2.1).
                 await send({"type": "http.response.start", "status": NO_CONTENT, "headers": [_NO_STORE]})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
@@ -82,14 +82,14 @@ class FollowedGroup:
 
 
 class GroupEvents(Response[str]):
-    """What the handler answers with, for the framework to turn into the application above."""
+    """The handler's answer, for the framework to turn into the application above."""
 
     def __init__(self, followed: FollowedGroup) -> None:
         super().__init__("", media_type=MEDIA_TYPE)
         self._followed = followed
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
-        """Returns the application; the framework asks no more of it than to be one."""
+        """Returns the application; that is all the framework needs."""
         return cast("ASGIResponse", self._followed)
 
 
@@ -113,8 +113,8 @@ async def watch_group(
     """Server-sent events: `event: group` with the whole group as `GET /v1/groups/{id}` answers it.
 
     The first event comes at once and one at every change, at most four a second; `my_order` is null.
-    Comments in between keep the connection open. The response ends after `succeeded` or `failed`. Whoever
-    connects again gets the latest state.
+    Comments in between keep the connection open. The response ends after `succeeded` or `failed`. A client
+    that connects again gets the latest state.
     """
     last = last_event_id_in_query if last_event_id is None else last_event_id
     return GroupEvents(FollowedGroup(resources.state(Live), group_id, last))

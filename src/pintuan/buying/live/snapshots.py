@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pintuan.buying.groups.schemas import Group
 
 HEARTBEAT: Final = b": heartbeat\n\n"
-# Those who must come back are spread over this time, so that they do not all come at once.
+# Clients that must come back are spread over this time, so that they do not all come at once.
 RETRY_MS_MIN: Final = 1_000
 RETRY_MS_MAX: Final = 4_000
 ENDED: Final = frozenset({"succeeded", "failed"})

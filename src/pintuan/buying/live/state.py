@@ -1,4 +1,6 @@
-"""What live keeps while a process answers calls: the hub that shows groups, and who may watch."""
+"""The state of live in a process that answers calls: the hub that shows groups, and the admission of
+watchers.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One watcher's open response.
 
-A stream keeps no queue: what it must still send is one slot, and a newer state takes the place of an older
-one that was not sent yet. Its server's buffer is bounded too (uvicorn lets `send` wait above 64 KiB), so a
-reader that does not read costs that much at most, and only until the deadline of a send is over.
+A stream keeps no queue. It has one slot for the state to be sent, where a newer state replaces an unsent one.
+Its server's buffer is bounded too (uvicorn lets `send` wait above 64 KiB). A reader that does not read costs
+that much at most, and only until the deadline of a send is over.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from litestar.types import Message, Receive, Send
 
 SEND_DEADLINE_S: Final = 10.0
-# How long a slow reader may still come back to find the response ended; then the server cuts it off.
+# The time a slow reader may still come back to find the response ended; then the server cuts it off.
 LINGER_S: Final = 30.0
 _OK: Final = 200
 _HEADERS: Final = (
@@ -65,7 +65,7 @@ class Stream:
             self._offer(HEARTBEAT)
 
     def end(self) -> None:
-        """Ends the response; what waits is still sent, and the client is told when to come back."""
+        """Ends the response; the waiting state is still sent, and the client is told when to come back."""
         if not self._last:
             self._last = self.drained = True
             self._offer((self._next or b"") + retry_hint())
@@ -100,7 +100,7 @@ class Stream:
         if not self._started:
             self._sender = asyncio.create_task(self._deliver(None))
             return
-        # Most readers read: what needs no waiting is sent here and now, without the cost of a task.
+        # Most readers read: a state that need not wait is sent here and now, without the cost of a task.
         steps = self._send(self._take()).__await__()
         try:
             waits_for = next(steps)

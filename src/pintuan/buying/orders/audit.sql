@@ -1,4 +1,5 @@
--- What `pintuan audit` asks about orders and their buyers. Every statement answers (id, detail) of what it finds, at most $1 rows.
+-- The questions of `pintuan audit` about orders and their buyers. Every statement answers (id, detail) of
+-- each fault, at most $1 rows.
 
 -- name: buyers_within_their_limit
 -- A buyer's counted units are those of their live orders, and within the limit; nobody counts a week after the deal.

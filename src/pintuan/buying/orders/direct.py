@@ -1,14 +1,14 @@
 """The short way of a placing call: from the bytes of its request to those of its answer.
 
 A flash sale is thousands of calls that differ in a token, a key and a buyer. Such a call needs no task, no
-scope, no router and no serializer: the HTTP protocol hands it over as it came, it waits in its lane's queue,
-and it is answered from there when its batch is committed. What is decided, and by whom, is as in the ordinary
-routes (`pintuan.buying.orders.routes`), with the same functions.
+scope, no router and no serializer. The HTTP protocol hands it over as it came, it waits in its lane's queue,
+and it is answered from there when its batch is committed. Decisions are those of the ordinary routes
+(`pintuan.buying.orders.routes`), made by the same functions.
 
-Whatever is unusual goes the ordinary way: a token of another issuer, a body or a header that is not
-plainly right, a lane that this process does not drive yet, a repeated key, stock that another lane may have.
-Such a call is declined, before it was placed or after, and the route finds out again what it is. That is safe
-because a call with its key places once.
+Unusual calls go the ordinary way: a token of another issuer, a body or a header that is not plainly right, a
+lane that this process does not drive yet, a repeated key, stock that another lane may have. An unusual call
+is declined, before or after it was placed, and the route decides it anew. That is safe because a call with
+its key places once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pintuan.buying.orders.direct_request import DirectRequest
     from pintuan.http.protocol.direct import Call
 
-# How often calls are looked for that have waited too long, and how many of them are answered at a time.
+# The period between looks for calls that have waited too long, and how many of them are answered at a time.
 LOOK_EVERY_S: Final = 0.5
 LATE_MAX: Final = 500
 
@@ -101,7 +101,7 @@ class DirectPlacing:
 
     @property
     def is_placing(self) -> bool:
-        """Whether a call that is answered this way is under way."""
+        """Says whether a call that is answered this way is under way."""
         return bool(self._waiting)
 
     def follow(self, answering: Coroutine[Any, Any, None]) -> None:
@@ -142,7 +142,7 @@ class _Waiting:
         self.request = request
 
     def tell(self, outcome: Recorded | Exception) -> None:
-        """Answers, or declines, what the engine's first word does not settle."""
+        """Answers, or declines, a call that the engine's first word does not settle."""
         if self._has_ended:
             return
         self._has_ended = True
@@ -186,7 +186,7 @@ class _Waiting:
                 self._resources.pool, order_id, buyer_id, share_base=self._resources.settings.share_base
             )
         except Exception:
-            # Nobody waits for this task; the route asks again, and answers for whatever is wrong.
+            # Nobody waits for this task; the route asks again, and answers for any error.
             _logger.exception("a placed order could not be read", request_id=self.request.request_id)
             self._call.decline()
         else:

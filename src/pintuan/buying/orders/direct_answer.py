@@ -1,4 +1,4 @@
-"""The answer to a call that placed somebody, as bytes; what a batch shares is encoded once."""
+"""The answer to a call that placed somebody, as bytes; the part that a batch shares is encoded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a placing call from its bytes, if it is plainly right; whatever is not, the ordinary route reads."""
+"""Reads a placing call from its bytes, if it is plainly right; the ordinary route reads all others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEADERS_MAX: Final = 64
 
 
 class _Kind(NamedTuple):
-    """One of the four calls: what the engine is asked for, and how logs and metrics name it."""
+    """One of the four calls: its request to the engine, and its name in logs and metrics."""
 
     verb: Verb
     route: str

@@ -1,4 +1,4 @@
-"""What orders tell; the trigger `orders_changed` writes it."""
+"""The events of orders; the trigger `orders_changed` writes them."""
 
 from __future__ import annotations
 

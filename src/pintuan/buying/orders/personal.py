@@ -1,4 +1,4 @@
-"""What people are told of their orders, and how they are taken out of those that are over."""
+"""The part of an export about orders, and how people are taken out of orders that are over."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # A page is read, decoded and written at one go, and nothing else is done meanwhile.
 ORDERS_PER_PAGE: Final = 100
-# Far more than anybody orders; the export ends all the same if pages never do.
+# More pages than anybody's orders fill; the export ends even if pages never do.
 PAGES_MAX: Final = 10_000
 
 ORDERS: Final = load_queries(__package__)

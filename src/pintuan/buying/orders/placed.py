@@ -1,7 +1,7 @@
-"""What the buyer is answered right after a placement: the order this very call made, without reading it back.
+"""The answer right after a placement: the order this very call made, without reading it back.
 
 The group is shown as it stood when the batch was committed, with every seat that the lane had given out by
-then: those whose payment is not authorised yet are `held`. All orders of a batch share one such group.
+then. Seats whose payment is not authorised yet are `held`. All orders of a batch share one such group.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What every route that places an order shares: who calls, under which key, and how the order is answered."""
+"""The common part of routes that place an order: who calls, under which key, and how the order is
+answered.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 BUYERS: Final = frozenset({"buyer"})
 REPLAYED: Final = 200
-# What a route that places says of itself in the contract, beside the order it created.
+# The entry in the contract of a route that places, beside the order it created.
 REPLAY: Final = {
     REPLAYED: ResponseSpec(
         Order,
@@ -43,7 +45,7 @@ async def place_order(
 ) -> Response[Order]:
     """Answers 201 with the order, or 200 with the order as it is now when the key had been recorded.
 
-    Raises IdempotencyKeyMissing, InvalidInput, and what `groups.engine.GroupEngine.place` raises.
+    Raises IdempotencyKeyMissing, InvalidInput, and the exceptions of `groups.engine.GroupEngine.place`.
     """
     buyer_id = buyer_of(request)
     placement = service.placement_of(

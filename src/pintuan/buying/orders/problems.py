@@ -1,4 +1,4 @@
-"""How the engine's refusals to place or cancel an order are answered."""
+"""The answers to the engine's refusals to place or cancel an order."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
--- What the API shows of orders, and how a buyer who is forgotten is taken out of them. Locks: orders, then deal_buyers,
--- then lanes, as everywhere.
+-- Orders as the API shows them, and how a forgotten buyer is taken out of them. Locks: orders, then
+-- deal_buyers, then lanes, as everywhere.
 
 -- name: select_order
 -- Reads one order of a buyer.
@@ -33,7 +33,8 @@ FOR UPDATE OF o;
 SELECT EXISTS (SELECT FROM every_order o WHERE o.buyer_id = $1 AND o.created_at <= $2);
 
 -- name: scrub_orders
--- Takes the person out of those locked orders that are over, and answers the units each still counts for, and its card.
+-- Takes the person out of those locked orders that are over, and answers the units each still counts for, and
+-- its card.
 UPDATE orders o
 SET buyer_id = $2, ship_to = NULL, invite_code = NULL, payment_method = 'erased', card_digest = NULL
 FROM (SELECT id, card_digest FROM orders WHERE id = ANY($1::text[])) was
@@ -70,7 +71,7 @@ ORDER BY u.deal_id
 ON CONFLICT (deal_id, buyer_id) DO UPDATE SET units = b.units + excluded.units;
 
 -- name: take_units
--- Counts them for the subject no more.
+-- Stops counting them for the subject.
 UPDATE deal_buyers b SET units = b.units - u.units
 FROM unnest($2::text[], $3::integer[]) AS u (deal_id, units)
 WHERE b.deal_id = u.deal_id AND b.buyer_id = $1;

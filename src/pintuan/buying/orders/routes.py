@@ -190,7 +190,7 @@ async def cancel_order(
 
 
 def _without_server_time(order: Order) -> Order:
-    """What the entity tag is made from: the group's server time changes with every answer."""
+    """The source of the entity tag: the group's server time changes with every answer."""
     if order.group is None:
         return order
     group = msgspec.structs.replace(order.group, server_time=order.group.opened_at)

@@ -1,4 +1,4 @@
-"""What a buyer sends to place an order."""
+"""The body of a request to place an order."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def hash_request(buyer_id: str, method: str, path: str, idempotency_key: str) ->
 
 
 def digest_of(body: msgspec.Struct | None) -> bytes:
-    """Returns what tells two bodies apart, whatever their spacing and order of fields: 16 bytes."""
+    """Returns a digest that tells two bodies apart, whatever their spacing and order of fields: 16 bytes."""
     return blake2b(_encode_sorted(body), digest_size=REQUEST_ID_BYTES).digest()
 
 
@@ -83,7 +83,9 @@ def placement_of(
     deal_id: str = "",
     group_id: str | None = None,
 ) -> Placement:
-    """Returns what the engine is asked for; raises InvalidInput for what the type of a body cannot say."""
+    """Returns the request for the engine; raises InvalidInput for faults that the type of a body cannot
+    express.
+    """
     _check(body, rules)
     return Placement(
         verb=verb,

@@ -1,8 +1,8 @@
-"""What an order may say of where its goods go.
+"""The address in an order for the delivery of its goods.
 
-It is free JSON, and read again in every page, sheet, export and message that shows the order. So its size
-and its numbers are bounded. Numbers matter because Postgres keeps them as `numeric` and gives back all of
-their digits: 1e308, five characters, comes back as 309. Within the bounds nothing gets four times as long.
+It is free JSON, and read again in every page, sheet, export and message that shows the order. Its size and
+its numbers are therefore bounded. Numbers matter because Postgres keeps them as `numeric` and gives back all
+of their digits: 1e308, five characters, comes back as 309. Within the bounds nothing gets four times as long.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ DEPTH_MAX: Final = 5
 BYTES_MAX: Final = 4096
 """As JSON in UTF-8 without spaces, however it was spelt."""
 NUMBER_MAX: Final = 2**53
-"""Every integer up to here is a float as well: all readers of JSON see the same one (RFC 8259 section 6)."""
+"""Every integer up to here is also an exact float: all readers of JSON see the same one (RFC 8259
+section 6).
+"""
 NUMBER_MIN: Final = 1e-9
 """A float nearer to zero would come back as a row of zeros. A degree of latitude has fewer digits."""
 ADDRESS_BYTES_PER_PAGE: Final = 512 * 1024

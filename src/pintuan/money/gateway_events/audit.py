@@ -1,4 +1,4 @@
-"""The audit of what the payment gateway told."""
+"""The audit of the payment gateway's events."""
 
 from __future__ import annotations
 

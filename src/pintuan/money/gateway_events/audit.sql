@@ -1,4 +1,5 @@
--- What `pintuan audit` asks about what the payment gateway told. Every statement answers (id, detail) of what it finds, at most $1 rows.
+-- The questions of `pintuan audit` about the payment gateway's events. Every statement answers (id, detail)
+-- of each fault, at most $1 rows.
 
 -- name: gateway_surprises
 -- What the gateway told of payments that nobody here had asked for, newest first.

@@ -1,4 +1,4 @@
--- What the payment gateway told us, and what we know of its payments.
+-- The payment gateway's events, and our knowledge of its payments.
 
 -- name: find_order_of_event
 -- Finds the order that an event is about: by our own reference, or else by the gateway's name of its payment.
@@ -12,7 +12,7 @@ WHERE $1::text IS NULL AND p.gateway_ref = $2 AND p.kind = 'authorise' AND start
 LIMIT 1;
 
 -- name: read_operation_states
--- Reads the payment operations of an order: what we asked of the gateway, and what came of it.
+-- Reads the payment operations of an order: our requests to the gateway, and their outcomes.
 SELECT kind, operation_no, state FROM every_operation WHERE order_id = $1;
 
 -- name: record_gateway_event
@@ -24,7 +24,7 @@ RETURNING true;
 
 -- name: make_operations_due
 -- Makes an order's open or escalated payment operations due now; one that is being asked about is left alone.
--- What was escalated is looked up before anything is sent: from $2 attempts on, the executor does so.
+-- An escalated operation is looked up before anything is sent: from $2 attempts on, the executor does so.
 UPDATE payment_operations
 SET due_at = app_now(), state = CASE WHEN escalated_at IS NULL THEN state ELSE 'unknown' END, ended_at = NULL,
     attempts = CASE WHEN escalated_at IS NULL THEN attempts ELSE greatest(attempts, $2) END, escalated_at = NULL

@@ -1,4 +1,4 @@
-"""`POST /v1/payments/webhooks/{gateway}`: what a payment gateway tells us."""
+"""`POST /v1/payments/webhooks/{gateway}`: the webhook of a payment gateway."""
 
 from __future__ import annotations
 

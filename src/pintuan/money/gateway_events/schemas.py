@@ -12,10 +12,10 @@ Tells: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayEvent:
-    """One event; `kind` is the gateway's own name of what happened, `tells` ours.
+    """One event; `kind` is the gateway's own name of it, `tells` ours.
 
-    `reference` is our order where the gateway knows it, `payment_ref` its name of the payment, and
-    `refund_reference` our name of the refund where there is one.
+    `reference` is our order if the gateway knows it, `payment_ref` its name of the payment, and
+    `refund_reference` our name of the refund if there is one.
     """
 
     id: str

@@ -1,7 +1,7 @@
 """Taking in a gateway's events: repeated or reordered, they leave the same state behind.
 
-Whether an event is a surprise follows from what we asked of the gateway, which is written down before it is
-asked; so it does not matter when the event comes, or after which others.
+An event is a surprise if our requests to the gateway do not explain it. They are written down before they are
+made, so neither the time nor the order of events matters.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ async def keep_event(pool: asyncpg.Pool, gateway: str, event: GatewayEvent) -> b
 
 
 def surprise_of(event: GatewayEvent, order_id: str, operations: Operations) -> str | None:
-    """Returns why nobody here expected what the event tells; None when it follows from what we asked.
+    """Returns why nobody here expected the event; None when it follows from our requests.
 
-    What was given up is no surprise: the event makes us look at it again.
+    An operation that was given up is no surprise: the event makes us look at it again.
     """
     match event.tells:
         case "authorised":

@@ -52,7 +52,7 @@ async def insert_event(
 
 
 async def make_due(connection: Connection, order_id: str) -> None:
-    """Makes what is still open of an order due now, and what was escalated."""
+    """Makes the open and the escalated operations of an order due now."""
     await connection.execute(QUERIES["make_operations_due"], order_id, ATTEMPTS_MAX)
 
 

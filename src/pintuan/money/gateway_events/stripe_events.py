@@ -1,7 +1,7 @@
-"""Stripe's webhooks: their signature, and what their events tell.
+"""Stripe's webhooks: their signature, and the meaning of their events.
 
 The signature is an HMAC over the time and the raw body (docs.stripe.com/webhooks/signature). Its time is held
-against the server's clock, so Stripe's library is of no use here: that takes the process' own.
+against the server's clock. Stripe's library is of no use here: it takes the process' own.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pintuan.money.gateway_events.schemas import GatewayEvent, Tells
 from pintuan.money.payments.stripe.rules import ORDER_FIELD, REFUND_FIELD
 
 SIGNATURE_HEADER: Final = "Stripe-Signature"
-# What Stripe's own libraries allow; an old event that is sent again is signed anew.
+# The tolerance of Stripe's own libraries; an old event that is sent again is signed anew.
 TOLERANCE_S: Final = 300
-# One for each secret while one is rolled, and then some.
+# One for each secret while one is rolled, and some to spare.
 SIGNATURES_MAX: Final = 16
 HEADER_SIZE_MAX: Final = 4096
 PARTS_MAX: Final = 64
@@ -34,7 +34,7 @@ _TELLS: Final[dict[str, Tells]] = {
 }
 _OF_REFUNDS: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 _REFUND_FAILED: Final = frozenset({"failed", "canceled"})
-# What Stripe gives back by itself is what was held and not taken.
+# Stripe gives back by itself only money that was held and not taken.
 _HOLD_LET_GO: Final = frozenset({"expired_uncaptured_charge", "partial_capture"})
 
 

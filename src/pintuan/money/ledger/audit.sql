@@ -1,4 +1,5 @@
--- What `pintuan audit` asks about the ledger. Every statement answers (id, detail) of what it finds, at most $1 rows.
+-- The questions of `pintuan audit` about the ledger. Every statement answers (id, detail) of each fault, at
+-- most $1 rows.
 
 -- name: ledger_adds_up
 -- Every transaction of the ledger adds up to zero in one currency, and the balances are the sums of the postings.

@@ -1,4 +1,4 @@
--- What merchants read of the books.
+-- The books as merchants read them.
 
 -- name: balances_of_merchant
 -- Sums up a merchant's accounts by currency, as the merchant sees them: what is owed to them is positive.
@@ -17,7 +17,8 @@ GROUP BY currency
 ORDER BY currency;
 
 -- name: statement_page
--- Reads up to $9 movements of what is owed to merchant $1, from $2 until before $3, from just behind ($4, …, $8).
+-- Reads up to $9 movements of the amount owed to merchant $1, from $2 until before $3, from just behind ($4,
+-- …, $8).
 SELECT created_at, order_id, kind, operation_no, line_no, -amount_minor AS amount_minor, currency
 FROM ledger_postings
 WHERE merchant_id = $1 AND account = 'merchant_payable' AND created_at >= $2 AND created_at < $3

@@ -1,4 +1,4 @@
-"""What merchants read of the books on the wire."""
+"""The books on the wire, as merchants read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements, a page at a time however long they are, and the platform's part of what is sold."""
+"""Statements, a page at a time however long they are, and the platform's part of sales."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PAGE_SIZE: Final = 1_000
 COLUMNS: Final = ("time", "order_id", "entry", "amount_minor", "currency", "amount")
 
-# What a line of a transaction is to the merchant.
+# The meaning of a transaction's line for the merchant.
 _ENTRIES: Final = {
     ("sale", 2): "sale",
     ("capture", 3): "fee",

@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 
 class Movement(msgspec.Struct, frozen=True):
-    """A change of what is owed to a merchant; credits are positive, in minor units."""
+    """A change of the amount owed to a merchant; credits are positive, in minor units."""
 
     created_at: datetime
     order_id: str

@@ -1,5 +1,5 @@
-"""Payments: what a gateway must do, the sandbox one, and the executor of the operations that are due.
+"""Payments: the tasks of a gateway, the sandbox one, and the executor of due operations.
 
-Read in this order: `gateway` (the protocol), `decision` (what an answer means for an order), `operations`
-(the executor), `store` (its statements), `sandbox` (a gateway with its own books).
+Read in this order: `gateway` (the protocol), `decision` (the consequence of an answer for an order),
+`operations` (the executor), `store` (its statements), `sandbox` (a gateway with its own books).
 """

@@ -1,4 +1,5 @@
--- What `pintuan audit` asks about payments. Every statement answers (id, detail) of what it finds, at most $1 rows.
+-- The questions of `pintuan audit` about payments. Every statement answers (id, detail) of each fault, at
+-- most $1 rows.
 
 -- name: new_cards_within_their_limit
 -- No more live seats of a group were paid by cards that were new to the merchant than its deal allows.
@@ -46,7 +47,7 @@ WHERE p.authorise IS NULL
         AND p.authorise <> 'succeeded'
     )
     OR (p.capture = 'succeeded' AND p.void = 'succeeded')
-    -- One whose card was refused here had been authorised, and is let go.
+    -- An order whose card was refused here had been authorised, and is let go.
     OR (o.status = 'declined' AND p.authorise NOT IN ('declined', 'failed')
         AND (o.decline_reason IS NULL OR p.void IS NULL))
 LIMIT $1;
@@ -71,7 +72,7 @@ WHERE p.order_id IS NULL
         SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state = 'succeeded'), 0)
         FROM every_operation f WHERE f.order_id = p.order_id AND f.kind = 'refund'
     ) AND (
-        -- One whose answer is still out may be in their books already.
+        -- A payment whose answer is still out may be in their books already.
         SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state <> 'declined'), 0)
         FROM every_operation f WHERE f.order_id = p.order_id AND f.kind = 'refund'
     ))

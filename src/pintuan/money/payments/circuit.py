@@ -1,11 +1,12 @@
-"""A circuit breaker: a gateway that does not answer is left alone, and what is due waits without an attempt.
+"""A circuit breaker: a gateway that does not answer is left alone, and due operations wait without an
+attempt.
 
     closed ──▶ open        FAILURES_IN_A_ROW different operations in a row had no answer
     open ──▶ half-open     after a pause, which doubles each time
     half-open ──▶ closed   anything was answered
     half-open ──▶ open     the probe, one call at a time, had no answer either
 
-One operation that never gets an answer counts once, however often it is repeated, so it closes the way to
+An operation that never gets an answer counts once, however often it is repeated, so it closes the way to
 nobody. A gateway that says no has answered.
 """
 
@@ -70,7 +71,7 @@ class Circuit:
         self._probing = False
 
     def answered(self) -> None:
-        """Notes that the gateway answered, whatever it said."""
+        """Notes that the gateway answered, with any result."""
         self._failed_at_s.clear()
         if self._probe_at_s is not None:
             self._probe_at_s = None

@@ -1,4 +1,4 @@
-"""What the result of a gateway call means for its operation and its order. Pure: no I/O and no clock.
+"""The consequences of a gateway call's result for its operation and its order. Pure: no I/O and no clock.
 
     authorise  succeeded   held → authorised, and a solo order is captured next; an order that died is voided
                its card    held → declined, and the hold is voided (`CardRefusal`)
@@ -9,9 +9,9 @@
     refund     succeeded   captured → partially_refunded → refunded
                declined    what was asked back may be asked again
 
-One whose outcome is unknown is repeated later with the same key. One given up ends as `failed` and is
-escalated: nobody knows what happened, so nothing follows for order and ledger until a person, or the gateway,
-says what did. A void that was refused is escalated too.
+An operation whose outcome is unknown is repeated later with the same key. An operation that is given up ends
+as `failed` and is escalated. Its outcome is unknown, so nothing follows for order and ledger until a person,
+or the gateway, tells it. A void that was refused is escalated too.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ OrderBecomes: TypeAlias = Literal[
 CardRefusal: TypeAlias = Literal[
     "card_in_group", "card_failed_before", "card_limit", "new_card_limit", "buyer_limit"
 ]
-"""Why a card that a gateway took is none for this order: it has a seat in the group, failed when it was to be
-charged, has as many units of the deal as one buyer may have, or is new to the merchant, and its group has as
-many such cards as the deal allows."""
+"""The reason why a card that a gateway took is refused for this order. It has a seat in the group, failed
+when it was to be charged, or has as many units of the deal as one buyer may have. Or it is new to the
+merchant, and its group has as many such cards as the deal allows.
+"""
 EndState: TypeAlias = Literal["succeeded", "declined", "failed"]
 RepeatState: TypeAlias = Literal["due", "unknown"]
 
@@ -65,7 +66,7 @@ class Claim:
 
     @property
     def name(self) -> str:
-        """What names it among all operations."""
+        """Its name among all operations."""
         return idempotency_key_of(self.order_id, self.kind, self.operation_no)
 
 
@@ -116,23 +117,23 @@ class LockedOrder:
 
     @property
     def solo(self) -> bool:
-        """Whether it was bought alone."""
+        """Says whether it was bought alone."""
         return self.group_id is None
 
     @property
     def authorised_minor(self) -> int:
-        """What was reserved for the order."""
+        """The amount reserved for the order."""
         return self.promised_unit_minor * self.quantity
 
     @property
     def charged_minor(self) -> int:
-        """What the order costs; 0 as long as its price is open."""
+        """The price of the order; 0 as long as it is open."""
         return (self.final_unit_minor or 0) * self.quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to write; None means leave as it is. Either `ends_as` or `repeats_as` is set."""
+    """The changes to write; None leaves a field as it is. Either `ends_as` or `repeats_as` is set."""
 
     ends_as: EndState | None = None
     repeats_as: RepeatState | None = None
@@ -142,7 +143,8 @@ class Decision:
     decline_reason: CardRefusal | None = None
     final_unit_minor: int | None = None
     adds: OperationKind | None = None
-    # Of a refund: what was given back, or what may be asked for again because this refund failed.
+    # Of a refund: the amount given back, or the amount that may be asked for again because this refund
+    # failed.
     refunded_minor: int = 0
     released_minor: int = 0
     # Money may be left held or taken, and no attempt of ours will put it right: a person must look at it.
@@ -151,7 +153,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedCard:
-    """The digest of a card, None of one the gateway did not tell, and why it may not pay, None where it may.
+    """The digest of a card, None if the gateway did not tell one, and why it may not pay, None if it may.
 
     `new_cards_max` is how many seats of its group cards may have that never paid the merchant, of such a card
     where the deal says so.
@@ -164,7 +166,7 @@ class JudgedCard:
 
     @property
     def takes_new_seat(self) -> bool:
-        """Whether it may have a seat of its group if one is left for new cards."""
+        """Says whether it may have a seat of its group if one is left for new cards."""
         return self.new_cards_max is not None and self.refusal is None
 
 
@@ -189,7 +191,7 @@ def limit_new_cards(judged: Mapping[str, JudgedCard], seats: Mapping[str, int]) 
 def decide(
     claim: Claim, order: LockedOrder, result: Result, *, card_refusal: CardRefusal | None = None
 ) -> Decision:
-    """Returns what follows from the result, given the order as it is now and what its card is refused for."""
+    """Returns the consequences of the result, for the order as it is now and the refusal of its card."""
     match result:
         case Succeeded(gateway_ref) if (
             card_refusal is not None and claim.kind == "authorise" and order.status == "held"

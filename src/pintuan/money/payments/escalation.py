@@ -1,4 +1,4 @@
-"""What people do about operations whose outcome nobody knows: see them, repeat them, say what happened.
+"""A person's ways with operations of unknown outcome: see them, repeat them, tell the outcome.
 
 A name is the key the gateway knows: `ORDER:authorise`, `ORDER:capture`, `ORDER:void`, `ORDER:refund:NUMBER`.
 """
@@ -87,7 +87,7 @@ async def list_escalated(pool: asyncpg.Pool, *, count_max: int) -> list[Escalate
 async def look_again(pool: asyncpg.Pool, name: OperationName) -> bool:
     """Makes an operation due now that is escalated or waits for its next attempt; False where none does.
 
-    One that was escalated is looked up at the gateway first, and tried once more under its old key.
+    An escalated operation is looked up at the gateway first, and tried once more under its old key.
     """
     async with pool.acquire() as connection, connection.transaction():
         status: str = await connection.execute(
@@ -102,8 +102,8 @@ async def look_again(pool: asyncpg.Pool, name: OperationName) -> bool:
 async def settle_escalated(pool: asyncpg.Pool, name: OperationName, answer: Answer) -> bool:
     """Records what the bank said of an escalated operation, as if the gateway had; False where none is.
 
-    Also False when the database refuses what would follow, such as a void beside a capture that succeeded;
-    the operation is then due again.
+    Also False when the database refuses a consequence, such as a void beside a capture that succeeded; the
+    operation is then due again.
     """
     row = await pool.fetchrow(
         QUERIES["take_escalated"], name.order_id, name.kind, name.operation_no, LEASE_MS

@@ -1,8 +1,9 @@
-"""What every payment gateway must do.
+"""The protocol of every payment gateway.
 
 A call carries an idempotency key that was fixed before its first attempt, and our own reference (the order's
-id). Repeating a call with its key never moves money twice: the gateway answers as it did the first time. So a
-caller that got no answer repeats the call with the same key, or looks the payment up by its reference.
+id). Repeating a call with its key never moves money twice: the gateway answers as it did the first time. A
+caller that got no answer therefore repeats the call with the same key, or looks the payment up by its
+reference.
 
 Errors:
 
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
 CALL_DEADLINE_S: Final = 4.0
-"""How long a caller waits for an answer; longer than a gateway usually takes, shorter than a row's lease."""
+"""The time a caller waits for an answer; longer than a gateway usually takes, shorter than a row's lease."""
 
 OperationKind: TypeAlias = Literal["authorise", "capture", "void", "refund"]
 PaymentStatus: TypeAlias = Literal["authorised", "declined", "captured", "voided"]
@@ -84,7 +85,7 @@ class VoidCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundCall:
-    """Give back `amount_minor` of what was captured; `refund_reference` is our own name of this refund."""
+    """Give back `amount_minor` of the captured amount; `refund_reference` is our own name of this refund."""
 
     idempotency_key: str
     reference: str
@@ -96,7 +97,7 @@ class RefundCall:
 class Succeeded:
     """The operation took place; `gateway_ref` is the gateway's own name for it.
 
-    `card` tells the card of an authorisation from all others, whoever pays with it; None where unknown.
+    `card` tells the card of an authorisation from all others, whoever pays with it; None if unknown.
     """
 
     gateway_ref: str
@@ -115,7 +116,7 @@ Answer: TypeAlias = Succeeded | Declined
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """What the gateway's books say about one reference; `refunds` names those that took place."""
+    """The gateway's books about one reference; `refunds` names those that took place."""
 
     status: PaymentStatus
     gateway_ref: str
@@ -134,7 +135,7 @@ class Gateway(Protocol):
 
     @property
     def authorisation_lifetime_ms(self) -> int:
-        """For how long money stays reserved; what is not captured by then, the gateway lets go of."""
+        """The time money stays reserved; the gateway then lets go of the uncaptured part."""
         ...
 
     async def authorise(self, call: AuthoriseCall) -> Answer:

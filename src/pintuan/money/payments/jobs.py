@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Jobs(NounJobs):
-    """Payments are made, and what they change is asked for at once.
+    """Makes payments, and asks at once for the work that follows.
 
     The gateway gets at most `calls_in_flight_max` calls of this process at once. `tell_changed` is told which
     groups recorded payments changed.

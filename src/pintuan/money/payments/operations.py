@@ -1,9 +1,9 @@
 """The executor: takes payment operations that are due, asks the gateway, and records the answers.
 
-Each operation is a row that says what to do, under which key, and when. A claim leases it for a while; an
-executor that dies leaves nothing behind but a lease that runs out, and whoever takes the row next repeats the
-same key. Calls run side by side and are recorded as they finish, so a slow one keeps nobody waiting. While
-the gateway is away (`circuit`) nothing is taken but a probe now and then, so an outage costs no attempts.
+Each operation is a row that says what to do, under which key, and when. A claim leases it for a while. An
+executor that dies leaves only a lease that runs out, and the next executor to take the row repeats the same
+key. Calls run side by side and are recorded as they finish, so a slow one keeps nobody waiting. While the
+gateway is away (`circuit`) only a probe is taken now and then, so an outage costs no attempts.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from pintuan.money.payments.recording import Finished, OnRecorded, Recorded, rec
 if TYPE_CHECKING:
     import asyncpg
 
-# Far more than a quick gateway needs, so that even hundreds of slow cards leave room for the others.
+# More than a quick gateway needs, so that even hundreds of slow cards leave room for the others.
 CALLS_IN_FLIGHT_MAX: Final = 1024
-# What one statement takes or one transaction records, so that none holds its locks for long.
+# The rows that one statement takes or one transaction records, so that none holds its locks for long.
 BATCH_SIZE_MAX: Final = 256
 LOOK_UP_DEADLINE_S: Final = 1.0
 # Enough to see that a backlog grows, and some ten milliseconds of Postgres' time.
@@ -82,8 +82,8 @@ def _ignore(_recorded: Recorded | None = None) -> None:
 class PaymentExecutor:
     """Drains `payment_operations`. One per process; any number of processes work side by side.
 
-    `on_recorded` is called after each commit, `on_look` after each look at what is due, found or not; both on
-    the event loop, and they must not block or raise.
+    `on_recorded` is called after each commit, `on_look` after each look for due operations, found or not.
+    Both run on the event loop, and must not block or raise.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class PaymentExecutor:
         return count
 
     async def _claim(self, calls: set[asyncio.Task[Finished]]) -> bool:
-        """Starts calls for what is due; returns whether more may be due and could begin at once."""
+        """Starts calls for due operations; returns whether more may be due and could begin at once."""
         count_max = self._circuit.calls_allowed(min(self._free_slots, BATCH_SIZE_MAX))
         if count_max == 0:
             return False
@@ -253,7 +253,7 @@ class PaymentExecutor:
             self._circuit.answered()
             return Unknown(str(error))
         except Exception as error:
-            # Whatever a gateway's code raises, the calls beside this one go on, and this one is repeated.
+            # After any error in a gateway's code, the calls beside this one go on, and this one is repeated.
             _logger.exception("payment call failed", order_id=claim.order_id, kind=claim.kind)
             return Unknown(repr(error))
         self._circuit.answered()

@@ -1,5 +1,5 @@
 -- Payment operations: taking what is due, and recording what became of it.
--- Whoever records an outcome locks the orders first; claims lock operations alone and wait for nobody.
+-- A recorder of outcomes locks the orders first; claims lock operations alone and wait for nobody.
 
 -- name: claim_due_operations
 -- Takes up to $1 operations that are due, for a lease of $2 ms, with what the call to the gateway needs.
@@ -64,7 +64,8 @@ ORDER BY p.escalated_at, p.order_id, p.kind, p.operation_no
 LIMIT $1;
 
 -- name: look_again
--- Makes an operation due now that was escalated, or that waits for its next attempt; $4 is the least its attempts become.
+-- Makes an operation due now that was escalated, or that waits for its next attempt; $4 is the least its
+-- attempts become.
 UPDATE payment_operations
 SET state = 'unknown', due_at = app_now(), ended_at = NULL,
     attempts = CASE WHEN escalated_at IS NULL THEN attempts ELSE greatest(attempts, $4) END, escalated_at = NULL
@@ -136,7 +137,8 @@ SELECT c.order_id, c.group_id, c.card_digest,
         ) > c.per_buyer_units THEN 'buyer_limit'
     END AS refusal,
     CASE
-        -- Looked up card by card: an EXISTS here might be planned as a look at every order that was ever paid for.
+        -- Cards are looked up one by one: an EXISTS here might be planned as a look at every order ever paid
+        -- for.
         WHEN c.new_cards_max IS NOT NULL AND (
             SELECT true FROM every_order o
             WHERE o.card_digest = c.card_digest AND o.status IN ('captured', 'partially_refunded')
@@ -158,7 +160,8 @@ CROSS JOIN LATERAL (
 ) b;
 
 -- name: lock_new_cards
--- Lets nobody else seat new cards in groups $1 until the transaction ends; locked in order, so that two cannot deadlock.
+-- Keeps others from seating new cards in groups $1 until the transaction ends; locked in order, so that two
+-- cannot deadlock.
 SELECT pg_advisory_xact_lock(hashtextextended('new cards ' || g.group_id, 0))
 FROM (SELECT group_id FROM unnest($1::text[]) AS u (group_id) ORDER BY group_id) g;
 

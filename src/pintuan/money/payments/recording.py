@@ -1,7 +1,8 @@
 """Writes down what became of gateway calls: one transaction for all that finished together.
 
-Locks come in the order all of the product keeps: orders first, then the right to seat new cards in groups,
-then what the trigger on orders touches (group progress, buyers, lanes), payment operations last.
+Locks come in the order all of the product keeps: first orders, then the right to seat new cards in groups.
+The rows that the trigger on orders touches follow (group progress, buyers, lanes), and payment operations
+come last.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ CARD_CONSTRAINT: Final = "order_card_once"
 # To record a batch one by one would take as many times the while that is too long already.
 _STORE_SLOW: Final = (TimeoutError, asyncpg.QueryCanceledError)
 
-# What a seat becomes when its place in Redis is given back or only its memory is dropped.
+# The ways a seat ends: its place in Redis is given back, or only its memory is dropped.
 _SEAT_ENDS: Final = frozenset({"declined", "captured", "payment_failed"})
 
 _logger = structlog.get_logger("pintuan.money.payments")
@@ -44,7 +45,7 @@ _logger = structlog.get_logger("pintuan.money.payments")
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A claimed operation and how its call ended, or what an operator says of it."""
+    """A claimed operation and how its call ended, or an operator's word about it."""
 
     claim: Claim
     result: Result
@@ -53,7 +54,9 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a transaction wrote: operations, orders that moved and their groups, seats that ended, retries."""
+    """The changes of a transaction: operations, orders that moved and their groups, seats that ended,
+    retries.
+    """
 
     operations: int = 0
     orders_moved: int = 0
@@ -188,7 +191,7 @@ async def _judge(connection: Connection, cards: Mapping[str, str | None]) -> dic
 
 
 async def _note(connection: Connection, one: Finished) -> None:
-    """Tells the log what an operator said became of an operation, together with what follows from it."""
+    """Tells the log an operator's word about an operation, together with its consequences."""
     claim = one.claim
     name = idempotency_key_of(claim.order_id, claim.kind, claim.operation_no)
     result = "succeeded" if isinstance(one.result, Succeeded) else "declined"
@@ -196,7 +199,7 @@ async def _note(connection: Connection, one: Finished) -> None:
 
 
 def _is_news(one: Finished, still_open: Mapping[tuple[str, str, int], bool]) -> bool:
-    """Tells whether the result says something; of what was escalated only an answer does, however late."""
+    """Says whether the result has news; of an escalated operation only an answer has, however late."""
     name = (one.claim.order_id, one.claim.kind, one.claim.operation_no)
     return name in still_open and (not still_open[name] or isinstance(one.result, Succeeded | Declined))
 
@@ -205,13 +208,13 @@ def _verdict(one: Finished, order: LockedOrder, card: JudgedCard | None) -> Verd
     refusal = None if card is None or one.claim.kind != "authorise" else card.refusal
     decision = decide(one.claim, order, one.result, card_refusal=refusal)
     if one.by_operator:
-        # Whoever says so has looked at it already.
+        # The operator who says so has looked at it already.
         decision = replace(decision, escalated=False)
     return Verdict(one.claim, decision, retry_delay_ms(one.claim.attempts), card)
 
 
 def _account(verdicts: Sequence[Verdict], orders: Mapping[str, LockedOrder]) -> Recorded:
-    """Counts what was committed, and tells an operator of what nobody will try again."""
+    """Counts the committed changes, and tells an operator of operations that will not be tried again."""
     for verdict in verdicts:
         claim, decision = verdict.claim, verdict.decision
         PAYMENT_OPERATIONS.labels(claim.kind, decision.ends_as or decision.repeats_as).inc()

@@ -21,7 +21,7 @@ FAILED_CARD_MS: Final = 30 * 24 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A claimed operation and what was decided about it; `delay_ms` counts only when it is repeated."""
+    """A claimed operation and the decision about it; `delay_ms` counts only when it is repeated."""
 
     claim: Claim
     decision: Decision
@@ -61,7 +61,7 @@ async def read_open(connection: Connection, claims: Sequence[Claim]) -> dict[tup
 async def judge_cards(connection: Connection, cards: Mapping[str, str | None]) -> dict[str, JudgedCard]:
     """Judges the cards of locked orders, by order id and in their order; no card may be there twice.
 
-    None is a card that the gateway did not tell. How many new cards a group has is not looked at.
+    None is a card that the gateway did not tell. The number of a group's new cards is not looked at.
     """
     if not cards:
         return {}

@@ -26,7 +26,7 @@ class TracedGateway:
 
     @property
     def authorisation_lifetime_ms(self) -> int:
-        """What the other gateway says."""
+        """The other gateway's answer."""
         return self._gateway.authorisation_lifetime_ms
 
     async def authorise(self, call: AuthoriseCall) -> Answer:

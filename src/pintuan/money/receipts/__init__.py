@@ -1,1 +1,1 @@
-"""Receipts: what an order cost, with everything one needs to work it out by hand."""
+"""Receipts: the price of an order, with everything needed to work it out by hand."""

@@ -1,7 +1,7 @@
--- What a receipt is made of.
+-- The source of a receipt.
 
 -- name: select_receipt
--- Reads one order of a buyer with what was sold, the ladder its price follows from, and when its money moved.
+-- Reads one order of a buyer with its goods, the ladder its price follows from, and when its money moved.
 SELECT
     s.*, d.merchant_id, d.product_id, d.variant_id, d.list_price_minor, g.tier_headcounts, g.tier_prices_minor,
     g.min_headcount, g.settled_at, g.final_headcount, t.authorised_at, t.captured_at, t.voided_at, t.refunded_at

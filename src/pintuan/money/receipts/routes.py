@@ -1,4 +1,4 @@
-"""`GET /v1/orders/{id}/receipt`: what an order cost, and how that came about."""
+"""`GET /v1/orders/{id}/receipt`: the price of an order, and its calculation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What receipts look like on the wire."""
+"""Receipts on the wire."""
 
 from __future__ import annotations
 

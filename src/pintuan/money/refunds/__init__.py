@@ -1,1 +1,1 @@
-"""Refunds: what a merchant gives back of a captured order, in full or in parts."""
+"""Refunds: a merchant gives back a captured order's money, in full or in parts."""

@@ -1,4 +1,5 @@
--- What `pintuan audit` asks about refunds. Every statement answers (id, detail) of what it finds, at most $1 rows.
+-- The questions of `pintuan audit` about refunds. Every statement answers (id, detail) of each fault, at most
+-- $1 rows.
 
 -- name: refunds_are_what_was_asked
 -- An order's refunds add up to what was asked back of it, and those that succeeded to what was given back.

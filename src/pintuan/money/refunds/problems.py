@@ -1,4 +1,4 @@
-"""How refusals of refunds are answered."""
+"""The answers to refusals of refunds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- Refunds of captured orders. Whoever asks for one locks the order first and reads the rest after that.
+-- Refunds of captured orders. A caller that asks for one locks the order first and reads the rest after that.
 
 -- name: lock_refundable_order
 -- Locks an order, of merchant $2 unless it is null, and reads what a refund of it is judged by.

@@ -1,7 +1,7 @@
 """Gathers calls that arrive while the sandbox's books are busy, so that they are written down together.
 
-One statement for a hundred calls costs a fraction of a hundred statements, and a pretended bank should not
-take the machine away from what is being tried out with it.
+One statement for a hundred calls costs a fraction of a hundred statements. A pretended bank should not take
+the machine away from the product being tried out with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CALLS_WAITING_MAX: Final = 4096
 
 
 class Call(Protocol):
-    """What every call has."""
+    """The common part of every call."""
 
     @property
     def reference(self) -> str:

@@ -1,8 +1,8 @@
 """A pretended bank with books of its own, in the Postgres schema `sandbox_gateway`.
 
-Every process that opens it sees the same books. What a payment method does is in `sandbox_methods`. An answer
-that a method "loses" is lost once: the call that wrote the books raises GatewayTimeout, and its repetition is
-answered.
+Every process that opens it sees the same books. The behaviour of a payment method is in `methods`. An
+answer that a method "loses" is lost once: the call that wrote the books raises GatewayTimeout, and its
+repetition is answered.
 """
 
 from __future__ import annotations
@@ -172,8 +172,8 @@ class SandboxGateway:
     async def _write_movements(
         self, connection: asyncpg.pool.PoolConnectionProxy, calls: Sequence[_Movement]
     ) -> list[Entry]:
-        # The lock comes first and the recorded calls are read in the next statement: whoever held it before
-        # may have recorded the very same key.
+        # The lock comes first and the recorded calls are read in the next statement: its earlier holder may
+        # have recorded the very same key.
         locked = await connection.fetch(QUERIES["lock_authorisations"], [call.reference for call in calls])
         authorisations = {row["reference"]: row for row in locked}
         repeated = await self._read_calls(connection, calls)
@@ -231,7 +231,7 @@ def _amount_of(call: _Movement) -> int | None:
 
 
 def _decide(call: _Movement, row: asyncpg.Record | None) -> tuple[str, str | None]:
-    """Returns the outcome and what the authorisation becomes; None leaves it as it is."""
+    """Returns the outcome and the new state of the authorisation; None leaves it as it is."""
     if row is None:
         return "no such authorisation", None
     if isinstance(call, RefundCall):

@@ -23,7 +23,7 @@ _METHOD: Final = re.compile(r"(?P<base>pm_[a-z_]{1,40})(?::(?P<card>[A-Za-z0-9_-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How the bank treats a method: what it refuses, how slowly it answers, whose first answer is lost."""
+    """The bank's treatment of a method: its refusals, its slowness, its lost first answers."""
 
     authorise_refusal: str | None = None
     capture_refusal: str | None = None

@@ -1,4 +1,4 @@
-"""What Stripe's errors mean for a call (docs.stripe.com/error-codes, docs.stripe.com/error-low-level).
+"""The meaning of Stripe's errors for a call (docs.stripe.com/error-codes, docs.stripe.com/error-low-level).
 
 402, a card error                        Declined
 400, 404                                 Declined: Stripe keeps the answer under the key, so repeating is vain
@@ -25,7 +25,7 @@ from pintuan.money.payments.gateway import (
     PaymentMissing,
 )
 
-# What an operation may meet when all is well here; other refusals of a request hint at a fault of ours.
+# The refusals an operation may meet when all is well here; others hint at a fault of ours.
 _EXPECTED_REFUSALS: Final = frozenset(
     {
         "amount_too_large",
@@ -52,7 +52,9 @@ _logger = structlog.get_logger("pintuan.money.payments")
 
 
 class KeySpent(GatewayTimeout):
-    """Stripe keeps a fault of its own under the key, and what came of the call is to be read in its books."""
+    """Stripe keeps a fault of its own under the key, and the outcome of the call is to be read in
+    its books.
+    """
 
 
 def refusal_of(error: stripe.StripeError, *, reference: str, idempotency_key: str) -> Declined:

@@ -1,7 +1,7 @@
 """Stripe as a payment gateway: one PaymentIntent an order, confirmed at once and captured by hand.
 
-An order's PaymentIntent is found by the id that its authorisation answered with or an event told; only where
-neither came does Stripe's search by our reference help, which lags behind by up to an hour
+An order's PaymentIntent is found by the id from the answer to its authorisation, or from an event. Without
+either only Stripe's search by our reference helps, which lags behind by up to an hour
 (docs/decisions/0016-stripe.md). Cards that ask for the buyer's confirmation are declined: nobody waits at a
 browser when a worker authorises.
 """
@@ -68,7 +68,7 @@ _STATUSES: Final[dict[str, PaymentStatus]] = {
     "requires_confirmation": "declined",
     "requires_action": "declined",
 }
-# Of several payments of one order, the one that holds or took money is the order's.
+# Of several payments of an order, the one that holds or took money is the order's.
 _HELD_FIRST: Final = ("succeeded", "requires_capture", "processing", "canceled")
 _REFUND_TOOK_PLACE: Final = frozenset({"succeeded", "pending"})
 _REFUND_FAILED: Final = frozenset({"failed", "canceled"})
@@ -140,7 +140,7 @@ class StripeGateway:
         return await self._settled(call, self._void(call))
 
     async def refund(self, call: RefundCall) -> Answer:
-        """Gives back at most what was captured. One that is on its way to the bank counts as done."""
+        """Gives back at most what was captured. A refund that is on its way to the bank counts as done."""
         return await self._settled(call, self._refund(call))
 
     async def look_up(self, reference: str) -> Payment | None:

@@ -1,4 +1,4 @@
--- What our books say of a payment at Stripe.
+-- A Stripe payment in our books.
 
 -- name: find_gateway_payment
 -- Finds the gateway's name of an order's payment, from its authorisation or else from an event, with the currency.

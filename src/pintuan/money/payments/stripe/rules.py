@@ -1,4 +1,4 @@
-"""What Stripe takes, known without asking it: payment methods, amounts, and how long it holds money.
+"""Stripe's rules, known without asking it: payment methods, amounts, and how long it holds money.
 
 Stripe counts an amount in the currency's smallest unit, with exceptions from ISO 4217 that its page on
 currencies lists (docs.stripe.com/currencies). A currency whose rule there is not plain is refused: an amount
@@ -23,7 +23,7 @@ CALLS_AT_ONCE_MAX: Final = 24
 
 ORDER_FIELD: Final = "pintuan_order"
 REFUND_FIELD: Final = "pintuan_refund"
-"""What our references are called in the metadata of PaymentIntents and refunds."""
+"""The names of our references in the metadata of PaymentIntents and refunds."""
 
 # An id such as pm_1Nx..., or one of the test names such as pm_card_visa.
 _METHOD: Final = re.compile(r"pm_[A-Za-z0-9_]{1,120}")
@@ -33,7 +33,7 @@ _ZERO_DECIMALS: Final = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF
 _THREE_DECIMALS: Final = "BHD JOD KWD OMR TND"
 # ISO has no decimals for it, and Stripe kept the two it once had, always 00.
 _TWO_DECIMALS_KEPT: Final = "ISK"
-# Of these the last digit must be 0, to please Stripe's partners.
+# The last digit of these must be 0, to please Stripe's partners.
 _THREE_DECIMALS_STEP: Final = 10
 
 _DECIMALS: Final[dict[str, int]] = {
@@ -81,7 +81,8 @@ def price_step_minor(currency: str) -> int | None:
         return None
     decimals = _DECIMALS.get(currency)
     if decimals is None:
-        # Of what ISO gives other than two decimals, and Stripe's lists do not name, nobody can be sure.
+        # Nobody can be sure of currencies that ISO gives other than two decimals and that Stripe's lists do
+        # not name.
         return 1 if iso_decimals == _DECIMALS_ELSE else None
     if decimals > _DECIMALS_ELSE:
         return _THREE_DECIMALS_STEP

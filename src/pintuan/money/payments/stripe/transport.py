@@ -1,4 +1,4 @@
-"""How requests reach Stripe: httpx under Stripe's library, with a deadline and no repeats of its own.
+"""The way of requests to Stripe: httpx under Stripe's library, with a deadline and no repeats of its own.
 
 A request that certainly never left raises GatewayUnavailable, every other failure of the network
 GatewayTimeout: Stripe may have carried it out (docs.stripe.com/error-low-level, network errors).
@@ -17,7 +17,7 @@ from pintuan.money.payments.stripe.rules import CALLS_AT_ONCE_MAX
 
 CONNECT_S_MAX: Final = 2.0
 CONNECTION_WAIT_S_MAX: Final = 1.0
-# One for every call on its way, and one more for each that looks up two things at once.
+# One for every call on its way, and one more for each call that looks up two things at once.
 CONNECTIONS_MAX: Final = 2 * CALLS_AT_ONCE_MAX
 
 _NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
