@@ -1,6 +1,7 @@
-"""What settings allow and hardly anybody means: `pintuan up` says it as it starts, and `pintuan doctor` too.
+"""Settings that are allowed and hardly ever meant: `pintuan up` says so as it starts, and `pintuan doctor`
+too.
 
-What nobody can mean is refused instead (`pintuan.base.settings.combinations`).
+Settings that nobody can mean are refused instead (`pintuan.base.settings.combinations`).
 """
 
 from __future__ import annotations

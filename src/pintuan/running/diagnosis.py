@@ -1,4 +1,4 @@
-"""What `pintuan doctor` looks at: each finding says how something is and, if need be, how to mend it."""
+"""The checks of `pintuan doctor`: each finding says how something is and, if need be, how to mend it."""
 
 import asyncio
 import errno

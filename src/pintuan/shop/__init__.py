@@ -1,1 +1,1 @@
-"""What merchants offer: products, feeds and deals."""
+"""Merchants' offers: products, feeds and deals."""

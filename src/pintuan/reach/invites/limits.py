@@ -8,7 +8,7 @@ from pintuan.base.limits import Limit
 
 _HOUR_MS: Final = 3_600_000
 INVITES_PER_GROUP_MAX: Final = 100
-"""Of one inviter to one group."""
+"""The limit of one inviter to one group."""
 INVITES_PER_INVITER: Final = Limit(
     "invites of inviter", 50, _HOUR_MS, "You have invited many people within an hour; go on a little later."
 )

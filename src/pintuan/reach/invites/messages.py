@@ -1,4 +1,4 @@
-"""What an invitation says, in the languages of `pintuan.base.locales`."""
+"""The text of an invitation, in the languages of `pintuan.base.locales`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told of the invitations they sent, and how those are forgotten."""
+"""The part of an export about sent invitations, and how those are forgotten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What invitations look like on the wire."""
+"""Invitations on the wire."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UserText: TypeAlias = Annotated[
 
 
 class Recipient(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whom to invite: exactly one of the three."""
+    """The recipient of an invitation: exactly one of the three."""
 
     email: EmailText = None
     phone: PhoneText = None
@@ -58,7 +58,7 @@ class NewInvites(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class InviteOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What is done about one recipient, in the order they were given."""
+    """The outcome for one recipient, in the order they were given."""
 
     email: Annotated[
         str | None, Meta(description="The address as it was understood.", examples=["bea@example.com"])
@@ -169,7 +169,7 @@ class Referrals(msgspec.Struct, frozen=True):
 
 
 class FunnelChannel(msgspec.Struct, frozen=True, kw_only=True):
-    """What one way to a deal's groups brought."""
+    """The invitations and orders of one way to a deal's groups."""
 
     channel: Annotated[
         Literal["email", "sms", "push", "other"],

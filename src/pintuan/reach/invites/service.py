@@ -1,7 +1,7 @@
 """Inviting people to a group.
 
-What the inviter is told depends on what the inviter did, and on nothing else: whether a recipient has an
-account, was invited by somebody else, has had too many or wants none looks the same from outside.
+The answer to an inviter depends only on the inviter's own actions. It looks the same whether a recipient has
+an account, was invited by others, has had too many invitations or wants none.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class SentInvite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChannelSums(msgspec.Struct, frozen=True, kw_only=True):
-    """What one channel brought a deal; None is everything without an invitation."""
+    """The invitations and orders one channel brought a deal; None is everything without an invitation."""
 
     channel: Channel | None
     invited: int

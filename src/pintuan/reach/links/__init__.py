@@ -1,1 +1,1 @@
-"""What the code of a shared link leads to."""
+"""The target of a shared link's code."""

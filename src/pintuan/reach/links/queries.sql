@@ -1,4 +1,4 @@
--- Whether shared links are opened.
+-- The opening of shared links.
 
 -- name: note_opened
 -- Notes that somebody followed a personal link for the first time.

@@ -1,4 +1,4 @@
-"""What following a link leaves behind."""
+"""The traces of following a link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a nudge says, in the languages of `pintuan.base.locales`."""
+"""The text of a nudge, in the languages of `pintuan.base.locales`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Text(msgspec.Struct, frozen=True):
 def letter_of(nudge: DueNudge, member: Member, *, share_base: str) -> Letter:
     """Returns what to tell a member; an outcome is told with what they themselves pay.
 
-    What is true of an open group is told in its moment, and how it ended for some days.
+    News of an open group is told in its moment, and a group's end for some days.
     """
     language = language_of(member.language or "") or DEFAULT_LANGUAGE
     text, has_ended = text_of(nudge, member, language), nudge.kind in ("succeeded", "failed")

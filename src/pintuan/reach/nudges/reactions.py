@@ -1,4 +1,4 @@
-"""What nudges make of events: members are told when their group ends, and at moments before that."""
+"""The nudges' reaction to events: members are told when their group ends, and at moments before that."""
 
 from __future__ import annotations
 

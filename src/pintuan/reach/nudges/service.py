@@ -95,7 +95,7 @@ class Nudger:
                 continue
             finished.append(nudge.place)
             if nudge.kind == "hour_left" and near_of(nudge) is not None:
-                # That a price is near was told as well.
+                # The news that a price is near was told as well.
                 finished.append((nudge.group_id, "tier_near"))
         if last_told:
             await store.go_on_after(connection, last_told)

@@ -1,6 +1,6 @@
-"""Whether a nudge is told now, looked at later, or not told at all: decided from the group alone, no I/O.
+"""Decides whether a nudge is told now, looked at later, or not told at all: from the group alone, no I/O.
 
-What a group's members are told before it ends is out of date soon, so it is told in its moment or never.
+News before a group's end is out of date soon, so it is told in its moment or never.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NEAR_MISSING_MAX: Final = 2
 LATE_MAX: Final = timedelta(minutes=10)
 """For how long "one hour left" is true enough."""
 LOOK_MIN: Final = timedelta(minutes=5)
-# Of the time left: some twenty looks at a group in all, more often towards its end.
+# The part of the time left: some twenty looks at a group in all, more often towards its end.
 LOOKS_PER_TIME_LEFT: Final = 8
 # With less time than this nobody brings anybody any more.
 NEAR_LEFT_MIN: Final = timedelta(minutes=15)

@@ -1,4 +1,4 @@
-"""Whoever asks for a page, as their request tells."""
+"""The caller of a page, as their request tells."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever asks for a page, and in which language; `invite_code` is that of the link they came by."""
+    """The caller of a page, and their language; `invite_code` is that of the link they came by."""
 
     tongue: Tongue
     visitor: Visitor | None
@@ -38,7 +38,7 @@ class Caller:
 
     @property
     def query(self) -> str:
-        """What the links of the page carry on, beginning with `?`, or nothing."""
+        """The query that the links of the page carry on, beginning with `?`, or nothing."""
         pairs = (("lang", self.tongue.override), ("invite", self.invite_code))
         given = "&".join(f"{name}={value}" for name, value in pairs if value)
         return f"?{given}" if given else ""

@@ -1,4 +1,4 @@
-"""What forms send: `application/x-www-form-urlencoded`, each field once, checked like any other input."""
+"""Reads forms: `application/x-www-form-urlencoded`, each field once, checked like any other input."""
 
 from __future__ import annotations
 

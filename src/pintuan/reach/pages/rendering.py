@@ -27,7 +27,7 @@ _PICTURE_ORIGIN: Final = re.compile(
     r"(https://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(?::\d{1,5})?)/\S*"
 )
 _SEE_OTHER: Final = 303
-# What stays as it is in a URL: RFC 3986 section 2, and escapes that are there already.
+# The characters that stay as they are in a URL: RFC 3986 section 2, and existing escapes.
 _OF_URLS: Final = "/?#&=:@!$'()*+,;[]~%"
 
 # Each in its own words, for readers who know no other.
@@ -81,7 +81,7 @@ def render(
 def redirect(location: str, *, cookie: str | None = None) -> Response[str]:
     """Returns what sends a browser on after a form, so that loading the page again repeats nothing.
 
-    Whatever no URL holds is escaped here, because a part of `location` may be what the browser sent.
+    Characters that no URL holds are escaped here, because a part of `location` may come from the browser.
     """
     escaped = quote(location, safe=_OF_URLS)
     headers = {"location": escaped, "cache-control": "no-store", "referrer-policy": "no-referrer"}

@@ -168,7 +168,7 @@ async def _place(resources: Resources, request: ApiRequest, share_code: str, *, 
 
 
 async def _sent(request: ApiRequest, resources: Resources) -> tuple[Caller, Visitor, dict[str, str]]:
-    """Who sent a form, and its fields; raises Forbidden where it is not the sender's own."""
+    """The sender of a form, and its fields; raises Forbidden if it is not the sender's own."""
     form = await read_form(request)
     caller = await caller_of(request, resources)
     visitor = check_form(request, resources.keyring, caller.visitor, form.get("form", ""))

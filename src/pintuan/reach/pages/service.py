@@ -1,4 +1,4 @@
-"""What a page is made from: the group behind the link, its deal, the viewer, and where else one can join."""
+"""The source of a page: the group behind the link, its deal, the viewer, and where else one can join."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEY_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What went wrong with a form that is shown again, what had been typed, and the key to try again with."""
+    """The error of a form that is shown again, its typed text, and the key for the next try."""
 
     notice: str
     typed_contact: str = ""
@@ -99,7 +99,7 @@ async def page_context(
 
 
 async def _link_preview(pool: asyncpg.Pool, caller: Caller, view: GroupView) -> Markup:
-    """What messengers and search engines read in the head of the page, for everybody alike."""
+    """The tags in the head of the page for messengers and search engines, for everybody alike."""
     product = await get_product(pool, view.deal.product_id)
     meta = meta_of(view.group, view.deal, product, caller.tongue.language)
     return Markup(head_of(meta))  # noqa: S704 - its author escapes it.
@@ -124,7 +124,9 @@ async def _others(
 
 
 def _live_texts(caller: Caller) -> dict[str, Any]:
-    """What the script puts numbers into; the same messages as in the template, in every plural form."""
+    """The texts that the script puts numbers into; the same messages as in the template, in every plural
+    form.
+    """
     translations, locale = caller.translations, locale_of(caller.tongue.language)
     _ = translations.gettext
 

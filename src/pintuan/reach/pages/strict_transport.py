@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from litestar.types import Message, Scope
 
 AGE_S: Final = 365 * 24 * 3600
-# Of this host alone: what else its domain serves is not ours to decide.
+# For this host alone: other hosts of its domain are not ours to decide about.
 HEADER: Final = (b"strict-transport-security", f"max-age={AGE_S}".encode())
 _HTML: Final = b"text/html"
 

@@ -1,4 +1,6 @@
-"""What the page says of a group, decided from the group and its deal alone: no I/O, no clock, no language."""
+"""The page's statements about a group, decided from the group and its deal alone: no I/O, no clock, no
+language.
+"""
 
 from __future__ import annotations
 
@@ -58,22 +60,24 @@ class GroupView:
 
     @property
     def is_joinable(self) -> bool:
-        """Whether somebody without a seat here could take one now."""
+        """Says whether somebody without a seat here could take one now."""
         return self.phase in JOINABLE
 
     @property
     def is_short(self) -> bool:
-        """Whether one can join, and the group fails unless somebody does."""
+        """Says whether one can join, and the group fails unless somebody does."""
         return self.is_joinable and self.missing_to_succeed > 0
 
     @property
     def is_ended(self) -> bool:
-        """Whether the group succeeded or failed for good."""
+        """Says whether the group succeeded or failed for good."""
         return self.phase in {"succeeded", "failed"}
 
     @property
     def can_open_another(self) -> bool:
-        """Whether to offer a new group: this one takes nobody, the deal sells, the viewer is not waiting."""
+        """Says whether to offer a new group: this one takes nobody, the deal sells, the viewer is not
+        waiting.
+        """
         waits = self.my_live_order is not None and not self.is_ended
         sells = self.deal.status == "active" and self.deal.sold < self.deal.stock
         return self.phase in CLOSED and sells and not waits
@@ -85,18 +89,18 @@ class GroupView:
 
     @property
     def offered(self) -> str:
-        """What names the offer on show in a form."""
+        """The name in a form of the offer on show."""
         return self.offer.since.isoformat() if self.offer.since is not None else ""
 
     @property
     def is_not_what_i_ordered(self) -> bool:
-        """Whether the deal offers something else than when the viewer ordered."""
+        """Says whether the deal's offer has changed since the viewer ordered."""
         order = self.my_live_order
         return order is not None and order.offer is not None and order.offer.since != self.offer.since
 
     @property
     def is_not_what_others_ordered(self) -> bool:
-        """Whether somebody who joins gets something else than those who joined at the beginning."""
+        """Says whether a new member gets another offer than the first members did."""
         since = self.offer.since
         return (
             self.is_joinable and not self.my_live_order and since is not None and since > self.group.opened_at

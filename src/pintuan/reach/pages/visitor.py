@@ -1,4 +1,4 @@
-"""Who is at the other end of a page: one sealed cookie, and the tokens of forms that belong to it.
+"""The visitor of a page: one sealed cookie, and the tokens of forms that belong to it.
 
 The cookie holds no access token and no rotating one: a browser asks for several things at once, and a token
 that is used twice would end its session. It names a session's row instead, which is looked up at every
@@ -37,7 +37,9 @@ _FOREIGN_SITES: Final = frozenset({"cross-site", "same-site"})
 
 
 class Visitor(msgspec.Struct, frozen=True):
-    """What the cookie holds: a random id, the session's token once signed in, the address a code went to."""
+    """The content of the cookie: a random id, the session's token once signed in, the address a
+    code went to.
+    """
 
     id: str
     session: str | None = None

@@ -1,4 +1,4 @@
-"""What refusals and payments are called in the reader's language."""
+"""The names of refusals and payments in the reader's language."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a shared link looks like before it is opened, to messengers, search engines and phones."""
+"""The looks of a shared link before it is opened, for messengers, search engines and phones."""

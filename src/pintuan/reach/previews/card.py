@@ -1,4 +1,4 @@
-"""What a card shows, and how large it is."""
+"""The content of a card, and its size."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Cards:
                 return None
             drawing = asyncio.create_task(self._drawn(state), name="card")
             self._under_way[state] = drawing
-        # Whoever hangs up must not end it for the others.
+        # A caller that hangs up must not end it for the others.
         return await outlived(drawing)
 
     async def plain_card(self) -> bytes:

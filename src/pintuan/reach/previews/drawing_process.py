@@ -25,7 +25,7 @@ IDLE_S: Final = 60.0
 
 def main() -> None:
     """Draws until its input ends."""
-    # Whoever presses Ctrl-C ends the supervisor, which ends this process' parent.
+    # Ctrl-C ends the supervisor, which ends this process' parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     while select.select([sys.stdin], [], [], IDLE_S)[0]:

@@ -1,4 +1,4 @@
-"""What a page tells machines about itself: Open Graph, Twitter cards and schema.org.
+"""A page's metadata for machines: Open Graph, Twitter cards and schema.org.
 
 Sources: ogp.me (properties of `og:`), X's documentation of `summary_large_image`, and Google's of structured
 data for merchant listings (a Product with an Offer).
@@ -48,7 +48,7 @@ class Tag(msgspec.Struct, frozen=True):
 
 
 class PageMeta(msgspec.Struct, frozen=True, kw_only=True):
-    """What belongs into the head of a group's page; `json_ld` is safe inside a script element as it is."""
+    """The metadata in the head of a group's page; `json_ld` is safe inside a script element as it is."""
 
     title: str
     description: str

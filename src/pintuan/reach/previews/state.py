@@ -1,4 +1,4 @@
-"""What previews keep while a process answers calls: cards, and the process that draws them."""
+"""The state of previews in a process that answers calls: cards, and the process that draws them."""
 
 from __future__ import annotations
 

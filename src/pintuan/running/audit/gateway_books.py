@@ -21,12 +21,12 @@ AUDIT: Final = load_queries(__package__)
 
 GATEWAY_CHECK: Final = "gateway_books_agree"
 PAYMENTS_MAX: Final = 10_000
-# Far below what a gateway allows in a second, since the marketplace goes on beside the audit.
+# Far below a gateway's limit in a second, since the marketplace goes on beside the audit.
 LOOK_UPS_AT_ONCE: Final = 8
 
 
 class _AtRest(msgspec.Struct, frozen=True):
-    """What our operations say of a payment that nothing is under way for."""
+    """Our operations' account of a payment that nothing is under way for."""
 
     order_id: str
     authorised_minor: int

@@ -1,4 +1,5 @@
--- What `pintuan audit` asks about no noun alone: the lists it goes through, and the rows that sweeps fail on.
+-- The questions of `pintuan audit` about no noun alone: the lists it goes through, and the rows that sweeps
+-- fail on.
 
 -- name: settled_groups
 -- Pages through settled groups with all that the settled price follows from, from behind $1.
@@ -43,7 +44,7 @@ LEFT JOIN every_operation v ON v.order_id = a.order_id AND v.kind = 'void'
 WHERE a.kind = 'authorise' AND a.state = 'succeeded' AND starts_with(a.gateway_ref, 'sandbox:') = $2
     AND ($3::text IS NULL OR a.order_id = $3)
     AND NOT EXISTS (
-        -- What is open may have happened there already, and what was given up nobody knows.
+        -- An open operation may have happened there already, and the outcome of an abandoned one is unknown.
         SELECT FROM every_operation o
         WHERE o.order_id = a.order_id AND (o.ended_at IS NULL OR o.state = 'failed')
     )

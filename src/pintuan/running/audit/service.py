@@ -38,7 +38,7 @@ class Check(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """Everything an audit found; `ok` means that no check has an offender. Notices break nothing.
 
-    Of `lanes_count` lanes Redis held `lanes_compared` in a state that could be compared with Postgres.
+    Redis held `lanes_compared` of `lanes_count` lanes in a state that could be compared with Postgres.
     """
 
     ok: bool
@@ -57,8 +57,8 @@ async def audit(
 ) -> Report:
     """Runs all checks; `on_check` hears the name of each as it begins.
 
-    What Postgres says is read in one snapshot, so that traffic cannot make it look wrong. Where Redis
-    differs, a second look after `second_look_s` decides.
+    Postgres is read in one snapshot, so that traffic cannot make it look wrong. Where Redis differs, a second
+    look after `second_look_s` decides.
     """
     checks: list[Check] = []
     notices: list[Check] = []
@@ -107,7 +107,7 @@ async def _check_prices(connection: Connection) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class _Lanes:
-    """What looking at the lanes in Redis came to."""
+    """The result of looking at the lanes in Redis."""
 
     check: Check
     lanes_count: int

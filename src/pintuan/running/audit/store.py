@@ -34,7 +34,7 @@ UNHEARD: Final = AuditCheck(
 
 
 class Offender(msgspec.Struct, frozen=True):
-    """What breaks a check, and how."""
+    """A row that breaks a check, and how."""
 
     id: str
     detail: str

@@ -1,4 +1,4 @@
-"""What is known of the show so far, and the snapshot of it that a view draws.
+"""The state of the show so far, and the snapshot of it that a view draws.
 
 Time left is counted from the server's own `server_time` and `deadline`, and on from there by monotonic time:
 this process' clock decides nothing, not even on a screen.

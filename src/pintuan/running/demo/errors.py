@@ -1,4 +1,4 @@
-"""What ends a scene or the whole show; the tree is drawn in the package's docstring."""
+"""The errors that end a scene or the whole show; the tree is drawn in the package's docstring."""
 
 from __future__ import annotations
 

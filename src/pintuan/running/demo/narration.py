@@ -1,4 +1,4 @@
-"""What the ticker says: pure sentences about steps and what became of them."""
+"""The ticker's sentences about steps and their outcomes; pure."""
 
 from __future__ import annotations
 

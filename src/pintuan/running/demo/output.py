@@ -18,7 +18,7 @@ FRAME_INTERVAL_S: Final = 0.2
 
 
 def is_live(console: Console) -> bool:
-    """Whether the console can be drawn on again and again."""
+    """Says whether the console can be drawn on again and again."""
     return console.is_terminal and not console.is_dumb_terminal
 
 

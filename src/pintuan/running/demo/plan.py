@@ -1,4 +1,4 @@
-"""What the script of the show is made of: deals, who does what in which order, and how it must end.
+"""The parts of the show's script: deals, the actors' steps in their order, and how it must end.
 
 A scene is one group of one deal, or one purchase without a group. `pintuan.running.demo.scenes` has them all.
 """
@@ -41,7 +41,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one actor does, and how it must come out.
+    """One actor's step, and how it must come out.
 
     `through` is whose link a friend follows. `refused` is the problem code of a step that must fail;
     otherwise `ends_as` is what becomes of the order. A step that does not wait lets the next one begin while
@@ -61,13 +61,13 @@ class Step:
 
     @property
     def places(self) -> bool:
-        """Whether the step makes an order."""
+        """Says whether the step makes an order."""
         return self.verb != "cancel" and self.refused is None
 
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """What the merchant gives back to an actor after the group's end; without an amount, all that is left."""
+    """A merchant's refund to an actor after the group's end; without an amount, all that is left."""
 
     actor: str
     amount_minor: int | None = None

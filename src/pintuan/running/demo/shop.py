@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Shop:
-    """What anybody may call is called on `anybody`, the rest on the client of whoever calls."""
+    """Public calls are made on `anybody`, the rest on the client of their caller."""
 
     def __init__(self, anybody: Pintuan, tokens: Mapping[tuple[Role, str], str]) -> None:
         self.anybody = anybody

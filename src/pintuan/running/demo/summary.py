@@ -1,4 +1,4 @@
-"""What is left on the screen at the end: what everybody paid, the links still open, and lines to paste."""
+"""The last screen: everybody's payments, the links still open, and lines to paste."""
 
 from __future__ import annotations
 

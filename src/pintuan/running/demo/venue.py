@@ -43,7 +43,7 @@ class Venue:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who plays in one run, by the names in the script; the tag keeps the subjects of runs apart."""
+    """The actors of one run, by the names in the script; the tag keeps the subjects of runs apart."""
 
     run: str
 

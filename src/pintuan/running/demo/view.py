@@ -13,7 +13,7 @@ from pintuan.running.demo.board import Event, Row, RowStatus, Snapshot, Tone, To
 from pintuan.running.demo.narration import shown, summed
 
 BAR_CELLS_MAX: Final = 12
-# What the columns need at these widths of the terminal, with prices as long as "16.500 KWD".
+# The widths of the columns at these widths of the terminal, with prices as long as "16.500 KWD".
 WIDTH_FOR_LONG_TITLES: Final = 84
 WIDTH_FOR_NEXT: Final = 108
 TITLE_CELLS: Final = 20

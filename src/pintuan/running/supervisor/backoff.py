@@ -14,7 +14,7 @@ RESTARTS_MAX = 60
 STORE_AWAY_RESTARTS_MAX = 1_000
 """About an hour: a store that is not ours may be away for long, and nothing here is broken meanwhile."""
 STORE_AWAY_STATUS = os.EX_TEMPFAIL
-"""What a child exits with when it lost a store (sysexits(3): temporary failure, try again later)."""
+"""The exit code of a child that lost a store (sysexits(3): temporary failure, try again later)."""
 BOOT_RESTARTS_MAX = 2
 """Until the marketplace is ready for the first time: a mistake in its settings should show at once."""
 JITTER = 0.5

@@ -1,4 +1,4 @@
-"""What can end a supervisor; the tree is drawn in the package's docstring."""
+"""The errors that can end a supervisor; the tree is drawn in the package's docstring."""
 
 
 class SupervisorError(Exception):

@@ -16,7 +16,9 @@ PREDECESSOR_POLL_S = 0.1
 UNREAD_MS_MAX = 60_000
 """How long a connection may leave unread what we sent: streams to readers that vanished must end sometime."""
 SEND_BUFFER_BYTES = 128 * 1024
-"""What the kernel takes of an answer. Left to itself it takes megabytes for a client that reads nothing."""
+"""The bytes of an answer that the kernel takes. Left to itself it takes megabytes for a client that reads
+nothing.
+"""
 
 
 async def listen(host: str, port: int, *, after_crash: bool) -> socket.socket:

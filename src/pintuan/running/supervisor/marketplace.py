@@ -40,7 +40,9 @@ READY_CALL_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. With `log_to_files` the children's output leaves the terminal to somebody else."""
+    """The processes to run. With `log_to_files` the children's output leaves the terminal to
+    somebody else.
+    """
 
     settings: Settings
     host: str

@@ -1,4 +1,6 @@
-"""What a supervisor is asked by signals: to stop, to hurry, or to put new children in the old ones' place."""
+"""The requests of signals to a supervisor: to stop, to hurry, or to put new children in the old
+ones' place.
+"""
 
 import asyncio
 import os
@@ -11,7 +13,7 @@ TERMINAL = "/dev/tty"
 
 
 class Signals:
-    """What was asked for so far: `stop` after the first stop signal, `hurry` after the second.
+    """The requests so far: `stop` after the first stop signal, `hurry` after the second.
 
     `roll` is set by SIGHUP and cleared by whoever acts on it. A SIGHUP that tells of a closed terminal stops.
     """
@@ -48,7 +50,7 @@ class Signals:
 
 
 def _has_terminal() -> bool:
-    """Whether this process has a controlling terminal (tty(4): opening it fails where there is none)."""
+    """Says whether this process has a controlling terminal (tty(4): opening it fails where there is none)."""
     try:
         os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
     except OSError:

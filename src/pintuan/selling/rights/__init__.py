@@ -1,1 +1,1 @@
-"""What somebody was given to sell with, and how it ends with the right to."""
+"""A person's means to sell, and how they end with the right to."""

@@ -1,4 +1,4 @@
--- What merchants see of their orders and groups.
+-- Orders and groups as their merchants see them.
 
 -- name: page_of_sales
 -- Lists orders of merchant $1 (of deal $2) in the statuses $3, newest first, from $4 up to $5, from behind ($6, $7).

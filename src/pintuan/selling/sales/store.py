@@ -45,7 +45,7 @@ class SalesFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupSums(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sold in a group; `captured_minor` is before refunds."""
+    """The sales of a group; `captured_minor` is before refunds."""
 
     orders_by_status: dict[OrderStatus, int]
     units: int
@@ -82,7 +82,7 @@ async def select_sales(
 ) -> dict[str, Sale]:
     """Returns those of the orders that are the merchant's, or with None anybody's, by id, newest first.
 
-    Of orders with long addresses only the newest come: as many as have `address_bytes_max`, and one more.
+    The newest orders only if addresses are long: as many as have `address_bytes_max`, and one more.
     """
     rows = await pool.fetch(QUERIES["select_sales"], order_ids, merchant_id, address_bytes_max)
     sales: dict[str, Sale] = {}

@@ -44,7 +44,7 @@ FAILING_MAX: Final = 32
 PER_ENDPOINT_MAX: Final = 4
 # Longer than an attempt and its recording may take.
 LEASE_MS: Final = 30_000
-# What follows each failed attempt but the last: about three days in all, with jitter of a fifth.
+# The pauses after each failed attempt but the last: about three days in all, with jitter of a fifth.
 RETRY_DELAYS_S: Final = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 72_000)
 ATTEMPTS_MAX: Final = len(RETRY_DELAYS_S) + 1
 PAUSE_POLICY: Final = store.PausePolicy(failing_ms=5 * 24 * 3_600_000, failures=1_000, over_ms=24 * 3_600_000)

@@ -36,7 +36,7 @@ class Jobs(NounJobs):
             Sender(process.resolver, allows_loopback=process.settings.env == "dev"),
             share_base=process.settings.share_base,
             now_s=process.clock.now_s,
-            # What there is no room for now is started when something has ended.
+            # A delivery without a place now is started when another has ended.
             on_ended=asks.asker("webhooks"),
         )
         try:

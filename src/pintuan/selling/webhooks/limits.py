@@ -8,7 +8,7 @@ DESCRIPTION_CHARS_MAX: Final = 200
 FORMER_SECRET_MS: Final = 24 * 3_600_000
 # Rotated more often than this within a day, headers would grow without end.
 LIVE_SECRETS_MAX: Final = 5
-# Of one call; the answer says where the next one goes on.
+# The bound of one call; the answer says where the next one goes on.
 REPLAYED_PER_CALL_MAX: Final = 1_000
 # How long an event that was sent again with others of its time is not once more.
 REPLAYS_APART_MS: Final = 60_000

@@ -1,4 +1,4 @@
-"""What webhooks make of events: those that an endpoint wants are kept, each with its deliveries."""
+"""The webhooks' reaction to events: those that an endpoint wants are kept, each with its deliveries."""
 
 from __future__ import annotations
 

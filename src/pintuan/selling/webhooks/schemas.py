@@ -59,7 +59,7 @@ class NewWebhookEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class WebhookEndpointChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to change of an endpoint; what is left out stays."""
+    """The changes to an endpoint; fields left out stay."""
 
     url: Annotated[Url | UnsetType, _url()] = UNSET
     events: Annotated[Events | UnsetType | None, _events()] = UNSET
@@ -147,7 +147,7 @@ class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay made due."""
+    """The deliveries that a replay made due."""
 
     replayed: Annotated[
         int,
@@ -162,7 +162,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pinged(msgspec.Struct, frozen=True, kw_only=True):
-    """What a test tells of: nothing but where it went."""
+    """The content of a test: only the address it went to."""
 
     endpoint_id: Annotated[str, Meta(description="The endpoint that is tested.", examples=[_ID])]
 

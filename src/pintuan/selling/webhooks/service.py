@@ -1,4 +1,4 @@
-"""What merchants do with their webhook endpoints, and the log they read."""
+"""Merchants' calls about webhook endpoints, and the log they read."""
 
 from __future__ import annotations
 

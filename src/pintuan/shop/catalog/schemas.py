@@ -1,4 +1,4 @@
-"""What products look like on the wire."""
+"""Products on the wire."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ Description = Annotated[
 
 
 class ListPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one unit costs without a group."""
+    """The price of one unit without a group."""
 
     amount: Annotated[
         int, Meta(ge=1, le=AMOUNT_MINOR_MAX, description="Amount in minor units.", examples=[1999])
@@ -156,7 +156,7 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VariantChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to change of a variant; what is left out stays, and its SKU always does."""
+    """The changes to a variant; fields left out stay, and its SKU always does."""
 
     id: Annotated[
         str,
@@ -178,7 +178,7 @@ class VariantChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProductChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to change of a product; what is left out stays."""
+    """The changes to a product; fields left out stay."""
 
     title: Title | UnsetType = UNSET
     description: Description | UnsetType = UNSET
@@ -204,7 +204,7 @@ class ProductChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Option(msgspec.Struct, frozen=True):
-    """What shoppers choose a variant by."""
+    """The options by which shoppers choose a variant."""
 
     name: Annotated[str, Meta(description="What is chosen.", examples=["Color"])]
     values: Annotated[

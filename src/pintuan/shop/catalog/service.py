@@ -1,4 +1,4 @@
-"""What merchants do with products."""
+"""Merchants' calls about products."""
 
 from __future__ import annotations
 

@@ -16,7 +16,11 @@ PER_BUYER_UNITS_MAX = 10**6
 LANES_MAX = 16
 
 DEAL_MINOR_MAX: Final = 10**18
-"""What a deal's whole stock may come to at its list price, and so every sum over a group: 64 bits hold it."""
+"""The most that a deal's whole stock, and so every sum over a group, may come to at its list price: 64 bits
+hold it.
+"""
 
 OFFERS_MINOR_MAX: Final = 9 * 10**18
-"""What all deals a merchant ever made in one currency may come to, and so every account of theirs."""
+"""The most that all deals a merchant ever made in one currency, and so every account of theirs,
+may come to.
+"""

@@ -1,7 +1,7 @@
 """How many lanes a merchant may have in deals that are not over, and how many deals a minute they may make.
 
-Every lane that is not over is looked at by workers every few seconds, whether anybody joins or not. So lanes
-are bounded for each merchant, and nobody's deals slow down everybody else's payments.
+Every lane that is not over is looked at by workers every few seconds, whether anybody joins or not. Lanes are
+therefore bounded for each merchant, and nobody's deals slow down everybody else's payments.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEALS_PER_MINUTE: Final = Limit("deals of merchant", 120, 60_000, "Too many deal
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What one merchant may have; the pace counts only where `is_paced`."""
+    """One merchant's room; the pace counts only where `is_paced`."""
 
     lanes_max: int = LANES_PER_MERCHANT
     is_paced: bool = True
@@ -49,7 +49,7 @@ class Room:
 
 
 USUAL_ROOM: Final = Room()
-"""What merchants have where the operator sets nothing."""
+"""The defaults where the operator sets nothing."""
 
 
 def room_of(settings: Settings) -> Room:

@@ -1,4 +1,4 @@
-"""What deals look like on the wire.
+"""Deals on the wire.
 
 The numbers of a new deal carry their bounds for the reader of the contract only: the service checks them, so
 that all that is wrong with a deal is told at once and not just the first.
@@ -112,7 +112,7 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class DealChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to change of a deal; what is left out stays."""
+    """The changes to a deal; fields left out stay."""
 
     title: Annotated[Title | UnsetType, _title("Shown to shoppers.")] = UNSET
     ends_at: Annotated[
@@ -134,7 +134,7 @@ class Tier(msgspec.Struct, frozen=True):
 
 
 class DealProduct(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown of the product beside a deal."""
+    """The product as shown beside a deal."""
 
     title: Annotated[str, Meta(description="The product's.", examples=["Kettle"])]
     images: Annotated[
@@ -147,7 +147,7 @@ class DealProduct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DealVariant(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown of the variant beside a deal."""
+    """The variant as shown beside a deal."""
 
     sku: Annotated[str, Meta(description="The merchant's own article number.", examples=["KETTLE-RED"])]
     title: Annotated[str, Meta(description="What tells it from its siblings.", examples=["Red"])]

@@ -1,4 +1,4 @@
-"""What merchants do with deals.
+"""Merchants' calls about deals.
 
 A change of a deal locks its row, then its lanes by ascending number, and raises the lanes' epoch in the same
 transaction: that is how Redis learns of it, because a lane of an older epoch rebuilds itself.
@@ -116,7 +116,7 @@ async def list_deals(
 ) -> list[tuple[int, Deal]]:
     """Returns up to `limit` deals with their keys, in the order wanted, from just behind `after`.
 
-    Those of hidden products are among them where the viewer asks for their own.
+    Deals of hidden products are among them where viewers ask for their own.
     """
     with_hidden = sees_hidden(viewer, wanted.merchant_id)
     return await store.list_deals(pool, wanted, after=after, limit=limit, with_hidden=with_hidden)

@@ -23,7 +23,7 @@ DEALS = load_queries(__package__)
 
 
 class VariantOnOffer(msgspec.Struct, frozen=True):
-    """What a deal takes over from its variant; `now` is Postgres' time."""
+    """The fields a deal takes over from its variant; `now` is Postgres' time."""
 
     merchant_id: str
     product_id: str

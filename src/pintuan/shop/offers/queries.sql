@@ -1,4 +1,4 @@
--- What deals offer.
+-- The offers of deals.
 
 -- name: select_current_offer
 -- Answers what a deal offers now.

@@ -1,4 +1,4 @@
-"""What offers look like on the wire."""
+"""Offers on the wire."""
 
 from __future__ import annotations
 

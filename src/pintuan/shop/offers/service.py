@@ -1,4 +1,4 @@
-"""What a deal offers."""
+"""The offer of a deal."""
 
 from __future__ import annotations
 
