@@ -68,7 +68,7 @@ ROUTES: list[ControllerRouterHandler] = [
 ]
 # Pages for developers, which no other environment has.
 DEV_ROUTES: list[ControllerRouterHandler] = nouns.dev_handlers()
-# What a process answers that an operator alone can reach.
+# The answers of a process that only an operator can reach.
 OPERATOR_ROUTES: list[ControllerRouterHandler] = [*HEALTH_ROUTES, *METRICS_ROUTES]
 
 

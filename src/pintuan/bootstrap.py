@@ -53,8 +53,8 @@ async def open_resources(
 ) -> AsyncIterator[Resources]:
     """Opens the resources of a process for the life of the block; Postgres knows it by `application_name`.
 
-    An API process has a pool of connections for each share, any other process one for all. What nouns keep
-    while they answer calls is there in an API process only.
+    An API process has a pool of connections for each share, any other process one for all. The states of
+    nouns that serve calls exist in an API process only.
 
     Raises:
         SettingsError: a URL or the secret key is missing.

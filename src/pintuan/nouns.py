@@ -1,7 +1,7 @@
 """The nouns of the marketplace, and what each of them brings.
 
 A noun is a folder on a shelf, and each of its parts is a file with a name of its own (`PARTS`). A file that
-is there is registered: whoever needs all parts of a kind asks here, and nothing else lists nouns. Parts are
+is there is registered: code that needs all parts of a kind asks here, and nothing else lists nouns. Parts are
 loaded when somebody asks for their kind, so a worker loads no routes.
 """
 

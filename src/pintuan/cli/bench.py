@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import click
 
 KIT = "benchmarks"
-# What the extra brings that the kit cannot do without.
+# The parts of the extra that the kit needs.
 NEEDED = ("hdrh", "psutil")
 
 

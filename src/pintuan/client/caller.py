@@ -1,4 +1,4 @@
-"""What the calls of every noun share."""
+"""The common part of every noun's calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call can end with instead of its answer.
+"""The errors a call can end with.
 
 ClientError
 ├── ProblemError    the marketplace refused, and says why in a problem document (RFC 9457)

@@ -16,7 +16,7 @@ class EventTooLong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; `id` is what to come back with."""
+    """One event; come back with its `id`."""
 
     type: str
     data: str

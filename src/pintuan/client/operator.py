@@ -11,7 +11,7 @@ from pintuan.client.transport import Call, Part, quoted
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What a health check answers."""
+    """The answer of a health check."""
 
     status: str
 

@@ -9,7 +9,7 @@ from pintuan.shop.catalog.schemas import NewProduct, Product, ProductChange
 
 
 class ProductCalls(Caller):
-    """What merchants sell."""
+    """Merchants' products."""
 
     async def create_product(self, product: NewProduct) -> Product:
         """Adds a product with its variants; the caller is a merchant."""

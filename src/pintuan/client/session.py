@@ -1,4 +1,4 @@
-"""Who calls: nobody, the bearer of one token, or an account whose access token is renewed as it runs out."""
+"""The caller: nobody, the bearer of one token, or an account whose access token is renewed as it runs out."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Call(Generic[T]):
 
     @property
     def repeatable(self) -> bool:
-        """Whether the call may be sent again when its answer was lost."""
+        """Says whether the call may be sent again when its answer was lost."""
         return self.method == "GET" or self.key is not None
 
 
@@ -80,7 +80,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class _Problem(msgspec.Struct):
-    """What we read of a problem document."""
+    """The fields read of a problem document."""
 
     code: str
     detail: str = ""

@@ -32,7 +32,7 @@ _REPEATABLE_CODES: Final = frozenset({"overloaded", "rate_limited"})
 async def watch_group(session: Session, group_id: str) -> AsyncGenerator[Group, None]:
     """Yields the group now and after every change, until it has succeeded or failed.
 
-    Changes that come fast are told as one. Whoever stops earlier closes the generator, as
+    Changes that come fast are told as one. A caller that stops earlier closes the generator, as
     `contextlib.aclosing` does, and with it the connection. Raises ProblemError, NoAnswer after `CONNECTS_MAX`
     vain attempts in a row, and BadAnswer.
     """
@@ -97,7 +97,7 @@ async def _follow(
 
 
 def _pause_s(parser: EventParser, vain: int) -> float:
-    """What the server asked for, or a pause that grows."""
+    """The pause the server asked for, or one that grows."""
     if parser.retry_s is not None:
         return min(parser.retry_s, RETRY_AFTER_S_MAX)
     return min(PAUSE_S * 2.0**vain, PAUSE_S_MAX)

@@ -22,7 +22,7 @@ FOREIGN_TOKEN_LENGTH_MAX: Final = 8192
 FOREIGN_LIFETIME_S_MAX: Final = 3600
 # Other people's clocks are set by other people.
 FOREIGN_LEEWAY_S: Final = 30
-# Far beyond any real time, and far below what a float can count.
+# Later than any real time, and smaller than the largest float.
 TIME_S_END: Final = 2**40
 # `jwt` would compare the times with this process' own clock; here it is done by the server's.
 _OPTIONS: Final[Any] = {

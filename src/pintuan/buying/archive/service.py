@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from groups.setbacks import Work
     from sql import Connection
 
-# Of a large group one batch takes a part; small ones share a batch.
+# A batch takes a part of a large group; small ones share a batch.
 GROUPS_PER_BATCH: Final = 100
 DEALS_PER_BATCH: Final = 10
 ROWS_PER_SECOND_TRY: Final = 1_000

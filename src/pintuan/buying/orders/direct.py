@@ -7,7 +7,7 @@ and it is answered from there when its batch is committed. Decisions are those o
 
 Unusual calls go the ordinary way: a token of another issuer, a body or a header that is not plainly right, a
 lane that this process does not drive yet, a repeated key, stock that another lane may have. An unusual call
-is declined, before or after it was placed, and the route decides it anew. That is safe because a call with
+is declined, before or after it was placed, and the route decides it anew. This is safe because a call with
 its key places once.
 """
 

@@ -1,7 +1,7 @@
 """Which problem codes an operation may answer with, and how its author says so.
 
 Most follow from the operation itself: one with a body can be too large, one with a guard can be forbidden.
-What its noun adds, the author names: `opt=problem_codes("group_full", "sold_out")`.
+The author names the codes its noun adds: `opt=problem_codes("group_full", "sold_out")`.
 """
 
 from __future__ import annotations

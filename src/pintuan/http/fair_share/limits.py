@@ -70,7 +70,7 @@ PLACES: Final[dict[CallClass, Places]] = {
 }
 
 WAITING_MAX: Final = 2_000
-"""Of one class. A call that waits costs its connection, a task and little else."""
+"""The bound of one class. A call that waits costs its connection, a task and little else."""
 WAITING_PER_ADDRESS_MAX: Final = 500
 """As many people may come from one address, behind a company's or a carrier's translation of addresses."""
 WAIT_S_MAX: Final = 5.0
@@ -78,7 +78,9 @@ RETRY_AFTER_S: Final = 2
 HELD_S_MAX: Final = 30.0
 """A longer call gives its place back."""
 ASIDE_MAX: Final = 16
-"""Of one class. An answer whose client takes it slowly is aside, with one of its parts in memory."""
+"""The bound of one class. An answer whose client takes it slowly is aside, with one of its parts
+in memory.
+"""
 REST_S_MAX: Final = 0.5
 
 

@@ -18,7 +18,7 @@ WHERE b.balance_minor IS DISTINCT FROM p.sum_minor
 LIMIT $1;
 
 -- name: charges_are_in_the_ledger
--- What an order was charged, paid and given back is what the ledger says.
+-- The charges, payments and refunds of an order are those of the ledger.
 SELECT o.id, format('%s, charged %s: sold %s, captured %s, written off %s, asked back %s, paid back %s', o.status,
     o.final_unit_minor * o.quantity, l.sold, l.captured, l.written_off, l.asked, l.paid) AS detail
 FROM every_order o

@@ -1,4 +1,4 @@
-"""What refunds look like on the wire."""
+"""Refunds on the wire."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class RefundableOrder(msgspec.Struct, frozen=True):
 
 
 class RefundsSoFar(msgspec.Struct, frozen=True):
-    """How many refunds an order has, the platform's fee on it, and what was returned of that fee."""
+    """The number of an order's refunds, the platform's fee on it, and the returned part of that fee."""
 
     refund_count: int
     fee_minor: int

@@ -2,7 +2,7 @@
 
 Input methods write wide forms and the digits of other scripts, address books put marks around a number that
 nobody sees, and suggestions of a keyboard end with a blank. Pages and API read all of it here alone, so that
-both take the same, and before anything is counted against whoever typed it.
+both take the same, before anything is counted against its author.
 
 Sources: RFC 8265 section 3.3.2 (wide forms); Unicode Standard Annex 44 (categories, decimal digits).
 """
@@ -24,7 +24,7 @@ _MORE_DASHES: Final = frozenset("\u2212\u30fc")
 
 
 def seen(text: str) -> str:
-    """Returns a line as whoever typed it sees it, without wide forms, blanks around and unseen marks.
+    """Returns a line as its author sees it, without wide forms, blanks around and unseen marks.
 
     Joiners stay where they shape a letter, as in Persian names of domains (RFC 5892 appendix A.1).
     """

@@ -102,7 +102,7 @@ async def lock_code(
 
 
 async def lock_asked_codes(connection: Connection, contact_digests: Sequence[bytes]) -> list[AskedCode]:
-    """Locks the codes of the contact that have not expired, whoever asked for them."""
+    """Locks the codes of the contact that have not expired, of all clients."""
     rows = await connection.fetch(IDENTITY["lock_asked_codes"], contact_digests)
     return [AskedCode(**row) for row in rows]
 

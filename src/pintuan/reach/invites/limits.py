@@ -30,5 +30,5 @@ INVITES_PER_CLIENT: Final = Limit(
 INVITES_PER_RECIPIENT: Final = Limit(
     "invites to recipient", 5, 24 * _HOUR_MS, "The recipient was invited often today."
 )
-# How long after the deadline it is known who was invited: long enough to look at what became of it.
+# The time after the deadline for which invitations are on record: long enough to look at their results.
 RECIPIENT_KEPT_MS: Final = 7 * 24 * _HOUR_MS

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def letter_of(group: InvitedGroup, contact: Contact, language: Language, *, url: str, held: bool) -> Letter:
     """Returns the invitation to a contact, which is good until the group's deadline.
 
-    One that is `held` leaves when the inviter's order pays and the recipient is awake.
+    An invitation that is `held` leaves when the inviter's order pays and the recipient is awake.
     """
     _ = translations_for(language).gettext
     shown = title_shown(group.title, language)

@@ -208,7 +208,7 @@ class _Inviting:
             await windows.count(self._connection, limit, digest, times=count)
 
     async def write(self, fresh: list[_Fresh], *, share_base: str) -> None:
-        """Writes to those whom nobody invited before, and notes the invitation of each all the same."""
+        """Writes to people whom nobody invited before, and still notes the invitation of each."""
         for one in fresh:
             code = secrets.token_urlsafe(CODE_BYTES)
             delay_ms = self._post.wait_ms(one.contact, self._language, self._group.now)

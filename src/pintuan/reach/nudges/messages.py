@@ -122,7 +122,7 @@ def _failed(member: Member, language: Language) -> Text:
 
 
 def _near_line(nudge: DueNudge, language: Language) -> str:
-    """How few are missing until a price, or nothing where they are not so few."""
+    """Says how many more people are needed for the next price; empty if the price is not near."""
     near = near_of(nudge)
     if near is None:
         return ""

@@ -1,7 +1,7 @@
 """Tells the members of groups what is due.
 
-Messages are written in the transaction that notes up to whom the members were told, so each is told once
-whatever dies in between. A large group takes several rounds.
+Messages are written in the transaction that notes how far the members were told. Each is told once, even if a
+process dies in between. A large group takes several rounds.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class DueNudge(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> Place:
-        """What names it."""
+        """Its name among all nudges."""
         return self.group_id, self.kind
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_state(_process: Resources) -> AsyncIterator[Cards]:
-    """Opens the cards; whatever draws them ends with the block."""
+    """Opens the cards; the process that draws them ends with the block."""
     drawer = Drawer()
     try:
         yield Cards(drawer.draw)

@@ -28,7 +28,7 @@ _ENDED: Final = frozenset({"succeeded", "failed"})
 
 
 class Player:
-    """Plays the scene of `record`; whatever goes wrong is one of its faults, and stops no other scene."""
+    """Plays the scene of `record`; any error is one of its faults, and stops no other scene."""
 
     def __init__(self, record: Record, shop: Shop, board: Board, cast: Cast) -> None:
         self._record = record

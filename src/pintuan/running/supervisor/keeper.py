@@ -131,7 +131,7 @@ class Keeper:
             if not replaced:
                 await successor.kill()
         if self._retiring:
-            # Shielded: whoever has enough of waiting must not leave a process that was asked to end half-way.
+            # Shielded: an impatient caller must not leave a process that was asked to end half-way.
             await asyncio.shield(self._retiring)
 
     async def stop(self, hurry: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ TERMINAL = "/dev/tty"
 class Signals:
     """The requests so far: `stop` after the first stop signal, `hurry` after the second.
 
-    `roll` is set by SIGHUP and cleared by whoever acts on it. A SIGHUP that tells of a closed terminal stops.
+    `roll` is set by SIGHUP and cleared by its reader. A SIGHUP that tells of a closed terminal stops.
     """
 
     def __init__(self) -> None:

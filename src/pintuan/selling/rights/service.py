@@ -30,7 +30,7 @@ NO_SELLER: Final = "disabled because this account does not sell any more"
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of what somebody was given came to an end."""
+    """The number of means to sell that came to an end."""
 
     api_keys: int = 0
     sessions: int = 0

@@ -151,11 +151,11 @@ class WebhookCourier:
         except STORE_AWAY:
             raise
         except Exception:
-            # Whatever one row raises that nobody foresaw, the others are told.
+            # After an unforeseen error of one row, the others are still told.
             if len(claimed) == 1:
                 _logger.exception("webhook not readable", id=claimed[0].id, object_id=claimed[0].object_id)
                 return {}
-        # One that is at fault must not keep the others.
+        # A row at fault must not keep the others.
         data: dict[str, Data] = {}
         for one in claimed:
             data |= await self._read([one])

@@ -233,7 +233,7 @@ async def replay_delivery(
 async def replay_events(pool: asyncpg.Pool, merchant_id: str, endpoint_id: str, wanted: Replay) -> Replayed:
     """Makes the events of a time due anew, about `REPLAYED_PER_CALL_MAX` of them.
 
-    One that was sent again like this within `REPLAYS_APART_MS` is left as it is.
+    An event sent again like this within `REPLAYS_APART_MS` is left as it is.
 
     Raises `NotFound`, `InvalidInput` for times that cannot be told in UTC, and `RateLimited` for one call too
     many of the merchant or to the endpoint.

@@ -221,7 +221,7 @@ async def replay_events(
 ) -> Replayed:
     """Makes the merchant's events of a time due anew, the `limit` oldest and those of the same time.
 
-    Those to which that happened within `apart_ms` are left as they are.
+    Deliveries repeated within `apart_ms` are left as they are.
     """
     (row,) = await connection.fetch(
         WEBHOOKS["replay_events"],

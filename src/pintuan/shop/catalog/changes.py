@@ -1,4 +1,4 @@
-"""Changes of a product and its variants by whoever sells it.
+"""A seller's changes of a product and its variants.
 
 Imports and changes of one merchant take turns, so that what a change is judged by holds until it is written.
 The list price is that of deals to come: a deal keeps the one it was made at, and so does its ladder.
@@ -55,7 +55,7 @@ async def change_product(
             before_bytes = await store.measure_product(connection, product_id)
             await _write(connection, now, change)
             after_bytes = await store.measure_product(connection, product_id)
-            # One that was kept before there was a bound may be changed, if only to make it smaller.
+            # A product kept before there was a bound may be changed, if only to make it smaller.
             if after_bytes > max(PRODUCT_BYTES_MAX, before_bytes):
                 raise InvalidInput([too_large(change)])
             await note(connection, now.merchant_id, [product_id], _noted(now, change))

@@ -8,7 +8,7 @@ IMAGES_MAX = 250
 """As many as Shopify lets a product have."""
 VARIANT_IMAGES_MAX = 50
 LISTED_IMAGES = 3
-"""Of a product or a variant in a list; the statements that list them say so, too."""
+"""The pictures shown of a product or a variant in a list; the statements that list them say so, too."""
 IMAGE_URL_CHARS_MAX = 2_000
 VARIANTS_MAX = 100
 SKU_CHARS_MAX = 100

@@ -1,4 +1,4 @@
-"""How refusals about deals are answered; the engine raises them, too."""
+"""The answers to refusals about deals; the engine raises them, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many lanes a merchant may have in deals that are not over, and how many deals a minute they may make.
+"""The lanes a merchant may have in deals that are not over, and the deals they may make a minute.
 
 Every lane that is not over is looked at by workers every few seconds, whether anybody joins or not. Lanes are
 therefore bounded for each merchant, and nobody's deals slow down everybody else's payments.
