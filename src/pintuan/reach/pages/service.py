@@ -101,7 +101,7 @@ async def page_context(
 async def _link_preview(pool: asyncpg.Pool, caller: Caller, view: GroupView) -> Markup:
     """The tags in the head of the page for messengers and search engines, for everybody alike."""
     product = await get_product(pool, view.deal.product_id)
-    meta = meta_of(view.group, view.deal, product, caller.tongue.language)
+    meta = meta_of(view.group, view.deal, product, caller.tongue.language, caller.tongue.override)
     return Markup(head_of(meta))  # noqa: S704 - its author escapes it.
 
 

@@ -13,7 +13,7 @@ from io import BytesIO
 from itertools import groupby
 from typing import Final, Literal, TypeAlias
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from pintuan.reach.previews.card import CARD_HEIGHT, CARD_WIDTH, CardState
 
@@ -21,6 +21,8 @@ MARGIN: Final = 72
 TITLE_LINES_MAX: Final = 2
 TITLE_CHARS_MAX: Final = 120
 FONT_COUNT_MAX: Final = 16
+GLYPH_COUNT_MAX: Final = 4_096
+GLYPH_SIZE: Final = 16
 BAR_HEIGHT: Final = 28
 _INK: Final = "#1d1b16"
 _FAINT: Final = "#6b6459"
@@ -32,6 +34,14 @@ _EAST_ASIAN_FROM: Final = 0x2E80
 _PICTOGRAPHS_FROM: Final = 0x1F000
 _PICTOGRAPHS_TO: Final = 0x1FFFF
 _ELLIPSIS: Final = "…"
+# No font has it, so it is drawn as what a font has for letters it lacks.
+_UNASSIGNED: Final = "\u0378"
+# Letters, marks and numbers, by the first letter of their category.
+_LETTERS: Final = frozenset("LMN")
+# Devanagari, whose letters join; other Indic scripts are in neither font.
+_INDIC_FROM: Final = 0x900
+_INDIC_TO: Final = 0x97F
+_SHAPES: Final = features.check("raqm") and features.check("fribidi")
 # Where each language's shapes of the shared characters are in the collection.
 _COLLECTION_PLACES: Final = {"ko": 1, "zh": 2}
 
@@ -46,7 +56,11 @@ def draw_card(state: CardState) -> bytes:
     draw.rectangle((0, 0, CARD_WIDTH, 16), fill=_ACCENT)
     pen = _Pen(draw, state.language)
     top = 64
-    for line in pen.wrap(state.title[:TITLE_CHARS_MAX], 60, CARD_WIDTH - 2 * MARGIN):
+    title = state.title[:TITLE_CHARS_MAX]
+    if not is_readable(title):
+        # Boxes in place of letters tell nothing, and the messenger shows the title beside the card.
+        title = ""
+    for line in pen.wrap(title, 60, CARD_WIDTH - 2 * MARGIN):
         pen.write(line, (MARGIN, top), 60, _INK, bold=True)
         top += 80
     pen.write(state.now, (MARGIN, 258), 34, _FAINT)
@@ -68,6 +82,15 @@ def draw_plain_card() -> bytes:
     width = pen.width("Pintuan", 140, bold=True)
     pen.write("Pintuan", ((CARD_WIDTH - width) / 2, 220), 140, _ACCENT, bold=True)
     return _png(image)
+
+
+def is_readable(text: str) -> bool:
+    """Says whether each letter of a text can be drawn, in the shape its script has among others."""
+    return all(
+        _has_glyph(character)
+        for character in _drawable(text)
+        if unicodedata.category(character)[0] in _LETTERS
+    )
 
 
 def _draw_progress(draw: ImageDraw.ImageDraw, state: CardState) -> None:
@@ -142,14 +165,26 @@ def _words(text: str) -> list[str]:
 
 
 def _drawable(text: str) -> str:
-    """Leaves out what would be drawn as an empty box: pictographs and control characters."""
+    """Leaves out what would be drawn as an empty box and is no letter: pictographs, symbols, controls."""
     spaced = " ".join(text.split())
     return "".join(
         character
         for character in unicodedata.normalize("NFC", spaced)
         if not _PICTOGRAPHS_FROM <= ord(character) <= _PICTOGRAPHS_TO
         and unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+        and (unicodedata.category(character)[0] in _LETTERS or _has_glyph(character))
     )
+
+
+@lru_cache(maxsize=GLYPH_COUNT_MAX)
+def _has_glyph(character: str) -> bool:
+    """Says whether the font of a character has it; what letters need that join each other is asked for."""
+    if character.isspace():
+        return True
+    if _INDIC_FROM <= ord(character) <= _INDIC_TO and not _SHAPES:
+        return False
+    font = _font("zh" if ord(character) >= _EAST_ASIAN_FROM else "plain", GLYPH_SIZE)
+    return bytes(font.getmask(character)) != bytes(font.getmask(_UNASSIGNED))
 
 
 @lru_cache(maxsize=FONT_COUNT_MAX)

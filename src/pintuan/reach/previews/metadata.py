@@ -6,14 +6,15 @@ data for merchant listings (a Product with an Offer).
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import msgspec
 
 from pintuan.base.locales import money, translations_for
 from pintuan.reach.previews.card import CARD_HEIGHT, CARD_WIDTH
+from pintuan.reach.previews.cards import state_of
 from pintuan.shop.catalog.limits import LISTED_IMAGES
 from pricing.currency import format_minor
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pintuan.shop.deals.schemas import Deal
 
 DESCRIPTION_CHARS_MAX: Final = 5_000
+VERSION_BYTES: Final = 8
 # Open Graph writes a language with a territory.
 _OG_LOCALES: Final[dict[Language, str]] = {
     "en": "en_US",
@@ -58,16 +60,26 @@ class PageMeta(msgspec.Struct, frozen=True, kw_only=True):
     json_ld: str
 
 
-def meta_of(group: Group, deal: Deal, product: Product, locale: Language) -> PageMeta:
-    """Returns the metadata of a group's page in one language; texts still need escaping for HTML."""
+def meta_of(
+    group: Group, deal: Deal, product: Product, locale: Language, shared: Language | None = None
+) -> PageMeta:
+    """Returns the metadata of a group's page in one language; texts still need escaping for HTML.
+
+    `shared` is the language that the link names, if it does. The page's address keeps it, for messengers ask
+    that address again, without a language of their own. The code of an invitation is left out: messengers
+    keep and show the address, one preview is for all, and to ask for it is no visit of the invited.
+    """
     description = _description(group, deal, locale)
-    image_url = f"{group.share_url}/card.png?lang={quote(locale)}"
+    page_url = group.share_url if shared is None else f"{group.share_url}?lang={shared}"
+    # A messenger keeps a picture by its address, which therefore changes with what it shows.
+    version = blake2b(msgspec.json.encode(state_of(group, deal, locale)), digest_size=VERSION_BYTES)
+    image_url = f"{group.share_url}/card.png?lang={locale}&v={version.hexdigest()}"
     return PageMeta(
         title=deal.title,
         description=description,
-        canonical_url=group.share_url,
+        canonical_url=page_url,
         image_url=image_url,
-        tags=_tags(deal.title, description, group, image_url, locale),
+        tags=_tags(deal.title, description, group, page_url, image_url, locale),
         json_ld=_escaped(_json_ld(group, deal, product)),
     )
 
@@ -97,13 +109,15 @@ def _description(group: Group, deal: Deal, language: Language) -> str:
     }
 
 
-def _tags(title: str, description: str, group: Group, image_url: str, locale: Language) -> list[Tag]:
+def _tags(
+    title: str, description: str, group: Group, page_url: str, image_url: str, locale: Language
+) -> list[Tag]:
     opened = {
         "og:type": "product",
         "og:site_name": "Pintuan",
         "og:title": title,
         "og:description": description,
-        "og:url": group.share_url,
+        "og:url": page_url,
         "og:locale": _OG_LOCALES[locale],
         "og:image": image_url,
         "og:image:type": "image/png",

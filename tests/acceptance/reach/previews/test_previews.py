@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from io import BytesIO
 
 import httpx
@@ -74,3 +76,23 @@ async def test_apps_open_links_where_they_are_set(
         "package_name": "example.shop",
         "sha256_cert_fingerprints": [FINGERPRINT],
     }
+
+
+async def test_a_messenger_that_asks_the_pages_own_address_reads_it_in_the_language_shared(
+    market: Market, shoppers: Shoppers, pages: httpx.AsyncClient
+) -> None:
+    order = placed(await shoppers.open(await market.deal(max_headcount=3), "ann"))
+    path = f"/g/{order['group']['share_code']}"
+
+    async def told(query: str) -> dict[str, str]:
+        page = await pages.get(path + query, headers={"User-Agent": "facebookexternalhit/1.1"})
+        return dict(re.findall(r'<meta property="(og:[^"]*)" content="([^"]*)">', page.text))
+
+    shared = await told("?lang=ko&invite=abcdefghijklmnop")
+    assert shared["og:url"].endswith(f"{path}?lang=ko")
+    assert await told("?" + shared["og:url"].partition("?")[2]) == shared
+    picture = html.unescape(shared["og:image"]).partition(path)[2]
+    assert (await pages.get(path + picture)).headers["content-type"] == "image/png"
+    await market.authorise(order["id"])
+    assert (await told("?lang=ko"))["og:image"] != shared["og:image"]
+    assert (await told(""))["og:url"].endswith(path)

@@ -78,9 +78,35 @@ def test_a_page_is_described_in_the_readers_language(language: Language) -> None
     found = {tag.name: tag.content for tag in meta.tags}
     assert found["og:locale"].startswith(language)
     assert found["og:url"] == GROUP.share_url
-    assert found["og:image"] == f"{GROUP.share_url}/card.png?lang={language}"
+    assert found["og:image"].startswith(f"{GROUP.share_url}/card.png?lang={language}&v=")
     assert found["product:price:amount"] == "15.50"
     assert found["twitter:card"] == "summary_large_image"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_address_of_a_page_is_in_the_language_that_was_shared(language: Language) -> None:
+    meta = meta_of(GROUP, DEAL, PRODUCT, language, language)
+    found = {tag.name: tag.content for tag in meta.tags}
+    assert found["og:url"] == meta.canonical_url == f"{GROUP.share_url}?lang={language}"
+
+
+def test_the_address_of_a_picture_changes_with_what_it_shows_and_with_nothing_else() -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"headcount": 4},
+        {"unit_price": Money(1450, "USD")},
+        {"server_time": GROUP.server_time + timedelta(hours=1)},
+        {"status": "succeeded"},
+    ]
+    addresses = {
+        meta_of(msgspec.structs.replace(GROUP, **change), DEAL, PRODUCT, language).image_url
+        for change in changes
+        for language in LANGUAGES
+    }
+    assert len(addresses) == len(changes) * len(LANGUAGES)
+    unseen = msgspec.structs.replace(GROUP, held=2, server_time=GROUP.server_time + timedelta(seconds=1))
+    shown = msgspec.structs.replace(GROUP, server_time=GROUP.server_time + timedelta(seconds=2))
+    assert meta_of(unseen, DEAL, PRODUCT, "en").image_url == meta_of(shown, DEAL, PRODUCT, "en").image_url
 
 
 def test_every_language_has_words_of_its_own() -> None:
