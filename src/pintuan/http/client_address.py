@@ -7,7 +7,7 @@ An address is easy to lie about: `X-Forwarded-For` is believed only from the pro
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final, cast
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 IPV6_PREFIX_LENGTH: Final = 64
 # The common network of a site or a company (RFC 6177 section 1): 65,536 of the above.
 IPV6_WIDE_PREFIX_LENGTH: Final = 48
+# The least that is routed, and so the least that is rented; a mobile carrier has thousands of people in it.
+IPV4_WIDE_PREFIX_LENGTH: Final = 24
 # A Unix socket has no address, and a proxy may forward a word such as `unknown`: all of these share a limit.
 UNKNOWN: Final = "unknown"
 _KEY_COUNT_MAX: Final = 4096
@@ -45,6 +47,16 @@ def wide_key_of(limit_key: str) -> str | None:
     if ":" not in limit_key:
         return None
     return str(IPv6Network(limit_key).supernet(new_prefix=IPV6_WIDE_PREFIX_LENGTH))
+
+
+def neighbourhood_of(limit_key: str) -> str:
+    """Returns the IPv4 /24 or IPv6 /48 that a key of `limit_key_of` is in; `UNKNOWN` is in itself."""
+    wide_key = wide_key_of(limit_key)
+    if wide_key is not None:
+        return wide_key
+    if limit_key == UNKNOWN:
+        return UNKNOWN
+    return str(IPv4Network((limit_key, IPV4_WIDE_PREFIX_LENGTH), strict=False))
 
 
 def behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:

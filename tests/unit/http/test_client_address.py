@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pintuan.http.client_address import UNKNOWN, behind_proxies, limit_key_of, wide_key_of
+from pintuan.http.client_address import UNKNOWN, behind_proxies, limit_key_of, neighbourhood_of, wide_key_of
 
 PROXY = "10.0.0.7"
 
@@ -37,6 +37,19 @@ def test_an_address_counts_as_itself_and_an_ipv6_one_as_its_network(host: str, k
 )
 def test_an_ipv6_network_is_in_a_wider_one(key: str, wide: str | None) -> None:
     assert wide_key_of(key) == wide
+
+
+@pytest.mark.parametrize(
+    ("key", "around"),
+    [
+        ("2001:db8:1:ffff::/64", "2001:db8:1::/48"),
+        ("203.0.113.9", "203.0.113.0/24"),
+        ("203.0.113.255", "203.0.113.0/24"),
+        (UNKNOWN, UNKNOWN),
+    ],
+)
+def test_each_key_has_a_neighbourhood(key: str, around: str) -> None:
+    assert neighbourhood_of(key) == around
 
 
 @pytest.mark.parametrize("scope", [{}, {"client": None}])

@@ -11,10 +11,13 @@ import hmac
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from groups.ids import new_id
 from pintuan.base.errors import Overloaded, RateLimited
 from pintuan.base.limits import count_where_room, is_full, refuse_above
 from pintuan.base.locales import translations_for
+from pintuan.http.client_address import neighbourhood_of
 from pintuan.people.contacts import typed
 from pintuan.people.identity import limits, store
 from pintuan.people.identity.metrics import SIGN_IN_CODES
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pintuan.base.keyring import Keyring
+    from pintuan.base.limits import Limit
     from pintuan.base.locales import Language
     from pintuan.people.contacts.contacts import Contact
     from pintuan.people.identity.store import AskedCode
@@ -38,6 +42,14 @@ IN_ALL: Final = hashlib.sha256(b"every contact and client").digest()
 """The one key of counts over all of them."""
 # Two processes may make the account of one contact at once; each retry finds what the other committed.
 CLAIMS_MAX: Final = 3
+
+
+class _Caller(msgspec.Struct, frozen=True):
+    """A client that answers for a contact, by keyed hashes."""
+
+    contact_digests: Sequence[bytes]
+    client_digest: bytes
+    neighbourhood_digest: bytes
 
 
 @contextmanager
@@ -80,76 +92,95 @@ async def take_code(
 
     Raises:
         RateLimited: clients that asked for none, as this one, tried too many wrong codes for the contact; or
-            so many wrong codes are tried for all contacts that only clients that asked are listened to.
+            so many wrong codes are tried for all contacts that this code takes no more answers.
     """
     code = typed.code(code)
-    contact_digests, client_digest = contact.digests(keyring), client_digest_of(keyring, client_key)
-    asked = await store.lock_asked_codes(connection, contact_digests)
-    own = next((one for one in asked if one.client_digest == client_digest), None)
+    caller = _caller_of(keyring, contact, client_key)
+    digests = code_digests(keyring, contact, code)
+    asked = await store.lock_asked_codes(connection, caller.contact_digests)
+    own = next((one for one in asked if one.client_digest == caller.client_digest), None)
     if own is not None:
-        attempts_max = await _attempts_max(connection, contact_digests, client_digest)
-        is_right = await _is_own(connection, own, code_digests(keyring, contact, code), attempts_max)
+        is_right = await _is_own(connection, caller, own, digests)
     else:
-        caller = caller_digest(contact_digests[0], client_digest)
-        is_right = await _is_newest(connection, contact_digests, caller, code_digests(keyring, contact, code))
+        is_right = await _is_newest(connection, caller, digests)
     if is_right:
-        await store.drop_codes(connection, contact_digests)
+        await store.drop_codes(connection, caller.contact_digests)
         await store.know_client(
-            connection, contact_digests[0], client_digest, others_max=limits.CLIENTS_KNOWN_MAX - 1
+            connection,
+            caller.contact_digests[0],
+            caller.client_digest,
+            others_max=limits.CLIENTS_KNOWN_MAX - 1,
         )
     return is_right
 
 
-async def _attempts_max(
-    connection: Connection, contact_digests: Sequence[bytes], client_digest: bytes
-) -> int:
-    """Returns how many answers a client has to a code it asked for."""
-    if not await is_full(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL):
-        return ATTEMPTS_PER_CODE_MAX
-    known = await store.is_known_client(
-        connection, contact_digests, client_digest, known_ms=limits.CLIENT_KNOWN_MS
+def _caller_of(keyring: Keyring, contact: Contact, client_key: str) -> _Caller:
+    return _Caller(
+        contact.digests(keyring),
+        client_digest_of(keyring, client_key),
+        client_digest_of(keyring, neighbourhood_of(client_key)),
     )
-    return ATTEMPTS_PER_CODE_MAX if known else limits.ATTEMPTS_UNDER_SPRAY_MAX
 
 
-async def _is_own(
-    connection: Connection, own: AskedCode, digests: Sequence[bytes], attempts_max: int
-) -> bool:
+async def _is_own(connection: Connection, caller: _Caller, own: AskedCode, digests: Sequence[bytes]) -> bool:
     """Judges the answer of a client that asked for the code itself; no others' answers count against it."""
-    if own.attempts >= attempts_max:
+    if own.attempts >= ATTEMPTS_PER_CODE_MAX:
         return False
+    await _refuse_under_spray(connection, caller, own.attempts)
     if _matches(own.code_digest, digests):
         return True
     await store.count_asked_attempt(connection, own)
-    await _count_in_all(connection)
+    await _count_towards_spray(connection, caller)
     return False
 
 
-async def _count_in_all(connection: Connection) -> None:
-    """Counts a wrong answer of any client. Where there is no room no lock is waited for."""
-    if not await is_full(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL):
-        await count_where_room(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL)
-
-
-async def _is_newest(
-    connection: Connection, contact_digests: Sequence[bytes], caller: bytes, digests: Sequence[bytes]
-) -> bool:
+async def _is_newest(connection: Connection, caller: _Caller, digests: Sequence[bytes]) -> bool:
     """Judges the answer of a client that asked for no code, such as a phone that has changed its network."""
-    newest = await store.lock_code(connection, contact_digests, attempts_max=ATTEMPTS_PER_CODE_MAX)
+    newest = await store.lock_code(connection, caller.contact_digests, attempts_max=ATTEMPTS_PER_CODE_MAX)
     if newest is None:
         return False
-    await refuse_above(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL)
+    contact_digest = caller.contact_digests[0]
+    both_digest = caller_digest(contact_digest, caller.client_digest)
+    await _refuse_under_spray(connection, caller, newest.attempts)
     for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
-        await refuse_above(connection, limit, contact_digests[0])
-    await refuse_above(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
+        await refuse_above(connection, limit, contact_digest)
+    await refuse_above(connection, limits.WRONG_ANSWERS_PER_STRANGER, both_digest)
     if _matches(newest.code_digest, digests):
         return True
     await store.count_attempt(connection, newest)
     for limit in limits.WRONG_ANSWERS_OF_STRANGERS:
-        await count_where_room(connection, limit, contact_digests[0])
-    await count_where_room(connection, limits.WRONG_ANSWERS_PER_STRANGER, caller)
-    await _count_in_all(connection)
+        await count_where_room(connection, limit, contact_digest)
+    await count_where_room(connection, limits.WRONG_ANSWERS_PER_STRANGER, both_digest)
+    await _count_towards_spray(connection, caller)
     return False
+
+
+async def _refuse_under_spray(connection: Connection, caller: _Caller, attempts: int) -> None:
+    """Raises RateLimited where a spray is going on and a code was answered wrongly often enough for that."""
+    if attempts < limits.ANSWERS_UNDER_SPRAY_MAX:
+        return
+    is_known = await store.is_known_client(
+        connection, caller.contact_digests, caller.client_digest, known_ms=limits.CLIENT_KNOWN_MS
+    )
+    if not is_known:
+        await refuse_above(connection, limits.WRONG_ANSWERS_PER_NEIGHBOURHOOD, caller.neighbourhood_digest)
+        await refuse_above(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL)
+
+
+async def _count_towards_spray(connection: Connection, caller: _Caller) -> None:
+    """Counts a wrong answer in the caller's neighbourhood, and in all while its share of that lasts."""
+    await _has_counted(connection, limits.WRONG_ANSWERS_PER_NEIGHBOURHOOD, caller.neighbourhood_digest)
+    if not await is_full(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL) and await _has_counted(
+        connection, limits.WRONG_ANSWERS_TOWARDS_ALL, caller.neighbourhood_digest
+    ):
+        await _has_counted(connection, limits.WRONG_ANSWERS_IN_ALL, IN_ALL)
+
+
+async def _has_counted(connection: Connection, limit: Limit, key_digest: bytes) -> bool:
+    """Counts and says so where there is room; where there is none no lock is waited for."""
+    return not await is_full(connection, limit, key_digest) and await count_where_room(
+        connection, limit, key_digest
+    )
 
 
 def client_digest_of(keyring: Keyring, client_key: str) -> bytes:

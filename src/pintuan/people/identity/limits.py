@@ -38,12 +38,12 @@ WRONG_ANSWERS_OF_STRANGERS: Final = (
     Limit("wrong answers of contact, daily", 100, _DAY_MS, _TOO_MANY_ANSWERS),
 )
 WRONG_ANSWERS_PER_STRANGER: Final = Limit("wrong answers of stranger", 5, 60 * _MINUTE_MS, _TOO_MANY_ANSWERS)
-# The limit of all contacts and networks together. Beyond it a code is only taken from the network that asked
-# for it. One answer to it is accepted, or five if somebody signed in with the contact from there before.
-WRONG_ANSWERS_IN_ALL: Final = Limit(
-    "wrong answers in all",
-    1_000,
-    10 * _MINUTE_MS,
-    "Codes are only taken from the network that asked for them now; ask for a new one.",
-)
-ATTEMPTS_UNDER_SPRAY_MAX: Final = 1
+# A spray is many wrong answers over many contacts, in a neighbourhood (an IPv4 /24 or IPv6 /48) or in all.
+# Then a code takes few answers there, except where somebody signed in with the contact from there before.
+_SPRAY: Final = "Too many wrong codes are being tried; ask for a new one."
+WRONG_ANSWERS_PER_NEIGHBOURHOOD: Final = Limit("wrong answers of neighbourhood", 100, 10 * _MINUTE_MS, _SPRAY)
+WRONG_ANSWERS_IN_ALL: Final = Limit("wrong answers in all", 1_000, 10 * _MINUTE_MS, _SPRAY)
+WRONG_ANSWERS_TOWARDS_ALL: Final = Limit("wrong answers towards all", 5, 10 * _MINUTE_MS, _SPRAY)
+"""Those of a neighbourhood that count in all: it takes two hundred of them to put everybody on guard."""
+ANSWERS_UNDER_SPRAY_MAX: Final = 2
+"""Of the client that asked for a code, and again of all others together to the newest."""

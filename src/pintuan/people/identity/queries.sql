@@ -97,7 +97,7 @@ SET code_digest = excluded.code_digest, attempts = 0, expires_at = excluded.expi
 
 -- name: lock_code
 -- Locks the newest code of a contact, under any of the digests its keys make, while it can still be used.
-SELECT contact_digest, code_digest
+SELECT contact_digest, code_digest, attempts
 FROM sign_in_codes
 WHERE contact_digest = ANY($1::bytea[]) AND expires_at > app_now() AND attempts < $2::integer
 ORDER BY created_at DESC

@@ -34,10 +34,14 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class LockedCode(msgspec.Struct, frozen=True):
-    """A code that can still be used, locked; both are keyed hashes."""
+    """A code that can still be used, locked; the digests are keyed hashes.
+
+    `attempts` are wrong answers of clients that did not ask for it.
+    """
 
     contact_digest: bytes
     code_digest: bytes
+    attempts: int
 
 
 class AskedCode(msgspec.Struct, frozen=True):
