@@ -1,4 +1,4 @@
-"""The files in `sql/migrations`: what their names and their first lines say.
+"""The files in `sql/migrations`: their names and their first lines.
 
 A file is `NNNN_what.sql`. Three markings may stand in the comment it begins with, each in a line of its own:
 
@@ -6,8 +6,8 @@ A file is `NNNN_what.sql`. Three markings may stand in the comment it begins wit
     -- needs: NNNN          versions that do not know migration NNNN cannot run once this file is applied
     -- uses: clock, deals   definitions whose functions the file's tables and triggers stand on
 
-A file without `needs` only adds: every version before it runs on. One that takes something away names the
-migration since which nothing uses what it takes, or itself where no version before it can run.
+A file without `needs` only adds: every version before it runs on. A file that takes something away names the
+migration since which nothing uses it, or itself if no version before can run.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Migration:
 
     @property
     def transactional(self) -> bool:
-        """Whether the file runs in one transaction with its record."""
+        """Says whether the file runs in one transaction with its record."""
         return self.text.partition("\n")[0].strip() != NO_TRANSACTION_MARKER
 
 

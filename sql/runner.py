@@ -101,7 +101,7 @@ async def migrate(
         await _take_turn(connection, limits, tell)
         await connection.execute(MIGRATIONS["create_table"])
         await connection.execute(MIGRATIONS["create_definitions_table"])
-        # Whoever had the turn before may have done the work meanwhile.
+        # The holder of the turn before may have done the work meanwhile.
         difference = await compare(connection, known)
         for migration in difference.migrations:
             tell(f"applying {migration.name}")

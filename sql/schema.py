@@ -38,7 +38,9 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a database lacks, and the names of what it has of a later version that this one runs beside."""
+    """A database's missing migrations and definitions, and the names of later ones that this version runs
+    beside.
+    """
 
     migrations: list[Migration]
     definitions: list[Definition]
@@ -46,7 +48,7 @@ class Difference:
 
     @property
     def lacking(self) -> list[str]:
-        """The names of what is to be applied, migrations before definitions."""
+        """The names of the files to apply, migrations before definitions."""
         migrations = [migration.name for migration in self.migrations]
         return migrations + [definition.name for definition in self.definitions]
 
@@ -91,7 +93,7 @@ async def compare(connection: asyncpg.Connection, known: Schema) -> Difference:
 async def missing_from(
     connection: asyncpg.Connection | asyncpg.Pool, known: Schema, *, timeout_s: float | None = None
 ) -> list[str] | None:
-    """Returns the names of what a database lacks, and None if it has no record at all; refuses nothing.
+    """Returns the names of the missing ones, and None if the database has no record at all; refuses nothing.
 
     Each statement has `timeout_s`. Raises what asyncpg raises.
     """
@@ -128,7 +130,8 @@ def _newer(applied: list[asyncpg.Record], known: list[Migration]) -> list[str]:
     numbers = {migration.number for migration in known}
     newest = max(numbers, default=0)
     newer = [row for row in applied if row["number"] not in numbers]
-    # One below our newest is no later version's but another line's, and nobody promised anything about it.
+    # An unknown one numbered below our newest is of another line, not of a later version; nobody promised
+    # anything about it.
     breaking = [
         row["name"]
         for row in newer

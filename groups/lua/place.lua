@@ -75,7 +75,7 @@ local function rank_groups()
   unranked = {}
 end
 
--- Field and value, or score and member, of what is written in one command when every item is placed.
+-- Fields and values, or scores and members, written in one command when every item is placed.
 local new_seats, new_buyers, new_pending, new_rates = {}, {}, {}, {}
 local function append(flat, first, second)
   flat[#flat + 1] = first

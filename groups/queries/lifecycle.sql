@@ -38,7 +38,7 @@ WHERE p.group_id = $1 AND g.id = p.group_id AND p.headcount < p.capacity;
 
 -- name: watch_closing
 -- Looks at a closing group again when its grace is over, then after half the time it was watched, within $2 and $3
--- milliseconds, or at the next change of a member. Of the time since the last look at most $3 ms count as watched.
+-- milliseconds, or at the next change of a member. At most $3 ms since the last look count as watched.
 UPDATE group_progress p
 SET restless = true, watched_at = app_now(), watched_ms = w.ms,
     check_at = greatest(

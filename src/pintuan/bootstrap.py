@@ -1,4 +1,4 @@
-"""The composition root: what a process opens, in order, and closes again in the opposite one."""
+"""The composition root: a process' stores and tools, opened in order and closed in the opposite one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 # A process that is started while Postgres recovers waits for it; less than a stop waits before it kills.
 POSTGRES_WAIT_S: Final = 5.0
-# Every process shows the metrics of all nouns, so that graphs say 0 of what has not happened yet.
+# Every process shows the metrics of all nouns, so that graphs say 0 of events that have not happened yet.
 METRICS: Final = nouns.metrics()
 
 

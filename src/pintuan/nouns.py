@@ -1,4 +1,4 @@
-"""The nouns of the marketplace, and what each of them brings.
+"""The nouns of the marketplace, and their parts.
 
 A noun is a folder on a shelf, and each of its parts is a file with a name of its own (`PARTS`). A file that
 is there is registered: code that needs all parts of a kind asks here, and nothing else lists nouns. Parts are
@@ -59,7 +59,7 @@ NOUNS: Final = (
     "reach.nudges",
     "reach.pages",
 )
-# The parts that are registered: a file of this name, and what it must define.
+# The parts that are registered: a file's name, and the name it must define.
 PARTS: Final = {
     "audit": "AUDIT",
     "events": "EVENTS",

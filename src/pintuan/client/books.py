@@ -15,7 +15,7 @@ class BooksCalls(Caller):
     """Refunds, balance and statements of the merchant who calls; an admin names one by `merchant_id`."""
 
     async def refund_order(self, order_id: str, refund: NewRefund, *, key: str | None = None) -> Order:
-        """Gives back all or a part of what was captured; `key` as in calls that place an order."""
+        """Gives back all or a part of a captured amount; `key` as in calls that place an order."""
         return await self.session.send(
             Call("POST", f"/v1/orders/{quoted(order_id)}/refunds", Order, body=refund, key=key or new_key())
         )

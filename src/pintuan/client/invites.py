@@ -8,7 +8,7 @@ from pintuan.reach.invites.schemas import Funnel, Invites, InvitesAccepted, NewI
 
 
 class InviteCalls(Caller):
-    """Inviting people to a group, and what came of it."""
+    """Invitations of people to a group, and their results."""
 
     async def invite_to_group(self, group_id: str, invites: NewInvites) -> InvitesAccepted:
         """Sends each recipient a personal link to a group the caller is in; repeating it is harmless."""

@@ -1,4 +1,4 @@
-"""Calls of a merchant on what is their own: API keys, and what they have sold."""
+"""Calls of a merchant on their own affairs: API keys, and sales."""
 
 from __future__ import annotations
 

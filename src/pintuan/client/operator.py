@@ -17,7 +17,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class OperatorCalls(Caller):
-    """Health and metrics of the process that happens to answer, and what a payment gateway tells."""
+    """Health and metrics of the process that happens to answer, and the webhook of a payment gateway."""
 
     async def live(self) -> Status:
         """Returns as long as the process' event loop turns."""

@@ -86,6 +86,6 @@ class Session:
                 self.adopt(await self.transport.send(call, token=None))
             except ProblemError as problem:
                 if problem.status == _UNAUTHENTICATED:
-                    # The session is over; what is left of it must not be tried for every call to come.
+                    # The session is over; its tokens must not be tried for every call to come.
                     self.forget()
                 raise

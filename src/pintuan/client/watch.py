@@ -104,7 +104,7 @@ def _pause_s(parser: EventParser, vain: int) -> float:
 
 
 def _resumed(parser: EventParser) -> EventParser:
-    """A parser for the next response; what the one before cut off is lost, the last id is not."""
+    """A parser for the next response; a cut-off event is lost, the last id is not."""
     fresh = EventParser()
     fresh.last_id, fresh.retry_s = parser.last_id, parser.retry_s
     return fresh

@@ -48,7 +48,7 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class ExportedOrder(Order, frozen=True, kw_only=True):
-    """An order with what the buyer told about it; `group` is left out."""
+    """An order with the buyer's notes about it; `group` is left out."""
 
     ship_to: Annotated[
         dict[str, Any] | None,

@@ -92,7 +92,7 @@ class TimedProtocol(HttpToolsProtocol):
         self.unread.begin(self, self._limit_key, self.loop.time())
 
     def resume_writing(self) -> None:
-        """Goes on writing, because the client has taken most of what was written."""
+        """Goes on writing, because the client has taken most of the bytes."""
         self._stop_waiting_for_reader()
         super().resume_writing()
 

@@ -2,7 +2,7 @@
 -- A recorder of outcomes locks the orders first; claims lock operations alone and wait for nobody.
 
 -- name: claim_due_operations
--- Takes up to $1 operations that are due, for a lease of $2 ms, with what the call to the gateway needs.
+-- Takes up to $1 due operations, for a lease of $2 ms, with the arguments of the call to the gateway.
 WITH claimed AS (
     UPDATE payment_operations p
     SET state = 'in_flight', attempts = p.attempts + 1, due_at = app_now() + $2::bigint * interval '1 millisecond',
@@ -198,7 +198,8 @@ FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[], $6::b
 WHERE o.id = u.id;
 
 -- name: move_refunded_orders
--- Counts refunds of a batch of locked orders, one of each: what was given back, or may be asked for again.
+-- Counts refunds of a batch of locked orders, one of each: the amount given back, or one that may be asked
+-- for again.
 WITH outcome AS (
     SELECT *
     FROM unnest($1::text[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[]) AS u (

@@ -38,7 +38,7 @@ class SoldVariant(msgspec.Struct, frozen=True):
 
 
 class ReceiptGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The group of a receipt, with what its price follows from."""
+    """The group of a receipt, with the source of its price."""
 
     id: Annotated[str, Meta(description="Names the group.", examples=["grp_0192f0c1a2b3"])]
     ladder: Annotated[list[Tier], Meta(description="The price ladder, as it was when the group opened.")]

@@ -9,7 +9,8 @@ WHERE o.id = $1 AND ($2::text IS NULL OR d.merchant_id = $2)
 FOR UPDATE OF o;
 
 -- name: refunds_so_far
--- Counts an order's refunds, and sums the platform's fee and what was given back of it; run it under the lock.
+-- Counts an order's refunds, and sums the platform's fee and the part of it given back; run it under the
+-- lock.
 SELECT
     (SELECT count(*) FROM refunds WHERE order_id = $1) AS refund_count,
     coalesce(-sum(amount_minor) FILTER (WHERE kind = 'capture'), 0)::bigint AS fee_minor,

@@ -16,7 +16,7 @@ REFUNDS = load_queries(__package__)
 
 
 class RefundableOrder(msgspec.Struct, frozen=True):
-    """A locked order: what was charged, and what was asked back of it and has not failed, in minor units."""
+    """A locked order: its charge, and the refunds asked for that have not failed, in minor units."""
 
     merchant_id: str
     status: str

@@ -1,4 +1,5 @@
--- The log of what merchants, admins and operators did. Nothing here changes an entry: the database refuses it.
+-- The changes made by merchants, admins and operators. Nothing here changes an entry: the database refuses
+-- it.
 
 -- name: note_activity
 -- Adds an entry ($1 id, $2 merchant, $3 to $6 who and with what, $7 to $9 what, $10 request), and the address $11 beside it.

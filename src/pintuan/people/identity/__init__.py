@@ -1,1 +1,1 @@
-"""People: signing in by a code, sessions, and what a person may see and have erased."""
+"""People: signing in by a code, sessions, and a person's right to see and erase their data."""

@@ -17,9 +17,10 @@ WHERE recipient_digest = ANY($1::bytea[]) AND kind = $2 AND state = 'due';
 
 -- name: take_due_notifications
 -- Takes for $8 ms what is due, what outlived its use too: by each channel $1 up to $2 that are waited for and $3 others.
--- Of the others a sender's first comes before anybody's second, and no sender has more than $7 on their way;
--- $4 to $6 say by channel and sender how many are. Of those that are waited for a destination's first comes before
--- any second, and none gets a place while it has more than would be left; $9 to $11 say how many each has.
+-- Among the others a sender's first comes before anybody's second, and no sender has more than $7 on their
+-- way; $4 to $6 say by channel and sender how many are. Of those that are waited for a destination's first
+-- comes before any second, and none gets a place while it has more than would be left; $9 to $11 say how many
+-- each has.
 WITH RECURSIVE slots AS (
     SELECT * FROM unnest($1::text[], $2::integer[], $3::integer[]) AS s (channel, awaited, unasked)
 ),

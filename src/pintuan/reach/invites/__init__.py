@@ -1,1 +1,1 @@
-"""Inviting people to a group by personal links, and what came of it."""
+"""Invitations of people to a group by personal links, and their results."""

@@ -38,7 +38,7 @@ async def _read(connection: Connection, keyring: Keyring, person: Person) -> lis
 
 
 def _exported(keyring: Keyring, invite: ExportedRow) -> ExportedInvite:
-    """Returns the invitation as its sender is told of it; whom it went to is shown in part."""
+    """Returns the invitation as its sender is told of it; its recipient is shown in part."""
     recipient = None if invite.sealed is None else open_contact(keyring, invite.sealed)
     return ExportedInvite(
         group_id=invite.group_id,

@@ -1,7 +1,7 @@
--- Invitations and what became of them.
+-- Invitations and their results.
 
 -- name: invited_group
--- Reads the group a caller invites to, with what the message says, and how the caller stands in it.
+-- Reads the group a caller invites to, with the content of the message, and how the caller stands in it.
 SELECT
     g.status = 'open' AND g.deadline > app_now() AS joinable, g.share_code, g.deadline, g.currency, d.title, d.merchant_id,
     app_now() AS now, unit_price_at(g.tier_headcounts, g.tier_prices_minor, g.min_headcount, p.headcount) AS price_minor,

@@ -42,7 +42,7 @@ class InvitedGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SentInvite(msgspec.Struct, frozen=True, kw_only=True):
-    """An invitation with what became of it; `withheld` has no message, and its sender does not know."""
+    """An invitation with its results; `withheld` has no message, and its sender does not know."""
 
     code: str
     channel: Channel

@@ -1,4 +1,4 @@
-"""Nudges: what members of a group are told without asking, once each.
+"""Nudges: messages to members of a group that they did not ask for, once each.
 
 timing.py    whether a nudge is for now, for later or for nobody
 messages.py  what it says, in the reader's language

@@ -27,7 +27,7 @@ class Text(msgspec.Struct, frozen=True):
 
 
 def letter_of(nudge: DueNudge, member: Member, *, share_base: str) -> Letter:
-    """Returns what to tell a member; an outcome is told with what they themselves pay.
+    """Returns the message for a member; an outcome is told with their own price.
 
     News of an open group is told in its moment, and a group's end for some days.
     """

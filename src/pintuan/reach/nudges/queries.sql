@@ -1,4 +1,4 @@
--- Nudges: what the members of a group are told without asking, and when.
+-- Nudges: messages to members of a group that they did not ask for, and their times.
 
 -- name: plan_nudges
 -- Makes due what members of groups $1, which opened, are told while these run. A group of less than two hours is over before anybody reads that.
@@ -61,7 +61,7 @@ FROM unnest($1::text[], $2::text[], $3::bigint[]) AS k (group_id, kind, delay_ms
 WHERE n.group_id = k.group_id AND n.kind = k.kind;
 
 -- name: continue_nudges
--- Notes up to whom the members were told.
+-- Notes the last member who was told.
 UPDATE nudges n SET after_buyer_id = k.after_buyer_id
 FROM unnest($1::text[], $2::text[], $3::text[]) AS k (group_id, kind, after_buyer_id)
 WHERE n.group_id = k.group_id AND n.kind = k.kind;

@@ -21,7 +21,7 @@ NUDGES = load_queries(__package__)
 
 NudgeKind: TypeAlias = Literal["tier_near", "hour_left", "succeeded", "failed"]
 Place: TypeAlias = tuple[str, NudgeKind]
-"""A group's id, and what its members are told: together they name a nudge."""
+"""A group's id, and the topic for its members: together they name a nudge."""
 
 
 class DueNudge(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ _HTML: Final = b"text/html"
 
 
 async def demand_tls(message: Message, scope: Scope) -> None:  # noqa: ARG001 - Litestar's signature.
-    """Adds the header to what a browser shows; programs that call the API take no notice of it."""
+    """Adds the header to answers that a browser shows; programs that call the API take no notice of it."""
     if message["type"] != "http.response.start":
         return
     headers = list(message["headers"])

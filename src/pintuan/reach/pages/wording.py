@@ -64,7 +64,7 @@ def order_text(translations: Translations, status: OrderStatus) -> str:
 
 
 def method_texts(translations: Translations) -> dict[str, str]:
-    """Returns the sandbox's methods that the page offers, and what each is called."""
+    """Returns the sandbox's methods that the page offers, and their names."""
     _ = translations.gettext
     return {
         "pm_ok": _("Test card that works"),

@@ -68,7 +68,7 @@ def _place(check: AuditCheck) -> int:
 
 
 async def offenders(connection: Connection, check: AuditCheck) -> list[Offender]:
-    """Returns up to `OFFENDERS_MAX` of what breaks a check."""
+    """Returns up to `OFFENDERS_MAX` rows that break a check."""
     rows = await connection.fetch(check.statement, OFFENDERS_MAX, timeout=AUDIT_STATEMENT_TIMEOUT_S)
     return [Offender(row["id"], row["detail"]) for row in rows]
 

@@ -42,7 +42,7 @@ class Placed:
 
 @dataclass(slots=True)
 class Record:
-    """A scene's course: its group as last seen, its orders by actor, what was refused and what went wrong."""
+    """A scene's course: its group as last seen, its orders by actor, refusals and faults."""
 
     scene: Scene
     deal: Deal

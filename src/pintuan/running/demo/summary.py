@@ -41,7 +41,7 @@ GUEST: Final = "Guest"
 
 
 def groups_table(records: Sequence[Record], *, width: int) -> Table:
-    """Returns a row for each group and purchase: list price, promises, and what was paid.
+    """Returns a row for each group and purchase: list price, promises, and the price paid.
 
     `width` is the terminal's; on a narrow one the columns one can do without are left out.
     """

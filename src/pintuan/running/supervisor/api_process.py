@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _begin(ready_fd: int | None) -> None:
-    """Tells that this process serves; what it made so far stays to its end and is not looked through."""
+    """Tells that this process serves; objects made so far stay to its end and are not looked through."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_MIN)

@@ -80,7 +80,7 @@ def api_process(
 ) -> PythonProcess:
     """A process that serves the connections of `listener`: the whole API, or only what an operator asks.
 
-    One that watches the workers of its node is ready only while they are at work.
+    A child that watches the workers of its node is ready only while they are at work.
     """
     fd = listener.fileno()
     arguments = [sys.executable, "-m", "pintuan.running.supervisor.api_process", "--fd", str(fd)]

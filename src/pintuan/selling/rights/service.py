@@ -43,7 +43,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def grant(pool: asyncpg.Pool, contact: Contact, role: Role) -> tuple[str, Ended]:
-    """Gives the contact's account a role, made now where it has none; returns its id and what ended with it.
+    """Gives the contact's account a role, and makes the account if there is none; returns its id and the
+    means to sell that ended.
 
     A role that may do less ends the account's sessions, and one that may not sell its API keys and webhook
     endpoints, all in the transaction of the role. Then its deals are paused one by one; a call that is cut

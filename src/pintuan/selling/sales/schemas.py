@@ -79,7 +79,7 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SoldGroup(Group, frozen=True, kw_only=True):
-    """A group with what was sold in it; `my_order` is null."""
+    """A group with its sales; `my_order` is null."""
 
     units: Annotated[int, Meta(description="Units of its live orders.", examples=[12])]
     orders_by_status: Annotated[

@@ -97,7 +97,7 @@ ORDER BY g.opened_at DESC, g.id DESC
 LIMIT $6;
 
 -- name: sum_groups
--- Counts the orders of groups by status, with their units, what was captured of them and what was given back.
+-- Counts the orders of groups by status, with their units, captures and refunds.
 SELECT group_id, status, count(*) AS orders, sum(quantity) AS units,
     (sum(final_unit_minor * quantity) FILTER (WHERE status IN ('captured', 'partially_refunded', 'refunded')))::bigint
         AS captured_minor,

@@ -59,7 +59,7 @@ async def list_groups(
     after: Cursor | None,
     limit: int,
 ) -> Page[SoldGroup]:
-    """Returns a page of the groups of the merchant's deals with what was sold in them, newest first.
+    """Returns a page of the groups of the merchant's deals with their sales, newest first.
 
     `share_base` is the URL that a share code is appended to, here and below.
     """
@@ -75,7 +75,7 @@ async def list_groups(
 async def read_sold_groups(
     pool: asyncpg.Pool, group_ids: Sequence[str], *, share_base: str
 ) -> dict[str, SoldGroup]:
-    """Returns those of the groups that exist with what was sold in them, by id."""
+    """Returns those of the groups that exist with their sales, by id."""
     groups = await read_groups(pool, group_ids, share_base=share_base)
     sums = await store.sum_groups(pool, group_ids)
     return {id_: _sold(group, sums.get(id_, _NOTHING_SOLD)) for id_, group in groups.items()}

@@ -50,7 +50,7 @@ ATTEMPTS_MAX: Final = len(RETRY_DELAYS_S) + 1
 PAUSE_POLICY: Final = store.PausePolicy(failing_ms=5 * 24 * 3_600_000, failures=1_000, over_ms=24 * 3_600_000)
 GONE: Final = 410
 _SUCCESS: Final = range(200, 300)
-# Less than a stopping worker has left; what is cut off is sent again when its lease is over.
+# Less than the time a stopping worker has left; a call cut off is repeated when its lease is over.
 CLOSE_WAIT_S: Final = 3.0
 
 _logger = structlog.get_logger("pintuan.selling.webhooks")
@@ -145,7 +145,7 @@ class WebhookCourier:
         return count
 
     async def _read(self, claimed: Sequence[Claimed]) -> dict[str, Data]:
-        """Reads what the deliveries tell of, by its id; what cannot be read is logged and left out."""
+        """Reads the events of deliveries, by id; unreadable ones are logged and left out."""
         try:
             return await self._read_all(claimed)
         except STORE_AWAY:

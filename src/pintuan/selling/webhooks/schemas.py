@@ -168,7 +168,7 @@ class Pinged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of what is sent."""
+    """The body of a delivery."""
 
     type: Annotated[SentType, _type()]
     timestamp: Annotated[datetime, moment("When it happened.")]

@@ -1,1 +1,1 @@
-"""Products and their variants: what merchants sell, and the feeds they bring it in."""
+"""Products and their variants, and the feeds that merchants bring them in."""

@@ -29,8 +29,8 @@ SELECT * FROM products_shown WHERE id = $1;
 
 -- name: list_products
 -- Answers a page of products, newest first, that pass the filters $1 to $6, from just behind ($7, $8); with $10 hidden ones too.
--- Of the $9 first ones there are as many as have $11 bytes, and one more; `behind` is how many come behind each. Of pictures
--- there are the first three.
+-- Of the $9 first ones there are as many as have $11 bytes, and one more; `behind` is how many come behind
+-- each. The pictures are the first three.
 SELECT id, merchant_id, title, description, images, created_at, variants, visibility, key, behind
 FROM (
     SELECT

@@ -86,7 +86,7 @@ async def list_products(
 
 
 def sees_hidden(viewer: Principal | None, merchant_id: str | None) -> bool:
-    """Says whether somebody is shown what a merchant has hidden; with None, what anybody has."""
+    """Says whether a viewer is shown a merchant's hidden products; with None, any merchant's."""
     if viewer is None:
         return False
     return viewer.role == "admin" or (viewer.role == "merchant" and viewer.subject == merchant_id)

@@ -13,7 +13,7 @@ WHERE v.id = $1
 FOR SHARE OF p;
 
 -- name: lock_offers
--- Keeps others from adding to what a merchant offers until the transaction ends.
+-- Keeps others from adding to a merchant's offers until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('offers ' || $1, 0));
 
 -- name: offered_minor
@@ -46,7 +46,7 @@ SELECT * FROM deals_shown WHERE id = $1;
 
 -- name: list_deals
 -- Answers a page of deals in the order $8 that pass the filters $1 to $7, from just behind ($9, $10); with $12 of hidden products too.
--- Of pictures there are the first three.
+-- The pictures are the first three.
 SELECT
     s.id, s.merchant_id, s.product_id, s.variant_id, s.title, s.status, s.currency, s.list_price_minor,
     s.tier_headcounts, s.tier_prices_minor, s.min_headcount, s.max_headcount, s.group_ttl_ms, s.starts_at, s.ends_at,

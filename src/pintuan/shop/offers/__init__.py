@@ -1,1 +1,1 @@
-"""Offers: what a deal said it sells, kept for the orders that were placed while it said so."""
+"""Offers: the terms of a deal, kept for the orders that were placed under them."""

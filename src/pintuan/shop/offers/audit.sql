@@ -1,5 +1,5 @@
--- The questions of `pintuan audit` about offers. Every statement answers (id, detail) of what it finds, at
--- most $1 rows.
+-- The questions of `pintuan audit` about offers. Every statement answers (id, detail) of each fault, at most
+-- $1 rows.
 
 -- name: offers_are_kept
 -- The last version of what a deal offers is what it offers now, unless it has ended; and one holds at any time.
