@@ -158,7 +158,7 @@ def secret_of(*prefixes: str) -> Callable[[str], str]:
 
 
 def push_service(text: str) -> str:
-    """Takes URLs that a webhook may be sent to; plain http is for development, as this machine is."""
+    """Takes URLs that a webhook may be sent to; http and localhost are meant for development."""
     try:
         destination_of(text, allows_loopback=True)
     except DestinationRefused as refused:

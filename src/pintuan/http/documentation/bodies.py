@@ -92,7 +92,7 @@ def _describe(holder: dict[str, Any], schema: dict[str, Any], schemas: dict[str,
 
 
 def _describe_tag(schema: dict[str, Any]) -> None:
-    """Says of the field that tells structs of a union apart what no struct can say of it."""
+    """Describes the tag field of a union; msgspec gives it no description."""
     for property_ in schema.get("properties", {}).values():
         if set(property_) == {"enum"}:
             property_["description"] = "Always this; it tells this body from the others."

@@ -136,7 +136,7 @@ def whole_call(data: bytes) -> tuple[str, Headers] | None:
     length = _LENGTH.search(head)
     if length is None or end + 4 + int(length[1]) != len(data) or head.count(b"content-length") > 1:
         return None
-    # Nothing but printable text in lines that end as they should, none of which goes on in the next.
+    # Printable ASCII only, every line ends in CRLF, no folded headers.
     breaks = head.translate(None, _PRINTABLE)
     if breaks != _BREAKS[: len(breaks)] or b"\r\n " in head:
         return None

@@ -108,9 +108,9 @@ async def _link_preview(pool: asyncpg.Pool, caller: Caller, view: GroupView) -> 
 async def _others(
     pool: asyncpg.Pool, engine: GroupEngine, view: GroupView, *, share_base: str
 ) -> list[JoinableGroup]:
-    """Other groups of the deal for who has no seat here, fullest first, where this one takes nobody.
+    """Other joinable groups, fullest first, for viewers without a seat when this group is closed.
 
-    Where it takes people and is short of them, those that are fuller: a group that fails serves nobody.
+    While this group is short of members, only fuller ones are shown: a group that fails serves nobody.
     """
     if view.my_live_order is not None or not (view.phase in CLOSED or view.is_short):
         return []
