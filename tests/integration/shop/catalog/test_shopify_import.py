@@ -116,7 +116,8 @@ async def test_a_sku_added_later_changes_the_variant_and_adds_none(
 ) -> None:
     await run_import(shirts(("S", "", "10")), database_url)
     before = await variants_of(pool)
-    await run_import(shirts(("S", "S-1", "10")), database_url)
+    again = await run_import(shirts(("S", "S-1", "10")), database_url)
+    assert again.exit_code == 0, again.output
     assert await variants_of(pool) == {"S": (before["S"][0], "S-1")}
 
 
