@@ -22,7 +22,7 @@ from pintuan.base.auth.principal import SUBJECT_LENGTH_MAX, is_subject
 from pintuan.base.settings.settings import Settings, load_settings
 from pintuan.base.stores.postgres import open_pool
 from pintuan.base.stores.running import migrated_database
-from pintuan.shop.feeds.formats import HEAD_BYTES, BadRow, FeedError, FeedItem, Halt, read_feed
+from pintuan.shop.feeds.formats import HEAD_BYTES, FeedError, FeedRow, Halt, read_feed
 from pintuan.shop.feeds.service import FeedImport, ImportReport
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def command(*, feed: Path, merchant: str, currency: str | None) -> None:
     """Import the product feed FEED.
 
     CSV or TSV with Google's or Meta's column names, Shopify's product CSV, RSS 2.0 or Atom; the content
-    shows which. Rows that cannot be kept are reported with their line, the others are imported. Importing a
-    feed again updates what changed. An import ends after an hour at the latest, and says where. Exits 1 when
-    nothing could be imported.
+    shows which. Rows that cannot be kept are reported with their line, the others are imported, if need be
+    without what is optional. Importing a feed again updates what changed. An import ends after an hour at the
+    latest, and says where. Exits 1 when nothing could be imported.
     """
     if not is_subject(merchant):
         raise click.BadParameter(
@@ -73,7 +73,7 @@ def command(*, feed: Path, merchant: str, currency: str | None) -> None:
 async def _import(
     settings: Settings,
     merchant: str,
-    rows: Iterable[FeedItem | BadRow],
+    rows: Iterable[FeedRow],
     stream: io.BufferedReader[io.FileIO],
     report: ImportReport,
     halt: Halt,
@@ -101,6 +101,7 @@ async def _import(
                         pool,
                         merchant,
                         on_bad_row=lambda row: console.print(f"line {row.line}: {row.reason}"),
+                        on_note=lambda note: console.print(f"line {note.line}: kept, but {note.text}"),
                         report=report,
                         halt=halt,
                     )
@@ -151,7 +152,7 @@ def _tell(report: ImportReport) -> None:
         )
     if report.currency_assumed is not None:
         click.echo(
-            f"the feed names no currency; its prices were taken for {report.currency_assumed} "
+            f"where the feed names no currency, its prices were taken for {report.currency_assumed} "
             "(--currency says otherwise)"
         )
 

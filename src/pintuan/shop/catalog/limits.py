@@ -10,7 +10,8 @@ VARIANT_IMAGES_MAX = 50
 LISTED_IMAGES = 3
 """The pictures shown of a product or a variant in a list; the statements that list them say so, too."""
 IMAGE_URL_CHARS_MAX = 2_000
-VARIANTS_MAX = 100
+VARIANTS_MAX = 2_048
+"""As many as Shopify lets a product have; `PRODUCT_BYTES_MAX` bounds them as well."""
 SKU_CHARS_MAX = 100
 FEED_REF_CHARS_MAX = 255
 OPTIONS_MAX = 4
@@ -20,4 +21,7 @@ ATTRIBUTES_MAX = 30
 ATTRIBUTE_NAME_CHARS_MAX = 60
 ATTRIBUTE_VALUE_CHARS_MAX = 2_000
 PRODUCT_BYTES_MAX = 256 * 1024
-"""With its variants: 2.5 kB for each of a hundred. Products of real shops' feeds have two thousand in all."""
+"""With its variants: 128 bytes for each of the most, 2.5 kB for each of a hundred.
+
+Products of real shops' feeds have two thousand in all.
+"""

@@ -59,8 +59,9 @@ async def import_feed(
 
     The body must come at 128 kB a second or faster, with 30 seconds to begin with. Answers when all is
     imported, or after five minutes with what was; hanging up ends the import. A merchant has one at a
-    time. Rows that cannot be kept are told with their line, the others are kept. The same feed again
-    changes only what differs.
+    time. Rows that cannot be kept are told with their line, the others are kept, if need be without what is
+    optional. A byte order mark, the type's `charset` or the XML declaration say the encoding; else it is
+    UTF-8. The same feed again changes only what differs.
     """
     merchant = check_role(request.user, SELLERS)
     return await resources.state(Uploads).take(

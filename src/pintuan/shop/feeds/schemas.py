@@ -15,6 +15,15 @@ class RefusedRow(msgspec.Struct, frozen=True):
     reason: Annotated[str, Meta(description="Why.", examples=["has no price"])]
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """What a row of a feed was kept without, or shortened by."""
+
+    line: Annotated[int, Meta(description="Where the row starts, counted from 1.", examples=[7])]
+    text: Annotated[
+        str, Meta(description="What it was.", examples=["has title longer than 200 characters; it was cut"])
+    ]
+
+
 class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of an import."""
 
@@ -34,6 +43,10 @@ class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     variants_unchanged: Annotated[int, Meta(description="Variants that were there already.", examples=[4])]
     refused: Annotated[list[RefusedRow], Meta(description="The first rows that were not kept, up to 100.")]
     refused_count: Annotated[int, Meta(description="How many rows were not kept in all.", examples=[1])]
+    notices: Annotated[
+        list[Notice], Meta(description="What rows were kept without, such as an unusable picture, up to 100.")
+    ]
+    notices_count: Annotated[int, Meta(description="How many notices there are in all.", examples=[1])]
     currency_assumed: Annotated[
         str | None,
         Meta(description="The currency of prices that named none; null when all did.", examples=["USD"]),

@@ -18,7 +18,7 @@ from pintuan.people.activity.log import note
 from pintuan.people.merchants.service import lock_merchant, require_seller
 from pintuan.shop.catalog import limits
 from pintuan.shop.feeds import store as feed_store
-from pintuan.shop.feeds.formats import BadRow, FeedError, FeedItem, Halt
+from pintuan.shop.feeds.formats import BadRow, FeedError, FeedItem, FeedRow, Halt, Note
 from pintuan.shop.feeds.renaming import NamedVariant, changes_of
 from pintuan.shop.feeds.store import FeedProduct, FeedVariant
 from sql.retry import retry_serialization
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 BATCH_ITEMS_MAX = 500
 """A batch ends here, or a little later with the product whose rows it is in."""
+VARIANT_BYTES_MIN = 100
+"""What the JSON of a variant has beside its texts: its id, its price and the names of its fields."""
 # How Postgres refuses values. The reader's rules should let none of them through.
 _UNWRITABLE: Final = (
     asyncpg.DataError,
@@ -59,6 +61,7 @@ class ImportReport:
     items_changed: int = 0
     items_unchanged: int = 0
     bad_rows: int = 0
+    notes: int = 0
     # The currency of prices that the feed gave without one, if there were any.
     currency_assumed: str | None = None
 
@@ -75,7 +78,7 @@ class ImportReport:
 
 @dataclass(slots=True)
 class FeedImport:
-    """One import of one merchant's feed; `on_bad_row` hears of each row not kept, `report` counts.
+    """One import of one merchant's feed; `report` counts, and each row not kept and each note is told.
 
     `halt` is what the reader of the rows looks at. Each batch is committed for good, so an import that is
     interrupted is finished by running it again. One that the merchant asked for (`by_merchant`), and not an
@@ -85,6 +88,7 @@ class FeedImport:
     pool: asyncpg.Pool
     merchant_id: str
     on_bad_row: Callable[[BadRow], None]
+    on_note: Callable[[Note], None] = lambda _: None
     report: ImportReport = field(default_factory=ImportReport)
     halt: Halt = field(default_factory=Halt)
     by_merchant: bool = False
@@ -92,7 +96,7 @@ class FeedImport:
     # batches are cut; otherwise a second import would find differences that the feed does not have.
     _groups_written: set[int] = field(default_factory=set)
 
-    async def run(self, rows: Iterable[FeedItem | BadRow], on_batch: Callable[[], None]) -> None:
+    async def run(self, rows: Iterable[FeedRow], on_batch: Callable[[], None]) -> None:
         """Writes all rows, calling `on_batch` after each batch; the rows are read in a thread.
 
         When the caller is cancelled, the thread has ended before this does.
@@ -132,10 +136,13 @@ class FeedImport:
             await asyncio.wait({reading})
             raise
 
-    def _items(self, rows: Iterable[FeedItem | BadRow]) -> Iterator[FeedItem]:
+    def _items(self, rows: Iterable[FeedRow]) -> Iterator[FeedItem]:
         for row in rows:
             if isinstance(row, BadRow):
                 self._refuse(row)
+            elif isinstance(row, Note):
+                self.report.notes += 1
+                self.on_note(row)
             else:
                 if row.currency_assumed:
                     self.report.currency_assumed = row.currency
@@ -257,8 +264,9 @@ def _light_enough(batch: Sequence[FeedItem]) -> tuple[list[FeedItem], list[FeedI
     for item in batch:
         of_product = pictures.setdefault(item.group_ref, set())
         new = set(item.images) - of_product
-        own = (item.variant_title, item.options, item.variant_images, item.attributes)
+        own = (item.sku, item.variant_title, item.options, item.variant_images, item.attributes)
         size_bytes = sizes_bytes.get(item.group_ref, 0) + len(_encoder.encode((own, sorted(new))))
+        size_bytes += VARIANT_BYTES_MIN
         if item.group_ref not in sizes_bytes:
             size_bytes += len(item.title.encode()) + len(item.description.encode())
         if size_bytes > limits.PRODUCT_BYTES_MAX:

@@ -12,19 +12,30 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import re
 import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from pintuan.base.errors import ClientGone, InvalidInput, Overloaded, RateLimited, UnsupportedMediaType
 from pintuan.http.fair_share.waiting_room import WaitingRoom
-from pintuan.shop.feeds.formats import HEAD_BYTES, BadRow, FeedError, Halt, read_feed
-from pintuan.shop.feeds.schemas import ImportResult, RefusedRow
+from pintuan.shop.feeds.formats import (
+    HEAD_BYTES,
+    BadRow,
+    FeedError,
+    FeedRow,
+    Halt,
+    Note,
+    UnknownEncoding,
+    encoding_of,
+    read_feed,
+)
+from pintuan.shop.feeds.schemas import ImportResult, Notice, RefusedRow
 from pintuan.shop.feeds.service import FeedImport
 from pricing.currency import UnknownCurrency, exponent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     import asyncpg
 
@@ -45,6 +56,10 @@ IMPORT_S_MAX: Final = 300.0
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 RETRY_AFTER_S: Final = 10
 REFUSED_SHOWN_MAX: Final = 100
+NOTICES_SHOWN_MAX: Final = 100
+CHARSET_SHOWN_CHARS_MAX: Final = 40
+# RFC 9110, section 8.3.1.
+_CHARSET: Final = re.compile(r""";\s*charset\s*=\s*"?([^";\s]+)""", re.IGNORECASE)
 MEDIA_TYPES: Final = (
     "text/csv",
     "text/tab-separated-values",
@@ -78,14 +93,13 @@ class Uploads:
         `until_gone` returns when the caller has hung up; it is called once the body is there.
 
         Raises:
-            UnsupportedMediaType: the content is of a type that is no feed's.
+            UnsupportedMediaType: the content is of a type that is no feed's, or in an unknown encoding.
             RateLimited: a feed of the merchant is being imported.
             Overloaded: enough feeds arrive, are kept on disk, or are parsed for too long.
             InvalidInput: the currency is none, the body comes too slowly, or nothing of it can be read.
             ClientGone: the caller hung up.
         """
-        if content_type.split(";", 1)[0].strip().lower() not in MEDIA_TYPES:
-            raise UnsupportedMediaType(f"The body must be one of {', '.join(MEDIA_TYPES)}.")
+        encoding = _encoding_of(content_type)
         try:
             exponent(currency)
         except UnknownCurrency as error:
@@ -103,19 +117,26 @@ class Uploads:
                 await _receive(upload, body, spool)
                 spool.seek(0)
                 stream = io.BufferedReader(spool, HEAD_BYTES)
-                importing = self._import(pool, merchant_id, stream, currency)
+                importing = self._import(pool, merchant_id, stream, currency, encoding)
                 return await _unless_gone(asyncio.ensure_future(importing), until_gone)
         finally:
             upload.forget()
             self.merchants.discard(merchant_id)
 
     async def _import(
-        self, pool: asyncpg.Pool, merchant_id: str, stream: io.BufferedReader[Any], currency: str
+        self,
+        pool: asyncpg.Pool,
+        merchant_id: str,
+        stream: io.BufferedReader[Any],
+        currency: str,
+        encoding: str | None,
     ) -> ImportResult:
         """Imports what was spooled, when a place is free for it."""
         await self.places.enter(merchant_id, wait_s=IMPORT_WAIT_S_MAX)
         try:
-            return await _import(pool, merchant_id, stream, currency, Halt(IMPORT_S_MAX))
+            halt = Halt(IMPORT_S_MAX)
+            rows = read_feed(stream, currency=currency, encoding=encoding, halt=halt)
+            return await _import(pool, merchant_id, rows, halt)
         finally:
             self.places.leave()
 
@@ -187,24 +208,44 @@ def _write(spool: BinaryIO, chunk: bytes) -> None:
 
 
 @dataclass(slots=True)
-class _Refused:
-    """The first rows that were not kept."""
+class _Told:
+    """The first rows that were not kept, and the first notes on those that were."""
 
-    shown: list[RefusedRow] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
-    def add(self, row: BadRow) -> None:
-        if len(self.shown) < REFUSED_SHOWN_MAX:
-            self.shown.append(RefusedRow(row.line, row.reason))
+    def refuse(self, row: BadRow) -> None:
+        if len(self.refused) < REFUSED_SHOWN_MAX:
+            self.refused.append(RefusedRow(row.line, row.reason))
+
+    def note(self, note: Note) -> None:
+        if len(self.notices) < NOTICES_SHOWN_MAX:
+            self.notices.append(Notice(note.line, note.text))
 
 
-async def _import(
-    pool: asyncpg.Pool, merchant_id: str, stream: io.BufferedReader[Any], currency: str, halt: Halt
-) -> ImportResult:
-    refused = _Refused()
-    feed_import = FeedImport(pool, merchant_id, on_bad_row=refused.add, halt=halt, by_merchant=True)
+def _encoding_of(content_type: str) -> str | None:
+    """Returns the encoding a feed is said to be in, or None; raises `UnsupportedMediaType`."""
+    if content_type.split(";", 1)[0].strip().lower() not in MEDIA_TYPES:
+        raise UnsupportedMediaType(f"The body must be one of {', '.join(MEDIA_TYPES)}.")
+    charset = _CHARSET.search(content_type)
+    if charset is None:
+        return None
+    try:
+        return encoding_of(charset[1])
+    except UnknownEncoding as error:
+        raise UnsupportedMediaType(
+            f"A feed in the charset {charset[1][:CHARSET_SHOWN_CHARS_MAX]!r} is not read; send it as UTF-8."
+        ) from error
+
+
+async def _import(pool: asyncpg.Pool, merchant_id: str, rows: Iterator[FeedRow], halt: Halt) -> ImportResult:
+    told = _Told()
+    feed_import = FeedImport(
+        pool, merchant_id, on_bad_row=told.refuse, on_note=told.note, halt=halt, by_merchant=True
+    )
     report, stopped = feed_import.report, None
     try:
-        await feed_import.run(read_feed(stream, currency=currency, halt=halt), on_batch=lambda: None)
+        await feed_import.run(rows, on_batch=lambda: None)
     except FeedError as error:
         if report.rows == 0:
             raise InvalidInput.of("body", str(error)) from error
@@ -217,8 +258,10 @@ async def _import(
         variants_added=report.items_added,
         variants_changed=report.items_changed,
         variants_unchanged=report.items_unchanged,
-        refused=refused.shown,
+        refused=told.refused,
         refused_count=report.bad_rows,
+        notices=told.notices,
+        notices_count=report.notes,
         currency_assumed=report.currency_assumed,
         stopped=stopped,
     )

@@ -61,6 +61,8 @@ async def test_a_feed_is_imported_and_told_row_by_row(api: httpx.AsyncClient, up
             "variants_unchanged": 0,
             "refused": [{"line": 4, "reason": "has price 'nothing', which must be like '19.99 USD'"}],
             "refused_count": 1,
+            "notices": [],
+            "notices_count": 0,
             "currency_assumed": None,
             "stopped": None,
         },
@@ -78,6 +80,26 @@ async def test_the_content_shows_the_format_and_the_currency_is_told(upload: Upl
     assert (yen["variants_changed"], yen["currency_assumed"]) == (2, "JPY")
     rss = (await upload(RSS + "</channel></rss>", "application/rss+xml")).json()
     assert (rss["variants_added"], rss["currency_assumed"]) == (1, None)
+
+
+async def test_a_feed_is_read_in_the_charset_of_its_type(api: httpx.AsyncClient, upload: Upload) -> None:
+    feed = "id,title,price\nT-1,Thé vert,9.99\n".encode("latin-1")
+    assert (await upload(feed)).status_code == 400
+    declared = (await upload(feed, 'text/csv; charset="ISO-8859-1"', currency="EUR")).json()
+    assert (declared["variants_added"], declared["currency_assumed"]) == (1, "EUR")
+    listed = (await api.get("/v1/products", params={"merchant_id": "teahouse"})).json()["items"]
+    assert [product["title"] for product in listed] == ["Thé vert"]
+    for charset in ("utf-7", "base64", "x-nobody", "__import__"):
+        refused = await upload(feed, f"text/csv; charset={charset}")
+        assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_media_type")
+        assert charset in refused.json()["detail"]
+
+
+async def test_what_is_optional_and_unusable_is_left_out_and_told(upload: Upload) -> None:
+    result = (await upload("id,title,price,image_link\nC-1,Cup,5 USD,cup.jpg\n")).json()
+    assert (result["variants_added"], result["refused_count"], result["notices_count"]) == (1, 0, 1)
+    (notice,) = result["notices"]
+    assert (notice["line"], "cup.jpg" in notice["text"]) == (2, True)
 
 
 async def test_a_broken_document_keeps_what_came_before(upload: Upload) -> None:
@@ -121,8 +143,7 @@ async def test_a_feed_too_large_is_refused_while_it_arrives(upload: Upload) -> N
 async def test_who_hangs_up_ends_the_import(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, ended = threading.Event(), threading.Event()
 
-    def endless(_stream: object, *, currency: str, halt: Halt) -> Iterator[FeedItem | BadRow]:
-        del currency
+    def endless(_stream: object, *, halt: Halt, **_: object) -> Iterator[FeedItem | BadRow]:
         begun.set()
         try:
             while True:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pintuan.cli import main
+from pintuan.shop.catalog import limits
 
 pytestmark = pytest.mark.anyio
 
@@ -126,9 +127,10 @@ async def test_a_group_spread_over_batches_is_one_product_however_often_imported
     assert [row["title"] for row in titles] == ["First"]
 
 
-async def test_a_product_takes_a_hundred_variants_and_the_rest_is_reported(
-    database_url: str, pool: asyncpg.Pool
+async def test_a_product_takes_so_many_variants_and_the_rest_is_reported(
+    database_url: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "VARIANTS_MAX", 100)
     rows = "".join(f"{n},Pan {n},1 EUR,G\n" for n in range(103))
     feed = f"id,title,price,item_group_id\n{rows}"
     for _ in range(2):

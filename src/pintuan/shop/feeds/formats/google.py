@@ -7,21 +7,25 @@ on a deal the ladder is the discount.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pintuan.shop.catalog import limits
+from pintuan.shop.feeds.formats.html_text import line_text
 from pintuan.shop.feeds.formats.items import (
     UNREADABLE,
     BadRow,
     FeedItem,
-    RowRefused,
-    amount_of,
+    FeedRow,
+    Note,
     attributes_of,
+    cut,
+    description_of,
     images_of,
     reason_of,
     text_of,
+    title_of,
 )
+from pintuan.shop.feeds.formats.prices import price_of
 from pintuan.shop.feeds.formats.tables import Table
 
 REQUIRED_COLUMNS = ("id", "title", "price")
@@ -47,10 +51,13 @@ _ONCE = (*ATTRIBUTE_COLUMNS, "description", "image_link", "item_group_id")
 _STATE_COLUMNS = ("status", "visibility")
 _HIDDEN_STATES = frozenset(("archived", "draft", "hidden", "staging"))
 
-_PRICE = re.compile(r"([0-9.,]+)\s*([A-Za-z]{3})")
+
+def is_google(header: Sequence[str]) -> bool:
+    """Says whether a header has the columns every item needs."""
+    return set(REQUIRED_COLUMNS) <= set(header)
 
 
-def read_google_table(table: Table) -> Iterator[FeedItem | BadRow]:
+def read_google_table(table: Table, currency: str) -> Iterator[FeedRow]:
     """Yields the items and bad rows of a table; raises `FeedError` for columns that are missing."""
     table.require(REQUIRED_COLUMNS, once=_ONCE)
     for row in table.rows(repeatable=_REPEATABLE_COLUMNS):
@@ -60,27 +67,30 @@ def read_google_table(table: Table) -> Iterator[FeedItem | BadRow]:
         # A comma inside an address must be written %2C (Google, additional_image_link).
         more_images = row.cells.get("additional_image_link", "").split(",")
         try:
-            yield google_item(row.line, row.cells, more_images)
+            yield from google_item(row.line, row.cells, more_images, currency)
         except UNREADABLE as error:
             yield BadRow(row.line, reason_of(error))
 
 
-def google_item(line: int, cells: Mapping[str, str], more_images: Iterable[str]) -> FeedItem:
-    """Returns the item that cells by column name describe; raises `RowRefused`."""
+def google_item(
+    line: int, cells: Mapping[str, str], more_images: Iterable[str], currency: str
+) -> Iterator[FeedRow]:
+    """Yields the item that cells by column name describe, and what it is kept without.
+
+    `currency` is that of a price which names none. Raises `RowRefused` before it yields anything.
+    """
+    notes: list[str] = []
     item_ref = text_of(cells, "id", limits.SKU_CHARS_MAX)
-    title = text_of(cells, "title", limits.TITLE_CHARS_MAX)
-    description = cells.get("description", "")
-    if len(description) > limits.DESCRIPTION_CHARS_MAX:
-        raise RowRefused(f"has a description longer than {limits.DESCRIPTION_CHARS_MAX} characters")
+    title = title_of(cells, "title", notes)
     group_ref = text_of(cells, "item_group_id", limits.SKU_CHARS_MAX) if cells.get("item_group_id") else ""
-    list_price_minor, currency = _price(cells.get("price", ""))
+    price = price_of(cells.get("price", ""), currency)
     options = tuple(
-        (name, text_of(cells, column, limits.OPTION_VALUE_CHARS_MAX))
+        (name, cut(line_text(cells[column]), limits.OPTION_VALUE_CHARS_MAX, column, notes))
         for column, name in _OPTION_COLUMNS.items()
-        if cells.get(column)
+        if line_text(cells.get(column, ""))
     )
-    images = images_of([cells.get("image_link", ""), *more_images])
-    return FeedItem(
+    images = images_of([cells.get("image_link", ""), *more_images], notes)
+    yield FeedItem(
         line=line,
         item_ref=item_ref,
         # The two kinds of reference share a column, and a shop may number items and groups alike.
@@ -88,23 +98,14 @@ def google_item(line: int, cells: Mapping[str, str], more_images: Iterable[str])
         sku=item_ref,
         title=title,
         variant_title=(" / ".join(value for _, value in options) or title)[: limits.TITLE_CHARS_MAX],
-        description=description,
+        description=description_of(cells.get("description", ""), notes),
         images=images,
         variant_images=images[: limits.VARIANT_IMAGES_MAX],
         options=options,
-        list_price_minor=list_price_minor,
-        currency=currency,
-        currency_assumed=False,
-        attributes=attributes_of(cells, {column: column for column in ATTRIBUTE_COLUMNS}),
+        list_price_minor=price.amount_minor,
+        currency=price.currency,
+        currency_assumed=price.is_assumed,
+        attributes=attributes_of(cells, {column: column for column in ATTRIBUTE_COLUMNS}, notes),
         is_hidden=any(cells.get(column, "").lower() in _HIDDEN_STATES for column in _STATE_COLUMNS),
     )
-
-
-def _price(text: str) -> tuple[int, str]:
-    match = _PRICE.fullmatch(text)
-    if match is None:
-        raise RowRefused(
-            f"has price {text[:40]!r}, which must be like '19.99 USD'" if text else "has no price"
-        )
-    currency = match[2].upper()
-    return amount_of(match[1], currency, shown=text), currency
+    yield from (Note(line, text) for text in notes)

@@ -1,4 +1,4 @@
-"""Descriptions written in HTML, as plain text: paragraphs and list items become lines of their own.
+"""What feeds write in HTML, as plain text: paragraphs and list items become lines of their own.
 
 The markup is cut up as the tokenizer of the HTML standard does (html.spec.whatwg.org, section 13.2.5), and no
 tree is built of it. Every step goes on behind the character the step before ended at, and where an end is
@@ -15,12 +15,16 @@ from typing import Final
 HTML_CHARS_MAX: Final = 100_000
 """What comes after so much markup is not read: far beyond any description."""
 
+ELLIPSIS: Final = "…"
 # Elements that a browser begins on a new line.
 _BLOCKS: Final = """
-address article aside blockquote br dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li main
-nav ol p pre section table tr ul
+address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption
+figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol optgroup option p pre search
+section summary table tbody tfoot thead tr ul
 """
 _LINE_TAGS: Final = frozenset(_BLOCKS.split())
+# Elements that stand beside others on a line, with room between them.
+_CELLS: Final = frozenset(("button", "input", "select", "td", "textarea", "th"))
 # Elements whose content nobody is shown; it ends at their end tag, whatever else stands in it.
 _SILENT: Final = "script style template title iframe noembed noframes"
 _SILENT_ENDS: Final = {
@@ -51,7 +55,12 @@ def plain_text(html: str, *, chars_max: int) -> str:
         pieces = "".join(_pieces(text[:HTML_CHARS_MAX]))
         text = _LINE_BREAKS.sub("\n", _BLANKS.sub(" ", pieces).replace(" \n", "\n")).strip()
     text = _CONTROL.sub("", text.replace("\r\n", "\n"))
-    return text if len(text) <= chars_max else f"{text[: chars_max - 1]}…"
+    return text if len(text) <= chars_max else f"{text[: chars_max - 1]}{ELLIPSIS}"
+
+
+def line_text(html: str) -> str:
+    """Returns the text of some HTML on one line."""
+    return " ".join(plain_text(html, chars_max=HTML_CHARS_MAX).split())
 
 
 def _pieces(html: str) -> Iterator[str]:
@@ -69,6 +78,8 @@ def _pieces(html: str) -> Iterator[str]:
             yield html[opening:at]
         elif name in _LINE_TAGS:
             yield "\n"
+        elif name in _CELLS:
+            yield " "
         elif name in _SILENT_ENDS and not is_end:
             end = _SILENT_ENDS[name].search(html, at)
             at = len(html) if end is None else end.start()

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import structlog
 
-from pintuan.base.wire.patterns import IMAGE_URL_PATTERN
 from pintuan.shop.catalog import limits
-from pricing.currency import InvalidAmount, UnknownCurrency, exponent, parse_major
+from pintuan.shop.catalog.image_addresses import image_address
+from pintuan.shop.feeds.formats.html_text import ELLIPSIS, line_text, plain_text
 
-_IMAGE_URL = re.compile(IMAGE_URL_PATTERN)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# No price that could be kept is written with as many characters.
-_PRICE_CHARS_MAX = 40
 
 _logger = structlog.get_logger("pintuan.shop.catalog")
 
@@ -54,6 +51,16 @@ class BadRow(NamedTuple):
     reason: str
 
 
+class Note(NamedTuple):
+    """What a row was kept without, or shortened by: where it starts, counted from 1, and what."""
+
+    line: int
+    text: str
+
+
+FeedRow: TypeAlias = FeedItem | BadRow | Note
+
+
 class RowRefused(ValueError):
     """The row being read cannot be kept; the message says why."""
 
@@ -82,40 +89,55 @@ def text_of(cells: Mapping[str, str], name: str, chars_max: int) -> str:
     return text
 
 
-def amount_of(digits: str, currency: str, *, shown: str) -> int:
-    """Returns a price in minor units; raises `RowRefused`, which quotes `shown`."""
-    if len(digits) > _PRICE_CHARS_MAX:
-        raise RowRefused(f"has price {shown[:40]!r}…, which is longer than {_PRICE_CHARS_MAX} characters")
-    try:
-        # Shops write every price with two decimals; zeros beyond the currency's own change nothing.
-        whole, _, fraction = digits.partition(".")
-        kept = fraction[: exponent(currency)] + fraction[exponent(currency) :].rstrip("0")
-        amount_minor = parse_major(f"{whole}.{kept}" if kept else whole, currency)
-    except (InvalidAmount, UnknownCurrency) as error:
-        raise RowRefused(f"has price {shown[:40]!r}: {error}") from error
-    if amount_minor == 0:
-        raise RowRefused("has a price of nothing")
-    return amount_minor
+def title_of(cells: Mapping[str, str], name: str, notes: list[str]) -> str:
+    """Returns a cell that must be there as one line of text, cut where it runs on; raises `RowRefused`."""
+    title = line_text(cells.get(name, ""))
+    if not title:
+        raise RowRefused(f"has no {name}")
+    return cut(title, limits.TITLE_CHARS_MAX, name, notes)
 
 
-def images_of(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Returns the addresses that are there, each once; raises `RowRefused` for one that is no address."""
-    images = tuple(dict.fromkeys(address.strip() for address in addresses if address.strip()))
+def description_of(html: str, notes: list[str]) -> str:
+    """Returns the text of a description, cut where it runs on."""
+    text = plain_text(html, chars_max=limits.DESCRIPTION_CHARS_MAX)
+    if text.endswith(ELLIPSIS) and len(text) == limits.DESCRIPTION_CHARS_MAX:
+        notes.append(f"has a description longer than {limits.DESCRIPTION_CHARS_MAX} characters; it was cut")
+    return text
+
+
+def cut(text: str, chars_max: int, name: str, notes: list[str]) -> str:
+    """Returns the text, with an ellipsis and a note where it is longer than this."""
+    if len(text) <= chars_max:
+        return text
+    notes.append(f"has {name} longer than {chars_max} characters; it was cut")
+    return f"{text[: chars_max - 1]}{ELLIPSIS}"
+
+
+def images_of(addresses: Iterable[str], notes: list[str]) -> tuple[str, ...]:
+    """Returns the addresses that are there, each once, with a note for each that is no address."""
+    images: dict[str, None] = {}
+    for text in addresses:
+        if not text.strip():
+            continue
+        image = image_address(text)
+        if image is None:
+            notes.append(
+                f"has an image that is no http(s) address, which was left out: {text.strip()[:80]!r}"
+            )
+        else:
+            images[image] = None
     if len(images) > limits.IMAGES_MAX:
-        raise RowRefused(f"has more than {limits.IMAGES_MAX} images")
-    for image in images:
-        if len(image) > limits.IMAGE_URL_CHARS_MAX or _IMAGE_URL.match(image) is None:
-            raise RowRefused(f"has an image that is no http(s) address: {image[:80]!r}")
-    return images
+        notes.append(f"has more than {limits.IMAGES_MAX} images; the others were left out")
+    return tuple(images)[: limits.IMAGES_MAX]
 
 
-def attributes_of(cells: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """Returns the cells that are filled under the names attributes have, shortened where they run on.
+def attributes_of(cells: Mapping[str, str], names: Mapping[str, str], notes: list[str]) -> dict[str, str]:
+    """Returns the cells that are filled under the names attributes have, cut where they run on.
 
     `names` maps columns to attributes.
     """
     return {
-        attribute: cells[column][: limits.ATTRIBUTE_VALUE_CHARS_MAX]
+        attribute: cut(cells[column], limits.ATTRIBUTE_VALUE_CHARS_MAX, column, notes)
         for column, attribute in names.items()
         if cells.get(column)
     }

@@ -6,11 +6,10 @@ a file that is not text at all is refused as a whole.
 
 from __future__ import annotations
 
-import codecs
 import io
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 LINE_CHARS_MAX = 1 << 20
@@ -32,30 +31,34 @@ class RowTooLong(ValueError):
     """A row goes on over so many lines that its opening quote must have been left open."""
 
 
-def open_text(stream: io.BufferedReader[Any]) -> io.TextIOWrapper:
-    """Decodes the stream as its byte order mark says, or as UTF-8.
+def open_text(stream: io.BufferedReader[Any], encoding: str | None = None) -> io.TextIOWrapper:
+    """Decodes the stream in the encoding it is declared to be in, or as UTF-8.
 
-    Raises `FeedError` when the beginning shows another encoding: no byte order mark, and zero bytes or a
-    majority of lines that are not UTF-8.
+    Raises `FeedError` when the beginning shows another encoding: zero bytes or a majority of lines that are
+    not of it.
     """
     head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return io.TextIOWrapper(stream, encoding="utf-16", errors="replace", newline="")
-    if b"\0" in head or _is_mostly_foreign(head):
+    if encoding is not None and encoding.startswith("utf-16"):
+        return io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+    encoding = encoding or "utf-8"
+    if b"\0" in head or _is_mostly_foreign(head, encoding):
+        if encoding != "utf-8":
+            raise FeedError(f"the encoding is not {encoding}, as it is declared")
         raise FeedError("the encoding is not UTF-8; save the feed as UTF-8 and import it again")
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    decoded_as = "utf-8-sig" if encoding == "utf-8" else encoding
+    return io.TextIOWrapper(stream, encoding=decoded_as, errors="surrogateescape", newline="")
 
 
-def _is_mostly_foreign(head: bytes) -> bool:
+def _is_mostly_foreign(head: bytes, encoding: str) -> bool:
     lines = [line for line in head.splitlines()[1:] if line.strip()] or head.splitlines()
-    foreign = sum(1 for line in lines if not _is_utf8(line))
+    foreign = sum(1 for line in lines if not _is_text(line, encoding))
     # The last line of the head may be cut inside a character.
     return foreign * 2 > len(lines) + (len(head) >= HEAD_BYTES)
 
 
-def _is_utf8(line: bytes) -> bool:
+def _is_text(line: bytes, encoding: str) -> bool:
     try:
-        line.decode("utf-8")
+        line.decode(encoding)
     except UnicodeDecodeError:
         return False
     return True
@@ -73,6 +76,8 @@ class Lines:
 
     def __init__(self, text: io.TextIOBase, check: Callable[[int], None] = lambda _: None) -> None:
         self._text = text
+        encoding = getattr(text, "encoding", None) or "utf-8"
+        self._encoding = "UTF-8" if encoding.startswith("utf-8") else encoding
         self._check = check
         self._reread_chars_left = REREAD_CHARS_FREE
         self._pending: deque[str] = deque()
@@ -108,6 +113,11 @@ class Lines:
         self._row_chars = 0
 
     @property
+    def row_lines(self) -> Sequence[str]:
+        """The lines of the row being read, so far."""
+        return self._row
+
+    @property
     def row_span(self) -> tuple[int, int]:
         """The first and last line of the row, counted from 1."""
         return self._read - len(self._row) + 1, self._read
@@ -119,7 +129,7 @@ class Lines:
             if len(line) == LINE_CHARS_MAX:
                 return f"is longer than {LINE_CHARS_MAX} characters"
             if _LOST_TEXT.search(line):
-                return "has characters that are not valid UTF-8"
+                return f"has characters that are not valid {self._encoding}"
             if "\0" in line:
                 return "has a zero byte"
         return None

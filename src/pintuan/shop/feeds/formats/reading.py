@@ -6,14 +6,14 @@ is either a `FeedItem` ready to be stored or a `BadRow` with the reason why not.
 
 from __future__ import annotations
 
-import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pintuan.shop.feeds.formats.google import read_google_table
+from pintuan.shop.feeds.formats.encodings import declared_encoding, xml_encoding
+from pintuan.shop.feeds.formats.google import is_google, read_google_table
 from pintuan.shop.feeds.formats.halt import Halt
-from pintuan.shop.feeds.formats.items import BadRow, FeedItem
+from pintuan.shop.feeds.formats.items import BadRow, FeedItem, FeedRow, Note
 from pintuan.shop.feeds.formats.lines import HEAD_BYTES, FeedError, Lines, open_text
 from pintuan.shop.feeds.formats.rss import read_rss
 from pintuan.shop.feeds.formats.shopify import is_shopify, read_shopify_table
@@ -27,19 +27,28 @@ CURRENCY_ASSUMED = "USD"
 
 
 def read_feed(
-    stream: io.BufferedReader[Any], *, currency: str = CURRENCY_ASSUMED, halt: Halt | None = None
-) -> Iterator[FeedItem | BadRow]:
-    """Yields every row of the feed, as an item or as a bad row.
+    stream: io.BufferedReader[Any],
+    *,
+    currency: str = CURRENCY_ASSUMED,
+    encoding: str | None = None,
+    halt: Halt | None = None,
+) -> Iterator[FeedRow]:
+    """Yields every row of the feed, as an item or as a bad row, and notes on what items are kept without.
 
     `stream` is buffered by `HEAD_BYTES`, need not be seekable, and is closed with the iterator. `currency` is
-    that of prices in a format that names none. Raises `FeedError`, possibly after rows were yielded, and when
-    `halt` says so.
+    that of prices that name none, `encoding` what the feed was said to be in, by `encoding_of`. Raises
+    `FeedError`, possibly after rows were yielded, and when `halt` says so.
     """
     halt = halt or Halt()
     seen: set[int] = set()
-    for row_no, row in enumerate(_rows(stream, currency, halt), start=1):
+    count = 0
+    for row in _rows(stream, currency, encoding, halt):
+        if isinstance(row, Note):
+            yield row
+            continue
         halt.check(row.line)
-        if row_no > ROWS_MAX:
+        count += 1
+        if count > ROWS_MAX:
             raise FeedError(
                 f"the feed has more than {ROWS_MAX} rows; the rest, from line {row.line}, was not read"
             )
@@ -51,21 +60,30 @@ def read_feed(
         yield row
 
 
-def _rows(stream: io.BufferedReader[Any], currency: str, halt: Halt) -> Iterator[FeedItem | BadRow]:
-    if _is_markup(stream.peek(HEAD_BYTES)[:HEAD_BYTES]):
+def _rows(
+    stream: io.BufferedReader[Any], currency: str, encoding: str | None, halt: Halt
+) -> Iterator[FeedRow]:
+    head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+    declared = declared_encoding(head, encoding)
+    if _is_markup(head, declared):
         with stream:
-            yield from read_rss(stream, halt.check)
+            yield from read_rss(
+                stream, halt.check, currency=currency, encoding=declared or xml_encoding(head)
+            )
         return
-    with open_text(stream) as text:
-        table = Table(Lines(text, halt.check))
-        if is_shopify(table):
+    with open_text(stream, declared) as text:
+        table = Table(Lines(text, halt.check), _is_header)
+        if is_shopify(table.header):
             yield from read_shopify_table(table, currency)
         else:
-            yield from read_google_table(table)
+            yield from read_google_table(table, currency)
 
 
-def _is_markup(head: bytes) -> bool:
+def _is_header(names: Sequence[str]) -> bool:
+    return is_shopify(names) or is_google(names)
+
+
+def _is_markup(head: bytes, encoding: str | None) -> bool:
     """No table's header starts with the character that every XML document starts with."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        head = head.decode("utf-16", "replace").encode()
-    return head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+    text = head.decode(encoding or "utf-8", "replace").lstrip("\ufeff\0 \t\r\n")
+    return text.startswith("<")

@@ -11,14 +11,14 @@ Sources: Google Merchant Center "RSS 2.0 specification" and "Atom 1.0 specificat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 from xml.parsers import expat
 
-from pintuan.shop.catalog import limits
-from pintuan.shop.feeds.formats.google import google_item
-from pintuan.shop.feeds.formats.html_text import plain_text
-from pintuan.shop.feeds.formats.items import UNREADABLE, BadRow, FeedItem, reason_of
+from pintuan.shop.feeds.formats.google import REQUIRED_COLUMNS, google_item
+from pintuan.shop.feeds.formats.items import UNREADABLE, BadRow, FeedRow, reason_of
 from pintuan.shop.feeds.formats.lines import FeedError
 
 CHUNK_BYTES = 64 * 1024
@@ -32,30 +32,44 @@ FIELDS_MAX = 1_000
 ITEM_CHARS_MAX = 1_000_000
 """Text of all fields of one item; descriptions in HTML run on, and are shortened later."""
 
-GOOGLE_NAMESPACE = "http://base.google.com/ns/1.0"
-_ATOM_NAMESPACE = "http://www.w3.org/2005/Atom"
+GOOGLE_NAMESPACE = "base.google.com/ns/1.0"
+_ATOM_NAMESPACE = "www.w3.org/2005/Atom"
+_RSS_NAMESPACES = ("", "purl.org/rss/1.0", "blogs.law.harvard.edu/tech/rss", "purl.org/dc/elements/1.1")
 _SEPARATOR = " "
-_ITEMS = frozenset(("item", f"{_ATOM_NAMESPACE}{_SEPARATOR}entry"))
+_SCHEME = re.compile(r"https?://", re.IGNORECASE)
+_QUOTED_CHARS_MAX = 80
 # Google's own elements say it best; the formats' own, and elements without a namespace, are the fallback.
-_NAMESPACES = (GOOGLE_NAMESPACE, "", _ATOM_NAMESPACE)
-_FALLBACKS = {"description": ("summary", "content")}
+_NAMESPACES = (GOOGLE_NAMESPACE, *_RSS_NAMESPACES, _ATOM_NAMESPACE)
+_ITEMS = frozenset((namespace, local) for namespace in _NAMESPACES for local in ("item", "entry"))
+_FALLBACKS = {"description": ("summary", "content", "encoded")}
+_CONTENT_NAMESPACE = "purl.org/rss/1.0/modules/content"
 
 
 class _Bytes(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
 
 
-def read_rss(stream: _Bytes, check: Callable[[int], None] = lambda _: None) -> Iterator[FeedItem | BadRow]:
+def read_rss(
+    stream: _Bytes,
+    check: Callable[[int], None] = lambda _: None,
+    *,
+    currency: str,
+    encoding: str | None = None,
+) -> Iterator[FeedRow]:
     """Yields each item of the document as soon as it ends; `check` is called at every chunk with the
-    line it begins in, and may raise.
+    line it begins in, and may raise. `currency` is that of prices that name none. The document is in
+    `encoding`, whatever it declares itself; with None it declares it.
 
     Raises `FeedError` where the document breaks, which tells how far it got, and after the last element when
     there was no item in it at all.
     """
-    parser = _ItemParser()
+    # Expat itself reads few encodings, and knows UTF-16 by its first bytes.
+    is_transcoded = encoding is not None and encoding not in ("utf-8", "utf-16")
+    decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding and is_transcoded else None
+    parser = _ItemParser(currency, "utf-8" if is_transcoded or encoding == "utf-8" else None)
     while chunk := stream.read(CHUNK_BYTES):
         check(parser.line)
-        yield from parser.parse(chunk)
+        yield from parser.parse(decoder.decode(chunk).encode() if decoder else chunk)
     yield from parser.parse(b"", last=True)
     if parser.items == 0:
         raise FeedError("the document has no item and no entry; it must be RSS 2.0 or Atom")
@@ -70,19 +84,19 @@ class _Item:
         self._fields: dict[tuple[str, str], list[str]] = {}
         self._count = 0
 
-    def add(self, name: str, text: str) -> None:
-        """Adds one field; its name is "namespace local" or "local"."""
+    def add(self, namespace: str, local: str, text: str) -> None:
+        """Adds one field."""
         self._count += 1
         if self._count > FIELDS_MAX:
             self.flaw = f"has more than {FIELDS_MAX} fields"
             return
-        namespace, _, local = name.rpartition(_SEPARATOR)
         self._fields.setdefault((namespace, local), []).append(text.strip())
 
-    def finished(self) -> FeedItem | BadRow:
-        """Returns what has become of the item."""
+    def finished(self, currency: str) -> Iterator[FeedRow]:
+        """Yields what has become of the item."""
         if self.flaw is not None:
-            return BadRow(self.line, self.flaw)
+            yield BadRow(self.line, self.flaw)
+            return
         locals_ = {local for _, local in self._fields}
         cells = {local: self._first(local) for local in locals_}
         for name, others in _FALLBACKS.items():
@@ -93,34 +107,51 @@ class _Item:
             for text in self._fields.get((namespace, "additional_image_link"), ())
         ]
         try:
-            cells["description"] = plain_text(cells["description"], chars_max=limits.DESCRIPTION_CHARS_MAX)
-            return google_item(self.line, cells, more_images)
+            yield from google_item(self.line, cells, more_images, currency)
         except UNREADABLE as error:
-            return BadRow(self.line, reason_of(error))
+            yield BadRow(self.line, f"{reason_of(error)}{self._elsewhere(cells)}")
 
     def _first(self, local: str) -> str:
-        for namespace in _NAMESPACES:
+        for namespace in (*_NAMESPACES, _CONTENT_NAMESPACE):
             for text in self._fields.get((namespace, local), ()):
                 if text:
                     return text
         return ""
 
+    def _elsewhere(self, cells: Mapping[str, str]) -> str:
+        """Returns the namespace that has what is missing, in words, or nothing."""
+        missing = {name for name in REQUIRED_COLUMNS if not cells.get(name)}
+        namespace = next((namespace for namespace, local in self._fields if local in missing), None)
+        if namespace is None or namespace in _NAMESPACES:
+            return ""
+        return f" in a namespace that is read; another one, {namespace[:_QUOTED_CHARS_MAX]!r}, is not"
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Returns the namespace and the local name of "namespace local" or "local".
+
+    Namespaces are told apart by what follows the scheme, because software writes https for http.
+    """
+    namespace, _, local = name.rpartition(_SEPARATOR)
+    return _SCHEME.sub("", namespace).strip("/"), local
+
 
 class _ItemParser:
     """Feeds expat and collects the items that have ended; `items` counts those that began."""
 
-    def __init__(self) -> None:
+    def __init__(self, currency: str, encoding: str | None) -> None:
         self.items = 0
+        self._currency = currency
         self._depth = 0
         self._item: _Item | None = None
         self._item_depth = 0
         self._text: list[str] = []
         self._text_chars = 0
-        self._done: list[FeedItem | BadRow] = []
+        self._done: list[FeedRow] = []
         self._read_bytes = 0
         self._names: set[str] = set()
         # Without a table of names of its own, which would keep every namespace once for each name in it.
-        self._parser = expat.ParserCreate(namespace_separator=_SEPARATOR, intern=None)
+        self._parser = expat.ParserCreate(encoding, namespace_separator=_SEPARATOR, intern=None)
         self._parser.buffer_text = True
         self._parser.StartDoctypeDeclHandler = self._refuse_doctype
         self._parser.StartNamespaceDeclHandler = self._declare_namespace
@@ -133,7 +164,7 @@ class _ItemParser:
         """Where the document is read, counted from 1."""
         return self._parser.CurrentLineNumber
 
-    def parse(self, chunk: bytes, *, last: bool = False) -> Iterator[FeedItem | BadRow]:
+    def parse(self, chunk: bytes, *, last: bool = False) -> Iterator[FeedRow]:
         """Yields the items that ended in this chunk; raises `FeedError` where the document breaks."""
         broken: FeedError | None = None
         try:
@@ -188,26 +219,24 @@ class _ItemParser:
         if self._depth > DEPTH_MAX:
             raise FeedError(f"the document is nested deeper than {DEPTH_MAX} at line {self.line}")
         if self._item is None:
-            if name in _ITEMS:
+            if _parts(name) in _ITEMS:
                 self.items += 1
                 self._item, self._item_depth = _Item(self.line), self._depth
                 self._text_chars = 0
         elif self._depth == self._item_depth + 1:
             self._text = []
             # Atom's links stand in an attribute (RFC 4287 section 4.2.7).
-            if (
-                name == f"{_ATOM_NAMESPACE}{_SEPARATOR}link"
-                and attributes.get("rel", "alternate") == "alternate"
-            ):
+            is_link = _parts(name) == (_ATOM_NAMESPACE, "link")
+            if is_link and attributes.get("rel", "alternate") == "alternate":
                 self._characters(attributes.get("href", ""))
 
     def _end(self, name: str) -> None:
         if self._item is not None:
             if self._depth == self._item_depth:
-                self._done.append(self._item.finished())
+                self._done.extend(self._item.finished(self._currency))
                 self._item = None
             elif self._depth == self._item_depth + 1:
-                self._item.add(name, "".join(self._text))
+                self._item.add(*_parts(name), "".join(self._text))
         self._depth -= 1
 
     def _characters(self, text: str) -> None:

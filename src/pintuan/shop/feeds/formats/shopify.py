@@ -17,22 +17,27 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from pintuan.shop.catalog import limits
-from pintuan.shop.feeds.formats.html_text import plain_text
+from pintuan.shop.feeds.formats.html_text import line_text
 from pintuan.shop.feeds.formats.items import (
     UNREADABLE,
     BadRow,
     FeedItem,
+    FeedRow,
+    Note,
     RowRefused,
-    amount_of,
     attributes_of,
+    cut,
+    description_of,
     images_of,
     reason_of,
     text_of,
+    title_of,
 )
+from pintuan.shop.feeds.formats.prices import price_of
 from pintuan.shop.feeds.formats.tables import Row, Table
 
-PRODUCT_ROWS_MAX = 1_000
-"""Rows of one product that are held at a time; 250 pictures and 100 variants fit many times over."""
+PRODUCT_ROWS_MAX = 3_000
+"""Rows of one product that are held at a time; 250 pictures and 2,048 variants fit."""
 PRODUCT_CHARS_MAX = 4_000_000
 """Text of the rows of one product that are held at a time."""
 _POSITION_DIGITS_MAX = 6
@@ -55,7 +60,7 @@ _REQUIRED_COLUMNS = ("handle", "title", "variant_price")
 _ONCE = ("handle", "title", "body_(html)", "variant_price", "variant_sku", "image_src")
 _VARIANT_COLUMNS = ("option1_value", "variant_sku", "variant_price")
 _OPTION_NUMBERS = (1, 2, 3)
-_NO_OPTIONS = (("Title", "Default Title"),)
+_NO_OPTION = "Default Title"
 # What the product's first row says of all its variants, and what each variant's row says of itself. What the
 # merchant pays ("Cost per item") is nobody else's business.
 _PRODUCT_ATTRIBUTES = {
@@ -89,12 +94,12 @@ class _Product(NamedTuple):
     is_hidden: bool
 
 
-def is_shopify(table: Table) -> bool:
+def is_shopify(header: Sequence[str]) -> bool:
     """Says whether the header is that of a Shopify export; neither Google nor Meta name a handle."""
-    return any(name in table.header for name in ("handle", "url_handle"))
+    return "title" in header and any(name in header for name in ("handle", "url_handle"))
 
 
-def read_shopify_table(table: Table, currency: str) -> Iterator[FeedItem | BadRow]:
+def read_shopify_table(table: Table, currency: str) -> Iterator[FeedRow]:
     """Yields the variants of each product, and the rows that cannot be kept.
 
     Raises `FeedError` for columns that are missing.
@@ -128,7 +133,7 @@ def _chars_of(row: Row) -> int:
     return sum(map(len, row.cells.values()))
 
 
-def _items_of(rows: list[Row], currency: str, handles_seen: set[int]) -> Iterator[FeedItem | BadRow]:
+def _items_of(rows: list[Row], currency: str, handles_seen: set[int]) -> Iterator[FeedRow]:
     if not rows:
         return
     handle = rows[0].cells["handle"]
@@ -139,10 +144,9 @@ def _items_of(rows: list[Row], currency: str, handles_seen: set[int]) -> Iterato
         )
         return
     handles_seen.add(hash(handle))
-    variants = [rows[0], *(row for row in rows[1:] if any(row.cells.get(name) for name in _VARIANT_COLUMNS))]
-    images, bad_pictures = _pictures_of(rows)
+    images, notes = _pictures_of(rows)
     try:
-        product = _product_of(rows[0], images)
+        product = _product_of(rows, images, notes)
     except UNREADABLE as error:
         yield BadRow(rows[0].line, reason_of(error))
         yield from (
@@ -150,54 +154,78 @@ def _items_of(rows: list[Row], currency: str, handles_seen: set[int]) -> Iterato
             for row in rows[1:]
         )
         return
-    yield from bad_pictures
-    yield from _variants_of(product, variants, currency)
+    yield from notes
+    yield from _variants_of(product, _variant_rows(rows), currency)
 
 
-def _pictures_of(rows: list[Row]) -> tuple[tuple[str, ...], list[BadRow]]:
-    """Returns the product's pictures in the order the feed gives them, and the rows whose picture is none."""
+def _variant_rows(rows: list[Row]) -> list[Row]:
+    """Returns the rows that are a variant each.
+
+    Others add pictures, or say of the product what its variants below have in common.
+    """
+    variants = [row for row in rows[1:] if any(row.cells.get(name) for name in _VARIANT_COLUMNS)]
+    first = rows[0].cells
+    has_own = first.get("variant_price") or first.get("variant_sku")
+    is_heading = not has_own and first.get("option1_value", _NO_OPTION) == _NO_OPTION
+    return variants if is_heading and variants else [rows[0], *variants]
+
+
+def _pictures_of(rows: list[Row]) -> tuple[tuple[str, ...], list[Note]]:
+    """Returns the product's pictures in the order the feed gives them, and what was left out of them."""
     found: list[tuple[int, str]] = []
-    bad: list[BadRow] = []
+    notes: list[Note] = []
     for ordinal, row in enumerate(rows, start=1):
         position = row.cells.get("image_position", "")
-        try:
-            is_place = position.isascii() and position.isdigit() and len(position) <= _POSITION_DIGITS_MAX
-            place = int(position) if is_place else ordinal
-            found += [(place, image) for image in images_of([row.cells.get("image_src", "")])]
-        except UNREADABLE as error:
-            bad.append(BadRow(row.line, reason_of(error)))
+        is_place = position.isascii() and position.isdigit() and len(position) <= _POSITION_DIGITS_MAX
+        place = int(position) if is_place else ordinal
+        texts: list[str] = []
+        found += [(place, image) for image in images_of([row.cells.get("image_src", "")], texts)]
+        notes += [Note(row.line, text) for text in texts]
     images = tuple(dict.fromkeys(image for _, image in sorted(found, key=lambda picture: picture[0])))
-    return images, bad
-
-
-def _product_of(row: Row, images: tuple[str, ...]) -> _Product:
-    cells = row.cells
     if len(images) > limits.IMAGES_MAX:
-        raise RowRefused(f"has more than {limits.IMAGES_MAX} images")
-    return _Product(
+        notes.append(
+            Note(rows[0].line, f"has more than {limits.IMAGES_MAX} images; the others were left out")
+        )
+    return images[: limits.IMAGES_MAX], notes
+
+
+def _product_of(rows: list[Row], images: tuple[str, ...], notes: list[Note]) -> _Product:
+    """Returns what the rows say of their product; each thing is told by the first row that does."""
+    line = rows[0].line
+    cells = {name: cell for row in reversed(rows) for name, cell in row.cells.items()}
+    texts: list[str] = []
+    product = _Product(
         handle=text_of(cells, "handle", limits.FEED_REF_CHARS_MAX),
-        title=text_of(cells, "title", limits.TITLE_CHARS_MAX),
-        description=plain_text(cells.get("body_(html)", ""), chars_max=limits.DESCRIPTION_CHARS_MAX),
+        title=title_of(cells, "title", texts),
+        description=description_of(cells.get("body_(html)", ""), texts),
         images=images,
         option_names=tuple(
-            text_of(cells, name, limits.OPTION_NAME_CHARS_MAX) if cells.get(name) else f"Option {number}"
+            cut(
+                line_text(cells.get(name, "")) or f"Option {number}",
+                limits.OPTION_NAME_CHARS_MAX,
+                name,
+                texts,
+            )
             for number in _OPTION_NUMBERS
             for name in (f"option{number}_name",)
         ),
-        attributes=attributes_of(cells, _PRODUCT_ATTRIBUTES),
+        attributes=attributes_of(cells, _PRODUCT_ATTRIBUTES, texts),
         is_hidden=(
             cells.get("status", "").lower() not in _SHOWN_STATES
             or cells.get("published", "").lower() in _UNPUBLISHED
         ),
     )
+    notes += [Note(line, text) for text in texts]
+    return product
 
 
-def _variants_of(product: _Product, rows: Sequence[Row], currency: str) -> Iterator[FeedItem | BadRow]:
+def _variants_of(product: _Product, rows: Sequence[Row], currency: str) -> Iterator[FeedRow]:
     sku_counts = Counter(_sku_of(row) for row in rows)
     lines: dict[str, int] = {}
     for row in rows:
+        notes: list[str] = []
         try:
-            item = _item(product, row, currency, sku_counts)
+            item = _item(product, row, currency, sku_counts, notes)
         except UNREADABLE as error:
             yield BadRow(row.line, reason_of(error))
             continue
@@ -208,15 +236,17 @@ def _variants_of(product: _Product, rows: Sequence[Row], currency: str) -> Itera
             continue
         lines[item.item_ref] = lines[item.sku] = row.line
         yield item
+        yield from (Note(row.line, text) for text in notes)
 
 
-def _options_of(product: _Product, row: Row) -> tuple[tuple[str, str], ...]:
-    options = tuple(
-        (name, text_of(row.cells, f"option{number}_value", limits.OPTION_VALUE_CHARS_MAX))
+def _options_of(product: _Product, row: Row) -> list[tuple[str, str]]:
+    options = [
+        (name, line_text(row.cells[column]))
         for number, name in zip(_OPTION_NUMBERS, product.option_names, strict=True)
-        if row.cells.get(f"option{number}_value")
-    )
-    return () if options == _NO_OPTIONS else options
+        for column in (f"option{number}_value",)
+        if line_text(row.cells.get(column, ""))
+    ]
+    return [] if [value for _, value in options] == [_NO_OPTION] else options
 
 
 def _sku_of(row: Row) -> str:
@@ -224,15 +254,17 @@ def _sku_of(row: Row) -> str:
     return row.cells.get("variant_sku", "").removeprefix("'")
 
 
-def _item(product: _Product, row: Row, currency: str, sku_counts: Mapping[str, int]) -> FeedItem:
+def _item(
+    product: _Product, row: Row, currency: str, sku_counts: Mapping[str, int], notes: list[str]
+) -> FeedItem:
     options = _options_of(product, row)
     values = [value for _, value in options]
     sku = _sku_of(row)
     is_usable = 0 < len(sku) <= limits.SKU_CHARS_MAX and sku.isprintable() and sku_counts[sku] == 1
-    price = row.cells.get("variant_price", "")
-    if not price:
+    if not row.cells.get("variant_price"):
         raise RowRefused("has no variant_price")
-    attributes = product.attributes | attributes_of(row.cells, _VARIANT_ATTRIBUTES)
+    price = price_of(row.cells["variant_price"], currency)
+    attributes = product.attributes | attributes_of(row.cells, _VARIANT_ATTRIBUTES, notes)
     if "barcode" in attributes:
         attributes["barcode"] = attributes["barcode"].removeprefix("'")
     return FeedItem(
@@ -244,11 +276,13 @@ def _item(product: _Product, row: Row, currency: str, sku_counts: Mapping[str, i
         variant_title=(" / ".join(values) or product.title)[: limits.TITLE_CHARS_MAX],
         description=product.description,
         images=product.images,
-        variant_images=images_of([row.cells.get("variant_image", "")]),
-        options=options,
-        list_price_minor=amount_of(price, currency, shown=price),
-        currency=currency,
-        currency_assumed=True,
+        variant_images=images_of([row.cells.get("variant_image", "")], notes),
+        options=tuple(
+            (name, cut(value, limits.OPTION_VALUE_CHARS_MAX, name, notes)) for name, value in options
+        ),
+        list_price_minor=price.amount_minor,
+        currency=price.currency,
+        currency_assumed=price.is_assumed,
         attributes=attributes,
         is_hidden=product.is_hidden,
     )

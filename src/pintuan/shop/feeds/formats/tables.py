@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pintuan.shop.feeds.formats.items import BadRow
 from pintuan.shop.feeds.formats.lines import FeedError, Lines, RowTooLong
+from pintuan.shop.feeds.formats.quotes import UnpaddedLines
 
 COLUMNS_MAX = 1_000
 """Shopify's export has about a hundred, and one for each metafield."""
+PREAMBLE_LINES_MAX = 20
+"""Lines down to the header beside comments; templates explain themselves in a few."""
+HEADER_CHARS_MAX = 32 * 1024
+"""A longer line is a header only where it is the first."""
 _DELIMITERS = "\t,;|"
+# What a spreadsheet program writes, and expects, above a table with another delimiter than its own.
+_SEPARATOR = re.compile(r'"?sep=([\t,;|]|\\t)"?[\t,;|]*', re.IGNORECASE)
 
 
 class Row(NamedTuple):
@@ -24,20 +33,15 @@ class Row(NamedTuple):
 class Table:
     """A table whose header has been read; `header` is its column names as `_column_name` writes them.
 
-    Raises `FeedError` when there is none.
+    The header is the first line that `is_header` knows, or else the first that is no comment; other
+    lines may stand above it. Raises `FeedError` when there is none.
     """
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, is_header: Callable[[Sequence[str]], bool] = lambda _: True) -> None:
         self._lines = lines
-        line = _header_line(lines)
-        self._delimiter = max(_DELIMITERS, key=line.count)
-        try:
-            names = next(csv.reader([line], delimiter=self._delimiter))
-        except csv.Error as error:
-            raise FeedError(f"the header cannot be read: {error}") from error
-        if len(names) > COLUMNS_MAX:
-            raise FeedError(f"the header names {len(names)} columns; a feed has at most {COLUMNS_MAX}")
-        self.header = [_column_name(name) for name in names]
+        self._delimiter, self.header = _header(lines, is_header)
+        if len(self.header) > COLUMNS_MAX:
+            raise FeedError(f"the header names {len(self.header)} columns; a feed has at most {COLUMNS_MAX}")
 
     def require(self, required: Sequence[str], *, once: Sequence[str]) -> None:
         """Raises `FeedError` when a required column is missing, or one of `once` is there twice."""
@@ -57,10 +61,8 @@ class Table:
         misshapen, a quote was left open: its first line is given up and the others are read again, so that
         one stray quote costs one row. Where that happens all the time, all its lines are given up.
         """
-        # In tab-separated feeds `"Best" shirt` is common and harmless; elsewhere a stray quote hides rows.
-        strict = self._delimiter != "\t"
         lines, width = self._lines, len(self.header)
-        reader = csv.reader(lines, delimiter=self._delimiter, strict=strict)
+        reader = _reader(lines, self._delimiter)
         while True:
             lines.start_row()
             row, reason = _next_row(reader, lines, width)
@@ -71,7 +73,7 @@ class Table:
                 if last > first:
                     if not lines.retry_after_first():
                         reason = f"{reason}; with it, the lines up to {last} were given up"
-                    reader = csv.reader(lines, delimiter=self._delimiter, strict=strict)
+                    reader = _reader(lines, self._delimiter)
                 yield BadRow(first, reason)
             elif any(cell.strip() for cell in row):
                 yield Row(first, self._cells(row, repeatable))
@@ -89,13 +91,59 @@ class Table:
         return cells | {name: ",".join(some) for name, some in repeated.items()}
 
 
-def _header_line(lines: Lines) -> str:
+def _reader(lines: Lines, delimiter: str) -> Iterator[list[str]]:
+    # In tab-separated feeds `"Best" shirt` is common and harmless; elsewhere a stray quote hides rows.
+    if delimiter == "\t":
+        return csv.reader(lines, delimiter=delimiter)
+    unpadded = UnpaddedLines(lines, delimiter)
+    return csv.reader(unpadded, delimiter=delimiter, strict=True, skipinitialspace=True)
+
+
+def _header(lines: Lines, is_header: Callable[[Sequence[str]], bool]) -> tuple[str, list[str]]:
+    """Returns the delimiter and the names of the columns."""
+    told: str | None = None
+    first: tuple[str, list[str]] | None = None
+    broken: csv.Error | None = None
+    candidates = 0
     for line in lines:
-        # Meta's templates start with comment lines that explain the columns.
-        if line.strip() and not line.startswith("#"):
-            return line
         lines.start_row()
+        text = line.strip().lstrip("\ufeff")
+        if (named := _SEPARATOR.fullmatch(text)) is not None:
+            told = named[1].replace("\\t", "\t")
+        # Meta's templates start with comment lines that explain the columns; a spreadsheet quotes them.
+        elif text.strip(f"{_DELIMITERS} ") and not text.lstrip('"').startswith("#"):
+            candidates += 1
+            if candidates > PREAMBLE_LINES_MAX:
+                break
+            if candidates > 1 and len(text) > HEADER_CHARS_MAX:
+                continue
+            try:
+                header = _cut_up(text, told, is_header)
+            except csv.Error as error:
+                broken = broken or error
+                continue
+            if is_header(header[1]):
+                return header
+            first = first or header
+    if first is not None:
+        return first
+    if broken is not None:
+        raise FeedError(f"the header cannot be read: {broken}") from broken
     raise FeedError("the feed is empty; its first line must name the columns")
+
+
+def _cut_up(text: str, told: str | None, is_header: Callable[[Sequence[str]], bool]) -> tuple[str, list[str]]:
+    """Returns a line's delimiter and cells; where none was told, the commonest that makes a header of it."""
+    by_count = sorted(_DELIMITERS, key=text.count, reverse=True)
+    if len(text) > HEADER_CHARS_MAX:
+        by_count = by_count[:1]
+    headers = [(delimiter, _names(text, delimiter)) for delimiter in ([told] if told else by_count)]
+    return next((header for header in headers if is_header(header[1])), headers[0])
+
+
+def _names(text: str, delimiter: str) -> list[str]:
+    reader = _reader(Lines(io.StringIO(text, newline="")), delimiter)
+    return [_column_name(name) for name in next(reader, [])]
 
 
 def _column_name(cell: str) -> str:

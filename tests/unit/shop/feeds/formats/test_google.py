@@ -8,7 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from pintuan.shop.feeds.formats import HEAD_BYTES, BadRow, FeedError, FeedItem, read_feed, reading
+from pintuan.shop.feeds.formats import (
+    HEAD_BYTES,
+    BadRow,
+    FeedError,
+    FeedItem,
+    FeedRow,
+    Note,
+    read_feed,
+    reading,
+)
 from pintuan.shop.feeds.formats.lines import LINE_CHARS_MAX
 
 HEADER = (
@@ -21,7 +30,7 @@ def stream(content: bytes | str) -> io.BufferedReader:
     return io.BufferedReader(io.BytesIO(data), HEAD_BYTES)
 
 
-def read(content: bytes | str) -> list[FeedItem | BadRow]:
+def read(content: bytes | str) -> list[FeedRow]:
     return list(read_feed(stream(content)))
 
 
@@ -30,11 +39,11 @@ def row_of(price: str = "19.99 USD", **cells: str) -> str:
     return f"{','.join(values)}\n{','.join(values.values())}\n"
 
 
-def items(rows: list[FeedItem | BadRow]) -> list[str]:
+def items(rows: list[FeedRow]) -> list[str]:
     return [row.item_ref for row in rows if isinstance(row, FeedItem)]
 
 
-def bad_lines(rows: list[FeedItem | BadRow]) -> list[int]:
+def bad_lines(rows: list[FeedRow]) -> list[int]:
     return [row.line for row in rows if isinstance(row, BadRow)]
 
 
@@ -165,8 +174,8 @@ def test_prices_are_read_exactly(price: str, amount_minor: int, currency: str) -
     ("price", "reason"),
     [
         ("", "has no price"),
-        ("19.99", "must be like '19.99 USD'"),
-        ("USD 19.99", "must be like '19.99 USD'"),
+        ("19.99 pieces", "must be like '19.99 USD'"),
+        ("19.99 US", "must be like '19.99 USD'"),
         ("-1.00 USD", "must be like '19.99 USD'"),
         ("19.999 USD", "USD has 2 decimals"),
         ("1500.50 JPY", "JPY has 0 decimals"),
@@ -185,24 +194,41 @@ def test_a_price_that_is_none_is_a_bad_row(price: str, reason: str) -> None:
         ({"id": ""}, "has no id"),
         ({"title": "  "}, "has no title"),
         ({"id": "x" * 101}, "has id longer than 100"),
-        ({"title": "x" * 201}, "has title longer than 200"),
         ({"item_group_id": "x" * 101}, "has item_group_id longer"),
-        ({"description": "x" * 10_001}, "has a description longer than 10000"),
-        ({"title": "a\x07b"}, "control character"),
-        ({"image_link": "ftp://img.example/1.jpg"}, "no http(s) address"),
-        ({"image_link": "1.jpg"}, "no http(s) address"),
-        ({"image_link": "https://img.example/" + "x" * 2_000}, "no http(s) address"),
+        ({"id": "a\x07b"}, "control character"),
     ],
 )
 def test_a_cell_that_does_not_fit_is_a_bad_row(cells: dict[str, str], reason: str) -> None:
     assert reason in only_reason(row_of(**cells))
 
 
-def test_more_images_than_a_product_holds_are_a_bad_row() -> None:
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"title": "x" * 201}, "has title longer than 200 characters; it was cut"),
+        ({"description": "x" * 10_001}, "has a description longer than 10000 characters; it was cut"),
+        ({"color": "x" * 201}, "has color longer than 200 characters; it was cut"),
+        ({"brand": "x" * 2_001}, "has brand longer than 2000 characters; it was cut"),
+        ({"image_link": "ftp://img.example/1.jpg"}, "no http(s) address, which was left out"),
+        ({"image_link": "1.jpg"}, "no http(s) address, which was left out"),
+        ({"image_link": "https://img.example/" + "x" * 2_000}, "no http(s) address, which was left out"),
+    ],
+)
+def test_what_is_optional_or_too_long_costs_no_item_and_is_told(cells: dict[str, str], told: str) -> None:
+    item, note = read(row_of(**cells))
+    assert isinstance(item, FeedItem)
+    assert isinstance(note, Note)
+    assert told in note.text
+    assert item.images == ()
+    assert len(item.title) <= 200
+
+
+def test_more_images_than_a_product_holds_are_left_out_and_told() -> None:
     images = ",".join(f"https://img.example/{n}.jpg" for n in range(251))
-    assert "more than 250 images" in only_reason(
-        f'id,title,price,additional_image_link\n1,Pot,1.00 EUR,"{images}"\n'
-    )
+    item, note = read(f'id,title,price,additional_image_link\n1,Pot,1.00 EUR,"{images}"\n')
+    assert isinstance(item, FeedItem)
+    assert len(item.images) == 250
+    assert note == Note(2, "has more than 250 images; the others were left out")
 
 
 def test_a_repeated_id_is_reported_and_the_first_row_kept() -> None:

@@ -145,7 +145,7 @@ def test_what_nobody_foresaw_in_a_row_is_a_bad_row(content: str, monkeypatch: py
     def unforeseen(*_: object, **__: object) -> None:
         raise AssertionError("we should not get here!")
 
-    monkeypatch.setattr(google, "amount_of", unforeseen)
+    monkeypatch.setattr(google, "price_of", unforeseen)
     (row,) = read(content)
     assert isinstance(row, BadRow)
     assert row.reason == "cannot be read (AssertionError)"

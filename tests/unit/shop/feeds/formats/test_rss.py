@@ -88,7 +88,7 @@ def test_a_document_is_read_in_its_encoding(encoding: str) -> None:
 
 def test_a_document_that_breaks_off_keeps_what_came_before_and_says_where() -> None:
     whole = document(ITEM, "<g:id>K-2</g:id>", "")
-    rows = read_rss(io.BytesIO(whole[: whole.index("<g:id>K-2") + 6].encode()))
+    rows = read_rss(io.BytesIO(whole[: whole.index("<g:id>K-2") + 6].encode()), currency="USD")
     first = next(rows)
     assert isinstance(first, FeedItem)
     assert first.item_ref == "K-1"
@@ -157,7 +157,7 @@ def test_a_long_document_is_read_in_bounded_memory() -> None:
 
     tracemalloc.start()
     try:
-        count = sum(isinstance(row, FeedItem) for row in read_rss(_Chunked(chunks())))
+        count = sum(isinstance(row, FeedItem) for row in read_rss(_Chunked(chunks()), currency="USD"))
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

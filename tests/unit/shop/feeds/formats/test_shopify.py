@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pintuan.shop.catalog.limits import SKU_CHARS_MAX
-from pintuan.shop.feeds.formats import BadRow, FeedError
-from tests.unit.shop.feeds.formats.reading_feeds import bad_rows, items, read
+from pintuan.shop.feeds.formats import BadRow, FeedError, Note
+from tests.unit.shop.feeds.formats.reading_feeds import bad_rows, items, notes, read
 
 HEADER = (
     "Handle,Title,Body (HTML),Vendor,Tags,Option1 Name,Option1 Value,Option2 Name,Option2 Value,"
@@ -80,7 +80,8 @@ def test_rows_that_only_add_pictures_add_them_to_the_product_in_their_place() ->
 def test_a_picture_that_is_none_costs_the_picture_alone() -> None:
     rows = read(f"{HEADER}\n" + shirt() + row(image_src="1.jpg"))
     assert len(items(rows)) == 1
-    assert bad_rows(rows) == [BadRow(3, "has an image that is no http(s) address: '1.jpg'")]
+    assert bad_rows(rows) == []
+    assert notes(rows) == [Note(3, "has an image that is no http(s) address, which was left out: '1.jpg'")]
 
 
 def test_an_empty_or_repeated_sku_is_made_from_handle_and_options_whatever_the_order() -> None:
@@ -124,9 +125,6 @@ def test_the_currency_is_the_one_given() -> None:
         ({"variant_price": "free"}, "has price 'free'"),
         ({"variant_price": "0"}, "has a price of nothing"),
         ({"title": ""}, "has no title"),
-        ({"title": "x" * 201}, "has title longer than 200"),
-        ({"option1_value": "x" * 201}, "has option1_value longer than 200"),
-        ({"variant_image": "m.jpg"}, "no http(s) address"),
     ],
 )
 def test_a_first_row_that_does_not_fit_is_told_with_its_reason(cells: dict[str, str], reason: str) -> None:
@@ -134,6 +132,43 @@ def test_a_first_row_that_does_not_fit_is_told_with_its_reason(cells: dict[str, 
     assert isinstance(bad, BadRow)
     assert bad.line == 2
     assert reason in bad.reason
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"title": "x" * 203}, "has title longer than 200 characters; it was cut"),
+        ({"option1_value": "x" * 201}, "has Size longer than 200 characters; it was cut"),
+        ({"variant_image": "m.jpg"}, "no http(s) address"),
+        ({"body": "x" * 10_001}, "has a description longer than 10000 characters; it was cut"),
+        ({"vendor": "x" * 2_001}, "has vendor longer than 2000 characters; it was cut"),
+    ],
+)
+def test_what_is_optional_or_too_long_costs_no_variant_and_is_told(cells: dict[str, str], told: str) -> None:
+    rows = read(f"{HEADER}\n" + shirt(**cells) + row(option1_value="M", variant_price="51"))
+    assert len(items(rows)) == 2
+    assert [told in note.text for note in notes(rows)] == [True]
+
+
+def test_the_names_of_the_options_may_stand_on_any_row() -> None:
+    heading = row(title="Shirt", option1_value="Default Title", image_src="https://img.example/1.jpg")
+    rows = read(
+        f"{HEADER}\n{heading}"
+        + row(option1_name="Colour", option1_value="Black", variant_sku="S1", variant_price="5")
+        + row(option1_name="Colour", option1_value="Blue", variant_sku="S2", variant_price="5")
+    )
+    assert bad_rows(rows) == []
+    assert [(item.title, item.options) for item in items(rows)] == [
+        ("Shirt", (("Colour", "Black"),)),
+        ("Shirt", (("Colour", "Blue"),)),
+    ]
+    assert items(rows)[0].images == ("https://img.example/1.jpg",)
+
+
+def test_a_product_of_as_many_variants_as_shopify_allows_is_read_whole() -> None:
+    variants = "".join(row(option1_value=str(n), variant_price="5") for n in range(1, 2_048))
+    rows = read(f"{HEADER}\n{shirt()}{variants}")
+    assert (len(items(rows)), bad_rows(rows)) == (2_048, [])
 
 
 def test_the_variants_of_a_product_that_cannot_be_kept_are_each_told() -> None:
