@@ -1,5 +1,8 @@
 """Tables that people open in a spreadsheet: CSV as RFC 4180 describes it, told to be UTF-8, free of formulas.
 
+In much of Europe spreadsheets part cells by a semicolon, and after a paste by a tab. A sign within a cell
+that would begin one there is therefore treated as at its beginning.
+
 Source: OWASP, "CSV Injection".
 """
 
@@ -7,9 +10,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from litestar.response import Stream
 
 from pricing.currency import format_minor
@@ -20,8 +25,13 @@ if TYPE_CHECKING:
 CSV: Final = "text/csv"
 # Without it a spreadsheet reads UTF-8 as whatever its system writes.
 BYTE_ORDER_MARK: Final = "\ufeff"
-# A cell that begins so is a formula to a spreadsheet.
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# A cell that begins so is a formula to a spreadsheet; the last four are the signs in full width.
+FORMULA_SIGNS: Final = "=+-@\uff1d\uff0b\uff0d\uff20"
+_SIGN: Final = f"[{re.escape(FORMULA_SIGNS)}]"
+# The begin of a text, or of a part that another separator would make a cell; quotes and spaces may be lost.
+_FORMULA: Final = re.compile(rf'^(?=[\t\r\n])|(?:^|(?<=[;\t\r\n]))(?=[\s"]*{_SIGN})')
+# The same in JSON, whose tabs and line breaks are escapes. A sign outside of a string follows none of these.
+_FORMULA_IN_JSON: Final = re.compile(rf'((?:[;"]|\\[tnr])\s*)({_SIGN})')
 
 
 def head_of(columns: Sequence[str]) -> str:
@@ -30,10 +40,16 @@ def head_of(columns: Sequence[str]) -> str:
 
 
 def rows_of(rows: Iterable[Sequence[object]]) -> str:
-    """Returns rows of a table; a text that would be a formula gets an apostrophe, a number stays as it is."""
+    """Returns rows of a table; a text that would be a formula gets apostrophes, a number stays as it is."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue()
+
+
+def json_of(value: object) -> str:
+    """Returns JSON of which no part is a formula: signs that would begin one are written as `\\u003d`."""
+    text = msgspec.json.encode(value).decode()
+    return _FORMULA_IN_JSON.sub(lambda found: f"{found[1]}\\u{ord(found[2]):04x}", text)
 
 
 def major(amount_minor: int | None, currency: str) -> Decimal | None:
@@ -55,4 +71,4 @@ def download(parts: AsyncIterator[str], name: str, headers: dict[str, str] | Non
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    return _FORMULA.sub("'", value) if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pintuan.http.spreadsheet import head_of, major, rows_of
+from pintuan.http.spreadsheet import head_of, json_of, major, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -73,7 +73,7 @@ def _row_of(sale: Sale) -> tuple[object, ...]:
         None if sale.refunded_total is None else sale.refunded_total.amount,
         sale.payment.status,
         sale.buyer_reference,
-        None if sale.ship_to is None else msgspec.json.encode(sale.ship_to).decode(),
+        None if sale.ship_to is None else json_of(sale.ship_to),
         _time_of(sale.created_at),
         _time_of(sale.updated_at),
         sale.card_reference,
