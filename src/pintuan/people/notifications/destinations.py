@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import phonenumbers
+from publicsuffixlist import PublicSuffixList
 
 if TYPE_CHECKING:
     from pintuan.base.keyring import Keyring
     from pintuan.people.contacts.channels import Channel
 
 DIGEST_CHARS: Final = 16
-# Under top-level domains of countries these are no names of owners, as in co.uk, com.vn and or.kr.
-_SECTOR_CHARS_MAX: Final = 3
-_COUNTRY_CHARS: Final = 2
 
 
 def destination_digest(keyring: Keyring, channel: Channel, address: str) -> str:
@@ -45,6 +44,10 @@ def destination_of(channel: Channel, address: str) -> str:
 
 
 def _owned_domain(domain: str) -> str:
-    labels = domain.split(".")
-    is_sector = len(labels[-1]) == _COUNTRY_CHARS and len(labels[-2:][0]) <= _SECTOR_CHARS_MAX
-    return ".".join(labels[-3:] if is_sector else labels[-2:])
+    return _public_suffixes().privatesuffix(domain) or domain
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    # Suffixes that companies run, like blogspot.com, are left out: names under them cost nothing.
+    return PublicSuffixList(only_icann=True)
