@@ -22,6 +22,7 @@ A test marked `anyio` runs on asyncio, in one event loop for the whole session.
 import fcntl
 import os
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -66,6 +67,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than cores, because a test waits for a third of its time."""
     return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuses tests with the same id, of which xdist would run one and leave out the others."""
+    repeated = [nodeid for nodeid, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if repeated:
+        raise pytest.UsageError(f"several tests are called {', '.join(repeated)}")
 
 
 @dataclass(frozen=True, slots=True)
