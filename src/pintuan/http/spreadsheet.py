@@ -30,8 +30,8 @@ FORMULA_SIGNS: Final = "=+-@\uff1d\uff0b\uff0d\uff20"
 _SIGN: Final = f"[{re.escape(FORMULA_SIGNS)}]"
 # The begin of a text, or of a part that another separator would make a cell; quotes and spaces may be lost.
 _FORMULA: Final = re.compile(rf'^(?=[\t\r\n])|(?:^|(?<=[;\t\r\n]))(?=[\s"]*{_SIGN})')
-# The same in JSON, whose tabs and line breaks are escapes. A sign outside of a string follows none of these.
-_FORMULA_IN_JSON: Final = re.compile(rf'((?:[;"]|\\[tnr])\s*)({_SIGN})')
+# The same in JSON, whose tabs and line breaks are escapes. No separator is before the begin of a string.
+_FORMULA_IN_JSON: Final = re.compile(rf"((?:;|\\[tnr])\s*)({_SIGN})")
 
 
 def head_of(columns: Sequence[str]) -> str:

