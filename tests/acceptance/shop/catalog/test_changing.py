@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pintuan.shop.catalog.limits import VARIANTS_MAX
 from tests.acceptance.shoppers import Bearer
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +125,11 @@ async def test_an_admin_changes_any_product_and_a_rival_none(
             ["new_variants[1].sku"],
         ),
         (
-            {"new_variants": [{"sku": f"K-{n}", "title": "N", "list_price": PRICE} for n in range(99)]},
+            {
+                "new_variants": [
+                    {"sku": f"K-{n}", "title": "N", "list_price": PRICE} for n in range(VARIANTS_MAX - 1)
+                ]
+            },
             ["new_variants"],
         ),
         (

@@ -58,8 +58,7 @@ class EndlessReading:
         self.begun = threading.Event()
         self.ended = threading.Event()
 
-    def __call__(self, _stream: object, *, currency: str, halt: Halt) -> Iterator[Any]:
-        del currency
+    def __call__(self, _stream: object, *, halt: Halt, **_: object) -> Iterator[Any]:
         self.begun.set()
         try:
             while True:
