@@ -317,6 +317,15 @@ async def known_addresses(world: World, count: int) -> list[Row]:
     return [Row(f"act_{n}", f"act_{n}") for n in range(count)]
 
 
+async def replaced_offers(world: World, count: int) -> list[Row]:
+    deal = await world.market.deal()
+    for n in range(count + 1):
+        await world.pool.execute("UPDATE deals SET title = $1 WHERE id = $2", f"Tea {n}", deal)
+    await world.pool.execute("UPDATE replaced_offers SET replaced_at = replaced_at - interval '1 hour'")
+    ids = await world.pool.fetch("SELECT id::text FROM replaced_offers ORDER BY replaced_at")
+    return [Row(row["id"], row["id"]) for row in ids]
+
+
 async def unsubscribed(world: World, count: int) -> list[Row]:
     rows = []
     for n in range(count):

@@ -266,6 +266,16 @@ TRIALS: dict[str, dict[str, Trial]] = {
             tries_by_itself=True,
         ),
     },
+    "offer tidying": {
+        "replaced offers": Trial(
+            rows.replaced_offers,
+            "replaced_offers",
+            "id",
+            lambda world: world.jobs.run("offer tidying"),
+            "SELECT NOT EXISTS (SELECT FROM replaced_offers WHERE id::text = $1)",
+            tries_by_itself=True,
+        ),
+    },
     "consent tidying": {
         "unsubscribes": Trial(
             rows.unsubscribed,

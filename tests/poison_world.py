@@ -33,6 +33,7 @@ from pintuan.reach.nudges import jobs as nudge_jobs
 from pintuan.reach.nudges.service import Nudger
 from pintuan.selling.webhooks import jobs as webhooks
 from pintuan.selling.webhooks.courier import WebhookCourier
+from pintuan.shop.offers import jobs as offers
 from tests.erasing import Eraser
 from tests.market import Market
 from tests.receiver import HOST, Names, Receiver, receiving
@@ -107,6 +108,7 @@ async def opened_world(
             consents.Jobs(pool, ROTATED),
             identity.Jobs(pool),
             activity.Jobs(pool),
+            offers.Jobs(pool),
             personal.Jobs(Eraser(pool, engine), jobs),
             invites.Jobs(pool, jobs),
             nudge_jobs.Jobs(nudger, jobs),

@@ -91,12 +91,8 @@ WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.created_at > app_now() - $3::bigin
 -- name: lanes_to_reconcile
 -- Pages through the watched lanes that were ever made warm, except failed ones, which are tried elsewhere.
 SELECT l.deal_id, l.lane_no, l.epoch
-FROM lanes l JOIN deals d ON d.id = l.deal_id
+FROM watched_lanes l
 WHERE (l.deal_id, l.lane_no) > ($1, $2) AND l.epoch > 1
-    AND (
-        (d.status <> 'ended' AND coalesce(d.ends_at > app_now() - interval '1 hour', true))
-        OR EXISTS (SELECT FROM groups g WHERE g.deal_id = l.deal_id AND g.status = 'open')
-    )
     AND NOT EXISTS (
         SELECT FROM setbacks s WHERE s.sweep = 'orphans' AND s.row_id = concat(l.deal_id, ':', l.lane_no)
     )

@@ -1,5 +1,5 @@
 -- What deals offer: what it is made of, which holds at a time, and how a change of it is kept.
--- version: 1
+-- version: 2
 -- uses: clock, deals
 
 -- What deals offer now, as merchants' texts say it. A digest stands for what is long: SHA-256 of the description in
@@ -74,45 +74,85 @@ BEGIN
     END IF;
 
     PERFORM FROM deals WHERE id = ANY (changed) ORDER BY id FOR NO KEY UPDATE;
-    INSERT INTO offers (
-        deal_id, valid_from, title, product_title, variant_title, sku, options, brand, gtin, description_digest,
-        images_digest
-    )
-    SELECT
-        n.deal_id,
-        CASE
-            WHEN was.valid_from IS NULL THEN '-infinity'
-            ELSE greatest(app_now(), was.valid_from + interval '1 microsecond')
-        END,
-        n.title, n.product_title, n.variant_title, n.sku, n.options, n.brand, n.gtin, n.description_digest,
-        n.images_digest
-    FROM offered_now(changed) n
-    LEFT JOIN LATERAL (
+    WITH kept AS (
+        INSERT INTO offers (
+            deal_id, valid_from, title, product_title, variant_title, sku, options, brand, gtin, description_digest,
+            images_digest
+        )
         SELECT
-            f.valid_from, f.title, f.product_title, f.variant_title, f.sku, f.options, f.brand, f.gtin,
-            f.description_digest, f.images_digest
-        FROM offers f
-        WHERE f.deal_id = n.deal_id
-        ORDER BY f.valid_from DESC
-        LIMIT 1
-    ) was ON true
-    WHERE (
-            was.title, was.product_title, was.variant_title, was.sku, was.options, was.brand, was.gtin,
-            was.description_digest, was.images_digest
-        ) IS DISTINCT FROM (
+            n.deal_id,
+            CASE
+                WHEN was.valid_from IS NULL THEN '-infinity'
+                ELSE greatest(app_now(), was.valid_from + interval '1 microsecond')
+            END,
             n.title, n.product_title, n.variant_title, n.sku, n.options, n.brand, n.gtin, n.description_digest,
             n.images_digest
-        );
+        FROM offered_now(changed) n
+        LEFT JOIN LATERAL (
+            SELECT
+                f.valid_from, f.title, f.product_title, f.variant_title, f.sku, f.options, f.brand, f.gtin,
+                f.description_digest, f.images_digest
+            FROM offers f
+            WHERE f.deal_id = n.deal_id
+            ORDER BY f.valid_from DESC
+            LIMIT 1
+        ) was ON true
+        WHERE (
+                was.title, was.product_title, was.variant_title, was.sku, was.options, was.brand, was.gtin,
+                was.description_digest, was.images_digest
+            ) IS DISTINCT FROM (
+                n.title, n.product_title, n.variant_title, n.sku, n.options, n.brand, n.gtin, n.description_digest,
+                n.images_digest
+            )
+        RETURNING deal_id, valid_from
+    )
+    -- The snapshot is that of before, so the last version is the one that was replaced. The first one always stays.
+    INSERT INTO replaced_offers (deal_id, valid_from, replaced_at)
+    SELECT k.deal_id, was.valid_from, k.valid_from
+    FROM kept k CROSS JOIN LATERAL (SELECT max(f.valid_from) AS valid_from FROM offers f WHERE f.deal_id = k.deal_id) was
+    WHERE was.valid_from > '-infinity';
     RETURN NULL;
 END
 $$;
 
--- An offer is added and never changed: orders are for it. It goes with its deal alone.
+-- For so long an order may still be recorded that was placed before: far longer than any statement may run.
+CREATE OR REPLACE FUNCTION offer_margin() RETURNS interval
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN interval '2 minutes';
+
+-- Whether a version was replaced, nobody ordered while it held, and no order of that time can come any more. The
+-- version before it holds for its time then. The first one is never spare, so that something holds at any time.
+CREATE OR REPLACE FUNCTION offer_is_spare(wanted_deal_id text, since timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$
+    SELECT since > '-infinity' AND EXISTS (
+        SELECT FROM (
+            SELECT f.valid_from AS until
+            FROM offers f
+            WHERE f.deal_id = wanted_deal_id AND f.valid_from > since
+            ORDER BY f.valid_from
+            LIMIT 1
+        ) following
+        WHERE following.until < app_now() - offer_margin()
+            AND NOT EXISTS (
+                SELECT FROM lanes l JOIN orders o ON o.deal_id = l.deal_id AND o.lane_no = l.lane_no
+                WHERE l.deal_id = wanted_deal_id AND o.created_at >= since AND o.created_at < following.until
+            )
+            AND NOT EXISTS (
+                SELECT FROM archived_orders a
+                WHERE a.deal_id = wanted_deal_id AND a.created_at >= since AND a.created_at < following.until
+            )
+    )
+$$;
+
+-- An offer is added and never changed: orders are for it. It goes with its deal, or when it is spare.
 CREATE OR REPLACE FUNCTION refuse_change_of_offers() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM deals WHERE id = OLD.deal_id) THEN
+    IF TG_OP = 'DELETE' AND (
+        NOT EXISTS (SELECT FROM deals WHERE id = OLD.deal_id) OR offer_is_spare(OLD.deal_id, OLD.valid_from)
+    ) THEN
         RETURN OLD;
     END IF;
     RAISE EXCEPTION 'orders are for what deals offered: % of % is refused', TG_OP, TG_TABLE_NAME

@@ -17,6 +17,15 @@ CREATE TABLE offers (
     PRIMARY KEY (deal_id, valid_from)
 );
 
+-- Versions that were replaced and not looked at since: those that nobody ordered under are taken away.
+CREATE TABLE replaced_offers (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    deal_id text NOT NULL,
+    valid_from timestamptz NOT NULL,
+    replaced_at timestamptz NOT NULL
+);
+CREATE INDEX replaced_offers_due ON replaced_offers (replaced_at);
+
 CREATE TRIGGER offers_stay BEFORE UPDATE OR TRUNCATE ON offers
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_offers();
 CREATE TRIGGER offer_goes_with_its_deal BEFORE DELETE ON offers

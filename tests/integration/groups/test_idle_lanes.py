@@ -60,3 +60,15 @@ async def test_only_deals_that_were_joined_are_looked_at_for_uneven_lanes(
     assert await evened(pool) == [], "no deal gets there before a lane of it is warm"
     await engine.place(market.wish("ann", deal=deals[0]))
     assert await evened(pool) == deals[:1]
+
+
+async def test_of_a_deal_that_ended_only_lanes_with_an_open_group_are_looked_at(
+    pool: asyncpg.Pool, engine: GroupEngine, market: Market
+) -> None:
+    deal = await market.deal(lanes=4, stock=40)
+    order = (await engine.place(market.wish("ann", deal=deal))).order_id
+    group = await market.group(await market.group_of(order))
+    await pool.execute("UPDATE lanes SET epoch = epoch + 2")
+    assert len(await reconciled(pool)) == 4
+    await pool.execute("UPDATE deals SET status = 'ended'")
+    assert await reconciled(pool) == [Lane(deal, group["lane_no"])]

@@ -36,6 +36,7 @@ LIMITS = (
     "pintuan.buying.groups.jobs.ORDERS_PER_ROUND",
     "pintuan.buying.groups.jobs.SEATS_PER_ROUND",
     "pintuan.money.gateway_events.jobs.EVENTS_PER_ROUND",
+    "pintuan.shop.offers.jobs.OFFERS_PER_ROUND",
     "pintuan.selling.webhooks.jobs.ROWS_PER_ROUND",
     "pintuan.selling.webhooks.jobs.SECRETS_PER_ROUND",
     "pintuan.reach.invites.jobs.INVITES_PER_ROUND",

@@ -17,6 +17,7 @@ from pintuan.people.activity.log import note
 from pintuan.people.merchants.service import lock_merchant
 from pintuan.shop.catalog import store
 from pintuan.shop.catalog.limits import PRODUCT_BYTES_MAX, VARIANTS_MAX
+from pintuan.shop.catalog.pace import count_change
 from pintuan.shop.catalog.schemas import ListPrice, Product, ProductChange, Variant, VariantChange
 from pintuan.shop.catalog.service import currency_problems, get_product, too_large, variant_problems
 from sql.retry import retry_serialization
@@ -32,12 +33,17 @@ T = TypeVar("T")
 
 
 async def change_product(
-    pool: asyncpg.Pool, principal: Principal, product_id: str, change: ProductChange
+    pool: asyncpg.Pool,
+    principal: Principal,
+    product_id: str,
+    change: ProductChange,
+    *,
+    is_paced: bool = True,
 ) -> Product:
     """Changes what is given; the product's next import writes what the feed says over it.
 
-    Raises `NotFound` when the product is not the merchant's own (an admin may change any), and `InvalidInput`
-    with all that is wrong.
+    Raises `NotFound` when the product is not the merchant's own (an admin may change any), `InvalidInput`
+    with all that is wrong, and where `is_paced` `RateLimited` as `count_change` does.
     """
     product = await get_product(pool, product_id)
     if principal.role != "admin" and principal.subject != product.merchant_id:
@@ -52,6 +58,8 @@ async def change_product(
             errors = list(_problems(change, now))
             if errors:
                 raise InvalidInput(errors)
+            if is_paced:
+                await count_change(connection, now.merchant_id)
             before_bytes = await store.measure_product(connection, product_id)
             await _write(connection, now, change)
             after_bytes = await store.measure_product(connection, product_id)

@@ -110,9 +110,15 @@ async def change_product(
     """Changes what is given; the next import writes what the feed says over it.
 
     A list price is that of deals to come: a deal keeps the one it was made at. A product must not grow beyond
-    256 KiB with its variants.
+    256 KiB with its variants. A merchant makes at most 120 such changes a minute.
     """
-    return await changes.change_product(resources.pool, check_role(request.user, SELLERS), product_id, data)
+    return await changes.change_product(
+        resources.pool,
+        check_role(request.user, SELLERS),
+        product_id,
+        data,
+        is_paced=resources.settings.rate_limits,
+    )
 
 
 HANDLERS: Final = [

@@ -20,10 +20,10 @@ SELECT pg_advisory_xact_lock(hashtextextended('offers ' || $1, 0));
 -- Sums up what all deals of merchant $1 in currency $2 come to at their list prices.
 SELECT coalesce(sum(list_price_minor::numeric * stock_units), 0) FROM deals WHERE merchant_id = $1 AND currency = $2;
 
--- name: lanes_not_over
--- Counts the lanes of merchant $1's deals that are not over, paused ones too.
-SELECT coalesce(sum(lane_count), 0)::bigint FROM deals
-WHERE merchant_id = $1 AND status <> 'ended' AND (ends_at IS NULL OR ends_at > app_now());
+-- name: watched_lanes
+-- Counts the lanes of merchant $1 that sweeps look at: of deals that are not over, paused ones too, and of those over that
+-- still have something to sweep.
+SELECT count(*) FROM watched_lanes WHERE merchant_id = $1;
 
 -- name: insert_deal
 -- Adds a deal together with its lanes, which share the stock evenly.

@@ -134,8 +134,17 @@ async def get_deal(
 async def change_deal(
     deal_id: FromPath[str], data: JSONBody[DealChange], request: ApiRequest, resources: InjectedResources
 ) -> Deal:
-    """Changes what is given. Stock only grows; open groups keep their deadlines and their ladder."""
-    deal = await service.change_deal(resources.pool, check_role(request.user, SELLERS), deal_id, data)
+    """Changes what is given. Stock only grows; open groups keep their deadlines and their ladder.
+
+    A merchant makes at most 120 such changes a minute.
+    """
+    deal = await service.change_deal(
+        resources.pool,
+        check_role(request.user, SELLERS),
+        deal_id,
+        data,
+        is_paced=resources.settings.rate_limits,
+    )
     await service.tell_lanes(resources.engine, deal_id)
     return deal
 

@@ -32,7 +32,7 @@ from pintuan.shop.deals.limits import (
     PER_BUYER_UNITS_MAX,
     STOCK_UNITS_MAX,
 )
-from pintuan.shop.deals.room import USUAL_ROOM, Room
+from pintuan.shop.deals.room import USUAL_ROOM, Room, count_change
 from pintuan.shop.deals.schemas import Deal, DealChange, DealFilter, NewDeal
 from pricing.currency import ORDER_MINOR_MAX
 from pricing.ladder import HEADCOUNT_MAX, InvalidLadder, Ladder
@@ -122,11 +122,14 @@ async def list_deals(
     return await store.list_deals(pool, wanted, after=after, limit=limit, with_hidden=with_hidden)
 
 
-async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, change: DealChange) -> Deal:
+async def change_deal(
+    pool: asyncpg.Pool, principal: Principal, deal_id: str, change: DealChange, *, is_paced: bool = True
+) -> Deal:
     """Changes title, end, stock or nudges of a deal.
 
     Raises `NotFound` when the deal is not the merchant's own, `DealNotActive` when it has ended, and
-    `InvalidInput` when the end is past, or the stock would shrink or come to more than can be summed.
+    `InvalidInput` when the end is past, or the stock would shrink or come to more than can be summed. Where
+    `is_paced` it raises `RateLimited` as `count_change` does.
     """
 
     async def decide(connection: Connection, deal: store.LockedDeal) -> store.LockedDeal:
@@ -144,6 +147,8 @@ async def change_deal(pool: asyncpg.Pool, principal: Principal, deal_id: str, ch
             )
         if errors:
             raise InvalidInput(errors)
+        if is_paced:
+            await count_change(connection, deal.merchant_id)
         return msgspec.structs.replace(
             deal,
             title=deal.title if change.title is UNSET else change.title,

@@ -68,13 +68,13 @@ async def lock_offered_minor(connection: Connection, merchant_id: str, currency:
     return int(await connection.fetchval(DEALS["offered_minor"], merchant_id, currency))
 
 
-async def lock_lanes_not_over(connection: Connection, merchant_id: str) -> int:
-    """Returns how many lanes a merchant's deals have that are not over.
+async def lock_watched_lanes(connection: Connection, merchant_id: str) -> int:
+    """Returns how many lanes of a merchant's deals sweeps look at.
 
     Until the transaction ends nobody else adds to it.
     """
     await connection.execute(DEALS["lock_offers"], merchant_id)
-    return int(await connection.fetchval(DEALS["lanes_not_over"], merchant_id))
+    return int(await connection.fetchval(DEALS["watched_lanes"], merchant_id))
 
 
 async def insert_deal(

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from pintuan.base.limits import Limit
+from pintuan.shop.catalog import pace
 from pintuan.shop.catalog.limits import VARIANTS_MAX
 from tests.acceptance.shoppers import Bearer
 
@@ -152,3 +154,15 @@ async def test_a_change_that_does_not_fit_is_refused_by_field(
     assert (refused.status_code, refused.json()["code"]) == (400, "invalid")
     assert [error["field"].removesuffix("[...]") for error in refused.json()["errors"]] == fields
     assert (await api.get(path)).json() == kettle
+
+
+async def test_a_merchant_changes_so_many_products_a_minute(
+    api: httpx.AsyncClient, bearer: Bearer, kettle: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "CHANGES_PER_MINUTE", Limit("product changes", 2, 60_000, "Too many changes."))
+    path, headers = f"/v1/products/{kettle['id']}", bearer("merchant", "teahouse")
+    answers = [await api.patch(path, json={"title": f"Kettle {n}"}, headers=headers) for n in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[-1].json()["detail"] == "Too many changes."
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert (await api.get(path)).json()["title"] == "Kettle 1"

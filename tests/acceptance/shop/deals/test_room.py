@@ -97,3 +97,40 @@ async def test_a_merchant_makes_so_many_deals_a_minute(
     assert [answer.status_code for answer in answers] == [201, 201, 429]
     assert answers[-1].json()["detail"] == "Too many deals."
     assert int(answers[-1].headers["Retry-After"]) > 0
+
+
+async def test_lanes_of_an_ended_deal_count_while_they_have_an_open_group(
+    shop: httpx.AsyncClient, bearer: Bearer
+) -> None:
+    seller, merchant = Seller(shop, bearer("merchant", "acme")), bearer("merchant", "acme")
+    for taken in range(LANES_MAX):
+        offered = await seller.offer(lanes=LANES_MAX - taken)
+        assert offered.status_code == 201, "of a deal that ended, the other lanes are free again"
+        deal = offered.json()["id"]
+        opened = await shop.post(
+            f"/v1/deals/{deal}/groups",
+            json={"quantity": 1, "payment_method": "pm_ok"},
+            headers=bearer("buyer", "ann") | {"Idempotency-Key": deal},
+        )
+        assert opened.is_success
+        await shop.post(f"/v1/deals/{deal}/pause", headers=merchant)
+        await seller.end(deal)
+    refused = await seller.offer()
+    assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
+    assert "5 lanes in all, and have 5" in refused.json()["detail"]
+
+
+async def test_a_merchant_changes_so_many_deals_a_minute_and_may_always_end_them(
+    shop: httpx.AsyncClient, bearer: Bearer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "CHANGES_PER_MINUTE", Limit("deal changes", 2, 60_000, "Too many changes."))
+    seller, merchant = Seller(shop, bearer("merchant", "acme")), bearer("merchant", "acme")
+    deal = (await seller.offer()).json()["id"]
+    answers = [
+        await shop.patch(f"/v1/deals/{deal}", json={"title": f"Tea {n}"}, headers=merchant) for n in range(3)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[-1].json()["detail"] == "Too many changes."
+    paused = await shop.post(f"/v1/deals/{deal}/pause", headers=merchant)
+    assert paused.status_code == 200
+    await seller.end(deal)

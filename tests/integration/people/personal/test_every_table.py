@@ -44,6 +44,7 @@ OF_NOBODY: Final = frozenset(
         "product_search",
         "deals",
         "offers",
+        "replaced_offers",
         "lanes",
         "lane_changes",
         "stock_transfers",
