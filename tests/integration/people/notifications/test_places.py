@@ -218,8 +218,10 @@ async def test_processes_that_take_at_once_send_each_code_once_and_leave_none(po
     await write(pool, codes, awaited=True)
 
     taken = await asyncio.gather(*(deliver_due(courier_of(pool, provider)) for _ in range(4)))
+    # A process that chose what others had just locked takes it with its next sweep, if they have not.
+    left = await deliver_due(courier_of(pool, provider))
 
-    assert sum(taken) == len(codes)
+    assert sum(taken) + left == len(codes)
     assert sorted(provider.texts) == sorted(codes)
 
 
