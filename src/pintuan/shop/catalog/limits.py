@@ -12,6 +12,8 @@ LISTED_IMAGES = 3
 IMAGE_URL_CHARS_MAX = 2_000
 VARIANTS_MAX = 2_048
 """As many as Shopify lets a product have; `PRODUCT_BYTES_MAX` bounds them as well."""
+REQUEST_VARIANTS_MAX = 100
+"""A request makes or changes so many; more come with further requests, or with a feed."""
 SKU_CHARS_MAX = 100
 FEED_REF_CHARS_MAX = 255
 OPTIONS_MAX = 4

@@ -22,10 +22,10 @@ from pintuan.shop.catalog.limits import (
     OPTION_NAME_CHARS_MAX,
     OPTION_VALUE_CHARS_MAX,
     OPTIONS_MAX,
+    REQUEST_VARIANTS_MAX,
     SKU_CHARS_MAX,
     TITLE_CHARS_MAX,
     VARIANT_IMAGES_MAX,
-    VARIANTS_MAX,
 )
 from pricing.currency import AMOUNT_MINOR_MAX
 
@@ -138,7 +138,7 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         list[NewVariant],
         Meta(
             min_length=1,
-            max_length=VARIANTS_MAX,
+            max_length=REQUEST_VARIANTS_MAX,
             description="The sellable forms, in the order they are shown.",
             examples=[
                 [
@@ -186,7 +186,7 @@ class ProductChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     variants: Annotated[
         list[VariantChange],
         Meta(
-            max_length=VARIANTS_MAX,
+            max_length=REQUEST_VARIANTS_MAX,
             description="Changes of variants it has.",
             examples=[[{"id": "var_0192f0c1a2b3", "list_price": {"amount": 1899, "currency": "USD"}}]],
         ),
@@ -194,7 +194,7 @@ class ProductChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     new_variants: Annotated[
         list[NewVariant],
         Meta(
-            max_length=VARIANTS_MAX,
+            max_length=REQUEST_VARIANTS_MAX,
             description="Variants to add behind those it has.",
             examples=[
                 [{"sku": "KETTLE-BLUE", "title": "Blue", "list_price": {"amount": 2099, "currency": "USD"}}]

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from pintuan.base.limits import Limit
-from pintuan.shop.catalog import pace
-from pintuan.shop.catalog.limits import VARIANTS_MAX
+from pintuan.shop.catalog import changes, pace
+from pintuan.shop.catalog.limits import REQUEST_VARIANTS_MAX
 from tests.acceptance.shoppers import Bearer
 
 pytestmark = pytest.mark.anyio
@@ -129,7 +129,8 @@ async def test_an_admin_changes_any_product_and_a_rival_none(
         (
             {
                 "new_variants": [
-                    {"sku": f"K-{n}", "title": "N", "list_price": PRICE} for n in range(VARIANTS_MAX - 1)
+                    {"sku": f"K-{n}", "title": "N", "list_price": PRICE}
+                    for n in range(REQUEST_VARIANTS_MAX + 1)
                 ]
             },
             ["new_variants"],
@@ -166,3 +167,14 @@ async def test_a_merchant_changes_so_many_products_a_minute(
     assert answers[-1].json()["detail"] == "Too many changes."
     assert int(answers[-1].headers["Retry-After"]) > 0
     assert (await api.get(path)).json()["title"] == "Kettle 1"
+
+
+async def test_no_more_variants_are_added_than_a_product_may_have(
+    api: httpx.AsyncClient, bearer: Bearer, kettle: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "VARIANTS_MAX", 3)
+    path, headers = f"/v1/products/{kettle['id']}", bearer("merchant", "teahouse")
+    new = [{"sku": f"K-{n}", "title": "N", "list_price": PRICE} for n in range(2)]
+    refused = await api.patch(path, json={"new_variants": new}, headers=headers)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "new_variants")
+    assert (await api.patch(path, json={"new_variants": new[:1]}, headers=headers)).status_code == 200

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pintuan.shop.catalog.limits import VARIANTS_MAX
+from pintuan.shop.catalog.limits import REQUEST_VARIANTS_MAX
 from tests.acceptance.shoppers import Bearer
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +99,7 @@ async def test_a_product_that_is_not_there_is_not_found(api: httpx.AsyncClient, 
         ({"images": ["https://img.example/1.jpg\n"]}, "images[0]"),
         ({"images": ["https://img.example/1.jpg"] * 251}, "images"),
         ({"variants": []}, "variants"),
-        ({"variants": [variant(sku=f"K{n}") for n in range(VARIANTS_MAX + 1)]}, "variants"),
+        ({"variants": [variant(sku=f"K{n}") for n in range(REQUEST_VARIANTS_MAX + 1)]}, "variants"),
         ({"variants": [variant(sku="")]}, "variants[0].sku"),
         ({"variants": [variant(sku="x" * 101)]}, "variants[0].sku"),
         (
