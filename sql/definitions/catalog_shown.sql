@@ -1,6 +1,6 @@
 -- Products and deals as the API shows them.
--- version: 1
--- uses: clock, deals
+-- version: 2
+-- uses: clock, deals, offers
 
 CREATE OR REPLACE VIEW products_shown AS
 SELECT p.id, p.merchant_id, p.title, p.description, p.images, p.created_at, v.variants, p.visibility
@@ -23,5 +23,6 @@ SELECT
     d.per_buyer_units, d.lane_count, d.created_at, d.lowest_price_minor,
     unit_price_at(d.tier_headcounts, d.tier_prices_minor, d.min_headcount, 1) AS starting_price_minor,
     p.title AS product_title, p.images AS product_images, v.sku AS variant_sku, v.title AS variant_title,
-    v.options AS variant_options, v.images AS variant_images, d.nudges, d.new_cards_per_group
+    v.options AS variant_options, v.images AS variant_images, d.nudges, d.new_cards_per_group,
+    (SELECT f.offer FROM offer_at(d.id, app_now()) f) AS offer
 FROM deals d JOIN products p ON p.id = d.product_id JOIN variants v ON v.id = d.variant_id;

@@ -162,6 +162,8 @@ def _bodies() -> Iterator[bytes]:
     yield b"\xef\xbb\xbf" + json.dumps(ORDER).encode()
     yield b'{"payment_method": "pm_ok", "payment_method": "pm_slow"}'
     yield b'{"payment_method": "pm_ok", "ship_to": {"a": 1e400}}'
+    yield json.dumps(ORDER | {"offer_id": "another"}).encode()
+    yield json.dumps(ORDER | {"offer_id": None}).encode()
     yield json.dumps(ORDER | {"invite_code": None, "ship_to": None}).encode()
     yield b" \n\t" + json.dumps(ORDER).encode() + b" \n"
     yield from (

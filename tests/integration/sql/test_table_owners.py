@@ -27,7 +27,7 @@ READS: Final = {
     "groups": {"deals"},
     "pintuan.buying.archive": {"schema_migrations"},
     "pintuan.buying.groups": {"group_progress", "groups", "orders"},
-    "pintuan.buying.orders": {"deals", "payment_operations"},
+    "pintuan.buying.orders": {"deals", "groups", "idempotency_keys", "payment_operations"},
     "pintuan.money.payments": {"deal_buyers", "deals", "erased_units", "erasures", "gateway_events"},
     "pintuan.money.receipts": {"deals", "groups"},
     "pintuan.money.refunds": {"deals"},

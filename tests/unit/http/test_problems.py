@@ -28,6 +28,7 @@ CONTRACT = {
         "idempotency_in_flight",
         "cancel_locked",
         "not_cancellable",
+        "offer_changed",
     },
     413: {"too_large"},
     415: {"unsupported_media_type"},

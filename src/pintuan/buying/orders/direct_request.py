@@ -88,9 +88,12 @@ def read_request(
         key = require_idempotency_key(read.get(_IDEMPOTENCY_KEY, b"").decode("latin-1"))
         named = parts[3].decode("ascii")
         in_group = kind.verb == "group"
+        order = decode_body(body, NewOrder)
+        if order.offer_id is not None:
+            return None
         placement = placement_of(
             buyer_id,
-            decode_body(body, NewOrder),
+            order,
             rules,
             verb=kind.verb,
             request_id=hash_request(buyer_id, "POST", target.decode("ascii"), key),

@@ -45,7 +45,8 @@ async def place_order(
 ) -> Response[Order]:
     """Answers 201 with the order, or 200 with the order as it is now when the key had been recorded.
 
-    Raises IdempotencyKeyMissing, InvalidInput, and the exceptions of `groups.engine.GroupEngine.place`.
+    Raises IdempotencyKeyMissing, InvalidInput, OfferChanged, and the exceptions of
+    `groups.engine.GroupEngine.place`.
     """
     buyer_id = buyer_of(request)
     placement = service.placement_of(
@@ -57,6 +58,7 @@ async def place_order(
         deal_id=deal_id,
         group_id=group_id,
     )
+    await service.check_offer(resources.pool, body.offer_id, placement)
     order, replayed = await service.place(
         resources.pool, resources.engine, placement, share_base=resources.settings.share_base
     )

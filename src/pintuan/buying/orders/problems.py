@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from groups.errors import AlreadyJoined, CancelLocked, LimitReached, NotCancellable, OrderNotFound, SoldOut
+from pintuan.buying.orders.errors import OfferChanged
 from pintuan.http.problems import LIMIT_REACHED, NOT_FOUND, Kind
 
 PROBLEMS: Final = {
@@ -18,6 +19,12 @@ PROBLEMS: Final = {
     ),
     LimitReached: LIMIT_REACHED,
     SoldOut: Kind(409, "sold_out", "Sold out", "The deal has fewer units left than you asked for."),
+    OfferChanged: Kind(
+        409,
+        "offer_changed",
+        "The offer has changed",
+        "The deal offers something else than the offer_id you sent; show it to the buyer again.",
+    ),
     CancelLocked: Kind(
         409,
         "cancel_locked",

@@ -9,6 +9,12 @@ SELECT * FROM orders_shown WHERE id = $1 AND buyer_id = $2;
 -- Reads one order, for a caller who was found to be its merchant.
 SELECT * FROM orders_shown WHERE id = $1;
 
+-- name: select_offer_to_place
+-- Answers what is on offer in deal $1, or else in the deal of group $2, unless key $3 has placed an order.
+SELECT f.offer
+FROM offer_at(coalesce((SELECT g.deal_id FROM groups g WHERE g.id = $2), $1), app_now()) f
+WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.request_id = $3 AND NOT k.abandoned);
+
 -- name: list_orders
 -- Reads a page of a buyer's orders (in status $5), newest first, from just behind ($2, $3).
 SELECT * FROM orders_shown

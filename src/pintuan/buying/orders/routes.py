@@ -30,7 +30,7 @@ from pintuan.http.parameters import IdempotencyKeyHeader, InjectedResources
 OrderStatusParameter = Annotated[
     OrderStatus | None, QueryParameter(description="Only orders of this status.")
 ]
-PLACEMENT_CODES: Final = ("deal_not_active", "already_joined", "limit_reached", "sold_out")
+PLACEMENT_CODES: Final = ("deal_not_active", "already_joined", "limit_reached", "sold_out", "offer_changed")
 
 
 @post(
@@ -60,7 +60,7 @@ async def join_deal(
     summary="Open a group",
     response_headers=LOCATION_HEADERS,
     responses=REPLAY,
-    opt=problem_codes("deal_not_active", "limit_reached", "sold_out"),
+    opt=problem_codes("deal_not_active", "limit_reached", "sold_out", "offer_changed"),
 )
 async def open_group(
     deal_id: FromPath[str],
@@ -100,7 +100,7 @@ async def join_group(
     summary="Buy alone",
     response_headers=LOCATION_HEADERS,
     responses=REPLAY,
-    opt=problem_codes("deal_not_active", "limit_reached", "sold_out"),
+    opt=problem_codes("deal_not_active", "limit_reached", "sold_out", "offer_changed"),
 )
 async def buy_alone(
     deal_id: FromPath[str],

@@ -13,7 +13,9 @@ from pintuan.base.errors import InvalidInput, NotFound
 from pintuan.buying.groups.schemas import Group, Order, Payment
 from pintuan.buying.groups.service import read_groups
 from pintuan.buying.orders import ship_to, store
+from pintuan.buying.orders.errors import OfferChanged
 from pintuan.buying.orders.placed import group_of_placed, order_of_placed
+from pintuan.shop.offers.shown import offer_id_of
 
 if TYPE_CHECKING:
     import asyncpg
@@ -71,6 +73,18 @@ async def read_placed(pool: asyncpg.Pool, order_id: str, buyer_id: str, *, share
         charged_total=None,
         refunded_total=None,
     )
+
+
+async def check_offer(pool: asyncpg.Pool, offer_id: str | None, placement: Placement) -> None:
+    """Raises OfferChanged unless the deal offers what the caller was shown.
+
+    None is not compared; a key that has placed an order is left to the engine, which answers with that order.
+    """
+    if offer_id is None:
+        return
+    offer = await store.select_offer_to_place(pool, placement)
+    if offer is not None and offer_id_of(offer) != offer_id:
+        raise OfferChanged
 
 
 def placement_of(

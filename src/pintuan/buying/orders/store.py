@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from pintuan.buying.groups.schemas import Order
 from pintuan.buying.groups.shown import order_of
+from pintuan.shop.offers.shown import offer_of
 from sql import load_queries
 
 if TYPE_CHECKING:
     import asyncpg
 
+    from groups.placement import Placement
     from pintuan.base.wire.cursors import Cursor
     from pintuan.buying.groups.schemas import OrderStatus
+    from pintuan.shop.offers.schemas import Offer
 
 ORDERS = load_queries(__package__)
 
@@ -27,6 +30,14 @@ async def select_any_order(pool: asyncpg.Pool, order_id: str) -> Order | None:
     """Returns anybody's order without its group, or None."""
     row = await pool.fetchrow(ORDERS["select_any_order"], order_id)
     return None if row is None else order_of(row)
+
+
+async def select_offer_to_place(pool: asyncpg.Pool, placement: Placement) -> Offer | None:
+    """Returns what is on offer where an order is to be placed; None where it has been, or no deal is."""
+    kept = await pool.fetchval(
+        ORDERS["select_offer_to_place"], placement.deal_id, placement.group_id, placement.request_id
+    )
+    return None if kept is None else offer_of(kept)
 
 
 async def list_orders(

@@ -54,6 +54,7 @@ SELECT
     s.starting_price_minor, s.product_title, jsonb_path_query_array(s.product_images, '$[0 to 2]') AS product_images,
     s.variant_sku, s.variant_title, s.variant_options,
     jsonb_path_query_array(s.variant_images, '$[0 to 2]') AS variant_images, s.nudges, s.new_cards_per_group,
+    s.offer,
     page.key
 FROM deals_page($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS page JOIN deals_shown s ON s.id = page.id
 ORDER BY page.key, page.id;

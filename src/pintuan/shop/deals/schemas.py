@@ -207,6 +207,14 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
     lanes: Annotated[int, Meta(description="Shards the stock is split over.", examples=[1])]
     nudges: Annotated[bool, _nudges()]
     created_at: Annotated[datetime, moment("When it was made.")]
+    offer_id: Annotated[
+        str,
+        Meta(
+            description="Names what the deal offers now: its words and pictures, not its prices. An order "
+            "that carries it is refused once they have changed.",
+            examples=["9f86d081884c7d659a2feaa0c55ad015"],
+        ),
+    ]
 
 
 class DealFilter(msgspec.Struct, frozen=True, kw_only=True):

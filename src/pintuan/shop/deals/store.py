@@ -10,6 +10,7 @@ import msgspec
 from pintuan.base.wire.money import Money
 from pintuan.shop.catalog.schemas import Visibility
 from pintuan.shop.deals.schemas import Deal, DealFilter, DealProduct, DealStatus, DealVariant, NewDeal, Tier
+from pintuan.shop.offers.shown import offer_id_of, offer_of
 from sql import load_queries
 
 if TYPE_CHECKING:
@@ -203,4 +204,5 @@ def _deal_of(row: asyncpg.Record) -> Deal:
         lanes=row["lane_count"],
         nudges=row["nudges"],
         created_at=row["created_at"],
+        offer_id=offer_id_of(offer_of(row["offer"])),
     )

@@ -291,10 +291,12 @@ async def test_a_change_keeps_what_it_leaves_out(
     path, headers = f"/v1/deals/{deal['id']}", bearer("merchant", "teahouse")
     renamed = await api.patch(path, json={"title": "Big kettle"}, headers=headers)
     assert renamed.status_code == 200
-    assert renamed.json() == deal | {"title": "Big kettle"}
+    kettle = {"title": "Big kettle", "offer_id": renamed.json()["offer_id"]}
+    assert renamed.json() == deal | kettle
+    assert kettle["offer_id"] != deal["offer_id"]
     assert await lanes_of(pool, deal["id"]) == [(1, 100)]
     open_ended = await api.patch(path, json={"ends_at": None}, headers=headers)
-    assert open_ended.json() == deal | {"title": "Big kettle", "ends_at": None}
+    assert open_ended.json() == deal | kettle | {"ends_at": None}
     assert await lanes_of(pool, deal["id"]) == [(2, 100)]
     unchanged = await api.patch(path, json={}, headers=headers)
     assert unchanged.json() == open_ended.json()

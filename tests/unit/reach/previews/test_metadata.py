@@ -66,6 +66,7 @@ DEAL = Deal(
     lanes=1,
     nudges=True,
     created_at=MOMENT,
+    offer_id="9f86d081884c7d659a2feaa0c55ad015",
 )
 
 

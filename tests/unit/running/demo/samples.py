@@ -65,6 +65,7 @@ def deal(title: str = "Kettle", *, list_price: int = 1000) -> Deal:
         lanes=1,
         nudges=True,
         created_at=NOW,
+        offer_id="9f86d081884c7d659a2feaa0c55ad015",
     )
 
 
