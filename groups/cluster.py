@@ -47,7 +47,7 @@ TRY_AGAIN_S: Final = 0.05
 READ_AGAIN_S: Final = 0.25
 # A caller that visits many lanes must not wait for each lane of a server that is gone.
 AWAY_S: Final = 0.5
-# The wait must also leave time for the next server that is asked about the slots.
+# A server that is gone must not use up the time of the next one that is asked about the slots.
 READ_SLOTS_TIMEOUT_S: Final = 0.5
 SERVERS_ASKED_MAX: Final = 8
 # The numbers tried for a hash tag; the chance that none of them falls into a given slot is e^-60.
@@ -140,8 +140,8 @@ class ClusterConnections:
         return self._slots[key_slot(key.encode())]
 
     async def homes(self) -> dict[Home, str]:
-        """Asks the cluster anew; returns the address of every server with slots, and a hash tag that falls
-        into one of them.
+        """Asks the cluster anew; returns every server with slots, and a hash tag that falls into one of its
+        slots.
         """
         with answering():
             async with asyncio.timeout(CALL_TIMEOUT_S):

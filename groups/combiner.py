@@ -278,7 +278,7 @@ class LaneRunner:
             self._tools.listeners.on_changed([group_id for group_id in groups if group_id is not None])
 
     async def _tell_lane(self, verdicts: Verdicts) -> None:
-        """Gives refused seats back and closes closed groups; the reconciler mends it when Redis misses this.
+        """Gives refused seats back and closes closed groups; the reconciler mends what Redis misses here.
 
         A request that Redis had forgotten is remembered from now on.
         """

@@ -151,8 +151,9 @@ async def open_engine(
 ) -> AsyncIterator[GroupEngine]:
     """Opens an engine for the life of the block; at its end every batch under way is let finish.
 
-    `rates` of None turns rate limits off. Redis is connected at the first call. Joins are recorded with
-    `recording_pool` and lists of groups are read from `listing_pool`; without them `pool` does everything.
+    `rates` of None turns rate limits off. Redis is connected at the first call. The statement that records
+    joins has `recording_pool` to itself. Lists of groups are read from `listing_pool`. `pool` does
+    everything else, and the work of a pool that is None.
     """
     listeners = listeners or Listeners()
     store = LaneStore(

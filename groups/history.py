@@ -44,8 +44,8 @@ SCANS_MAX = 1_000_000
 FORMER_MAX = 8
 # A new beacon is lit when the last is this old; a look before that takes the last one.
 BEACON_EVERY_S = 4.0
-# More than a day of them. Redis remembers the last state it was told, however old. Only a cluster's server
-# that was away this long, while others were told of new states, is taken to know too much.
+# More than a day of them. Redis remembers the last beacon it was told, however old. Only a cluster's server
+# that was away this long, while others were told of new beacons, is taken to know too much.
 BEACONS_KEPT = 30_000
 RAISE_STATEMENT_TIMEOUT_S = 25.0
 RAISE_TIMEOUT_S = 30.0
@@ -67,7 +67,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A server's memory of Postgres, the run id of the process that wrote it, and earlier run ids.
+    """A server's memory of Postgres, the run id of the Redis process that kept it, and earlier run ids.
 
     `evicted` is how many keys that process had evicted by then.
     """

@@ -13,9 +13,7 @@ ALL_KEYS = f"{PREFIX}:*"
 EVERY_META = f"{PREFIX}:*}}:meta"
 """A pattern that takes in what every lane has: the hash with its token."""
 HISTORY = "history"
-"""Suffixes of the keys that say how far Postgres had come; each is a hash of its history's name and a
-position.
-"""
+"""The last part of a key that says how far Postgres had come: a hash of its history's name and a position."""
 
 
 def history_key(tag: str) -> str:

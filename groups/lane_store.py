@@ -40,8 +40,8 @@ ORPHANS_LISTED_MAX = 500
 # In the memory of requests: the order is in Postgres, so no rebuild undoes it. Lanes count from 1.
 EPOCH_RECORDED = 0
 STAGING_CHUNK = 1_000
-# A lane idle this long expires from Redis. It is longer than requests are remembered and than any group
-# lives, so that nothing of it is still needed.
+# A lane that nobody joined for this long expires from Redis. The time is longer than requests are remembered
+# and than any group lives, so that nothing of the lane is still needed.
 LANE_TTL_MS = 8 * 24 * 3_600_000
 # Staged keys of a rebuild that died are nobody's; they leave by themselves.
 STAGING_TTL_MS = 120_000
@@ -341,8 +341,8 @@ class LaneStore:
     ) -> int | None:
         """Makes the staged state the lane's own; returns the newer epoch that was already there, or None.
 
-        `staged_sizes` count what was staged under each key. Raises Overloaded if keys are missing, or the
-        mark that was made before all of them is.
+        `staged_sizes` count what was staged under each key. Raises Overloaded if any of it is missing, or the
+        mark that was made before all of it.
         """
         keys = LaneKeys.of(lane)
         names = keys.state

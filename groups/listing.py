@@ -86,7 +86,10 @@ class GroupList:
 
 
 def merged(parts: Sequence[Listed], count: int) -> Listed:
-    """Returns the first `count` of all parts. A part that goes on hides groups behind its end; those wait."""
+    """Returns the first `count` of all parts; groups behind the end of a part that goes on wait.
+
+    That part may hold groups that come before them.
+    """
     ends = [part.more_behind for part in parts if part.more_behind is not None]
     horizon = max(ends, default=None)
     places = sorted((place for part in parts for place in part.places), reverse=True)

@@ -1,7 +1,7 @@
 """Other marketplaces on the same Redis: how they are found before a start, and how lanes survive beside one.
 
 Two of them sell too little, and neither can tell a restore of its own from the other. A start beside another
-marketplace is refused; one that is met later is shown to an operator.
+marketplace is refused. A marketplace that is met later is shown to an operator.
 """
 
 from __future__ import annotations

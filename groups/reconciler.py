@@ -63,7 +63,7 @@ class Reconciler:
         return await self._seat_setbacks.each([row["order_id"] for row in due], self.release_seats)
 
     async def release_seats_of(self, order_ids: Sequence[str]) -> int:
-        """Does so for the due ones of these orders; returns how many are done."""
+        """Tells Redis of those seats of these orders whose release is due; returns how many are done."""
         return await self._seat_setbacks.each(order_ids, self.release_seats)
 
     async def release_seats(self, order_ids: Sequence[str]) -> int:

@@ -38,7 +38,7 @@ from sql import load_queries
 QUERIES = load_queries("groups.queries", "placements")
 # A seat whose group another process is just writing is worth a short wait; in all about two seconds.
 ROUND_WAITS_MS = (0, 10, 40, 150, 400, 600, 800)
-# Rounds that wait for locks are long, and behind them a whole lane waits. Another attempt begins only before
+# Rounds that wait for locks are long, and behind them a whole lane waits. Another round begins only before
 # this. With a lock timeout of one second that makes the two seconds that a key in flight is waited for.
 ROUNDS_TIMEOUT_S = 1.5
 

@@ -29,7 +29,7 @@ OUTCOME_UNKNOWN = (
     asyncpg.QueryCanceledError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    # The errors of a statement on a connection that Postgres is ending but has not ended yet.
+    # The error of a statement on a connection that has got Postgres' last message, and not its end yet.
     asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,

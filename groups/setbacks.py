@@ -33,7 +33,8 @@ STALE_MS: Final = 600_000
 # To find one row at fault among a thousand takes about ten failures; the remaining rows come in the next
 # pass.
 FAILURES_PER_PASS_MAX: Final = 64
-# The rows of each sweep that a pass of second tries may take; the others come again when their lease is over.
+# The time that a pass of second tries may take for one sweep. The rows left over come again when their lease
+# is over.
 TRYING_S_MAX: Final = 20.0
 FAILURE_SIZE_MAX: Final = 500
 
@@ -203,7 +204,7 @@ class SecondTries:
 
 
 class SetbackCount(NamedTuple):
-    """Counts a sweep's failing rows, and those set aside."""
+    """Counts a sweep's failing rows, and the further ones that are set aside."""
 
     failing: int
     set_aside: int

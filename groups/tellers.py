@@ -1,4 +1,4 @@
-"""Processes that tell a Redis how far their Postgres has come, and which of them are another marketplace.
+"""Tellers tell a Redis how far their Postgres has come; some may be of another marketplace.
 
 A teller is one database in one run of its Postgres server. A restored database has a new teller, because its
 server was started anew; the old teller is never heard again. A marketplace that shares the Redis by mistake
@@ -14,7 +14,7 @@ from typing import Final
 LIVING_MS: Final = 20_000
 """A teller silent for longer than this is no longer there; workers tell every five seconds."""
 TELLERS_MAX: Final = 8
-"""The last tellers of one Redis."""
+"""A Redis keeps this many tellers: those that told last."""
 _FIELD: Final = "teller "
 
 

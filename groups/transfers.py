@@ -7,7 +7,7 @@ died, and Redis never has more units than Postgres:
 - a lane that was rebuilt after it was taken from has its units back. Its epoch is another then, and the move,
   which asks for the epoch that was taken under, moves nothing;
 - a lane that was rebuilt after the move has the units and remembers the transfer, so that nothing is given
-twice.
+  twice.
 
 Steps are made by the holder of the deal's stock lock. The lock saves work and keeps surveys exact; where it
 is lost midway, the steps' own guards hold.
@@ -38,7 +38,7 @@ _log = logging.getLogger("groups.transfers")
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Moves this many units from one lane to another; `from_epoch` is the epoch they are taken under."""
+    """A transfer of units from one lane to another; `from_epoch` is the epoch they are taken under."""
 
     id: str
     from_lane: Lane
@@ -130,7 +130,7 @@ class Carrier:
             return 0
 
     async def _move(self, connection: Any, transfer: Transfer, taken: int | None) -> int:
-        """Moves the units taken; a cold lane (None) gives all it has, and stays cold."""
+        """Moves the units taken; a cold lane (None) gives what it has of the transfer's, and stays cold."""
         async with connection.transaction():
             noted = await connection.fetchrow(TRANSFERS["lock_transfer"], transfer.id)
             if noted is None or noted["moved"]:

@@ -93,7 +93,7 @@ async def compare(connection: asyncpg.Connection, known: Schema) -> Difference:
 async def missing_from(
     connection: asyncpg.Connection | asyncpg.Pool, known: Schema, *, timeout_s: float | None = None
 ) -> list[str] | None:
-    """Returns the names of the missing ones, and None if the database has no record at all; refuses nothing.
+    """Returns the names of files a database lacks; None if it has no record at all. Refuses nothing.
 
     Each statement has `timeout_s`. Raises what asyncpg raises.
     """
@@ -130,8 +130,8 @@ def _newer(applied: list[asyncpg.Record], known: list[Migration]) -> list[str]:
     numbers = {migration.number for migration in known}
     newest = max(numbers, default=0)
     newer = [row for row in applied if row["number"] not in numbers]
-    # An unknown one numbered below our newest is of another line, not of a later version; nobody promised
-    # anything about it.
+    # An unknown migration numbered below our newest is of another line, not of a later version; nobody
+    # promised anything about it.
     breaking = [
         row["name"]
         for row in newer

@@ -83,7 +83,7 @@ class Rings:
             finally:
                 self._forget_settling()
                 await _let_go(worker)
-            # The remains belong to a server that may be another by now.
+            # Connections that are left lead to a server that may be another by now.
             await self._queue.connection_pool.disconnect(inuse_connections=False)
             await asyncio.sleep(self._next_delay_s())
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from workers.clock import Sweep
 
-# The part of a sweep's period that is kept, so that workers whose clocks strike at different moments leave
-# out none.
+# The part of a sweep's period that a turn lasts; less than all of it, so that workers whose clocks strike at
+# different moments leave out no period.
 SHARE_OF_PERIOD: Final = 0.5
 
 

@@ -2,7 +2,7 @@
 -- from now on, so that limits still add up to what was sold. Units that are seated here, or stay the buyer's for another
 -- reason, stay; they are told of again when their orders get the alias.
 --
--- Unlike other scripts it changes a state of any token: the name belongs into none, and doing it twice
+-- Unlike other scripts it changes a state of any token: the name belongs in none, and doing it twice
 -- changes nothing. The answer tells whether the state is the one that lasts.
 --
 -- KEYS[1] meta hash

@@ -1,4 +1,4 @@
--- Gives a lane the units of a transfer that Postgres has moved; a repeated transfer gives nothing.
+-- Gives a lane the units of a transfer that Postgres has moved; a repeated transfer gives no more.
 --
 -- KEYS[1] meta hash
 -- ARGV[1] token the caller believes in

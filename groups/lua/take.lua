@@ -1,4 +1,4 @@
--- Takes units out of a lane for a transfer to another one; a repeated transfer takes nothing.
+-- Takes unsold units out of a lane for a transfer to another one; a repeated transfer takes no more.
 --
 -- KEYS[1] meta hash
 -- ARGV[1] token the caller believes in

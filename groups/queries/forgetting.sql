@@ -1,4 +1,5 @@
--- Buyers who are being forgotten, as lanes in Redis must still be told. Their orders have an alias by then.
+-- Buyers who are being forgotten, of whom lanes in Redis must still be told. Their orders have an alias by
+-- then.
 
 -- name: insert_forgotten
 -- Notes that lanes know a buyer, all of whose orders there that are over have an alias now: once a lane.

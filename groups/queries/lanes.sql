@@ -52,8 +52,9 @@ FROM groups g JOIN group_progress p ON p.group_id = g.id
 WHERE g.deal_id = $1 AND g.lane_no = $2 AND g.status IN ('open', 'closing', 'settling') AND p.check_at IS NOT NULL;
 
 -- name: rebuild_seats
--- Reads the live orders whose seats Redis keeps: those held or authorised, in groups and solo. A capture that
--- is open or escalated after its group has ended may still fail and give its units back, within minutes.
+-- Reads the live orders whose seats Redis keeps: those held or authorised, in groups and solo. Orders of
+-- ended groups are among them if their capture is escalated, or still open after minutes: it may yet fail and
+-- give the units back.
 SELECT o.id, o.group_id, o.seat, o.buyer_id, o.quantity, o.request_id
 FROM orders o JOIN groups g ON g.id = o.group_id JOIN group_progress p ON p.group_id = g.id
 WHERE g.deal_id = $1 AND g.lane_no = $2 AND g.status IN ('open', 'closing', 'settling') AND p.check_at IS NOT NULL
@@ -70,8 +71,8 @@ FROM orders o
 WHERE o.deal_id = $1 AND o.lane_no = $2 AND o.group_id IS NULL AND o.status IN ('held', 'authorised');
 
 -- name: rebuild_buyers
--- Reads the live units of every buyer in the lane; seats in other lanes end unseen, so Postgres alone adds
--- them up.
+-- Reads the live units of every buyer in the lane; units in other lanes end unseen, so Postgres alone adds
+-- all of them up.
 SELECT b.buyer_id, b.units::bigint
 FROM deal_buyers b JOIN deals d ON d.id = b.deal_id
 WHERE b.deal_id = $1 AND $2 = 0 AND d.lane_count = 1 AND b.units > 0

@@ -179,10 +179,10 @@ WHERE o.status = 'held' AND o.hold_until <= app_now()
 ORDER BY o.hold_until LIMIT $1;
 
 -- name: expire_unpaid
--- Looks at those of orders $1 whose hold seems over, and which nobody is paying for at this moment. A member
+-- Looks at those of orders $1 whose hold seems over, and which nobody is paying for at this moment. An order
 -- whose payment was first tried $2 ms ago expires, unless an attempt is due that nobody has begun. Other
--- members get more time: as long after the first attempt, or another look after $3 ms when an attempt is due,
--- or after $2 ms when it is the first.
+-- orders get more time: $2 ms from the first attempt, or another look after $3 ms when an attempt is due, or
+-- after $2 ms when it is the first.
 WITH seems_over AS (
     SELECT id FROM orders
     WHERE id = ANY($1::text[]) AND status = 'held' AND hold_until <= app_now()

@@ -1,7 +1,7 @@
 -- Which lanes have groups to list, and the groups of lanes that Redis does not hold.
 
 -- name: listed_lanes
--- Reads the lanes that have joinable groups now: none of a deal that has not begun, is paused, or is sold
+-- Reads the lanes whose groups may be joined now: none of a deal that has not begun, is paused, or is sold
 -- out.
 SELECT l.lane_no, l.epoch
 FROM lanes l JOIN deals d ON d.id = l.deal_id

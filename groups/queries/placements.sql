@@ -1,8 +1,8 @@
 -- name: record_placements
 -- Makes a batch of placed seats durable in one statement: a row for each order it wrote, then one for each group (no id).
 -- A seat it returns no order for is not recorded, and not yet refused.
--- Orders of earlier parts are looked up by hashing (IN … IS TRUE): a join with them is planned for one row
--- and runs once for each.
+-- Rows that earlier parts wrote are looked up by hashing (IN … IS TRUE): a join with them is planned for one
+-- row and runs once for each.
 WITH clock AS MATERIALIZED (
     SELECT app_now() AS moment, app_now() + $17::bigint * interval '1 millisecond' AS hold_until
 ),

@@ -13,8 +13,8 @@ SELECT pg_advisory_unlock(hashtextextended('stock ' || $1, 0));
 SELECT lane_no, epoch, stock_units - sold_units AS units_left FROM lanes WHERE deal_id = $1 ORDER BY lane_no;
 
 -- name: uneven_deals
--- Pages through running deals with a warm lane of which a lane has less than half its share left, and deals
--- with open transfers. Failed deals are tried elsewhere.
+-- Pages through running deals of which any lane was ever made warm and one has less than half its share left.
+-- Deals with open transfers come as well. Failed deals are tried elsewhere.
 SELECT d.id
 FROM deals d
 WHERE d.id > $1 AND d.lane_count > 1 AND d.status = 'active'

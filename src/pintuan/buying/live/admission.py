@@ -1,4 +1,4 @@
-"""The streams a process keeps open: in all, for one client address and for one signed-in caller."""
+"""Limits of the streams a process keeps open: in all, for one client address, for one signed-in caller."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class _Waiting:
         self.request = request
 
     def tell(self, outcome: Recorded | Exception) -> None:
-        """Answers, or declines, a call that the engine's first word does not settle."""
+        """Answers the call, or declines it if the engine's first word does not settle it."""
         if self._has_ended:
             return
         self._has_ended = True

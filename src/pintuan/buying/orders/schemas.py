@@ -56,7 +56,7 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class ExportedOrder(Order, frozen=True, kw_only=True):
-    """An order with the buyer's notes about it; `group` is left out."""
+    """An order with the details that the buyer sent with it; `group` is left out."""
 
     ship_to: Annotated[
         dict[str, Any] | None,

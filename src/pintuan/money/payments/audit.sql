@@ -72,7 +72,7 @@ WHERE p.order_id IS NULL
         SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state = 'succeeded'), 0)
         FROM every_operation f WHERE f.order_id = p.order_id AND f.kind = 'refund'
     ) AND (
-        -- A payment whose answer is still out may be in their books already.
+        -- A refund whose answer is still out may be in their books already.
         SELECT coalesce(sum(f.amount_minor) FILTER (WHERE f.state <> 'declined'), 0)
         FROM every_operation f WHERE f.order_id = p.order_id AND f.kind = 'refund'
     ))

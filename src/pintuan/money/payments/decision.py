@@ -127,7 +127,7 @@ class LockedOrder:
 
     @property
     def charged_minor(self) -> int:
-        """The price of the order; 0 as long as it is open."""
+        """The price of the whole order; 0 as long as its unit price is open."""
         return (self.final_unit_minor or 0) * self.quantity
 
 

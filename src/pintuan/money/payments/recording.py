@@ -37,7 +37,7 @@ CARD_CONSTRAINT: Final = "order_card_once"
 # To record a batch one by one would take as many times the while that is too long already.
 _STORE_SLOW: Final = (TimeoutError, asyncpg.QueryCanceledError)
 
-# The ways a seat ends: its place in Redis is given back, or only its memory is dropped.
+# The states of an order that end its seat: its place in Redis is given back, or only its memory is dropped.
 _SEAT_ENDS: Final = frozenset({"declined", "captured", "payment_failed"})
 
 _logger = structlog.get_logger("pintuan.money.payments")

@@ -38,7 +38,7 @@ class SoldVariant(msgspec.Struct, frozen=True):
 
 
 class ReceiptGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """The group of a receipt, with the source of its price."""
+    """The group of a receipt, with the facts that its price follows from."""
 
     id: Annotated[str, Meta(description="Names the group.", examples=["grp_0192f0c1a2b3"])]
     ladder: Annotated[list[Tier], Meta(description="The price ladder, as it was when the group opened.")]

@@ -23,7 +23,7 @@ _METHOD: Final = re.compile(r"(?P<base>pm_[a-z_]{1,40})(?::(?P<card>[A-Za-z0-9_-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """The bank's treatment of a method: its refusals, its slowness, its lost first answers."""
+    """The bank's treatment of a method: its refusals, its delay, and the call whose first answer is lost."""
 
     authorise_refusal: str | None = None
     capture_refusal: str | None = None
