@@ -21,7 +21,7 @@ async def sign_in_with(resources: Resources, contact: Contact, code: str) -> Tok
         resources.state(Turns),
         contact,
         code,
-        client_key="test",
+        client_key="192.0.2.1",
     )
 
 

@@ -39,7 +39,7 @@ async def resources(database_url: str, redis_url: str) -> AsyncIterator[Resource
 
 
 async def ask_for_code(resources: Resources) -> str:
-    await code_sender_of(resources).send(ANN, client_key="test")
+    await code_sender_of(resources).send(ANN, client_key="192.0.2.1")
     code = (await read_outbox(resources.pool, resources.keyring, ANN.address))[0].code
     assert code is not None
     return code
@@ -116,7 +116,7 @@ async def test_twenty_codes_asked_for_at_once_keep_to_the_limit(database_url: st
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key="k" * 40)
     async with open_resources(settings, is_api=True) as resources:
         answers = await asyncio.gather(
-            *(code_sender_of(resources).send(ANN, client_key="test") for _ in range(20)),
+            *(code_sender_of(resources).send(ANN, client_key="192.0.2.1") for _ in range(20)),
             return_exceptions=True,
         )
         assert answers.count(None) == 5

@@ -144,11 +144,11 @@ async def test_nothing_is_left_of_a_person_in_any_table_that_a_noun_forgets(
 
 async def signed_in(resources: Resources) -> str:
     """Ann, with an account, a session, and a code she asked for since."""
-    await code_sender_of(resources).send(ANN, client_key="test")
+    await code_sender_of(resources).send(ANN, client_key="192.0.2.1")
     code = (await read_outbox(resources.pool, resources.keyring, ANN.address))[0].code
     assert code is not None
     await sign_in_with(resources, ANN, code)
-    await code_sender_of(resources).send(ANN, client_key="test")
+    await code_sender_of(resources).send(ANN, client_key="192.0.2.1")
     subject: str = await resources.pool.fetchval("SELECT id FROM accounts")
     return subject
 

@@ -72,7 +72,7 @@ async def refuses(pool: asyncpg.Pool, text: str) -> None:
 
 async def sign_in(resources: Resources) -> str:
     """Signs in and returns the id of the session."""
-    await code_sender_of(resources).send(ANN, client_key="test")
+    await code_sender_of(resources).send(ANN, client_key="192.0.2.1")
     code = (await read_outbox(resources.pool, resources.keyring, ANN.address))[0].code
     assert code is not None
     tokens = await sign_in_with(resources, ANN, code)
