@@ -50,7 +50,6 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Meta(
             description="The deal's `offer_id` as the buyer was shown it: once the deal offers something "
             "else, the call answers `offer_changed` and places nothing. Not compared when left out.",
-            examples=["9f86d081884c7d659a2feaa0c55ad015"],
         ),
     ] = None
 
