@@ -36,5 +36,5 @@ class InviteCalls(Caller):
         return (await self.session.send(Call("GET", path, Part, signed=False))).content.decode()
 
     async def unsubscribe(self, token: str) -> None:
-        """Stops invitations to the address that a link's token is for."""
+        """Stops the kind of messages that a link's token names, to the recipient it was made for."""
         await self.session.send(Call("POST", f"/v1/unsubscribe/{quoted(token)}", Part, signed=False))

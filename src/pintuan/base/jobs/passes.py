@@ -11,7 +11,7 @@ from pintuan.base.telemetry.metrics import note_sweep
 
 # No pass needs this long; one that hangs is given up, so that the next one is made.
 PASS_S_MAX: Final = 60
-# More than ever follow each other; the next sweep finds the rest.
+# Far more than ever follow each other; the next sweep finds the rest.
 PASSES_IN_A_ROW_MAX: Final = 1000
 
 

@@ -1,7 +1,7 @@
 """Logs: one JSON object a line, or coloured text on a developer's terminal.
 
 Everything goes the same way out: our own loggers, uvicorn's, arq's and any library's. The line of a request
-is written on the hot path. In JSON it skips the processors and costs a few microseconds.
+is written on the hot path. In JSON it therefore skips the processors and costs a few microseconds.
 """
 
 from __future__ import annotations

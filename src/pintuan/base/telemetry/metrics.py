@@ -1,7 +1,7 @@
 """Metrics in the Prometheus text format, right for one process and for several.
 
 With `PROMETHEUS_MULTIPROC_DIR` set before the first import of this module, every process keeps its values in
-files there. Any of them answers for all. The supervisor sets it and empties the directory at its start.
+files there, and any process answers for all. The supervisor sets it and empties the directory at its start.
 
 The metrics of processes, of HTTP and of the engine are declared here, those of a noun in its `metrics.py`.
 Every process loads all of them.

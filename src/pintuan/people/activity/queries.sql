@@ -1,4 +1,4 @@
--- The changes made by merchants, admins and operators. Nothing here changes an entry: the database refuses
+-- The log of changes by merchants, admins and operators. Nothing here changes an entry: the database refuses
 -- it.
 
 -- name: note_activity

@@ -10,7 +10,7 @@ LAST_USED_INTERVAL_MS: Final = 60_000
 # tried.
 LOOKUPS_AT_ONCE_MAX: Final = 1
 LOOKUP_WAIT_S: Final = 1.0
-# A key that does not exist will not come into being: nobody guesses 256 random bits. A key that has ended has
-# no use.
+# A key that does not exist will not come into being: nobody guesses 256 random bits. A key that has ended
+# stays ended.
 REFUSED_REMEMBERED_S: Final = 60.0
 REFUSED_COUNT_MAX: Final = 10_000

@@ -54,9 +54,9 @@ async def is_known(pool: asyncpg.Pool, merchant_id: str) -> bool:
 async def require_seller(connection: Connection, subject: str) -> None:
     """Lets a caller pass who may sell, and has it stay so until the transaction ends.
 
-    A key or a token is believed for some seconds after its account lost the right to sell. Objects made in
-    that time that outlast it, such as a key, an endpoint or a deal, are checked here. It comes before deals
-    and variants are locked, and after the merchant is.
+    A key or a token is believed for some seconds after its account lost the right to sell. The right
+    is therefore checked here before an object is made that outlasts that time, such as a key, an endpoint or
+    a deal. The check comes before deals and variants are locked, and after the merchant is.
 
     Raises:
         Forbidden: their account has another role by now.

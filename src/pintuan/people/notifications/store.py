@@ -40,7 +40,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """The number of messages that may still be sent by a channel: awaited ones, and others."""
+    """The further messages that may be on their way at once by a channel: awaited ones, and others."""
 
     channel: Channel
     awaited: int

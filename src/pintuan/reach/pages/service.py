@@ -108,7 +108,7 @@ async def _link_preview(pool: asyncpg.Pool, caller: Caller, view: GroupView) -> 
 async def _others(
     pool: asyncpg.Pool, engine: GroupEngine, view: GroupView, *, share_base: str
 ) -> list[JoinableGroup]:
-    """Other joinable groups, fullest first, for viewers without a seat when this group is closed.
+    """Other joinable groups, fullest first, for viewers without a seat while this is closed or short.
 
     While this group is short of members, only fuller ones are shown: a group that fails serves nobody.
     """

@@ -54,7 +54,7 @@ def _order_faults(record: Record) -> Iterator[str]:
 
 
 def _charge_faults(record: Record, placed: Placed) -> Iterator[str]:
-    """Yields the faults of a price, which is nothing or the lower of promise and settled price."""
+    """Yields the faults of a price, which must be nothing or the lower of promise and settled price."""
     order, actor = placed.order, placed.step.actor
     if order.status not in _PAID:
         if order.charged_total is not None:
@@ -74,7 +74,7 @@ def _charge_faults(record: Record, placed: Placed) -> Iterator[str]:
 
 
 def _refund_faults(record: Record, placed: Placed) -> Iterator[str]:
-    """Yields the faults of a refund: the sum the merchant gave, at most the price paid."""
+    """Yields the faults of a refund, which must be just the sum the merchant gave, at most the price paid."""
     order, actor = placed.order, placed.step.actor
     paid_minor = 0 if order.charged_total is None else order.charged_total.amount
     left_minor, planned = paid_minor, []

@@ -2,7 +2,7 @@
 
 import resource
 
-# More connections than one process can serve. Many systems allow 1,024, and more to a process that asks.
+# Far more connections than one process can serve. Many systems allow 1,024, and more to a process that asks.
 DESCRIPTORS_MAX = 65_536
 
 

@@ -19,7 +19,7 @@ from pintuan.running.supervisor.errors import CrashLoopError
 
 SHOWN_LOG_LINES_MAX = 20
 SERVING_WAIT_S_MAX = 30.0
-"""Longer than a process takes to open its stores, also on a busy machine."""
+"""Far longer than a process takes to open its stores, also on a busy machine."""
 
 
 class Restartable(Protocol):

@@ -48,7 +48,8 @@ async def grant(pool: asyncpg.Pool, contact: Contact, role: Role) -> tuple[str, 
 
     A role that may do less ends the account's sessions, and one that may not sell its API keys and webhook
     endpoints, all in the transaction of the role. Then its deals are paused one by one; a call that is cut
-    short there is repeated. A key or a token is refused everywhere within `API_KEY_REMEMBERED_S` seconds.
+    short there is repeated. The ended keys and tokens are refused everywhere within `API_KEY_REMEMBERED_S`
+    seconds.
     """
 
     async def transaction() -> tuple[str, Ended]:

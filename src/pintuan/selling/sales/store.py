@@ -82,7 +82,7 @@ async def select_sales(
 ) -> dict[str, Sale]:
     """Returns those of the orders that are the merchant's, or with None anybody's, by id, newest first.
 
-    The newest orders only if addresses are long: as many as have `address_bytes_max`, and one more.
+    If addresses are long, only the newest orders come: as many as have `address_bytes_max`, and one more.
     """
     rows = await pool.fetch(QUERIES["select_sales"], order_ids, merchant_id, address_bytes_max)
     sales: dict[str, Sale] = {}

@@ -147,7 +147,7 @@ class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """The deliveries that a replay made due."""
+    """The count of deliveries that a replay made due."""
 
     replayed: Annotated[
         int,

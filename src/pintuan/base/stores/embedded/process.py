@@ -204,7 +204,7 @@ def try_lock(descriptor: int) -> bool:
 def socket_directory(directory: Path, socket_name: str, user: SystemUser | None) -> Path:
     """Where to put a server's socket: its directory, or a short private one when the path would not do.
 
-    Clients could not if it is longer than a socket's path may be, or has letters that libraries read
+    A path will not do if it is longer than a socket's path may be, or has letters that client libraries read
     differently in a URL. Raises EmbeddedError when somebody else owns the short directory.
     """
     if _fits(directory / socket_name):
