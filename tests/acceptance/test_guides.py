@@ -240,7 +240,10 @@ async def test_a_merchant_who_follows_the_guide_sees_what_it_says(site: Site) ->
             r"^ord_.*,captured,",
             r"^\{'amount': 1500, 'currency': 'USD'\}$",
             r'"available":\{"amount":10150,.*"pending":\{"amount":0,.*"fees":\{"amount":350,',
-            *(f",{entry},{amount_minor},USD$" for entry, amount_minor in statement_of(text_of(MERCHANT))),
+            *(
+                f",{entry},{amount_minor},USD,{amount_minor / 100:.2f}$"
+                for entry, amount_minor in statement_of(text_of(MERCHANT))
+            ),
             r"^ping$",
             r"^204$",
         ],
