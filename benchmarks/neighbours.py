@@ -16,7 +16,7 @@ from benchmarks.environment import open_stores, serving
 from benchmarks.generate import Phase
 from benchmarks.lanes import make_ready
 from benchmarks.load_process import loaded
-from benchmarks.market import MERCHANT, client_of, greetings, joins, open_market
+from benchmarks.market import client_of, greetings, joins, open_market
 from benchmarks.neighbour_calls import GUESSED, NEIGHBOURS, Neighbour, Street
 from benchmarks.result import Figure, Scenario, at_least, at_most, ratios
 from benchmarks.samples import Samples
@@ -66,9 +66,11 @@ async def measure(run: Run) -> Scenario:
     async with open_stores(run.directory, SETTINGS) as stores:
         for number in range(options.runs):
             async with serving(stores) as servers, client_of(servers) as http:
-                market = await open_market(servers, http)
+                # Runs may follow each other within a minute, in which a merchant makes only so many deals.
+                merchant = f"bench-merchant-{number}"
+                market = await open_market(servers, http, merchant)
                 if number == 0:
-                    await _fill_catalogue(stores, options.count(PRODUCTS))
+                    await _fill_catalogue(stores, merchant, options.count(PRODUCTS))
                 turn = Turn(servers, market, options, samples, number)
                 await turn.prepare()
                 for place, neighbour in enumerate(NEIGHBOURS):
@@ -164,10 +166,10 @@ class Turn:
         self._samples.add(kind, outcome, cpu)
 
 
-async def _fill_catalogue(stores: Stores, products: int) -> None:
+async def _fill_catalogue(stores: Stores, merchant: str, products: int) -> None:
     connection = await stores.connect()
     try:
-        await connection.execute(kit_statements("neighbours")["fill_catalogue"], MERCHANT, products)
+        await connection.execute(kit_statements("neighbours")["fill_catalogue"], merchant, products)
     finally:
         await connection.close()
     await stores.analyse()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from benchmarks.environment import open_stores, serving
 from benchmarks.generate import Phase
@@ -95,7 +96,7 @@ async def _peak(
     servers: Servers, market: Market, samples: Samples, options: Options, tokens: list[str]
 ) -> float:
     """Returns how many joins a second a closed loop reaches, once connections and plans are there."""
-    deal_ids = [await market.new_deal() for _ in range(DEALS_AT_ONCE)]
+    deal_ids = await _new_deals(servers, market)
     options = replace(options, connections=PEAK_CONNECTIONS)
     await make_ready(servers, market, options, deal_ids)
     requests = joins(deal_ids, tokens[: options.count(PEAK_JOINS)])
@@ -103,6 +104,12 @@ async def _peak(
     require_only(outcome, (CREATED,), LABELS["peak"])
     samples.add("peak", outcome, cpu)
     return outcome.accepted_per_s
+
+
+async def _new_deals(servers: Servers, market: Market) -> list[str]:
+    """Puts deals on sale, by a merchant of their own: one makes only so many within a minute."""
+    seller = await open_market(servers, market.http, f"bench-merchant-{uuid4()}")
+    return [await seller.new_deal() for _ in range(DEALS_AT_ONCE)]
 
 
 async def _overload(
@@ -119,7 +126,7 @@ async def _overload(
     requests: list[bytes] = []
     while len(requests) < first + later:
         # Everybody once more, on other deals.
-        deal_ids = [await market.new_deal() for _ in range(DEALS_AT_ONCE)]
+        deal_ids = await _new_deals(servers, market)
         await make_ready(servers, market, options, deal_ids)
         requests += joins(deal_ids, tokens)
     phase = Phase(
